@@ -1,0 +1,290 @@
+"""Who may import whom, and which names have only one door.
+
+The tables at the top are the architecture; the tests below read the source with ``ast`` and
+hold it. A new module must be entered in ``LAYERS``: the place where it belongs is a decision,
+so there is no default. A module that does not exist (yet) does no harm.
+"""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "resumehub"
+
+# -- the tables -----------------------------------------------------------------------
+# A module is named by its path below resumehub/, with dots; a name in a table also stands
+# for all that is inside it ("core" for "core.machine"), and may have a *.
+
+LAYERS = {
+    "values": ["errors", "message", "codes"],
+    "contracts": ["codec", "config", "clock", "runtime", "metrics", "router"],
+    "core": ["core", "outbox"],
+    "inside": ["threads", "transport", "channel", "engine", "hub"],
+    "root": ["__init__"],
+    "edges": ["wsgi*", "client", "contrib", "cli", "demo*", "__main__"],
+    "testing": ["testing"],
+}
+"""From the bottom to the top: a module imports from its own layer and those above it in this
+list. The exception is the last one, which skips the edges, and which nobody imports from."""
+
+TESTING_SEES = ["values", "contracts", "core", "inside", "root", "testing"]
+
+DOORS = {
+    ("hub", "wsgi"): "Hub.wsgi_app and Hub.upgrade are the public entrance to the edge that answers them",
+}
+"""(importer, imported) → why this one import may go against the direction. Cycles still may not be."""
+
+STRANGERS = {
+    ("core", "runtime"): "the core starts no thread and takes no lock",
+    ("core", "clock"): "the core is told the time",
+    ("outbox", "core"): "an outbox knows nothing of session states",
+}
+"""(importer, imported) → why this import may not be, although its layers would allow it."""
+
+IMPURE = ["threading", "_thread", "socket", "select", "ssl", "time", "logging", "random", "secrets", "queue"]
+"""What nothing in core/ may import."""
+
+HOMES = {
+    "time": ["clock"],
+    "threading": ["runtime", "testing"],
+    "_thread": ["runtime", "testing"],
+    "queue": ["runtime", "testing"],
+    "concurrent": [],
+    "multiprocessing": [],
+    "asyncio": [],
+    "simple_websocket": ["transport", "testing"],
+    "wsproto": ["transport", "testing"],
+    "werkzeug": ["wsgi*", "cli", "demo*", "testing"],
+    "flask": ["contrib"],
+    "prometheus_client": ["contrib"],
+    "redis": ["contrib"],
+    "freezegun": ["testing"],
+    "pytest": ["testing"],
+    "hypothesis": ["testing"],
+}
+"""Library → the only modules that import it. Any library that is not in Python's own must be
+listed. Imports for the type checker alone (``if TYPE_CHECKING:``) are free."""
+
+BANNED_CALLS = {
+    "settimeout": "it changes the socket for both threads, and a timeout cuts a large write short",
+    "setdefaulttimeout": "the same, for every socket of the process",
+}
+
+
+# -- reading the source ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name: ``of`` is a whole dotted name, ``resumehub.…`` for our own."""
+
+    by: str
+    of: str
+    line: int
+    for_types_only: bool
+
+    def __str__(self) -> str:
+        return f"{self.by} imports {self.of} (line {self.line})"
+
+
+def name_of(path: Path) -> str:
+    parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
+    if len(parts) > 1 and parts[-1] == "__init__":
+        parts.pop()
+    return ".".join(parts)
+
+
+@cache
+def sources() -> dict[str, ast.Module]:
+    """Module name → its syntax tree, for every module of the package."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return {name_of(path): ast.parse(path.read_text(encoding="utf-8"), str(path)) for path in paths}
+
+
+@cache
+def imports() -> tuple[Import, ...]:
+    return tuple(found for name, tree in sources().items() for found in imports_in(name, tree))
+
+
+def own_imports() -> Iterator[tuple[Import, str]]:
+    """The imports of our own modules, each with the name of the module it is of."""
+    for found in imports():
+        if found.of.split(".")[0] == "resumehub":
+            yield found, target(found.of)
+
+
+def target(dotted: str) -> str:
+    """The module that ``resumehub.a.b`` is, or is a name in: the longest prefix that is a module."""
+    parts = dotted.split(".")[1:]
+    while parts and ".".join(parts) not in sources():
+        parts.pop()
+    return ".".join(parts) or "__init__"
+
+
+def imports_in(by: str, node: ast.AST, for_types_only: bool = False) -> Iterator[Import]:
+    """Every import below ``node``, those inside functions too: they only come later."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            for statement in child.body:
+                yield from imports_in(by, ast.Module([statement], []), for_types_only=True)
+            for statement in child.orelse:
+                yield from imports_in(by, ast.Module([statement], []), for_types_only)
+            continue
+        if isinstance(child, ast.Import):
+            names = [alias.name for alias in child.names]
+        elif isinstance(child, ast.ImportFrom):
+            names = [f"{origin(by, child)}.{alias.name}" for alias in child.names]
+        else:
+            yield from imports_in(by, child, for_types_only)
+            continue
+        for name in names:
+            yield Import(by, name, child.lineno, for_types_only)
+
+
+def origin(by: str, node: ast.ImportFrom) -> str:
+    """What stands after ``from``, with the dots of a relative import resolved."""
+    if node.level == 0:
+        return node.module or ""
+    folder = [] if by == "__init__" else by.split(".")
+    is_package = by == "__init__" or (PACKAGE / Path(*folder) / "__init__.py").exists()
+    up = node.level - 1 if is_package else node.level
+    parts = ["resumehub", *folder[: len(folder) - up], *([node.module] if node.module else [])]
+    return ".".join(parts)
+
+
+def among(module: str, names: list[str]) -> bool:
+    """Whether ``module`` is one of ``names`` or inside one of them."""
+    return any(fnmatchcase(module, name) or fnmatchcase(module, f"{name}.*") for name in names)
+
+
+def layer_of(module: str) -> str | None:
+    return next((layer for layer, names in LAYERS.items() if among(module, names)), None)
+
+
+def listed(problems: list[str]) -> str:
+    return "\n" + "\n".join(problems)
+
+
+# -- the tests ------------------------------------------------------------------------
+
+
+def test_every_module_has_a_layer() -> None:
+    homeless = [module for module in sources() if layer_of(module) is None]
+    assert not homeless, f"enter them in LAYERS: {homeless}"
+
+
+def test_imports_go_down() -> None:
+    """Types included: to know a name is to depend on it."""
+    order = list(LAYERS)
+    wrong = []
+    for found, imported in own_imports():
+        above, below = layer_of(found.by), layer_of(imported)
+        if above is None or below is None:
+            continue  # test_every_module_has_a_layer says so
+        allowed = TESTING_SEES if above == "testing" else order[: order.index(above) + 1]
+        if below not in allowed and not matches(DOORS, found.by, imported):
+            wrong.append(f"{found}: {above} may not see {below}")
+    assert not wrong, listed(wrong)
+
+
+def test_strangers_do_not_meet() -> None:
+    wrong = [
+        f"{found}: {reason}"
+        for found, imported in own_imports()
+        for reason in matches(STRANGERS, found.by, imported)
+    ]
+    assert not wrong, listed(wrong)
+
+
+def matches(table: dict[tuple[str, str], str], by: str, imported: str) -> list[str]:
+    """The reasons in ``table`` that speak of this import."""
+    return [reason for (one, other), reason in table.items() if among(by, [one]) and among(imported, [other])]
+
+
+def test_no_cycles() -> None:
+    """A cycle with an import inside a function is one too; one that only the type checker sees is not."""
+    graph: dict[str, set[str]] = {module: set() for module in sources()}
+    for found, imported in own_imports():
+        if not found.for_types_only and imported != found.by:
+            graph[found.by].add(imported)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" → ".join(reversed(error.args[1])), pytrace=False)
+
+
+def test_the_core_is_pure() -> None:
+    wrong = [str(found) for found in imports() if among(found.by, ["core"]) and among(found.of, IMPURE)]
+    assert not wrong, listed(wrong)
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_is_imported_in_one_place(library: str) -> None:
+    homes = HOMES[library]
+    wrong = [
+        f"{found}; only {homes} may"
+        for found in imports()
+        if among(found.of, [library]) and not found.for_types_only and not among(found.by, homes)
+    ]
+    assert not wrong, listed(wrong)
+
+
+def test_every_third_party_library_has_its_place() -> None:
+    known = sys.stdlib_module_names | HOMES.keys() | {"resumehub"}
+    wrong = [
+        f"{found}: enter it in HOMES"
+        for found in imports()
+        if found.of.split(".")[0] not in known and not found.for_types_only
+    ]
+    assert not wrong, listed(wrong)
+
+
+@pytest.mark.parametrize("name", BANNED_CALLS)
+def test_nobody_calls(name: str) -> None:
+    wrong = [
+        f"{module} (line {node.lineno}): {BANNED_CALLS[name]}"
+        for module, tree in sources().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == name
+    ]
+    assert not wrong, listed(wrong)
+
+
+IMPORT_EVERYTHING = """
+import importlib, sys, threading
+def refuse(thread):
+    raise AssertionError(f"importing {module} starts {thread}")
+threading.Thread.start = refuse
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+"""
+
+
+def test_importing_starts_no_thread() -> None:
+    """A hub may be built before a server forks: a thread would be lost in the children."""
+    modules = [
+        "resumehub" if name == "__init__" else f"resumehub.{name}"
+        for name in sources()
+        if not among(name, ["contrib", "__main__", "*.__main__"])  # extras; runs the program
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_EVERYTHING, *modules],
+        cwd=PACKAGE.parent,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

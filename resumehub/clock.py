@@ -1,0 +1,61 @@
+"""Time, injected: the only module of the package that reads a clock.
+
+A clock gives points in time (``monotonic``) and says how the hub thread should wait for one
+(``real_wait``). A clock that a test moves by hand also steps every hub that follows it from
+deadline to deadline: it sees a hub as a ``Timeline``. Called by the hub thread and by every
+thread that stamps a command. Read next: ``testing/clocks.py``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Timeline(Protocol):
+    """Something with deadlines: a hub, as its clock sees it."""
+
+    def settle(self) -> float | None:
+        """Handle all that is queued and due by now; give the next deadline, None if there is none.
+
+        Threads: any but the hub's own. Blocks: until the hub thread has done so.
+        """
+
+
+class Clock(Protocol):
+    """A source of time in float seconds that never goes back."""
+
+    def monotonic(self) -> float:
+        """The present point in time. Threads: any. Blocks: never."""
+
+    def real_wait(self, deadline: float | None) -> float | None:
+        """How many real seconds the hub may sleep before it looks at ``deadline`` again.
+
+        None: until a command comes. ``deadline`` None: there is nothing to wait for.
+        """
+
+    def follow(self, timeline: Timeline) -> None:
+        """Begin to step ``timeline`` when this clock is moved by hand."""
+
+    def unfollow(self, timeline: Timeline) -> None:
+        """Stop doing so; unknown timelines are ignored."""
+
+
+class SystemClock:
+    """The machine's monotonic clock.
+
+    It ignores freezegun: ``clock_gettime`` is not among what freezegun replaces. Use
+    ``resumehub.testing.FreezegunClock`` to have deadlines follow frozen time.
+    """
+
+    def monotonic(self) -> float:
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+    def real_wait(self, deadline: float | None) -> float | None:
+        return None if deadline is None else max(0.0, deadline - self.monotonic())
+
+    def follow(self, timeline: Timeline) -> None:
+        """Nothing to do: real time needs no stepping."""
+
+    def unfollow(self, timeline: Timeline) -> None:
+        """Nothing to undo."""

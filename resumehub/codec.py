@@ -1,0 +1,275 @@
+"""Between messages and bytes: the ``Codec`` contract, the JSON codec, and the two doors.
+
+A codec is any object with ``encode`` and ``decode``; this module knows what the hub asks of
+one and what it makes of a misbehaving one. Everything that is sent goes through
+``encode_frame`` and everything that arrives through ``decode_message``: there, and nowhere
+else, are types and the reserved prefix checked (contract C10, C11). It refuses to know
+sockets, sessions and sizes: whether a frame is too large is the outbox's question, whether a
+message was, the transport's.
+
+Called by the thread that sends (``encode``) and by the thread that runs a message's handlers,
+a reader or a callbacks thread (``decode``), so a codec must be safe for concurrent calls.
+
+What clients wrote never gets into an exception of this module: its texts go into logs.
+Read next: ``outbox.py`` for the way out, ``threads/reader.py`` for the way in.
+"""
+
+from __future__ import annotations
+
+import json
+from math import isinf
+from typing import Any, Final, NoReturn, Protocol
+
+from .message import Frame, Message, Opcode, is_reserved
+
+
+class Undecodable(ValueError):
+    """What arrived is no message, or none that the application may see. Internal to resumehub.
+
+    Its text says what was wrong in our words and holds no content, so it can be logged as it
+    is. Count the message, log once per connection, skip it (contract C11).
+    """
+
+
+class Codec(Protocol):
+    """How messages look on the wire. Give the hub any object with these two methods.
+
+    Threads: any, several at once. Be quick: ``encode`` runs while somebody waits in ``send``.
+    """
+
+    def encode(self, message: Message, /) -> str | bytes:
+        """Return the message as ``str`` for a text frame or ``bytes`` for a binary one.
+
+        ``message.event`` is a ``str``; the payload is what the application passed. Do not
+        keep or change the payload. A broadcast calls this once, whatever the number of receivers.
+
+        Raises: TypeError or ValueError if the message can't be encoded; they reach the caller of
+        ``send`` or ``broadcast``, as does anything else.
+        """
+        ...
+
+    def decode(self, data: str | bytes, /) -> Message:
+        """Return the message in ``data``: ``str`` from a text frame, ``bytes`` from a binary one.
+
+        Raises: any ``Exception`` means "undecodable": the message is counted and skipped, the
+        connection goes on. Of the exception only its type's name is logged.
+        """
+        ...
+
+
+def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False) -> Frame:
+    """Encode ``message`` for sending.
+
+    ``allow_reserved`` is for the hub's own ``$`` messages (contract D2); what comes from an
+    application never sets it.
+
+    Returns: a new frame, which may be put into any number of outboxes.
+    Raises: TypeError for something else than a Message, an event that is no ``str``, or a codec
+    that returned neither ``str`` nor ``bytes``; ValueError for a reserved event (C10) or text that
+    is not valid Unicode; whatever ``codec.encode`` raises.
+    Threads: any. Blocks: never (the codec aside).
+    """
+    if not isinstance(message, Message):
+        raise TypeError(
+            f"only a Message can be sent, not {_a(message)}: write Message(event, payload) or "
+            "Message(payload=…)"
+        )
+    event = message.event
+    if not isinstance(event, str):
+        raise TypeError(f"the event of a Message must be a str, not {_a(event)}")
+    if is_reserved(event) and not allow_reserved:
+        raise ValueError(
+            f"the event {event[:40]!r} can't be sent: names that begin with '$' are reserved for "
+            "resumehub; choose another"
+        )
+    data = codec.encode(message)
+    if isinstance(data, str):
+        return Frame(Opcode.TEXT, _utf8(data))
+    if isinstance(data, bytes):
+        return Frame(Opcode.BINARY, data)
+    # bytearray and memoryview too: a frame is kept for a replay and must not change meanwhile.
+    raise TypeError(
+        f"{type(codec).__name__}.encode returned {_a(data)}: a codec must return str (sent as "
+        "a text frame) or bytes (sent as a binary frame)"
+    )
+
+
+def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = False) -> Message:
+    """Decode what arrived, or raise ``Undecodable``: whatever a peer sends, it can do no more.
+
+    ``allow_reserved`` lets ``$`` messages through: for v1 sessions, whose reader handles them
+    itself and never shows them to the application (contract D2).
+
+    Returns: a Message whose event is a ``str``.
+    Raises: Undecodable, for any ``Exception`` out of the codec, a wrong return type, or a reserved
+    event. It has no ``__cause__`` or ``__context__``: a codec's exception may well quote the content.
+    Threads: any. Blocks: never (the codec aside).
+    """
+    try:
+        message = codec.decode(data)
+    except Undecodable:
+        raise
+    except Exception as error:
+        problem = f"{type(codec).__name__}.decode raised {type(error).__name__}"
+    else:
+        if not isinstance(message, Message):
+            problem = f"{type(codec).__name__}.decode returned {_a(message)}, not a Message"
+        elif not isinstance(message.event, str):
+            problem = (
+                f"{type(codec).__name__}.decode returned an event that is {_a(message.event)}, not a str"
+            )
+        elif is_reserved(message.event) and not allow_reserved:
+            problem = "an event that begins with '$': such names are reserved for resumehub"
+        else:
+            return message
+    # Out here, and not in the except block, so that the codec's exception is not chained.
+    raise Undecodable(problem)
+
+
+class JSONCodec:
+    """Messages as JSON text frames: ``{"event": "chat.message", "payload": {"text": "hi"}}``.
+
+    An empty event (``""``) and an empty payload (``None``) are left out on the way out and may be
+    missing on the way in; other fields are ignored, so that clients may be newer than servers.
+    Strict in both directions, for one reason: *what it decodes, it can encode*. A handler that
+    passes on what a client sent does not fail because the client sent ``NaN``, ``1e999`` or half
+    of a surrogate pair, and no two JSON parsers disagree about a name that stood there twice.
+
+    Threads: any, several at once; it has no state. Blocks: never.
+    Source: RFC 8259; the strictness is that of I-JSON, RFC 7493 §2.1–2.3.
+    """
+
+    __slots__ = ()
+
+    def encode(self, message: Message, /) -> str:
+        """Return ``message`` as compact JSON; characters beyond ASCII stand for themselves.
+
+        Raises: TypeError for a payload with something in it that JSON doesn't have (bytes, a
+        datetime, a key that is no string or number); ValueError for NaN and the infinities,
+        a lone surrogate, a circular or too deeply nested payload.
+        """
+        document: dict[str, Any] = {}
+        if message.event:
+            document["event"] = message.event
+        if message.payload is not None:
+            document["payload"] = message.payload
+        try:
+            text = _ENCODER.encode(document)
+        except RecursionError:
+            raise ValueError("JSONCodec can't encode this payload: it is nested too deeply") from None
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"JSONCodec can't encode this payload: {error}") from error
+        if not text.isascii():
+            _utf8(text)
+        return text
+
+    def decode(self, data: str | bytes, /) -> Message:
+        """Return the message in a text frame.
+
+        ``data`` comes from a WebSocket, so it is valid Unicode already.
+
+        Raises: Undecodable, a ValueError, without the content: for a binary frame, what is not JSON,
+        not an object or nested too deeply, NaN, Infinity, a number too large for Python's ``float``
+        or ``int`` conversions, a name that stands twice in one object, a lone surrogate, an
+        ``event`` that is no string.
+        """
+        if not isinstance(data, str):
+            raise Undecodable("a binary frame: JSONCodec reads text frames only")
+        try:
+            document = _DECODER.decode(data)
+            if "\\ud" in data or "\\uD" in data:
+                _refuse_lone_surrogates(document)
+        except Undecodable:
+            raise
+        except json.JSONDecodeError as error:
+            # Its position only: the exception carries the whole document.
+            problem = f"not valid JSON (at character {error.pos})"
+        except RecursionError:
+            problem = "JSON that is nested too deeply"
+        except ValueError:
+            # int() of more digits than sys.get_int_max_str_digits() allows.
+            problem = "JSON with an integer of too many digits"
+        else:
+            return _message_from(document)
+        raise Undecodable(problem)
+
+
+def _message_from(document: object) -> Message:
+    if not isinstance(document, dict):
+        raise Undecodable("JSON that is not an object")
+    event = document.get("event", "")
+    if not isinstance(event, str):
+        raise Undecodable("JSON whose event is not a string")
+    return Message(event, document.get("payload"))
+
+
+def _not_json(value: object) -> NoReturn:
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError(
+            f"JSON has no {type(value).__name__}; send base64.b64encode(data).decode(), or give the hub "
+            "a codec of your own that returns bytes"
+        )
+    raise TypeError(
+        f"JSON has no {type(value).__name__}; turn it into str, a number, a list or a dict first, or give "
+        "the hub a codec of your own"
+    )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Undecodable("JSON with NaN or Infinity in it")
+
+
+def _finite(digits: str) -> float:
+    # "1e999" is a number to JSON's grammar and infinity to float().
+    number = float(digits)
+    if isinf(number):
+        raise Undecodable("JSON with a number that is too large")
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise Undecodable("JSON with a name that stands twice in one object")
+    return names
+
+
+def _refuse_lone_surrogates(document: object) -> None:
+    # Encoding is the cheapest walk through a document. Only reached where an escape makes a
+    # surrogate possible, and most of those are one half of a proper pair (an emoji sent by a client
+    # that escapes everything beyond ASCII).
+    try:
+        _ENCODER.encode(document).encode("utf-8")
+    except UnicodeEncodeError:
+        pass
+    else:
+        return
+    raise Undecodable("JSON with half of a surrogate pair in it")
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        position = error.start
+    raise ValueError(
+        f"the encoded message has half of a surrogate pair at character {position}, which UTF-8 can't "
+        "carry; it was probably cut in the middle of an emoji: try "
+        "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+    )
+
+
+def _a(value: object) -> str:
+    """Name the type of a value with its article, and not the value."""
+    name = type(value).__name__
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
+
+
+# One of each for all threads, as the json module itself does with its default ones.
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_not_json
+)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+)

@@ -1,0 +1,45 @@
+"""The close codes that resumehub puts on the wire, and what each one tells the client.
+
+Plain values: this module imports nothing of the package and anything may import it.
+Codes below 3000 are those of RFC 6455 §7.4.1; those from 4000 on are private to
+applications (§7.4.2) and mirror the HTTP status that says the same before the upgrade.
+Read next: ``core/machine.py``, which decides who gets which.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """A WebSocket close code (RFC 6455 §7.4) with the meaning resumehub gives it.
+
+    An ``IntEnum``: compare it with the plain number that a client library reports.
+    """
+
+    NORMAL = 1000
+    """The session ended on purpose: ``close()``, a kick, or displaced by a newer connect."""
+    GOING_AWAY = 1001
+    """The server is shutting down."""
+    PROTOCOL_ERROR = 1002
+    """The peer broke RFC 6455. Only the transport ends; the session can be resumed."""
+    NO_STATUS = 1005
+    """Never on the wire: the peer's close frame carried no code (RFC 6455 §7.1.5)."""
+    ABNORMAL = 1006
+    """Never on the wire: the connection went away without a close frame."""
+    INVALID_DATA = 1007
+    """A text message was not valid UTF-8."""
+    TOO_BIG = 1009
+    """A message was larger than ``max_message_size``."""
+    HANDLER_ERROR = 1011
+    """A handler of the application raised."""
+    TRY_AGAIN_LATER = 1013
+    """The server holds ``max_sessions`` sessions already (as HTTP 503)."""
+    SESSION_EXPIRED = 4100
+    """The session to resume is gone (as HTTP 410): start a new one, without ``resume=true``."""
+    SUPERSEDED = 4101
+    """A newer transport of the same session took over; do not reconnect from here."""
+    FORBIDDEN = 4403
+    """Refused (as HTTP 403)."""
+    CONFLICT = 4409
+    """The connection id is in use and ``on_duplicate="reject"`` (as HTTP 409)."""

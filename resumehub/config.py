@@ -1,0 +1,292 @@
+"""The hub's options, checked once, so that nobody behind this has to doubt them.
+
+``Config.build`` is the only way in: what it returns has the right types, lies within its ranges
+and is normalised. It knows numbers, names and the grammar of origins and subprotocols; it
+refuses to know what they are for. Also here, because a name from outside is checked the same
+way: ``validate_identifier`` for room and connection ids and ``normalize_origin`` for Origin headers.
+
+Called by ``Hub(...)`` on the thread that builds it, and by ``wsgi.py`` on request threads.
+All of it is pure. Read next: ``hub.py``, ``wsgi.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+MAX_DURATION: Final = 10 * 365 * 24 * 3600.0
+"""Ten years, in seconds: longer durations are a slip (milliseconds?), and infinity is no deadline."""
+
+MAX_IDENTIFIER_LENGTH: Final = 255
+"""In characters, for room and connection ids."""
+
+RESERVED_SUBPROTOCOL_PREFIX: Final = "resumehub."
+"""Subprotocols that begin with this are negotiated by the hub itself (contract D2, D3)."""
+
+OnDuplicate = Literal["replace", "reject"]
+
+# Everything in these classes breaks logs, headers or terminals, or can't be encoded: Unicode's category Cc,
+# and surrogates, which in a str are always lone ones.
+_UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# RFC 7230 §3.2.6, which RFC 6455 §4.1 asks of a subprotocol.
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+# RFC 6454 §6.2 as browsers write it, with a look at neither DNS nor IPv6's finer points.
+_ORIGIN: Final = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.\-]*)://(?P<host>[a-z0-9._\-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+)
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A hub's options, validated and normalised. Make one with ``Config.build``.
+
+    Durations are seconds, sizes bytes unless the comment says otherwise.
+
+    Threads: any; immutable.
+    """
+
+    resume_window: float
+    ping_interval: float | None
+    write_timeout: float
+    send_buffer: int  # messages
+    send_buffer_bytes: int
+    max_message_size: int
+    max_sessions: int
+    callback_threads: int
+    allowed_origins: Literal["*"] | tuple[str, ...] | None
+    on_duplicate: OnDuplicate
+    subprotocols: tuple[str, ...]
+    compression: bool
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        resume_window: float = 30.0,
+        ping_interval: float | None = 20.0,
+        write_timeout: float = 10.0,
+        send_buffer: int = 256,
+        send_buffer_bytes: int = 1 << 20,
+        max_message_size: int = 64 * 1024,
+        max_sessions: int = 10_000,
+        callback_threads: int = 32,
+        allowed_origins: str | Iterable[str] | None = None,
+        on_duplicate: str = "replace",
+        subprotocols: Iterable[str] = (),
+        compression: bool = False,
+    ) -> Config:
+        """Check and normalise a hub's options.
+
+        * ``resume_window``: seconds from 0 (no resumption) to ten years. 30 outlasts a lift, a
+          change of network or a page reload, and memory for the absent stays small.
+        * ``ping_interval``: seconds, more than ``write_timeout`` (an answer must be overdue before
+          the next question), or None for no heartbeat. 20 is below the 30 to 60 after which common
+          proxies and mobile networks forget an idle connection.
+        * ``write_timeout``: seconds, more than 0: how long a peer may take no byte, or not answer.
+        * ``send_buffer`` (messages) and ``send_buffer_bytes``: at least 1 each, both hold.
+        * ``max_message_size``: at least 1, for what a client sends.
+        * ``max_sessions``, ``callback_threads``: at least 1.
+        * ``allowed_origins``: None for the same origin only; ``"*"`` for any; or an iterable of
+          ``scheme://host[:port]`` or ``"null"``, which is then all that is allowed. Normalised by
+          ``normalize_origin``.
+        * ``on_duplicate``: ``"replace"`` or ``"reject"``.
+        * ``subprotocols``: in order of preference; tokens (RFC 7230 §3.2.6), each once, none beginning
+          with ``resumehub.``.
+        * ``compression``: a bool.
+
+        Raises: TypeError for a wrong type (a bool is no number, a str is no list), ValueError for
+        a wrong value; the text names the argument, its value and what is allowed.
+        Threads: any. Blocks: never.
+        """
+        checked_write_timeout = _duration("write_timeout", write_timeout, zero=False)
+        return cls(
+            resume_window=_duration("resume_window", resume_window, zero=True),
+            ping_interval=_ping_interval(ping_interval, checked_write_timeout),
+            write_timeout=checked_write_timeout,
+            send_buffer=_count("send_buffer", send_buffer, "messages"),
+            send_buffer_bytes=_count("send_buffer_bytes", send_buffer_bytes, "bytes"),
+            max_message_size=_count("max_message_size", max_message_size, "bytes"),
+            max_sessions=_count("max_sessions", max_sessions, "sessions"),
+            callback_threads=_count("callback_threads", callback_threads, "threads"),
+            allowed_origins=_origins(allowed_origins),
+            on_duplicate=_on_duplicate(on_duplicate),
+            subprotocols=_subprotocols(subprotocols),
+            compression=_flag("compression", compression),
+        )
+
+
+def validate_identifier(name: str, value: object) -> None:
+    """Make sure that ``value`` can be a room or connection id; ``name`` says which, for the error.
+
+    Allowed are 1 to 255 characters without control characters (Unicode's Cc) and lone surrogates.
+    That an empty connection id means "generate one" is the caller's business.
+
+    Raises: TypeError if it is no ``str`` (the application's mistake: 500); ValueError for the rest
+    (may be the client's: 400), with no more of the value than its first 40 characters, as a repr.
+    Threads: any. Blocks: never.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    if not value:
+        raise ValueError(f"{name} is empty: it must have 1 to {MAX_IDENTIFIER_LENGTH} characters")
+    if len(value) > MAX_IDENTIFIER_LENGTH:
+        raise ValueError(
+            f"{name} {_start(value)} has {len(value)} characters: at most {MAX_IDENTIFIER_LENGTH} are allowed"
+        )
+    unfit = _UNFIT.search(value)
+    if unfit is not None:
+        raise ValueError(
+            f"{name} {_start(value)} has U+{ord(unfit.group()):04X} at position {unfit.start()}: control "
+            "characters and lone surrogates are not allowed"
+        )
+
+
+def normalize_origin(origin: str) -> str:
+    """Return ``origin`` the way browsers write it: lower case, without the scheme's default port.
+
+    Use it on the configured origins and on a request's Origin header alike, and compare
+    the results.
+
+    Raises: ValueError if it is neither ``scheme://host[:port]`` nor ``null``: a path, a trailing
+    slash, a user name, a wildcard or a character beyond ASCII (browsers send ``xn--…``) in it.
+    Threads: any. Blocks: never. Source: RFC 6454 §6.2.
+    """
+    lowered = origin.lower() if origin.isascii() else ""
+    if lowered == "null":
+        return lowered
+    match = _ORIGIN.fullmatch(lowered)
+    port = int(match["port"]) if match and match["port"] else None
+    if match is None or (port is not None and not 1 <= port <= 65535):
+        raise ValueError(
+            f'{_start(origin)} is no origin: it must be scheme://host or scheme://host:port, or "null", '
+            "with no path, no trailing slash, no wildcard, and international names as xn--…"
+        )
+    base = f"{match['scheme']}://{match['host']}"
+    return base if port in (None, _DEFAULT_PORTS.get(match["scheme"])) else f"{base}:{port}"
+
+
+def _duration(name: str, value: object, *, zero: bool) -> float:
+    least = "0 or more" if zero else "more than 0"
+    allowed = f"a number of seconds, {least} and at most {MAX_DURATION:.0f} (10 years)"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong_type(name, value, allowed)
+    # Written so that nan fails it too; and compared before float(), which very large ints overflow.
+    if not (0 <= value <= MAX_DURATION) or (value == 0 and not zero):
+        raise _wrong_value(name, value, allowed)
+    return float(value)
+
+
+def _ping_interval(value: object, write_timeout: float) -> float | None:
+    if value is None:
+        return None
+    interval = _duration("ping_interval", value, zero=False)
+    if interval <= write_timeout:
+        raise _wrong_value(
+            "ping_interval",
+            value,
+            f"more than write_timeout ({write_timeout} seconds), or None for no heartbeat",
+        )
+    return interval
+
+
+def _count(name: str, value: object, unit: str) -> int:
+    allowed = f"a whole number of {unit}, at least 1"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(name, value, allowed)
+    if value < 1:
+        raise _wrong_value(name, value, allowed)
+    return int(value)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(name, value, "True or False")
+    return value
+
+
+def _on_duplicate(value: object) -> OnDuplicate:
+    allowed = '"replace" or "reject"'
+    if not isinstance(value, str):
+        raise _wrong_type("on_duplicate", value, allowed)
+    if value not in ("replace", "reject"):
+        raise _wrong_value("on_duplicate", value, allowed)
+    return cast(OnDuplicate, value)
+
+
+def _origins(value: object) -> Literal["*"] | tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value == "*":
+        return "*"
+    allowed = 'None (same origin), "*" (any), or a list of origins such as ["https://example.com"]'
+    origins = []
+    for origin in _strings("allowed_origins", value, allowed):
+        if origin == "*":
+            raise _wrong_value(
+                "allowed_origins", value, 'the string "*" itself, not in a list, for any origin'
+            )
+        try:
+            origins.append(normalize_origin(origin))
+        except ValueError as error:
+            raise ValueError(f"allowed_origins: {error}") from None
+    return tuple(dict.fromkeys(origins))
+
+
+def _subprotocols(value: object) -> tuple[str, ...]:
+    allowed = 'a list of names such as ["chat.v2"], each once'
+    names = _strings("subprotocols", value, allowed)
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise _wrong_value(
+                "subprotocols", name, "one or more ASCII letters, digits and !#$%&'*+-.^_`|~ (RFC 7230 token)"
+            )
+        if name.lower().startswith(RESERVED_SUBPROTOCOL_PREFIX):
+            raise _wrong_value(
+                "subprotocols",
+                name,
+                f"without the prefix {RESERVED_SUBPROTOCOL_PREFIX!r}: the hub negotiates those by itself",
+            )
+    if len(set(names)) != len(names):
+        raise _wrong_value("subprotocols", value, allowed)
+    return names
+
+
+def _strings(name: str, value: object, allowed: str) -> tuple[str, ...]:
+    # A str is an iterable of its letters: the slip that this function exists for.
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise _wrong_type(name, value, allowed)
+    items = tuple(value)
+    for item in items:
+        if not isinstance(item, str):
+            raise _wrong_type(name, item, allowed)
+    return items
+
+
+def _wrong_type(name: str, value: object, allowed: str) -> TypeError:
+    return TypeError(f"{name} is {_short(value)}, {_article(type(value).__name__)}: it must be {allowed}")
+
+
+def _wrong_value(name: str, value: object, allowed: str) -> ValueError:
+    return ValueError(f"{name} is {_short(value)}: it must be {allowed}")
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # An int of more digits than Python prints, or a repr that fails.
+        return "something unprintable"
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _start(text: str) -> str:
+    """Show no more of a string from outside than fits in a log line."""
+    return repr(text) if len(text) <= 40 else f"{text[:40]!r}…"
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0].lower() in "aeiou" else f"a {noun}"

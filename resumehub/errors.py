@@ -1,0 +1,132 @@
+"""Every exception of resumehub, in one tree.
+
+* ``ResumeHubError``
+
+  * raised *to the caller*, whose arguments or timing are at fault:
+
+    * ``ConnectRejected``: raised *by* your ``connect`` function to refuse a client
+    * ``ConnectionNotFound``: no session has that id
+    * ``ConnectionClosed``: the session has ended
+
+      * ``HubClosed``: the whole hub has been closed (also given to ``on_disconnect``)
+
+    * ``SendBufferFull``: the peer is slower than you send, or away
+    * ``SocketUnavailable``: this WSGI server keeps its socket to itself
+
+  * *given* to handlers, as the reason why something ended:
+
+    * ``TransportLost``: the WebSocket died, was closed by the peer, or broke the protocol
+
+      * ``HeartbeatTimeout``: the peer stopped answering
+
+    * ``DuplicateConnectionId``: a newer connect took the id
+    * ``HandlerError``: one of your handlers raised
+
+Plain values: nothing of the package is imported here. Ids are kept as attributes, so that
+an error handler need not parse messages. None of them shadows a builtin.
+"""
+
+from __future__ import annotations
+
+
+class ResumeHubError(Exception):
+    """Base of everything that resumehub raises or hands to a handler."""
+
+
+class ConnectRejected(ResumeHubError):
+    """Raise it in ``connect`` to refuse a client: it gets 401 and a generic body.
+
+    Your text goes nowhere near the client (it may say why a login failed); to choose the
+    status and body, raise a ``werkzeug.exceptions.HTTPException`` instead.
+    """
+
+
+class ConnectionNotFound(ResumeHubError):
+    """No session with this id exists: never opened, ended, or its grace window ran out."""
+
+    def __init__(self, connection_id: str) -> None:
+        super().__init__(
+            f"no session has the connection id {connection_id!r}: it was never opened or has "
+            "ended; hub.get(id) returns None instead of raising"
+        )
+        self.connection_id = connection_id
+
+
+class ConnectionClosed(ResumeHubError):
+    """The session has ended; nothing more can be sent on it. Drop the connection object."""
+
+    def __init__(self, connection_id: str, message: str | None = None) -> None:
+        super().__init__(message or f"the session {connection_id!r} has ended; nothing can be sent")
+        self.connection_id = connection_id
+
+
+class HubClosed(ConnectionClosed):
+    """The hub was closed: nothing can be sent, and no session opened. Make a new ``Hub``.
+
+    ``connection_id`` is ``""`` where the error is about the hub and not one session.
+    """
+
+    def __init__(self, connection_id: str = "") -> None:
+        super().__init__(connection_id, "the hub has been closed; make a new Hub to go on")
+
+
+class SendBufferFull(ResumeHubError):
+    """The session's outgoing buffer is full: the peer is away, or slower than you send.
+
+    Nothing of the message was queued. Send less, later, or close the connection; raise
+    ``send_buffer`` (messages) or ``send_buffer_bytes`` if the memory is there.
+    """
+
+    def __init__(self, connection_id: str, frames: int, used_bytes: int) -> None:
+        super().__init__(
+            f"the send buffer of {connection_id!r} is full ({frames} messages, {used_bytes} bytes "
+            "unsent); send later, or raise send_buffer / send_buffer_bytes"
+        )
+        self.connection_id = connection_id
+        self.frames = frames
+        self.used_bytes = used_bytes
+
+
+class SocketUnavailable(ResumeHubError):
+    """This WSGI server does not hand out the client's socket (or not one we know to take)."""
+
+
+class TransportLost(ResumeHubError):
+    """The WebSocket of a session ended; ``code`` and ``reason`` say how.
+
+    ``code`` is the peer's close code, ours if the peer broke the protocol (1002, 1007,
+    1009), or 1006 if the connection just went away (RFC 6455 §7.1.5). ``reason`` is text from
+    the peer: do not trust it.
+    """
+
+    def __init__(self, code: int = 1006, reason: str = "") -> None:
+        super().__init__(f"transport lost with close code {code}" + (f": {reason}" if reason else ""))
+        self.code = code
+        self.reason = reason
+
+
+class HeartbeatTimeout(TransportLost):
+    """The peer sent nothing, not even a Pong, for ``write_timeout`` after a Ping."""
+
+    def __init__(self) -> None:
+        super().__init__(1006, "no answer to a ping")
+
+
+class DuplicateConnectionId(ResumeHubError):
+    """A newer connect took this session's id (``on_duplicate="replace"``), so it ended."""
+
+    def __init__(self, connection_id: str) -> None:
+        super().__init__(f"a newer connect took the connection id {connection_id!r}")
+        self.connection_id = connection_id
+
+
+class HandlerError(ResumeHubError):
+    """One of the application's handlers raised; the exception itself is ``__cause__``.
+
+    ``event`` is the name of the hook: ``"on_message"``, ``"on_connect"`` or
+    ``"on_transport_restore"``.
+    """
+
+    def __init__(self, event: str) -> None:
+        super().__init__(f"a handler of {event} raised; see __cause__")
+        self.event = event

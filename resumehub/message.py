@@ -1,0 +1,106 @@
+"""What an application sends and receives, and what that looks like once it is encoded.
+
+Two values: ``Message``, which handlers see, and ``Frame``, a message that a codec has
+encoded and that is ready to be written. This module knows that events beginning with ``$``
+are reserved (contract C10) and nothing else: not how a message becomes bytes (``codec``),
+not how bytes become a WebSocket frame with header and mask (``transport/``), not who gets
+it (``outbox``, ``hub``). It imports nothing of the package; anything may import it, and
+its values may be used from any thread. Read next: ``codec.py``, which turns one into the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, final
+
+RESERVED_PREFIX: Final = "$"
+"""Events that begin with this belong to resumehub's own protocol (``$hello``, ``$ack``, …)."""
+
+
+def is_reserved(event: str) -> bool:
+    """Tell whether ``event`` belongs to resumehub and not to the application (contract C10).
+
+    Threads: any. Blocks: never. Raises: nothing.
+    """
+    return event.startswith(RESERVED_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message between an application and its client.
+
+    ``event`` is a name such as ``"chat.message"``, by which a ``Router`` finds the handler;
+    ``""`` (the default) for applications with only one kind of message. It may not begin with
+    ``$``. ``payload`` is whatever the hub's codec can encode; ``None`` for none.
+
+    Nothing is checked here, because a message is also what a codec *returns*: types and the
+    reserved prefix are checked where a message enters or leaves the hub
+    (``codec.encode_frame``, ``codec.decode_message``).
+
+    Threads: any. The message is immutable; a mutable payload is not, so leave it alone
+    once you have sent it or share it between handlers.
+    """
+
+    event: str = ""
+    payload: Any = None
+
+
+class Opcode(Enum):
+    """The kind of a data frame, with its number on the wire (RFC 6455 §5.2)."""
+
+    TEXT = 1
+    BINARY = 2
+
+
+@final
+class Frame:
+    """An encoded message, ready to be written; made once per broadcast, not once per receiver.
+
+    ``opcode`` and ``payload`` never change: the same frame is in many outboxes at once, and is
+    replayed whole after a resume. Two frames are equal when both are; ``wire`` has no part in it.
+
+    ``wire`` is a place for a transport to keep this frame's *uncompressed* wire encoding
+    (header and payload as they go into the socket; a server does not mask, RFC 6455 §5.1, so
+    they are the same for every receiver), ``None`` until somebody did. Never put compressed
+    bytes there: a frame may be replayed on a transport that negotiated no compression (C4).
+
+    Threads: any. Two threads may fill ``wire`` at the same time: both store the same bytes.
+    """
+
+    __slots__ = ("_opcode", "_payload", "wire")
+
+    wire: bytes | None
+
+    def __init__(self, opcode: Opcode, payload: bytes) -> None:
+        self._opcode = opcode
+        self._payload = payload
+        self.wire = None
+
+    @property
+    def opcode(self) -> Opcode:
+        """Text or binary."""
+        return self._opcode
+
+    @property
+    def payload(self) -> bytes:
+        """The message's bytes; valid UTF-8 if ``opcode`` is ``TEXT``."""
+        return self._payload
+
+    @property
+    def size(self) -> int:
+        """Length of the payload in bytes: what ``send_buffer_bytes`` and the metrics count."""
+        return len(self._payload)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Frame):
+            return NotImplemented
+        return self._opcode is other._opcode and self._payload == other._payload
+
+    def __hash__(self) -> int:
+        return hash((self._opcode, self._payload))
+
+    def __repr__(self) -> str:
+        # Without the content: a repr ends up in logs and assertion messages, and what users write
+        # to each other has no business there.
+        return f"<Frame {self._opcode.name} {self.size} bytes>"

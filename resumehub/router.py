@@ -1,0 +1,231 @@
+"""One handler per kind of message, instead of one ``if`` per kind in ``on_message``.
+
+    router = Router()
+
+    @router.on("chat.message")
+    def chat(connection, message): ...
+
+    hub.on_message(router)
+
+A router knows events and callables; it refuses to know the hub, sessions and what a connection
+is: it hands on what it was given. The hub calls it like any other ``on_message`` handler, on a
+reader or callbacks thread, for several connections at once. Read next: ``hub.py`` for
+what the hub does when a handler raises (contract B4).
+
+Which handlers run:
+
+* all whose pattern matches ``message.event``, **the most specific pattern first**: the exact
+  name, then prefixes from the longest to the shortest; within a pattern in order of registration;
+* the fallback, if none matches; without a fallback such a message is ignored, because raising
+  would let any client end its transport with a typo;
+* around all of that, the middleware, for every message, matched or not.
+
+A pattern is an event's exact name, or a prefix followed by ``*``: ``chat.*`` matches
+``chat.message`` and ``chat.room.joined`` but not ``chat``; ``*`` alone matches everything (and
+leaves nothing for the fallback). ``""`` is the event of a message without one.
+
+The first handler that raises ends it: those after it do not run, and the hub takes over (B4).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+from .message import RESERVED_PREFIX, Message, is_reserved
+from .runtime import make_lock
+
+Handler = Callable[[Any, Message], object]
+"""``handler(connection, message)``; what it returns is ignored."""
+
+Middleware = Callable[[Any, Message, Handler], object]
+"""``middleware(connection, message, next)``; call ``next(connection, message)`` to go on."""
+
+_H = TypeVar("_H", bound=Handler)
+_M = TypeVar("_M", bound=Middleware)
+
+_WILDCARD: Final = "*"
+
+
+class Router:
+    """An ``on_message`` handler that calls the handlers registered for each message's event.
+
+    Register everything before the first client comes; registering later is safe and is seen by
+    messages that start after it.
+
+    Threads: any, for calls and registration alike. Blocks: no longer than the handlers do.
+    No handler runs under a lock.
+    """
+
+    __slots__ = ("_lock", "_routes")
+
+    def __init__(self) -> None:
+        # Everything a call needs hangs off one attribute that is replaced and never changed, so
+        # that a call reads it once and needs no lock. The lock keeps two registrations apart.
+        self._lock = make_lock()
+        self._routes = _Routes()
+
+    def __call__(self, connection: Any, message: Message, /) -> None:
+        """Run the middleware and the handlers for ``message``; for ``hub.on_message(router)``.
+
+        Threads: any, several at once.
+        Raises: what a handler or middleware raises.
+        """
+        self._routes.entry(connection, message)
+
+    def on(self, pattern: str) -> Callable[[_H], _H]:
+        """Register the decorated function for events that match ``pattern``.
+
+        A decorator, which returns the function as it is: it can be stacked, for several
+        patterns. See the top of this module for patterns and the order of several handlers.
+
+        Raises: TypeError for a pattern that is no ``str`` or something that can't be called with
+        (connection, message); ValueError for a reserved pattern (``$…``), a ``*`` anywhere but at
+        the end, or a function that this pattern already has.
+        Threads: any. Blocks: never.
+        """
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f'router.on takes an event, not {type(pattern).__name__}: write @router.on("chat.message")'
+            )
+        if is_reserved(pattern):
+            raise ValueError(
+                f"router.on({pattern!r}): events that begin with {RESERVED_PREFIX!r} are reserved for "
+                "resumehub and never reach a handler"
+            )
+        if _WILDCARD in pattern[:-1]:
+            raise ValueError(
+                f"router.on({pattern!r}): '*' may only stand at the end, as in 'chat.*'; for anything "
+                "else use middleware"
+            )
+
+        def register(handler: _H) -> _H:
+            _check_callable(handler, f"router.on({pattern!r})", "connection", "message")
+            with self._lock:
+                self._routes = self._routes.with_handler(pattern, handler)
+            return handler
+
+        return register
+
+    def fallback(self, handler: _H) -> _H:
+        """Register the decorated function for messages that no pattern matches.
+
+        Write ``@router.fallback`` without parentheses; it returns the function as it is.
+
+        Raises: TypeError for something that can't be called with (connection, message);
+        ValueError for a second fallback.
+        Threads: any. Blocks: never.
+        """
+        _check_callable(handler, "router.fallback", "connection", "message")
+        with self._lock:
+            if self._routes.fallback is not None:
+                raise ValueError(
+                    f"router.fallback: {_name(self._routes.fallback)} is the fallback already, and there "
+                    "is only one; call the other from it"
+                )
+            self._routes = replace(self._routes, fallback=handler)
+        return handler
+
+    def use(self, middleware: _M) -> _M:
+        """Put ``middleware`` around everything that this router does; the first added is outermost.
+
+        It is called as ``middleware(connection, message, next)`` for every message and goes on
+        with ``next(connection, message)``, with another message if it likes, which is then routed
+        by *its* event. Without that call the message ends there. Also usable as a decorator.
+
+        Raises: TypeError for something that can't be called with (connection, message, next);
+        ValueError for one that is in use already.
+        Threads: any. Blocks: never.
+        """
+        _check_callable(middleware, "router.use", "connection", "message", "next")
+        with self._lock:
+            if middleware in self._routes.middleware:
+                raise ValueError(f"router.use: {_name(middleware)} is in use already")
+            self._routes = replace(self._routes, middleware=(*self._routes.middleware, middleware))
+        return middleware
+
+
+@dataclass(frozen=True)
+class _Routes:
+    """Everything registered so far: immutable, replaced as a whole."""
+
+    exact: dict[str, tuple[Handler, ...]] = field(default_factory=dict)
+    # Prefix → handlers, the longest prefix first.
+    prefixes: dict[str, tuple[Handler, ...]] = field(default_factory=dict)
+    fallback: Handler | None = None
+    middleware: tuple[Middleware, ...] = ()
+    # The middleware chain down to ``dispatch``, built once per registration and not per message.
+    entry: Handler = field(init=False)
+
+    def __post_init__(self) -> None:
+        entry: Handler = self.dispatch
+        for middleware in reversed(self.middleware):
+            entry = _around(middleware, entry)
+        object.__setattr__(self, "entry", entry)
+
+    def with_handler(self, pattern: str, handler: Handler) -> _Routes:
+        wildcard = pattern.endswith(_WILDCARD)
+        table = self.prefixes if wildcard else self.exact
+        key = pattern[:-1] if wildcard else pattern
+        handlers = table.get(key, ())
+        if handler in handlers:
+            raise ValueError(f"router.on({pattern!r}): {_name(handler)} is registered for it already")
+        extended = {**table, key: (*handlers, handler)}
+        if wildcard:
+            longest_first = dict(sorted(extended.items(), key=lambda item: -len(item[0])))
+            return replace(self, prefixes=longest_first)
+        return replace(self, exact=extended)
+
+    def dispatch(self, connection: Any, message: Message, /) -> None:
+        event = message.event
+        handlers = self.exact.get(event, ())
+        for prefix, more in self.prefixes.items():
+            if event.startswith(prefix):
+                handlers += more
+        if not handlers and self.fallback is not None:
+            handlers = (self.fallback,)
+        for handler in handlers:
+            handler(connection, message)
+
+
+def _around(middleware: Middleware, inner: Handler) -> Handler:
+    def step(connection: Any, message: Message, /) -> None:
+        middleware(connection, message, inner)
+
+    return step
+
+
+def _check_callable(function: object, where: str, *arguments: str) -> None:
+    """Refuse, while the program starts, what could only fail with the first client's message."""
+    wanted = f"a function of ({', '.join(arguments)})"
+    if not callable(function):
+        raise TypeError(f"{where} takes {wanted}, not {type(function).__name__}")
+    if any(_runs_nothing(called) for called in (function, function.__call__)):
+        raise TypeError(
+            f"{where} takes {wanted}; {_name(function)} is async or a generator, and calling it would run "
+            "nothing of it: use a plain def"
+        )
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # Some builtins have none; those have to prove themselves.
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{where} takes {wanted}; {_name(function)}{signature} can't be called so: {error}"
+        ) from None
+
+
+def _runs_nothing(function: object) -> bool:
+    return (
+        inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+        or inspect.isgeneratorfunction(function)
+    )
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)

@@ -1,0 +1,177 @@
+"""The one door through which threads come: spawn, lock, condition, queue, waiting for a socket.
+
+A ``Runtime`` is an object given to the hub. ``SystemRuntime`` is the real one; a test kit can
+hand in another that runs the very same code one thread at a time, in an order of its own
+choosing. Nothing else in the package imports ``threading`` or ``queue``.
+
+It knows nothing of sessions. Read next: ``hub.py`` (who spawns what), ``threads/``.
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Lock(Protocol):
+    """A mutual exclusion lock, usable in ``with``; not reentrant."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+    def release(self) -> None: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> Any: ...
+
+
+class Condition(Protocol):
+    """A condition variable over a ``Lock``; ``wait`` returns False when its timeout passed."""
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def notify(self) -> None: ...
+    def notify_all(self) -> None: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> Any: ...
+
+
+class Event(Protocol):
+    """A flag that threads can wait for."""
+
+    def set(self) -> None: ...
+    def is_set(self) -> bool: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class Mailbox(Protocol):
+    """An unbounded first-in first-out queue between threads.
+
+    ``put`` never blocks. ``get`` blocks up to ``timeout`` real seconds (None: until something
+    comes) and returns None when nothing came.
+    """
+
+    def put(self, item: Any) -> None: ...
+    def get(self, timeout: float | None = None) -> Any: ...
+
+
+class Thread(Protocol):
+    """A started thread. ``join`` waits up to ``timeout`` real seconds and says whether it ended."""
+
+    @property
+    def name(self) -> str: ...
+    def is_alive(self) -> bool: ...
+    def join(self, timeout: float) -> bool: ...
+    def is_current(self) -> bool: ...
+    def stack(self) -> str: ...
+
+
+class Runtime(Protocol):
+    """What the hub needs of the world to run more than one thing at once.
+
+    ``spawn`` raises ``RuntimeError`` when the system has no more threads to give.
+    The two socket waits block without a timeout: a deadline acts by ``shutdown``, which
+    wakes them.
+    """
+
+    def lock(self) -> Lock: ...
+    def condition(self, lock: Lock) -> Condition: ...
+    def event(self) -> Event: ...
+    def mailbox(self) -> Mailbox: ...
+    def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread: ...
+    def wait_readable(self, sock: socket.socket) -> None: ...
+    def wait_writable(self, sock: socket.socket) -> None: ...
+    def main_thread_returned(self) -> bool: ...
+    def current(self) -> Thread: ...
+
+
+class SystemRuntime:
+    """Threads of the operating system."""
+
+    def lock(self) -> Lock:
+        return threading.Lock()
+
+    def condition(self, lock: Lock) -> Condition:
+        return threading.Condition(lock)  # type: ignore[arg-type]
+
+    def event(self) -> Event:
+        return threading.Event()
+
+    def mailbox(self) -> Mailbox:
+        return _QueueMailbox()
+
+    def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        thread = threading.Thread(target=run, name=name, daemon=daemon)
+        thread.start()
+        return _SystemThread(thread)
+
+    def current(self) -> Thread:
+        return _SystemThread(threading.current_thread())
+
+    def wait_readable(self, sock: socket.socket) -> None:
+        _poll(sock, select.POLLIN)
+
+    def wait_writable(self, sock: socket.socket) -> None:
+        _poll(sock, select.POLLOUT)
+
+    def main_thread_returned(self) -> bool:
+        return not threading.main_thread().is_alive()
+
+
+def make_lock() -> Lock:
+    """Give a plain lock, for values that guard themselves (``metrics.Counters``)."""
+    return threading.Lock()
+
+
+def _poll(sock: socket.socket, events: int) -> None:
+    # poll and not select: descriptors beyond 1023 are everyday with thousands of sessions.
+    # A shutdown socket reports POLLHUP, so whoever waits here is always freed by an abort.
+    poller = select.poll()
+    poller.register(sock, events)
+    poller.poll()
+
+
+class _QueueMailbox:
+    """``queue.Queue`` with a ``get`` that returns None instead of raising."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue()
+
+    def put(self, item: Any) -> None:
+        self._queue.put(item)
+
+    def get(self, timeout: float | None = None) -> Any:
+        if timeout is not None and timeout <= 0:
+            timeout = 0.0
+        try:
+            # threading.TIMEOUT_MAX is about 292 years on 64-bit systems, but 49 days on others.
+            return self._queue.get(timeout=None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            return None
+
+
+class _SystemThread:
+    """One ``threading.Thread``, started."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+
+    @property
+    def name(self) -> str:
+        return self._thread.name
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self, timeout: float) -> bool:
+        self._thread.join(max(0.0, timeout))
+        return not self._thread.is_alive()
+
+    def is_current(self) -> bool:
+        return self._thread.ident == threading.get_ident()
+
+    def stack(self) -> str:
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        return "".join(traceback.format_stack(frame)) if frame is not None else ""

@@ -1,0 +1,320 @@
+"""What an application may send, and what a client may make of it (contract C10, C11)."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resumehub.codec import Codec, JSONCodec, Undecodable, decode_message, encode_frame
+from resumehub.message import Frame, Message, Opcode
+
+CODEC = JSONCodec()
+
+HALF = "\ud83d"  # the first half of the pair that stands for an emoji
+
+SECRET = "s3cr3t"
+
+
+def nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def circular() -> Any:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+class Echo:
+    """A codec that returns what it was told to, or raises it."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    def encode(self, message: Message) -> Any:
+        return self._give()
+
+    def decode(self, data: str | bytes) -> Any:
+        return self._give()
+
+    def _give(self) -> Any:
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+
+# --- JSONCodec: the way out --------------------------------------------------------------------------
+
+
+@pytest.mark.contract("C11")
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (
+            Message("chat", {"text": "hi", "n": [1, 2.5]}),
+            '{"event":"chat","payload":{"text":"hi","n":[1,2.5]}}',
+        ),
+        (Message("nudge"), '{"event":"nudge"}'),
+        (Message(payload="hi"), '{"payload":"hi"}'),
+        (Message(), "{}"),
+        (Message("", False), '{"payload":false}'),
+        (Message("", ""), '{"payload":""}'),
+        (Message("", {}), '{"payload":{}}'),
+        (Message("grüße", "👋"), '{"event":"grüße","payload":"👋"}'),
+    ],
+)
+def test_json_leaves_out_what_is_empty_and_is_compact(message: Message, text: str) -> None:
+    """No byte is spent on a missing event, a missing payload, whitespace or escapes."""
+    assert CODEC.encode(message) == text
+    assert CODEC.decode(text) == message
+
+
+@pytest.mark.parametrize(
+    "data", [b"raw", bytearray(b"raw"), memoryview(b"raw")], ids=lambda data: type(data).__name__
+)
+def test_bytes_in_a_json_payload_are_refused_with_advice(data: object) -> None:
+    """Whoever sends bytes through JSON is told of base64 and of codecs of one's own."""
+    with pytest.raises(TypeError, match=r"base64.*codec"):
+        CODEC.encode(Message("file", {"data": data}))
+
+
+@pytest.mark.parametrize(
+    ("payload", "error"),
+    [
+        pytest.param(object(), TypeError, id="an object JSON does not have"),
+        pytest.param({1, 2}, TypeError, id="a set"),
+        pytest.param({(1, 2): 3}, TypeError, id="a key that is no string"),
+        pytest.param({b"k": 3}, TypeError, id="a key of bytes"),
+        pytest.param(float("nan"), ValueError, id="nan"),
+        pytest.param([float("-inf")], ValueError, id="infinity"),
+        pytest.param({float("nan"): 1}, ValueError, id="nan as a key"),
+        pytest.param(f"cut {HALF}", ValueError, id="half an emoji"),
+        pytest.param({HALF: 1}, ValueError, id="half an emoji as a key"),
+        pytest.param(nested(100_000), ValueError, id="too deep"),
+        pytest.param(circular(), ValueError, id="circular"),
+    ],
+)
+def test_what_json_cannot_carry_is_refused_when_it_is_sent(payload: object, error: type[Exception]) -> None:
+    """The caller of send learns of a wrong payload; the client never sees half of it."""
+    with pytest.raises(error) as caught:
+        CODEC.encode(Message("event", payload))
+    assert type(caught.value) is error
+
+
+def test_the_error_for_half_an_emoji_says_what_to_do() -> None:
+    """The advice that the error gives works."""
+    with pytest.raises(ValueError, match="surrogate pair") as caught:
+        CODEC.encode(Message("chat", f"cut {HALF}"))
+    text = f"cut {HALF}"
+    advice = str(caught.value).rsplit("try ", 1)[1]
+    assert eval(advice, {"text": text}) == "cut \ufffd"
+
+
+# --- JSONCodec: the way in ---------------------------------------------------------------------------
+
+
+@pytest.mark.contract("C11")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"event": "chat", "payload": 1, "id": 7, "later": {}}', Message("chat", 1)),
+        (' {"payload" : null}\n', Message()),
+        ('{"event":""}', Message()),
+        (r'{"payload":"\ud83d\udc4b \\ud"}', Message("", "👋 \\ud")),
+        (r'{"payload":"\uD83D\uDC4B"}', Message("", "👋")),
+        ('{"payload":[{"a":1},{"a":1}]}', Message("", [{"a": 1}, {"a": 1}])),
+        ('{"payload":1e308}', Message("", 1e308)),
+    ],
+)
+def test_json_reads_any_object_and_ignores_what_it_does_not_know(text: str, message: Message) -> None:
+    """A client may be newer than the server, and may write its JSON as it likes."""
+    assert CODEC.decode(text) == message
+
+
+UNDECODABLE = [
+    pytest.param(f'{{"payload":"{SECRET}"}}'.encode(), id="binary"),
+    pytest.param("", id="empty"),
+    pytest.param(SECRET, id="no JSON"),
+    pytest.param(f'{{"payload":"{SECRET}"}} {SECRET}', id="something after it"),
+    pytest.param(f'{{"payload":"\\q{SECRET}"}}', id="a wrong escape"),
+    pytest.param(f'["{SECRET}"]', id="a list"),
+    pytest.param(f'"{SECRET}"', id="a string"),
+    pytest.param("null", id="null"),
+    pytest.param(f'{{"payload":["{SECRET}",NaN]}}', id="NaN"),
+    pytest.param(f'{{"payload":["{SECRET}",-Infinity]}}', id="Infinity"),
+    pytest.param(f'{{"payload":["{SECRET}",1e999]}}', id="infinity in disguise"),
+    pytest.param(f'{{"payload":["{SECRET}",{"9" * 5000}]}}', id="too many digits"),
+    pytest.param(f'{{"payload":["{SECRET}",{"[" * 30_000}{"]" * 30_000}]}}', id="too deep"),
+    pytest.param(f'{{"payload":["{SECRET}",{"[" * 30_000}', id="too deep and never closed"),
+    pytest.param('{"a":' * 10_000, id="too deep in objects"),
+    pytest.param(f'{{"event":7,"payload":"{SECRET}"}}', id="an event that is a number"),
+    pytest.param(f'{{"event":null,"payload":"{SECRET}"}}', id="an event that is null"),
+    pytest.param(f'{{"event":"{SECRET}","event":"{SECRET}"}}', id="the event twice"),
+    pytest.param(f'{{"payload":{{"{SECRET}":1,"{SECRET}":1}}}}', id="a name in the payload twice"),
+    pytest.param(f'{{"payload":"{SECRET}\\ud83d"}}', id="half an emoji"),
+    pytest.param(f'{{"payload":"{SECRET}\\uDC4B"}}', id="the other half"),
+    pytest.param(f'{{"\\ud83d":"{SECRET}"}}', id="half an emoji in a name that is ignored"),
+]
+
+
+@pytest.mark.contract("C11")
+@pytest.mark.parametrize("data", UNDECODABLE)
+def test_what_is_no_message_is_refused_without_quoting_it(data: str | bytes) -> None:
+    """A client's nonsense is a ValueError, and none of it can get into a log."""
+    with pytest.raises(ValueError) as caught:
+        CODEC.decode(data)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(Undecodable):
+        decode_message(CODEC, data)
+
+
+@settings(deadline=None)
+@given(event=st.text(), payload=json_values)
+def test_json_gives_back_what_it_was_given(event: str, payload: object) -> None:
+    """A message survives the way to a peer that speaks the same codec."""
+    message = Message(event, payload)
+    frame = encode_frame(CODEC, message, allow_reserved=True)
+    assert frame.opcode is Opcode.TEXT
+    assert decode_message(CODEC, frame.payload.decode(), allow_reserved=True) == message
+
+
+JSON_PIECES = [
+    *'{}[],:"\\ é',
+    *('"event"', '"payload"', '"a"', r'"\ud83d"', r'"\udc4b"'),
+    *("1", "1e9", "-1.5e400", "NaN", "Infinity", "null", "true"),
+]
+
+
+@settings(deadline=None)
+@given(
+    st.text() | st.lists(st.sampled_from(JSON_PIECES), max_size=12).map("".join) | json_values.map(json.dumps)
+)
+def test_whatever_json_decodes_it_can_encode(data: str) -> None:
+    """A handler that passes on what a client sent cannot fail because of what the client sent."""
+    try:
+        message = CODEC.decode(data)
+    except Undecodable:
+        return
+    assert CODEC.decode(CODEC.encode(message)) == message
+
+
+# --- encode_frame: the door out ------------------------------------------------------------------------
+
+
+def test_str_is_a_text_frame_and_bytes_are_a_binary_one() -> None:
+    """A codec says by its return type how the message travels."""
+    assert encode_frame(Echo("grüße"), Message()) == Frame(Opcode.TEXT, "grüße".encode())
+    assert encode_frame(Echo(b"\x00"), Message()) == Frame(Opcode.BINARY, b"\x00")
+
+
+@pytest.mark.parametrize("result", [None, 7, ["x"], bytearray(b"x"), memoryview(b"x")])
+def test_a_codec_that_returns_anything_else_is_named(result: object) -> None:
+    """The author of a codec learns what it returned and what it should have."""
+    with pytest.raises(TypeError, match=r"Echo\.encode returned an? .*str .* or bytes"):
+        encode_frame(Echo(result), Message())
+
+
+@pytest.mark.parametrize("message", ["hi", {"event": "chat"}, None, ("chat", "hi")])
+def test_only_messages_can_be_sent(message: Any) -> None:
+    """Whoever passes a bare payload is told how to wrap it."""
+    with pytest.raises(TypeError, match=r"write Message\(event, payload\)"):
+        encode_frame(CODEC, message)
+
+
+def test_an_event_must_be_a_str() -> None:
+    """An event that is an enum member or None is refused, not sent as something odd."""
+    with pytest.raises(TypeError, match="event of a Message must be a str, not a NoneType"):
+        encode_frame(CODEC, Message(None))  # type: ignore[arg-type]
+
+
+@pytest.mark.contract("C10")
+@pytest.mark.parametrize("event", ["$ack", "$", "$mine"])
+def test_an_application_cannot_send_reserved_events(event: str) -> None:
+    """A client can trust that a $ message is the hub's own."""
+    with pytest.raises(ValueError, match="reserved"):
+        encode_frame(CODEC, Message(event))
+    assert (
+        encode_frame(CODEC, Message(event), allow_reserved=True).payload
+        == CODEC.encode(Message(event)).encode()
+    )
+
+
+def test_text_with_half_a_surrogate_pair_is_refused_for_every_codec() -> None:
+    """No codec can make the hub fail on the way to the socket."""
+    with pytest.raises(ValueError, match="half of a surrogate pair at character 4"):
+        encode_frame(Echo(f"cut {HALF}"), Message())
+
+
+def test_what_a_codec_raises_reaches_the_sender() -> None:
+    """An error of one's own codec is not disguised."""
+    with pytest.raises(LookupError, match="no schema"):
+        encode_frame(Echo(LookupError("no schema")), Message())
+
+
+# --- decode_message: the door in -------------------------------------------------------------------------
+
+
+@pytest.mark.contract("C11")
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(SECRET),
+        KeyError(SECRET),
+        RecursionError(SECRET),
+        AssertionError(SECRET),
+        MemoryError(SECRET),
+    ],
+)
+def test_any_exception_of_a_codec_means_undecodable(error: Exception) -> None:
+    """A codec need not think about errors; its exception is named, but neither quoted nor chained."""
+    with pytest.raises(Undecodable, match=rf"Echo\.decode raised {type(error).__name__}") as caught:
+        decode_message(Echo(error), "data")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
+def test_what_ends_a_process_is_not_swallowed(error: BaseException) -> None:
+    """Ctrl-C while a message is decoded still ends the program."""
+    with pytest.raises(type(error)):
+        decode_message(Echo(error), "data")
+
+
+NUMBER: Any = 7
+
+
+@pytest.mark.parametrize("result", [None, SECRET, (SECRET, SECRET), Message(NUMBER, SECRET)])
+def test_a_codec_that_decodes_to_something_else_is_undecodable(result: object) -> None:
+    """No handler ever sees something else than a Message with a str as its event."""
+    with pytest.raises(Undecodable, match=r"Echo\.decode returned") as caught:
+        decode_message(Echo(result), "data")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.contract("C10")
+def test_reserved_events_of_a_client_never_reach_the_application() -> None:
+    """A plain client that sends $ack is skipped like one that sends nonsense."""
+    with pytest.raises(Undecodable, match="reserved") as caught:
+        decode_message(CODEC, f'{{"event":"${SECRET}"}}')
+    assert SECRET not in str(caught.value)
+    assert decode_message(CODEC, '{"event":"$ack"}', allow_reserved=True) == Message("$ack")
+
+
+def test_json_codec_is_a_codec() -> None:
+    """The default fits the contract that codecs of applications are written against."""
+    codec: Codec = JSONCodec()
+    assert encode_frame(codec, Message("a")).payload == b'{"event":"a"}'

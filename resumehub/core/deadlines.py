@@ -1,0 +1,85 @@
+"""Deadlines as data: a heap of (time, kind, owner) that the machine keeps and the clock drives.
+
+Arming one again replaces it, cancelling is free, and of two at the same time the one armed
+first fires first, so that a run can be repeated exactly. Pure.
+"""
+
+from __future__ import annotations
+
+import heapq
+from enum import Enum
+from typing import NamedTuple
+
+
+class DeadlineKind(Enum):
+    """What is due. GRACE belongs to a session (by epoch), the others to a transport (by number)."""
+
+    GRACE = "the grace window ends"
+    PING = "a ping is due"
+    PONG = "the answer to the ping is due"
+    STALL = "the peer should have taken some bytes"
+    CLOSE = "the close frame should be out"
+    ANSWER = "the peer should have answered the close frame"
+
+
+class Deadline(NamedTuple):
+    """One deadline: when, what, whose."""
+
+    at: float
+    kind: DeadlineKind
+    owner: int
+
+
+class Deadlines:
+    """The deadlines that are armed, earliest first. Single-threaded: the machine owns it."""
+
+    # Cancelled entries stay in the heap until they surface; a heap that is mostly such entries
+    # is rebuilt, so that a session that resumes a thousand times a minute does not fill it.
+    _SLACK = 64
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, DeadlineKind, int]] = []
+        self._armed: dict[tuple[DeadlineKind, int], tuple[float, int]] = {}
+        self._serial = 0
+
+    def arm(self, kind: DeadlineKind, owner: int, at: float) -> None:
+        """Set the deadline, or move it if it is armed already."""
+        self._serial += 1
+        self._armed[kind, owner] = (at, self._serial)
+        heapq.heappush(self._heap, (at, self._serial, kind, owner))
+        if len(self._heap) > 2 * len(self._armed) + self._SLACK:
+            self._heap = [(at, serial, k, o) for (k, o), (at, serial) in self._armed.items()]
+            heapq.heapify(self._heap)
+
+    def cancel(self, kind: DeadlineKind, owner: int) -> None:
+        """Forget the deadline; one that is not armed is no error."""
+        self._armed.pop((kind, owner), None)
+
+    def armed_at(self, kind: DeadlineKind, owner: int) -> float | None:
+        """When it is due, None if it is not armed."""
+        entry = self._armed.get((kind, owner))
+        return entry[0] if entry else None
+
+    def next_at(self) -> float | None:
+        """The time of the earliest one, None if there is none."""
+        self._surface()
+        return self._heap[0][0] if self._heap else None
+
+    def pop_due(self, now: float) -> Deadline | None:
+        """Take the earliest one that is due at ``now`` or before; None if none is."""
+        self._surface()
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        at, _, kind, owner = heapq.heappop(self._heap)
+        del self._armed[kind, owner]
+        return Deadline(at, kind, owner)
+
+    def __len__(self) -> int:
+        return len(self._armed)
+
+    def _surface(self) -> None:
+        while self._heap:
+            at, serial, kind, owner = self._heap[0]
+            if self._armed.get((kind, owner)) == (at, serial):
+                return
+            heapq.heappop(self._heap)

@@ -1,0 +1,163 @@
+"""What the machine asks its surroundings to do, as values, in order.
+
+The hub thread carries them out one by one (``effects.py`` of the package's shell) and none of
+them may wait. Effects are imperatives; ``Ignored`` is the exception that proves a decision was
+made. Pure values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ResumeHubError
+from .deadlines import DeadlineKind
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Make the session's connection object and enter it in the tables."""
+
+    epoch: int
+    connection_id: str
+    room_id: str
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttachTransport:
+    """Start the transport's threads on the session; what is unsent goes first, in order."""
+
+    transport: int
+    epoch: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetachTransport:
+    """Take the session off its transport: nothing more of its outbox goes there, and messages of
+    that generation that no handler has started on are discarded."""
+
+    transport: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """Take the session out of the tables and refuse further sends.
+
+    ``flush``: what was accepted for sending still goes out before the close frame; otherwise it
+    is dropped, for ``drop_reason`` ("closed" or "expired"). ``deliver``: messages that were read
+    before still reach on_message (the client left of its own accord, after sending them).
+    """
+
+    epoch: int
+    flush: bool
+    drop_reason: str
+    deliver: bool = False
+    hub_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitToRefuse:
+    """Start threads on a transport that gets nothing but a close frame."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendClose:
+    """Have a *writer thread* send a close frame (the hub itself never writes one).
+
+    ``after_data``: behind what was accepted for sending; else behind the frame that has begun.
+    """
+
+    transport: int
+    code: int
+    reason: str
+    after_data: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardUnsent:
+    """The peer takes nothing: drop the whole frames that wait, so that the close frame is next."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendPing:
+    """Send a Ping ahead of unsent data, and remember what has been heard so far."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Look at a transport's counters and answer with ``Observed`` at once."""
+
+    transport: int
+    kind: DeadlineKind
+
+
+@dataclass(frozen=True, slots=True)
+class AbortTransport:
+    """Shut the socket down, which frees every thread that waits on it; its reader then lets go."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Queue the user callbacks of one hook (``"on_connect"``, …) of the session."""
+
+    epoch: int
+    hook: str
+    generation: int
+    error: ResumeHubError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Call a method of the metrics collector."""
+
+    method: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing is done, and this is why."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Tell the caller of a kick that no session has that id."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The shutdown is complete: no session and no transport is left."""
+
+
+Effect = (
+    OpenSession
+    | AttachTransport
+    | DetachTransport
+    | EndSession
+    | AdmitToRefuse
+    | SendClose
+    | DiscardUnsent
+    | SendPing
+    | Inspect
+    | AbortTransport
+    | Notify
+    | Count
+    | Ignored
+    | NotFound
+    | Finish
+)

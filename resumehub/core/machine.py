@@ -1,0 +1,324 @@
+"""The pure state machine of the hub: ``handle(command, now) -> effects``.
+
+Everything that is decided about sessions and transports is decided here, on one thread, from
+plain values: no thread, socket, clock, log or random number is in reach. The life of a session
+is the table in ``states.py``; this module turns each outcome into effects and keeps the
+deadlines. How transports die is in ``carriers.py``, from which the machine inherits.
+
+Called by the hub thread (``engine.py``), and by tests with any order of commands they like.
+Deadlines that are due before a command fire before it, each at its own time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from ..codes import CloseCode
+from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
+from . import commands as c
+from . import effects as e
+from .carriers import Carriers
+from .deadlines import Deadline, DeadlineKind
+from .session import Carrier, Phase, Session
+from .states import Event, Outcome, State, Transition, transition
+
+_HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
+_SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The options that decisions depend on; durations in seconds."""
+
+    resume_window: float = 30.0
+    ping_interval: float | None = 20.0
+    write_timeout: float = 10.0
+    max_sessions: int = 10_000
+    refuse_duplicates: bool = False
+
+
+class Machine(Carriers):
+    """All sessions and transports of one hub. Hub thread only; never blocks."""
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules.write_timeout, rules.ping_interval)
+        self.rules = rules
+        self.sessions: dict[str, Session] = {}
+        self.epochs: dict[int, Session] = {}
+        self.rooms: dict[str, int] = {}
+        self.draining = False
+        self.finished = False
+        self._last_epoch = 0
+
+    def next_deadline(self) -> float | None:
+        """When ``handle(Tick(), …)`` is next worth calling; None: only a command can change things."""
+        return self.deadlines.next_at()
+
+    def handle(self, command: c.Command, now: float) -> list[e.Effect]:
+        """Let time pass until ``now``, then let ``command`` happen; give what is to be done, in order.
+
+        ``now`` never goes back: a command that was stamped before another and put behind it
+        happens at the later time.
+        """
+        self.now = max(self.now, now)
+        upto, done = self.now, self._effects
+        if not isinstance(command, c.Observed):  # an observation answers a deadline; it has no time
+            while (due := self.deadlines.pop_due(upto)) is not None:
+                self.now = due.at
+                self._expire(due)
+            self.now = upto
+        self._dispatch(command)
+        if self.draining and not self.finished and not self.sessions and not self.carriers:
+            self.finished = True
+            done.append(e.Finish())
+        self._effects = []
+        return done
+
+    # -- what a command means -------------------------------------------------------------
+
+    def _dispatch(self, command: c.Command) -> None:
+        match command:
+            case c.Register():
+                self._register(command)
+            case c.PeerClosed() | c.PeerGone() | c.PeerFailed() | c.TransportAborted():
+                self._transport_ended(command)
+            case c.CloseSent(number):
+                self._close_sent(number)
+            case c.WriteStalled(number):
+                self._write_stalled(number)
+            case c.Observed():
+                self._observed(command)
+            case c.Released(number):
+                self._forget_carrier(number)
+            case c.Kick(connection_id):
+                self._kick(connection_id)
+            case c.Close(epoch):
+                self._end_on_request(self.epochs.get(epoch), Event.CLOSE, "normal", "")
+            case c.HandlerFailed():
+                self._handler_failed(command)
+            case c.Shutdown():
+                self._shutdown()
+            case c.AbortAll():
+                for carrier in list(self.carriers.values()):
+                    self._abort(carrier)
+            case c.Tick():
+                pass
+            case _:
+                assert_never(command)
+
+    def _expire(self, due: Deadline) -> None:
+        if due.kind is not DeadlineKind.GRACE:
+            self._carrier_due(due)
+            return
+        session = self.epochs.get(due.owner)
+        entry = self._enter(session, Event.EXPIRE)
+        if session is not None and entry.outcome is Outcome.ENDED:
+            self._end(session, "grace_expired", session.last_error, drop_reason="expired")
+
+    # -- a client knocks --------------------------------------------------------------------
+
+    def _register(self, knock: c.Register) -> None:
+        if self.draining:
+            self._refuse(knock.transport, *_SHUTTING_DOWN)
+            return
+        if knock.refusal is not None:
+            self._refuse(knock.transport, *knock.refusal)
+            return
+        holder = self.sessions.get(knock.connection_id)
+        if not knock.resume:
+            event = Event.CONNECT_OR_REFUSE if self.rules.refuse_duplicates else Event.CONNECT
+        else:
+            # Only the very session that the pre-check saw may be resumed. Another one that has the
+            # id by now is somebody else's (tests/races/test_expiry_during_upgrade.py).
+            event = Event.RESUME
+            if holder is not None and holder.epoch != knock.seen:
+                holder = None
+        entry = self._look_up(holder, event)
+        if entry.outcome is Outcome.TOO_LATE:
+            self._count("resume_attempt", knock.seen_room, knock.connection_id, False)
+            self._refuse(knock.transport, CloseCode.SESSION_EXPIRED, "session expired")
+        elif entry.outcome is Outcome.REFUSED:
+            self._refuse(knock.transport, CloseCode.CONFLICT, "connection id in use")
+        elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
+            self._refuse(knock.transport, CloseCode.TRY_AGAIN_LATER, "too many sessions")
+        elif knock.stillborn:
+            # A newcomer that has hung up already must not take anything over.
+            self._new_carrier(knock.transport, None, 0, Phase.LIVE)
+            self._abort(self.carriers[knock.transport])
+            self._ignore("the newcomer has hung up already")
+        else:
+            self._welcome(knock, holder, entry)
+
+    def _welcome(self, knock: c.Register, holder: Session | None, entry: Transition) -> None:
+        if holder is None:
+            self._open(knock)
+            return
+        if entry.outcome is Outcome.DISPLACED:
+            error = DuplicateConnectionId(holder.connection_id)
+            self._end(holder, "duplicate", error, close=(CloseCode.NORMAL, "duplicate connection id"))
+            self._open(knock)
+            return
+        if entry.outcome is Outcome.TAKEN_OVER:
+            self._detach(holder, close=(CloseCode.SUPERSEDED, "superseded"))
+            self._count("transport_superseded", holder.room_id, holder.connection_id)
+            holder.last_error = None
+            self._notify(holder, "on_transport_drop")
+        self.deadlines.cancel(DeadlineKind.GRACE, holder.epoch)
+        holder.state = entry.to
+        holder.generation += 1
+        holder.transport = knock.transport
+        self._count("resume_attempt", holder.room_id, holder.connection_id, True)
+        # Queued before the reader starts: a message must not be handled before the restore.
+        self._notify(holder, "on_transport_restore")
+        self._attach(holder)
+
+    def _open(self, knock: c.Register) -> None:
+        self._last_epoch += 1
+        session = Session(
+            epoch=self._last_epoch,
+            connection_id=knock.connection_id,
+            room_id=knock.room_id,
+            opened_at=self.now,
+            state=State.CONNECTED,
+            transport=knock.transport,
+        )
+        self.sessions[session.connection_id] = session
+        self.epochs[session.epoch] = session
+        self.rooms[session.room_id] = self.rooms.get(session.room_id, 0) + 1
+        self._do(e.OpenSession(session.epoch, session.connection_id, session.room_id, knock.transport))
+        if self.rooms[session.room_id] == 1:
+            self._count("room_created", session.room_id)
+        self._count("connection_opened", session.room_id, session.connection_id)
+        self._notify(session, "on_connect")
+        self._attach(session)
+
+    def _attach(self, session: Session) -> None:
+        assert session.transport is not None, "a session is attached to a transport"
+        self._new_carrier(session.transport, session.epoch, session.generation, Phase.LIVE)
+        self._do(e.AttachTransport(session.transport, session.epoch, session.generation))
+
+    # -- a transport ends, or a session does ------------------------------------------------
+
+    def session_of(self, number: int) -> Session | None:
+        """The session that the transport carries *now*; None for one that was superseded."""
+        carrier = self.carriers.get(number)
+        session = self.epochs.get(carrier.epoch) if carrier and carrier.epoch is not None else None
+        return session if session is not None and session.transport == number else None
+
+    def _carrier_lost(self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None) -> None:
+        session = self.session_of(number)
+        assert session is not None, "a live transport carries a session"
+        event = Event.DROP if self.rules.resume_window > 0 else Event.DROP_FINAL
+        entry = self._look_up(session, event)
+        assert entry.outcome is not Outcome.IGNORED, "a session with a live transport is connected"
+        if entry.outcome is Outcome.ENDED:
+            reason = "handler_error" if isinstance(error, HandlerError) else "transport_lost"
+            self._end(session, reason, error, close=close, polite=False)
+            return
+        self._detach(session, close=close)
+        session.state = entry.to
+        session.transport = None
+        session.last_error = error
+        self.deadlines.arm(DeadlineKind.GRACE, session.epoch, self.now + self.rules.resume_window)
+        self._notify(session, "on_transport_drop", error)
+
+    def _carrier_left(self, number: int) -> None:
+        session = self.session_of(number)
+        assert session is not None, "a live transport carries a session"
+        self._enter(session, Event.LEAVE)
+        self._end(session, "normal", None, deliver=True)
+
+    def _kick(self, connection_id: str) -> None:
+        session = self.sessions.get(connection_id)
+        if transition(_state(session), Event.KICK).outcome is Outcome.NOT_FOUND:
+            self._do(e.NotFound(connection_id))
+            return
+        self._end_on_request(session, Event.KICK, "kick", "kicked")
+
+    def _end_on_request(self, session: Session | None, event: Event, reason: str, text: str) -> None:
+        entry = self._enter(session, event)
+        if session is not None and entry.outcome is Outcome.ENDED:
+            self._end(session, reason, None, close=(CloseCode.NORMAL, text))
+
+    def _handler_failed(self, failure: c.HandlerFailed) -> None:
+        session = self.epochs.get(failure.epoch)
+        if failure.hook == "on_connect":
+            entry = self._enter(session, Event.REFUSE_ENTRY)
+            if session is not None and entry.outcome is Outcome.ENDED:
+                self._end(session, "handler_error", failure.error, close=_HANDLER_ERROR, polite=False)
+        elif session is None or session.transport is None or session.generation != failure.generation:
+            # The transport that the handler ran for is gone: the next one has done nothing wrong.
+            self._enter(session, Event.LATE)
+        else:
+            self._carrier_lost(session.transport, failure.error, close=_HANDLER_ERROR)
+
+    def _shutdown(self) -> None:
+        if self.draining:
+            self._ignore("the hub is shutting down already")
+            return
+        self.draining = True
+        for session in list(self.sessions.values()):
+            self._enter(session, Event.SHUTDOWN)
+            self._end(session, "hub_close", HubClosed(session.connection_id), close=_SHUTTING_DOWN)
+
+    def _end(
+        self,
+        session: Session,
+        reason: str,
+        error: ResumeHubError | None,
+        *,
+        close: tuple[int, str] | None = None,
+        polite: bool = True,
+        drop_reason: str = "closed",
+        deliver: bool = False,
+    ) -> None:
+        """End the session; ``polite``: the close frame goes behind what was accepted for sending."""
+        self.deadlines.cancel(DeadlineKind.GRACE, session.epoch)
+        carrier = self.carriers[session.transport] if session.transport is not None else None
+        flush = polite and close is not None and carrier is not None
+        session.state = State.CLOSED
+        session.transport = None
+        del self.sessions[session.connection_id]
+        del self.epochs[session.epoch]
+        self._do(e.EndSession(session.epoch, flush, drop_reason, deliver, isinstance(error, HubClosed)))
+        if carrier is not None and close is not None:
+            # Behind EndSession: by the time the peer sees the close frame, the id is free.
+            self._send_close(carrier, *close, after_data=polite)
+        duration = self.now - session.opened_at
+        self._count("connection_closed", session.room_id, session.connection_id, duration, reason)
+        self.rooms[session.room_id] -= 1
+        if not self.rooms[session.room_id]:
+            del self.rooms[session.room_id]
+            self._count("room_destroyed", session.room_id)
+        self._notify(session, "on_disconnect", error)
+
+    # -- small words ------------------------------------------------------------------------
+
+    def _look_up(self, session: Session | None, event: Event) -> Transition:
+        return transition(_state(session), event)
+
+    def _enter(self, session: Session | None, event: Event) -> Transition:
+        """Look the transition up, and say so when nothing happens."""
+        entry = self._look_up(session, event)
+        if entry.outcome is Outcome.IGNORED:
+            self._ignore(f"{event.name}: {entry.because}")
+        return entry
+
+    def _detach(self, session: Session, close: tuple[int, str] | None) -> None:
+        assert session.transport is not None, "only an attached transport can be detached"
+        self._do(e.DetachTransport(session.transport, session.epoch))
+        if close is not None:
+            self._send_close(self.carriers[session.transport], *close, after_data=False)
+
+    def _heartbeat_failed(self, carrier: Carrier) -> None:
+        session = self.session_of(carrier.number)
+        assert session is not None, "a live transport carries a session"
+        self._count("heartbeat_failed", session.room_id, session.connection_id)
+
+    def _notify(self, session: Session, hook: str, error: ResumeHubError | None = None) -> None:
+        self._do(e.Notify(session.epoch, hook, session.generation, error))
+
+
+def _state(session: Session | None) -> State:
+    return State.CLOSED if session is None else session.state

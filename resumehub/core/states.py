@@ -1,0 +1,154 @@
+"""The life of a session, as a total table: every state against every event.
+
+A session is CONNECTED while a transport carries it, SUSPENDED while it waits in its grace
+window for a client to come back, CLOSED once it has ended (and for an id that nobody holds:
+to a client that connects, an ended session and one that never was look the same).
+
+Eleven things can happen to it. Three of them are a client knocking:
+
+* CONNECT: without resume intent. A free id opens a session; a suspended one is *resumed*, since
+  its user is plainly back; one that is connected is displaced: the id belongs to the newest.
+* CONNECT_OR_REFUSE: the same under ``on_duplicate="reject"``: a connected session stays.
+* RESUME: with resume intent, for the one session that the pre-check saw. If that one is gone
+  the answer is 4100, even if another now holds the id: a resume never ends up in a session
+  that is not the client's own.
+
+The others are the session's own fate: its transport died (DROP, or DROP_FINAL when there is no
+resume window), the client left with a close frame that says so (LEAVE), the window ran out
+(EXPIRE), the application ended it (KICK, CLOSE), its on_connect raised (REFUSE_ENTRY), the hub
+shuts down (SHUTDOWN). And whatever a transport reports after another one has taken its place is
+LATE, and decides nothing: its generation is compared before anything else is looked at.
+
+"Ignored, because…" is an outcome like any other: it has a name, a reason, and a test.
+The machine (``machine.py``) looks up every transition here and nowhere else, and docs/ shows
+the diagram that ``diagram`` draws from it. Pure: no thread, socket, clock, log or random.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """Where a session is in its life."""
+
+    CONNECTED = "connected"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+class Event(Enum):
+    """What can happen to a session; the value reads as a sentence's end."""
+
+    CONNECT = "a client connects without resume intent"
+    CONNECT_OR_REFUSE = "a client connects without resume intent, and duplicates are refused"
+    RESUME = "a client resumes the session that the pre-check saw"
+    DROP = "its transport died, and it may be resumed"
+    DROP_FINAL = "its transport died, and there is no resume window"
+    LEAVE = "the client closed with code 1000 or none"
+    LATE = "a transport that is no longer the session's reports something"
+    EXPIRE = "its grace window ran out"
+    KICK = "the application kicks it"
+    CLOSE = "the application closes it"
+    REFUSE_ENTRY = "its on_connect raised"
+    SHUTDOWN = "the hub shuts down"
+
+
+class Outcome(Enum):
+    """What the machine does about it."""
+
+    OPENED = "a new session begins"
+    RESUMED = "the session goes on with the new transport"
+    TAKEN_OVER = "the new transport takes the place of the old one"
+    DISPLACED = "the session ends and a new one begins under its id"
+    REFUSED = "the newcomer is closed with 4409"
+    TOO_LATE = "the newcomer is closed with 4100"
+    SUSPENDED = "the grace window starts"
+    ENDED = "the session ends"
+    NOT_FOUND = "the caller is told that there is no such session"
+    IGNORED = "nothing happens"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One entry of the table: what is done, where the session (or the id) is then, and why."""
+
+    outcome: Outcome
+    to: State
+    because: str
+
+
+_C, _S, _X = State.CONNECTED, State.SUSPENDED, State.CLOSED
+
+
+def _ignored(state: State, because: str) -> Transition:
+    return Transition(Outcome.IGNORED, state, because)
+
+
+TRANSITIONS: dict[tuple[State, Event], Transition] = {
+    (_X, Event.CONNECT): Transition(Outcome.OPENED, _C, "the id is free"),
+    (_S, Event.CONNECT): Transition(Outcome.RESUMED, _C, "its user is back, whether it says so or not"),
+    (_C, Event.CONNECT): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
+    (_X, Event.CONNECT_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
+    (_S, Event.CONNECT_OR_REFUSE): Transition(Outcome.RESUMED, _C, "nobody else is connected to refuse for"),
+    (_C, Event.CONNECT_OR_REFUSE): Transition(Outcome.REFUSED, _C, "the id belongs to whoever connected first"),
+    (_X, Event.RESUME): Transition(Outcome.TOO_LATE, _X, "the session that the pre-check saw is gone"),
+    (_S, Event.RESUME): Transition(Outcome.RESUMED, _C, "this is what the grace window is for"),
+    (_C, Event.RESUME): Transition(Outcome.TAKEN_OVER, _C, "the old transport is half-open: its client is here"),
+    (_C, Event.DROP): Transition(Outcome.SUSPENDED, _S, "the client may come back"),
+    (_S, Event.DROP): _ignored(_S, "it has no transport to lose"),
+    (_X, Event.DROP): _ignored(_X, "the session has ended already"),
+    (_C, Event.DROP_FINAL): Transition(Outcome.ENDED, _X, "without a resume window nobody can come back"),
+    (_S, Event.DROP_FINAL): _ignored(_S, "it has no transport to lose"),
+    (_X, Event.DROP_FINAL): _ignored(_X, "the session has ended already"),
+    (_C, Event.LEAVE): Transition(Outcome.ENDED, _X, "the client said that it is done"),
+    (_S, Event.LEAVE): _ignored(_S, "only the present transport can speak for the client"),
+    (_X, Event.LEAVE): _ignored(_X, "the session has ended already"),
+    (_C, Event.LATE): _ignored(_C, "a newer transport has taken over"),
+    (_S, Event.LATE): _ignored(_S, "that transport was given up before"),
+    (_X, Event.LATE): _ignored(_X, "the session has ended already"),
+    (_C, Event.EXPIRE): _ignored(_C, "the resume has cancelled the window"),
+    (_S, Event.EXPIRE): Transition(Outcome.ENDED, _X, "nobody came back in time"),
+    (_X, Event.EXPIRE): _ignored(_X, "the session has ended already"),
+    (_C, Event.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
+    (_S, Event.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
+    (_X, Event.KICK): Transition(Outcome.NOT_FOUND, _X, "nobody holds the id"),
+    (_C, Event.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
+    (_S, Event.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
+    (_X, Event.CLOSE): _ignored(_X, "closing twice is no error"),
+    (_C, Event.REFUSE_ENTRY): Transition(Outcome.ENDED, _X, "an access check that failed must not be resumable"),
+    (_S, Event.REFUSE_ENTRY): Transition(Outcome.ENDED, _X, "an access check that failed must not be resumable"),
+    (_X, Event.REFUSE_ENTRY): _ignored(_X, "the session has ended already"),
+    (_C, Event.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
+    (_S, Event.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
+    (_X, Event.SHUTDOWN): _ignored(_X, "the session has ended already"),
+}
+
+
+def transition(state: State, event: Event) -> Transition:
+    """Look up what ``event`` does to a session in ``state``; the table is total."""
+    return TRANSITIONS[state, event]
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram; docs/ shows exactly this text.
+
+    Transitions that are ignored are left out: they are in the table of docs/reference.
+    """
+    names = {_C: "CONNECTED", _S: "SUSPENDED", _X: "[*]"}
+    lines = ["stateDiagram-v2"]
+    for (state, event), entry in TRANSITIONS.items():
+        if entry.outcome not in (Outcome.IGNORED, Outcome.NOT_FOUND):
+            lines.append(f"    {names[state]} --> {names[entry.to]} : {event.name}, {entry.outcome.name}")
+    return "\n".join(lines) + "\n"
+
+
+def table() -> str:
+    """The whole table as Markdown, one row an event; docs/ shows exactly this text."""
+    lines = ["| event | " + " | ".join(state.name for state in State) + " |", "|---|---|---|---|"]
+    for event in Event:
+        cells = [TRANSITIONS[state, event] for state in State]
+        row = " | ".join(f"**{c.outcome.name}** → {c.to.name}: {c.because}" for c in cells)
+        lines.append(f"| **{event.name}**: {event.value} | {row} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,316 @@
+"""The writing side of one transport: what goes next, and who may write it.
+
+Whoever has something to send writes it directly, without blocking, under the session's lock
+(the outbox's). Only when the kernel takes no more does a *writer thread* step in: it waits for
+the peer, then writes under the same lock. So there is never more than one writer, frames never
+interleave, and the lock is never held while anything waits.
+
+Order on the wire: what has begun; then a close frame that ends only the transport; pings and
+pongs; the session's frames; a close frame that ends the session. After a close frame, nothing.
+
+A frame is *begun* with its first byte and *written* when the kernel has taken its last; a begun
+one that the channel loses (write error, or the session moved on) is unwritten: it stays in the
+outbox for the next transport, and only its bytes that are needed to keep this stream parsable are
+kept here. The channel decides nothing about sessions: it reports to a ``ChannelOwner``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .clock import Clock
+from .message import Frame
+from .outbox import Outbox
+from .runtime import Runtime
+from .transport.base import Transport
+
+# What one system call may carry: enough to fill a socket buffer, few enough to stay below IOV_MAX.
+BATCH_FRAMES = 64
+BATCH_BYTES = 64 * 1024
+# A peer that sends pings and never reads gets only the newest answers (RFC 6455 §5.5.3 allows it).
+MAX_LANE = 16
+
+
+@dataclass(slots=True)
+class Flushed:
+    """What a bout of writing did; settled by ``Channel.settle`` after the lock is given back."""
+
+    sizes: list[int] = field(default_factory=list)
+    close_sent: bool = False
+    stalled: bool = False
+    writer_wanted: bool = False
+    left: int = 0
+
+
+class ChannelOwner(Protocol):
+    """Who hears of what a channel did. Called by any thread, without a lock."""
+
+    def on_flushed(self, channel: Channel, flushed: Flushed) -> None: ...
+    def start_writer(self, channel: Channel) -> None: ...
+
+
+class Channel:
+    """One transport's outgoing bytes. Any thread; only ``write_until_drained`` blocks."""
+
+    def __init__(
+        self,
+        number: int,
+        transport: Transport,
+        outbox: Outbox,
+        clock: Clock,
+        runtime: Runtime,
+        owner: ChannelOwner,
+        preface: bytes = b"",
+    ) -> None:
+        self.number = number
+        self.transport = transport
+        self.took_at = float("-inf")
+        self._outbox: Outbox | None = outbox
+        self._lock = outbox.lock
+        self._left = runtime.condition(outbox.lock)
+        self._clock = clock
+        self._owner = owner
+        self._pieces: deque[bytes | memoryview] = deque([preface] if preface else [])
+        self._frames_in_pieces = 0  # how many of the pieces are whole frames of the outbox, in order
+        self._begun_frame = False  # the first piece is the rest of an outbox frame
+        self._lane: deque[bytes] = deque()
+        self._close: bytes | None = None
+        self._close_after_data = False
+        self._close_in_pieces = False
+        self._closed = False
+        self._half_close = False
+        self._blocked = False
+        self._stall_reported = False
+        self._writer_running = False
+        self._broken = False
+
+    # -- sending: with the lock held --------------------------------------------------------
+
+    def pump(self) -> Flushed | None:
+        """Write what can be written now. Lock held. None if a writer thread is at it already."""
+        if self._writer_running or self._broken:
+            return None
+        return self._write_out()
+
+    def settle(self, flushed: Flushed | None) -> None:
+        """Report what ``pump`` did. Without the lock, by the thread that pumped, at once."""
+        if flushed is None:
+            return
+        self._owner.on_flushed(self, flushed)
+        if flushed.writer_wanted:
+            self._owner.start_writer(self)
+
+    # -- control frames: any thread ---------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what waits, as far as the peer takes it. Never blocks."""
+        with self._lock:
+            flushed = self.pump()
+        self.settle(flushed)
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a Ping. Never blocks."""
+        self._send_control(self.transport.encode_pong(payload))
+
+    def ping(self) -> None:
+        """Send a Ping ahead of unsent data. Never blocks."""
+        self._send_control(self.transport.encode_ping())
+
+    def close(self, code: int, reason: str, *, after_data: bool) -> None:
+        """Have a writer thread send a close frame; a second one is ignored. Never blocks."""
+        with self._lock:
+            if self._close is not None or self._broken:
+                return
+            self._close = self.transport.encode_close(code, reason)
+            self._close_after_data = after_data
+            start = not self._writer_running
+            self._writer_running = True
+        if start:
+            self._owner.start_writer(self)
+
+    def answer_close(self, code: int, reason: str, *, failed: bool = False) -> None:
+        """The reader's: reply to the peer's close frame, or (``failed``) to its breach of protocol.
+
+        If a close frame of ours waits behind data, it goes now instead: the peer reads no more data.
+        Never blocks.
+        """
+        with self._lock:
+            if self._close is None:
+                self._close = self.transport.encode_close(code, reason)
+            self._close_after_data = False
+            self._half_close = failed
+            flushed = self.pump()
+        self.settle(flushed)
+
+    # -- the hub's --------------------------------------------------------------------------
+
+    def detach(self) -> None:
+        """Take the session's outbox away; the frame that has begun is finished from a copy.
+
+        Lock held: attaching the next channel must be part of the same step.
+        """
+        if self._outbox is None:
+            return
+        self._forget_unbegun()
+        self._frames_in_pieces = 0  # what is left of one is now just bytes of this stream
+        self._begun_frame = False
+        self._outbox.started = False
+        self._outbox = None
+
+    def discard_unsent(self) -> list[Frame]:
+        """Drop the whole frames that wait, so that the close frame is next. Gives them."""
+        with self._lock:
+            if self._outbox is None:
+                return []
+            self._forget_unbegun()
+            dropped = self._outbox.clear(keep_started=True)
+            flushed = self.pump()
+        self.settle(flushed)
+        return dropped
+
+    def state(self) -> tuple[float, bool]:
+        """When the peer last took bytes that it had refused before, and whether bytes wait now."""
+        with self._lock:
+            if not self._blocked:
+                self._stall_reported = False
+            return self.took_at, self._blocked
+
+    # -- threads ----------------------------------------------------------------------------
+
+    def write_until_drained(self) -> None:
+        """A writer thread's whole life: wait for the peer, write, until nothing waits."""
+        while True:
+            self.transport.wait_writable()
+            with self._lock:
+                flushed = self._write_out() if not self._broken else Flushed()
+                flushed.writer_wanted = False
+                drained = self._broken or not self._blocked
+                if drained:
+                    self._writer_running = False
+                    self._left.notify_all()
+            self.settle(flushed)
+            if drained:
+                return
+
+    def writer_failed_to_start(self) -> None:
+        """No thread was to be had: nobody writes any more (the owner aborts the transport)."""
+        with self._lock:
+            self._writer_running = False
+            self._break()
+            self._left.notify_all()
+
+    def retire(self) -> None:
+        """The last reader's: stop all writing and wait until the writer has let go of the socket.
+
+        The transport must have been aborted, so the wait is short.
+        """
+        with self._lock:
+            self._break()
+            while self._writer_running:
+                self._left.wait()
+
+    # -- the writing itself: lock held ------------------------------------------------------
+
+    def _send_control(self, wire: bytes) -> None:
+        with self._lock:
+            if self._close is not None or self._broken:
+                return
+            if len(self._lane) >= MAX_LANE:
+                self._lane.pop()
+            self._lane.append(wire)
+            flushed = self.pump()
+        self.settle(flushed)
+
+    def _write_out(self) -> Flushed:
+        flushed = Flushed()
+        while not self._closed and (self._pieces or self._choose()):
+            try:
+                taken = self.transport.write(self._pieces)
+            except OSError:
+                # Only writing stops: the reader empties the kernel's buffer first, since a leave may
+                # be in it, and then reports the end.
+                self._break()
+                break
+            if taken == 0:
+                self._stall(flushed)
+                break
+            if self._blocked:
+                self.took_at = self._clock.monotonic()
+                self._blocked = False
+            self._account(taken, flushed)
+        flushed.left = len(self._outbox) if self._outbox is not None else 0
+        return flushed
+
+    def _choose(self) -> bool:
+        """Fill ``_pieces`` with what goes next; False if nothing is to be sent."""
+        outbox = self._outbox
+        if self._close is not None and not self._close_after_data:
+            self._take_close()
+        elif self._lane:
+            self._pieces.extend(self._lane)
+            self._lane.clear()
+        elif outbox:
+            batch = outbox.first(1 if self.transport.stateful else BATCH_FRAMES, BATCH_BYTES)
+            self._pieces.extend(map(self.transport.encode, batch))
+            self._frames_in_pieces = len(batch)
+            # Compressed bytes, once made, must be sent: the peer's window depends on them.
+            self._begun_frame = outbox.started = self.transport.stateful
+        elif self._close is not None:
+            self._take_close()
+        return bool(self._pieces)
+
+    def _take_close(self) -> None:
+        assert self._close is not None, "chosen because it is there"
+        self._pieces.append(self._close)
+        self._close_in_pieces = True
+
+    def _account(self, taken: int, flushed: Flushed) -> None:
+        outbox = self._outbox
+        while taken:
+            piece = self._pieces[0]
+            if taken < len(piece):
+                self._pieces[0] = memoryview(piece)[taken:]
+                if self._frames_in_pieces and outbox is not None:
+                    self._begun_frame = outbox.started = True
+                return
+            taken -= len(piece)
+            self._pieces.popleft()
+            if self._frames_in_pieces:
+                self._frames_in_pieces -= 1
+                self._begun_frame = False
+                if outbox is not None:
+                    flushed.sizes.append(outbox.written().size)
+            elif self._close_in_pieces and not self._pieces:
+                self._closed = flushed.close_sent = True
+                if self._half_close:
+                    self.transport.finish_writing()
+
+    def _stall(self, flushed: Flushed) -> None:
+        if not self._blocked:
+            self.took_at = self._clock.monotonic()  # until now it took all that came
+        self._blocked = True
+        self._forget_unbegun()
+        flushed.stalled = not self._stall_reported
+        self._stall_reported = True
+        flushed.writer_wanted = not self._writer_running
+        self._writer_running = True
+
+    def _forget_unbegun(self) -> None:
+        """Give frames of which no byte is out back to the outbox, where they still are."""
+        if self._frames_in_pieces:
+            keep = int(self._begun_frame)
+            while len(self._pieces) > keep:
+                self._pieces.pop()
+            self._frames_in_pieces = keep
+
+    def _break(self) -> None:
+        self._broken = True
+        self._blocked = False
+        self._pieces.clear()
+        self._lane.clear()
+        self._frames_in_pieces = 0
+        if self._begun_frame and self._outbox is not None:
+            self._outbox.started = False
+        self._begun_frame = False

@@ -1,0 +1,99 @@
+"""What the rest of the package asks of a transport: one physical WebSocket, opened already.
+
+The contract is in numbered clauses; the conformance suite in tests/transport/ runs every one of
+them on the real transport (over a socketpair and over TCP) and on the in-memory one.
+
+T1.  ``receive`` blocks until there is something to say and says it in the order of arrival.
+T2.  A data message is reported once, whole, however it was fragmented; control frames that arrive
+     inside it are reported before it.
+T3.  A message of more than ``max_message_size`` bytes is a failure 1009, reported before more than
+     that is held; invalid UTF-8 is 1007, any other breach of RFC 6455 is 1002.
+T4.  After a failure, a close frame or the end of input nothing more is reported but ``Ended``.
+T5.  ``write`` never blocks: it takes what the kernel takes, 0 bytes if that is nothing, and raises
+     ``OSError`` once the peer can take nothing ever again.
+T6.  ``wait_writable`` returns when ``write`` would take something or raise, and after ``abort``.
+T7.  ``abort`` frees whoever blocks in ``receive`` or ``wait_writable``, from any thread, any number
+     of times, and keeps the descriptor.
+T8.  ``release`` gives the descriptor back; the caller vouches that nobody uses it any more.
+T9.  ``has_hung_up`` says without waiting whether the peer has gone, losing no byte that came before.
+T10. ``finish_writing`` tells the peer that nothing follows, while its last bytes can still be read.
+T11. Encoders are pure but for compression: with ``stateful`` True a frame's wire bytes must be
+     written once they were made, and in that order.
+
+Called by reader threads (``receive``), by whoever writes with the session's lock held (``write``,
+the encoders) and by the hub thread (``abort``, ``has_hung_up``). Read next: ``websocket.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..message import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """A whole data message: str from text frames, bytes from binary ones; ``size`` in bytes."""
+
+    data: str | bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PingReceived:
+    """A Ping to be answered with a Pong that carries the same payload (RFC 6455 §5.5.3)."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PongReceived:
+    """A Pong, solicited or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReceived:
+    """The peer's close frame; ``code`` 1005 if it carries none (RFC 6455 §7.1.5)."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The peer broke the protocol; close with ``code`` and read nothing more into it."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """No more input: end of file, or an error (``reset``), after which writing is in vain too."""
+
+    reset: bool
+
+
+Received = DataReceived | PingReceived | PongReceived | CloseReceived | Failed | Ended
+
+
+class Transport(Protocol):
+    """One physical WebSocket; see the clauses above."""
+
+    @property
+    def stateful(self) -> bool: ...
+
+    def receive(self) -> list[Received]: ...
+    def encode(self, frame: Frame) -> bytes: ...
+    def encode_ping(self) -> bytes: ...
+    def encode_pong(self, payload: bytes) -> bytes: ...
+    def encode_close(self, code: int, reason: str) -> bytes: ...
+    def write(self, pieces: Sequence[bytes | memoryview]) -> int: ...
+    def wait_writable(self) -> None: ...
+    def finish_writing(self) -> None: ...
+    def has_hung_up(self) -> bool: ...
+    def abort(self) -> None: ...
+    def release(self) -> None: ...
+    def forget(self) -> None: ...

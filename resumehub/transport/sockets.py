@@ -1,0 +1,166 @@
+"""Bytes over a connected socket: blocking reads, writes that never block, a kill switch.
+
+Two kinds: ``PlainSocket`` owns a TCP or Unix socket. ``TlsSocket`` borrows one that a WSGI server
+speaks TLS on; OpenSSL's objects are not safe to share, so each call is made under one lock, on
+a non-blocking socket, and waits happen outside of it. Neither sets a timeout, ever: a deadline
+acts by ``abort``. They know nothing of WebSocket. Used by ``websocket.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..runtime import Runtime
+
+RECEIVE_BYTES = 16 * 1024
+
+# IOV_MAX is 1024 on Linux; a longer list is an error, not a short write.
+_MAX_PIECES = 512
+
+
+class ByteStream(Protocol):
+    """What ``WebSocketTransport`` needs of a connection."""
+
+    #: Whether bytes that were refused must be offered again, unchanged, before any others.
+    sticky: bool
+
+    def receive(self, size: int) -> bytes: ...
+    def send(self, pieces: Sequence[bytes | memoryview]) -> int: ...
+    def wait_writable(self) -> None: ...
+    def finish_writing(self) -> None: ...
+    def has_hung_up(self) -> bool: ...
+    def abort(self) -> None: ...
+    def release(self) -> None: ...
+    def forget(self) -> None: ...
+
+
+class PlainSocket:
+    """A connected stream socket that is ours alone, in blocking mode."""
+
+    sticky = False
+
+    def __init__(self, sock: socket.socket, runtime: Runtime) -> None:
+        self._sock = sock
+        self._runtime = runtime
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Without it, a small frame behind another waits for an ACK: up to 40 ms.
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def receive(self, size: int) -> bytes:
+        """Wait for input; ``b""`` is its end. Raises ``OSError`` when the connection is reset."""
+        return self._sock.recv(size)
+
+    def send(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """Give the kernel what it takes, at once; 0 if that is nothing. Raises ``OSError``."""
+        try:
+            if len(pieces) == 1:
+                return self._sock.send(pieces[0], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            batch = list(pieces)[:_MAX_PIECES]
+            return self._sock.sendmsg(batch, [], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def wait_writable(self) -> None:
+        self._runtime.wait_writable(self._sock)
+
+    def finish_writing(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def has_hung_up(self) -> bool:
+        return _hung_up(self._sock)
+
+    def abort(self) -> None:
+        """Shut the connection down both ways; the descriptor stays ours until ``release``."""
+        _shutdown(self._sock)
+
+    def release(self) -> None:
+        self._sock.close()
+
+    def forget(self) -> None:
+        """In a forked child: close our copy of the descriptor; the parent's connection lives on."""
+        self._sock.close()
+
+
+class TlsSocket:
+    """A TLS socket of the WSGI server's, lent to us while its request thread waits in ours."""
+
+    sticky = True
+
+    def __init__(self, sock: ssl.SSLSocket, runtime: Runtime, give_back: Callable[[], None]) -> None:
+        self._sock = sock
+        self._runtime = runtime
+        self._give_back = give_back
+        self._lock = runtime.lock()
+        self._write_waits_for_input = False
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def receive(self, size: int) -> bytes:
+        while True:
+            with self._lock:
+                try:
+                    return self._sock.recv(size)
+                except ssl.SSLWantReadError:
+                    wait = self._runtime.wait_readable
+                except ssl.SSLWantWriteError:
+                    wait = self._runtime.wait_writable
+                except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                    return b""
+            wait(self._sock)
+
+    def send(self, pieces: Sequence[bytes | memoryview]) -> int:
+        with self._lock:
+            try:
+                return self._sock.send(b"".join(pieces))
+            except ssl.SSLWantReadError:
+                self._write_waits_for_input = True
+                return 0
+            except ssl.SSLWantWriteError:
+                self._write_waits_for_input = False
+                return 0
+
+    def wait_writable(self) -> None:
+        wait = self._runtime.wait_readable if self._write_waits_for_input else self._runtime.wait_writable
+        wait(self._sock)
+
+    def finish_writing(self) -> None:
+        """Not possible without ending TLS both ways; the close deadline does it."""
+
+    def has_hung_up(self) -> bool:
+        return _hung_up(self._sock)
+
+    def abort(self) -> None:
+        _shutdown(self._sock)
+
+    def release(self) -> None:
+        self._give_back()
+
+    def forget(self) -> None:
+        # Not SSLSocket.close(), which is the same today but is free to say good-bye tomorrow.
+        with contextlib.suppress(OSError):
+            os.close(self._sock.detach())
+
+
+def _hung_up(sock: socket.socket) -> bool:
+    # The plain socket's recv, also under TLS: it looks at the kernel's buffer and takes nothing.
+    try:
+        return socket.socket.recv(sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return True
+
+
+def _shutdown(sock: socket.socket) -> None:
+    # SSLSocket.shutdown drops its OpenSSL object, and whoever is inside a call would go on in the
+    # clear; the plain socket's shutdown only ends the connection.
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+

@@ -1,0 +1,248 @@
+"""The real transport: simple-websocket's handshake, wsproto's framing, our own reading and writing.
+
+simple-websocket finds its way through a WSGI environ and brings wsproto; its own I/O loop is not
+used (its ``send`` is one unlocked ``sock.send``, its reader thread and socket outlive ``close``,
+its input has no bound), so the thread that it would start is replaced by one that never does.
+wsproto turns bytes into events and frames into bytes. Everything here that reads runs on the one
+reader thread; the encoders run under the session's lock. Nothing else in the package imports
+either library, so another transport is a change of this one module. Clauses: ``base.py``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import simple_websocket
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
+from wsproto.extensions import Extension, PerMessageDeflate
+from wsproto.frame_protocol import FrameProtocol
+from wsproto.utilities import ProtocolError, RemoteProtocolError
+
+from ..codes import CloseCode
+from ..message import Frame, Opcode
+from .base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from .sockets import RECEIVE_BYTES, ByteStream
+
+# One compressed byte can become a thousand: what is fed at once bounds what can come out at once.
+_COMPRESSED_FEED = 1024
+
+
+class HandshakeError(Exception):
+    """The request is no valid WebSocket handshake; ``status`` and ``headers`` answer it."""
+
+    def __init__(self, message: str, status: int = 400, headers: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = list(headers)
+
+
+class _NoThread:
+    """In place of the reader thread of simple-websocket, which must not run."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        self.name = ""
+
+    def start(self) -> None:
+        pass
+
+
+class Handshake(simple_websocket.Server):  # type: ignore[misc]
+    """A client's opening handshake (RFC 6455 §4.2), read from a WSGI environ and checked.
+
+    Next: send a 101 with ``headers`` on the socket, then ``transport``. Nothing is sent here.
+    Raises: HandshakeError. Threads: the request's. Blocks: never.
+    """
+
+    def __init__(self, environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool) -> None:
+        self.headers: list[tuple[str, str]] = []
+        self._compression = compression
+        self._extensions: list[Extension] = []
+        names = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
+        try:
+            # The socket entry is only looked at for being there.
+            super().__init__({**names, "werkzeug.socket": True}, list(subprotocols), thread_class=_NoThread)
+        except RemoteProtocolError as error:
+            hint = error.event_hint
+            status = getattr(hint, "status_code", 400)
+            headers = [(name.decode(), value.decode()) for name, value in getattr(hint, "headers", [])]
+            raise HandshakeError(str(error), status, headers) from error
+        except (ProtocolError, ValueError) as error:
+            raise HandshakeError("the handshake's headers cannot be read") from error
+
+    def handshake(self) -> None:
+        """Called by simple-websocket: check the request and work out the 101."""
+        self.ws.receive_data(self._request_head())
+        request = next(iter(self.ws.events()), None)
+        if not isinstance(request, Request):
+            raise HandshakeError("the handshake's headers cannot be read")
+        self._check_key()
+        self.subprotocol = self.choose_subprotocol(request)
+        extensions: list[Extension] = [PerMessageDeflate()] if self._compression else []
+        head = self.ws.send(AcceptConnection(subprotocol=self.subprotocol, extensions=extensions))
+        self._extensions = [extension for extension in extensions if extension.enabled()]
+        for line in head.split(b"\r\n")[1:]:
+            name, colon, value = line.partition(b":")
+            if colon:
+                self.headers.append((name.decode("ascii"), value.strip().decode("latin-1")))
+        self.connected = True
+
+    def transport(self, stream: ByteStream, max_message_size: int, leftover: bytes) -> WebSocketTransport:
+        """Give the transport for the agreed extensions; ``leftover`` was read behind the request."""
+        return WebSocketTransport(stream, max_message_size, self._extensions, leftover)
+
+    def _request_head(self) -> bytes:
+        head = [b"GET / HTTP/1.1"]
+        for key, value in self.environ.items():
+            name = key[5:].replace("_", "-").title()
+            if key.startswith("HTTP_") and (name in ("Host", "Connection", "Upgrade") or name.startswith("Sec-Websocket-")):
+                head.append(name.encode("latin-1") + b": " + str(value).encode("latin-1"))
+        return b"\r\n".join(head) + b"\r\n\r\n"
+
+    def _check_key(self) -> None:
+        # RFC 6455 §4.2.1 item 5; wsproto does not look at it.
+        try:
+            nonce = base64.b64decode(self.environ.get("HTTP_SEC_WEBSOCKET_KEY", ""), validate=True)
+        except (binascii.Error, ValueError):
+            nonce = b""
+        if len(nonce) != 16:
+            raise HandshakeError("Sec-WebSocket-Key is not 16 bytes in base64")
+
+
+class WebSocketTransport:
+    """A WebSocket over a byte stream, server side. See the clauses in ``base.py``."""
+
+    def __init__(
+        self, stream: ByteStream, max_message_size: int, extensions: Sequence[Extension] = (), leftover: bytes = b""
+    ) -> None:
+        self._stream = stream
+        self._max_message_size = max_message_size
+        self._parser = Connection(ConnectionType.SERVER, list(extensions))
+        self._encoder = FrameProtocol(False, list(extensions))
+        self._compressed = bool(extensions)
+        self._leftover = leftover
+        self._parts: list[str | bytes] = []
+        self._size = 0
+        self._deaf = False
+
+    @property
+    def stateful(self) -> bool:
+        return self._compressed or self._stream.sticky
+
+    # -- reading: the reader thread ---------------------------------------------------------
+
+    def receive(self) -> list[Received]:
+        """Wait for input and give what it means, at least one event, in order of arrival."""
+        while True:
+            data, reset = self._read()
+            if not data:
+                return [Ended(reset)]
+            if not self._deaf:
+                events = self._parse(data)
+                if events:
+                    return events
+
+    def _read(self) -> tuple[bytes, bool]:
+        if self._leftover:
+            data, self._leftover = self._leftover, b""
+            return data, False
+        try:
+            return self._stream.receive(RECEIVE_BYTES), False
+        except OSError:
+            return b"", True
+
+    def _parse(self, data: bytes) -> list[Received]:
+        events: list[Received] = []
+        step = _COMPRESSED_FEED if self._compressed else len(data)
+        for start in range(0, len(data), step):
+            self._parser.receive_data(data[start : start + step])
+            self._translate(events)
+            if self._deaf:
+                break
+        return events
+
+    def _translate(self, events: list[Received]) -> None:
+        for event in self._parser.events():
+            match event:
+                case TextMessage() | BytesMessage():
+                    self._gather(event, events)
+                case Ping():
+                    events.append(PingReceived(bytes(event.payload)))
+                case Pong():
+                    events.append(PongReceived())
+                case CloseConnection():
+                    self._deaf = True
+                    code, reason = int(event.code), event.reason or ""
+                    # wsproto reports a breach of the protocol as a close that never came.
+                    real = self._parser.state is ConnectionState.REMOTE_CLOSING
+                    events.append(CloseReceived(code, reason) if real else Failed(code, reason))
+            if self._deaf:
+                return
+
+    def _gather(self, part: TextMessage | BytesMessage, events: list[Received]) -> None:
+        data = part.data
+        # Characters are counted as bytes; text is never decoded from more than one frame's worth.
+        self._size += len(data) if isinstance(data, bytes | bytearray) or data.isascii() else len(data.encode())
+        if self._size > self._max_message_size:
+            self._deaf = True
+            self._parts.clear()
+            events.append(Failed(CloseCode.TOO_BIG, "message too big"))
+            return
+        if data:
+            self._parts.append(data if isinstance(data, str) else bytes(data))
+        if part.message_finished:
+            whole = "".join(self._parts) if isinstance(data, str) else b"".join(self._parts)  # type: ignore[arg-type]
+            events.append(DataReceived(whole, self._size))
+            self._parts = []
+            self._size = 0
+
+    # -- writing: with the session's lock held ----------------------------------------------
+
+    def encode(self, frame: Frame) -> bytes:
+        """Wire bytes of a frame; without compression they are made once for all receivers."""
+        if self._compressed:
+            return self._encode(frame)
+        if frame.wire is None:
+            frame.wire = self._encode(frame)
+        return frame.wire
+
+    def _encode(self, frame: Frame) -> bytes:
+        payload = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
+        return bytes(self._encoder.send_data(payload))
+
+    def encode_ping(self) -> bytes:
+        return bytes(self._encoder.ping())
+
+    def encode_pong(self, payload: bytes) -> bytes:
+        return bytes(self._encoder.pong(payload))
+
+    def encode_close(self, code: int, reason: str) -> bytes:
+        if code == CloseCode.NO_STATUS:
+            return bytes(self._encoder.close())
+        return bytes(self._encoder.close(code, reason))
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> int:
+        return self._stream.send(pieces)
+
+    # -- the rest is the stream's -----------------------------------------------------------
+
+    def wait_writable(self) -> None:
+        self._stream.wait_writable()
+
+    def finish_writing(self) -> None:
+        self._stream.finish_writing()
+
+    def has_hung_up(self) -> bool:
+        return not self._leftover and self._stream.has_hung_up()
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    def release(self) -> None:
+        self._stream.release()
+
+    def forget(self) -> None:
+        self._stream.forget()

@@ -1,0 +1,53 @@
+"""Resumable WebSocket sessions for threaded Python servers.
+
+A WebSocket drops; the user's session does not: for a grace window a ``Hub`` keeps the session
+and what was sent meanwhile, and a client that comes back with ``?resume=true`` goes on where it
+was. When the session is gone it says so. Start with ``Hub``; the design is told from
+``hub.py`` inwards, each module naming the next to read.
+"""
+
+from __future__ import annotations
+
+from .clock import SystemClock
+from .codec import JSONCodec
+from .codes import CloseCode
+from .connection import Connection
+from .errors import (
+    ConnectionClosed,
+    ConnectionNotFound,
+    ConnectRejected,
+    DuplicateConnectionId,
+    HandlerError,
+    HeartbeatTimeout,
+    HubClosed,
+    ResumeHubError,
+    SendBufferFull,
+    SocketUnavailable,
+    TransportLost,
+)
+from .hub import CloseReport, Hub
+from .message import Message
+from .metrics import Counters, NoopMetrics
+
+__all__ = [
+    "CloseCode",
+    "CloseReport",
+    "ConnectRejected",
+    "Connection",
+    "ConnectionClosed",
+    "ConnectionNotFound",
+    "Counters",
+    "DuplicateConnectionId",
+    "HandlerError",
+    "HeartbeatTimeout",
+    "Hub",
+    "HubClosed",
+    "JSONCodec",
+    "Message",
+    "NoopMetrics",
+    "ResumeHubError",
+    "SendBufferFull",
+    "SocketUnavailable",
+    "SystemClock",
+    "TransportLost",
+]

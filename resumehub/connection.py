@@ -1,0 +1,227 @@
+"""``Connection``: the handle to a session that application code holds, for the session's whole life.
+
+What changes under it (state, channel) is set by the hub thread alone; sending goes straight to
+the outbox and, where nothing waits, to the socket. It decides nothing. Read next: ``hub.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .channel import Channel, Flushed
+from .codec import Codec, encode_frame
+from .core.states import State
+from .errors import ConnectionClosed, SendBufferFull
+from .message import Frame, Message
+from .outbox import Outbox
+from .runtime import Event, Lock
+
+if TYPE_CHECKING:
+    from .threads.callbacks import Strand
+
+
+class ConnectionHost(Protocol):
+    """The hub's engine, as a connection sees it."""
+
+    codec: Codec
+
+    def close_session(self, epoch: int) -> None: ...
+    def buffer_changed(self, connection: Connection, used: int) -> None: ...
+
+
+class Inbox:
+    """Which messages may still start: those of the present transport, and no others.
+
+    Guarded by its own lock, because handlers start on other threads than the one that fences.
+    Never held while anything else happens.
+    """
+
+    __slots__ = ("_generation", "_lock", "handled")
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self._generation = 0
+        #: Messages whose handler has started, in the session's life.
+        self.handled = 0
+
+    def attach(self, generation: int) -> int:
+        """From now on messages of ``generation`` may start; gives how many have ever started."""
+        with self._lock:
+            self._generation = generation
+            return self.handled
+
+    def fence(self, generation: int | None = None) -> None:
+        """Let no more messages start (of ``generation``, if it is the present one)."""
+        with self._lock:
+            if generation is None or generation == self._generation:
+                self._generation = 0
+
+    def start(self, generation: int) -> bool:
+        """Whether a message of ``generation`` may start now; if so, it counts as handled."""
+        with self._lock:
+            if generation != self._generation:
+                return False
+            self.handled += 1
+            return True
+
+
+class Connection:
+    """A session, as your handlers see it: the same object from on_connect to on_disconnect.
+
+    Made by the hub. Safe to use and to keep from any thread; after the session has ended it
+    stays usable for ``id``, ``room_id``, ``data`` and ``closed``.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_channel",
+        "_ended",
+        "_epoch",
+        "_generated",
+        "_host",
+        "_id",
+        "_inbox",
+        "_outbox",
+        "_room_id",
+        "_state",
+        "_strand",
+        "_undecodable_logged",
+        "data",
+    )
+
+    def __init__(
+        self,
+        host: ConnectionHost,
+        *,
+        epoch: int,
+        connection_id: str,
+        room_id: str,
+        generated: bool,
+        data: Any,
+        outbox: Outbox,
+        inbox: Inbox,
+        strand: Strand,
+        ended: Event,
+    ) -> None:
+        self._host = host
+        self._epoch = epoch
+        self._id = connection_id
+        self._room_id = room_id
+        self._generated = generated
+        self._outbox = outbox
+        self._inbox = inbox
+        self._strand = strand
+        self._ended = ended
+        self._channel: Channel | None = None
+        self._state = State.CONNECTED
+        self._undecodable_logged = False
+        #: What ``connect`` or ``hub.upgrade`` gave, copied when the session began; yours to change.
+        self.data: Any = data
+
+    @property
+    def id(self) -> str:
+        """The connection id: your own, or a random one if you gave none."""
+        return self._id
+
+    @property
+    def room_id(self) -> str:
+        """The room of the session, for life."""
+        return self._room_id
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the session is without a transport, waiting in its grace window."""
+        return self._state is State.SUSPENDED
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended (``on_disconnect`` may still be running)."""
+        return self._state is State.CLOSED
+
+    def send(self, message: Message) -> None:
+        """Queue ``message`` for this session and return; while suspended it waits for the resume.
+
+        Written at once, by the calling thread, where the peer takes it; never waits for the peer.
+
+        Raises: ConnectionClosed (HubClosed) when the session has ended; SendBufferFull; TypeError
+        or ValueError when ``message`` is not a Message, cannot be encoded, has a reserved event
+        or is larger than ``send_buffer_bytes``.
+        Threads: any. Blocks: never.
+        """
+        self._send_frame(encode_frame(self._host.codec, message))
+
+    def close(self) -> None:
+        """End the session: the peer gets what was sent before, then a close frame 1000.
+
+        No grace window: the id is free at once. Returns when the session has left the hub's
+        tables; on_disconnect runs soon after, see ``wait_closed``. Closing twice is no error.
+        Threads: any. Blocks: until the hub thread has handled it (it never waits for the network).
+        """
+        with self._outbox.lock:
+            if self._outbox.refusal is None:
+                self._outbox.refusal = ConnectionClosed(self._id)
+        self._host.close_session(self._epoch)
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Wait until on_disconnect has returned; False if ``timeout`` real seconds passed before.
+
+        Threads: any but a handler of this same session, which it would wait for.
+        """
+        return self._ended.wait(timeout)
+
+    def __repr__(self) -> str:
+        return f"<Connection {self._id!r} in room {self._room_id!r}, {self._state.value}>"
+
+    # -- the hub's --------------------------------------------------------------------------
+
+    def _send_frame(self, frame: Frame) -> None:
+        outbox = self._outbox
+        if frame.size > outbox.max_bytes:
+            raise ValueError(
+                f"the encoded message has {frame.size} bytes, more than send_buffer_bytes "
+                f"({outbox.max_bytes}) will ever hold; split it, or raise send_buffer_bytes"
+            )
+        with outbox.lock:
+            if outbox.refusal is not None:
+                raise _fresh(outbox.refusal)
+            if not outbox.put(frame):
+                raise SendBufferFull(self._id, len(outbox), outbox.used_bytes)
+            channel = self._channel
+            flushed = channel.pump() if channel is not None else None
+            used = len(outbox)
+        if channel is not None:
+            channel.settle(flushed)
+        if used:
+            self._host.buffer_changed(self, used)
+
+    def _offer(self, frame: Frame) -> Offered | None:
+        """A broadcast's frame: what does not fit pushes out the oldest. None if the session ended."""
+        with self._outbox.lock:
+            if self._outbox.refusal is not None:
+                return None
+            dropped = len(self._outbox.put_dropping(frame))
+            channel = self._channel
+            flushed = channel.pump() if channel is not None else None
+            return Offered(self, channel, flushed, dropped, len(self._outbox))
+
+
+class Offered:
+    """What became of a broadcast's frame at one receiver; settled once no lock is held."""
+
+    __slots__ = ("channel", "connection", "dropped", "flushed", "used")
+
+    def __init__(
+        self, connection: Connection, channel: Channel | None, flushed: Flushed | None, dropped: int, used: int
+    ) -> None:
+        self.connection = connection
+        self.channel = channel
+        self.flushed = flushed
+        self.dropped = dropped
+        self.used = used
+
+
+def _fresh(error: Exception) -> Exception:
+    # An exception object collects tracebacks; one that is kept must not be raised itself.
+    make: Callable[[str], Exception] = type(error)
+    return make(error.connection_id) if isinstance(error, ConnectionClosed) else error

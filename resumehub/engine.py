@@ -1,0 +1,424 @@
+"""The running hub: its thread, its queue, and the life of all the other threads.
+
+An engine is made when a hub is first used in a process and runs until it is closed. Commands
+come from any thread, are stamped with the time and handled one by one on the hub thread: the pure
+machine decides, the executor carries out. The hub thread waits for its queue and the next
+deadline, and for nothing else. Read next: ``core/machine.py``, ``executor.py``, ``threads/``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .channel import Channel, Flushed
+from .clock import Clock, SystemClock
+from .codec import Codec
+from .config import Config
+from .connection import Connection
+from .core import commands as c
+from .core import effects as e
+from .core.machine import Machine, Rules
+from .errors import ConnectionNotFound
+from .executor import Executor
+from .metrics import Metrics, NoopMetrics
+from .runtime import Event, Runtime, Thread
+from .tables import Tables
+from .threads.callbacks import CallbackPool
+from .threads.jobs import Handlers
+from .threads.link import HostThread, Link
+from .threads.reader import Reader
+from .threads.watcher import Watcher
+from .transport.base import Transport
+
+log = logging.getLogger("resumehub")
+
+#: How many sockets at once may exist only to be told by a close frame why they were refused.
+MAX_REFUSALS = 128
+
+_REAL = SystemClock()
+
+
+@dataclass(slots=True)
+class _Reply:
+    """Where the hub leaves the answer for a caller who waits."""
+
+    done: Event
+    error: Exception | None = None
+    next_deadline: float | None = None
+
+
+class Engine:
+    """One process's running hub. Methods: any thread, unless said otherwise."""
+
+    def __init__(
+        self,
+        config: Config,
+        codec: Codec,
+        metrics: Metrics,
+        clock: Clock,
+        runtime: Runtime,
+        handlers: Handlers,
+        name: str,
+    ) -> None:
+        self.config = config
+        self.codec = codec
+        self.clock = clock
+        self.runtime = runtime
+        self.handlers = handlers
+        self.tables = Tables(runtime)
+        self.links: dict[int, Link] = {}
+        self.machine = Machine(
+            Rules(
+                resume_window=config.resume_window,
+                ping_interval=config.ping_interval,
+                write_timeout=config.write_timeout,
+                max_sessions=config.max_sessions,
+                refuse_duplicates=config.on_duplicate == "reject",
+            )
+        )
+        self.pool = CallbackPool(runtime, self._spawn, config.callback_threads)
+        self.undecodable = 0
+        self._name = name
+        self._metrics = None if type(metrics) is NoopMetrics else metrics
+        self._numbers = itertools.count(1)
+        self._mailbox = runtime.mailbox()
+        self._gate = runtime.lock()  # held for the time of a put: nothing is put once the hub has left
+        self._left = False
+        self._closing = False
+        self._refusals = 0
+        self._threads: dict[int, Thread] = {}
+        self._thread_serial = itertools.count(1)
+        self._threads_lock = runtime.lock()
+        self._stopped = runtime.event()
+        self._watcher: Thread | None = None
+        self._executor = Executor(self)
+
+    # -- beginning --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the hub thread and the watcher. Raises RuntimeError when there are no threads."""
+        self.clock.follow(self)
+        try:
+            self._spawn("hub", self._run)
+        except RuntimeError:
+            self.clock.unfollow(self)
+            raise
+        watcher = Watcher(
+            self.runtime, self._stopped, lambda: list(self.links.values()), self.stand_in, self._main_returned
+        )
+        self._watcher = self._spawn("watcher", watcher.run, daemon=False)
+
+    def register(
+        self, transport: Transport, knock: c.Register, *, data: Any, preface: bytes, host: HostThread | None = None
+    ) -> int:
+        """Hand a socket over; the hub decides what becomes of it. Never blocks.
+
+        Gives the transport's number, also in ``knock.transport``; ``preface`` is sent ahead of everything. A hub that
+        has gone by now shuts the socket.
+        """
+        link = Link(next(self._numbers), transport, self.runtime, data=data)
+        link.preface = preface
+        link.generated = knock.generated
+        link.refused_slot = knock.refusal is not None
+        link.host_thread = host
+        self.links[link.number] = link
+        if not self.put(replace(knock, transport=link.number)):
+            link.transport.abort()
+            link.aborted.set()
+            link.transport.release()
+            self.links.pop(link.number, None)
+            self.give_back_refusal(link)
+        return link.number
+
+    # -- commands ---------------------------------------------------------------------------
+
+    def put(self, command: c.Command, reply: _Reply | None = None) -> bool:
+        """Queue a command; False if the hub has left. Never blocks."""
+        with self._gate:
+            if self._left:
+                return False
+            self._mailbox.put((self.clock.monotonic(), command, reply))
+            return True
+
+    def kick(self, connection_id: str) -> None:
+        """Raises ConnectionNotFound. Blocks until the hub thread has handled it."""
+        self._ask(c.Kick(connection_id))
+
+    def close_session(self, epoch: int) -> None:
+        """Blocks until the hub thread has handled it."""
+        self._ask(c.Close(epoch))
+
+    def settle(self) -> float | None:
+        """For the clock: handle what is queued and due, give the next deadline."""
+        return self._ask(c.Tick()).next_deadline
+
+    def _ask(self, command: c.Command) -> _Reply:
+        reply = _Reply(self.runtime.event())
+        if self.put(command, reply):
+            reply.done.wait()
+            if reply.error is not None:
+                raise reply.error
+        return reply
+
+    # -- the hub thread ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self.machine.finished:
+            item = self._mailbox.get(self.clock.real_wait(self.machine.next_deadline()))
+            if item is None:
+                self._pass_time(self.clock.monotonic())
+                continue
+            stamp, command, reply = item
+            self._pass_time(stamp)
+            self._handle(command, stamp, reply)
+        self._leave()
+
+    def _pass_time(self, now: float) -> None:
+        """Let the deadlines up to ``now`` fire, each at its own time, with all its effects."""
+        while (at := self.machine.next_deadline()) is not None and at <= now:
+            self._handle(c.Tick(), at, None)
+
+    def _handle(self, command: c.Command, at: float, reply: _Reply | None) -> None:
+        try:
+            self._perform(command, at, reply)
+        except Exception as error:  # a bug of ours: say so, and let the other sessions live
+            log.exception("the hub could not handle %s; please report this", type(command).__name__)
+            if reply is not None:
+                reply.error = error
+        if reply is not None:
+            reply.next_deadline = self.machine.next_deadline()
+            reply.done.set()
+
+    def _perform(self, command: c.Command, at: float, reply: _Reply | None) -> None:
+        if isinstance(command, c.Register):
+            link = self.links[command.transport]
+            command = replace(command, stillborn=link.transport.has_hung_up())
+        for effect in self.machine.handle(command, at):
+            observed = self._executor.execute(effect)
+            if observed is not None:
+                self._perform(observed, at, None)
+            elif isinstance(effect, e.NotFound) and reply is not None:
+                reply.error = ConnectionNotFound(effect.connection_id)
+        if isinstance(command, c.Released):
+            self._executor.forget_link(command.transport)
+
+    def _leave(self) -> None:
+        with self._gate:
+            self._left = True
+        while (item := self._mailbox.get(0)) is not None:
+            _, command, reply = item
+            if isinstance(command, c.Register):  # too late: it closes its own socket
+                link = self.links.pop(command.transport)
+                link.transport.abort()
+                link.aborted.set()
+                link.transport.release()
+            if reply is not None:
+                if isinstance(command, c.Kick):
+                    reply.error = ConnectionNotFound(command.connection_id)
+                reply.done.set()
+        self.clock.unfollow(self)
+        self.pool.close()
+        self._stopped.set()
+
+    # -- other threads ----------------------------------------------------------------------
+
+    def start_reader(self, link: Link) -> bool:
+        """Hub thread: start reading a link; False if no thread was to be had (it is given up)."""
+        link.reader = token = object()
+        reader = Reader(self, link, token)
+        if link.host_thread is not None:
+            link.host_thread.offer(self._adopted(reader.run))
+            return True
+        try:
+            self._spawn("reader", reader.run)
+        except RuntimeError:
+            log.exception("no thread to read transport %s could be started; it is dropped", link.number)
+            self._drop_unread(link)
+            return False
+        return True
+
+    def stand_in(self, link: Link) -> None:
+        """Watcher: the reader is stuck in a callback; give the right to read to a new thread."""
+        with link.lock:
+            if not link.busy:
+                return
+            link.busy = False
+            link.reader = token = object()
+            link.reading_since = self.clock.monotonic()
+        try:
+            self._spawn("reader", Reader(self, link, token).run)
+        except RuntimeError:
+            log.exception("no thread to stand in for a busy reader could be started")
+            self._drop_unread(link)
+
+    def start_writer(self, channel: Channel) -> None:
+        """Any thread: the peer is slow, or a close frame is due."""
+        try:
+            self._spawn("writer", channel.write_until_drained)
+        except RuntimeError:
+            log.exception("no thread to write transport %s could be started; it is dropped", channel.number)
+            channel.writer_failed_to_start()
+            self.put(c.TransportAborted(channel.number))
+
+    def release_unstarted(self, link: Link) -> None:
+        """Hub thread: close a link that no thread ever read."""
+        link.transport.release()
+        self.put(c.Released(link.number))
+
+    def _drop_unread(self, link: Link) -> None:
+        # Without a reader nobody would notice the end, so this is a reader's last words.
+        self.put(c.TransportAborted(link.number))
+
+        def leave() -> None:
+            link.aborted.wait()
+            if link.channel is not None:
+                link.channel.retire()
+            link.transport.release()
+            self.put(c.Released(link.number))
+
+        try:
+            self._spawn("reader", leave)
+        except RuntimeError:
+            link.transport.abort()
+            link.aborted.set()
+            leave()
+
+    def _spawn(self, role: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        serial = next(self._thread_serial)
+
+        def body() -> None:
+            try:
+                run()
+            finally:
+                self._thread_ends(serial)
+
+        # Under the lock, so that a thread which ends at once is not entered after it has left.
+        with self._threads_lock:
+            thread = self.runtime.spawn(f"resumehub-{self._name}-{role}-{serial}", body, daemon=daemon)
+            self._threads[serial] = thread
+        return thread
+
+    def _adopted(self, run: Callable[[], None]) -> Callable[[], None]:
+        """``run`` for a thread that is not ours, which counts as ours for that long."""
+
+        def body() -> None:
+            serial = next(self._thread_serial)
+            with self._threads_lock:
+                self._threads[serial] = self.runtime.current()
+            try:
+                run()
+            finally:
+                self._thread_ends(serial)
+
+        return body
+
+    def _thread_ends(self, serial: int) -> None:
+        with self._threads_lock:
+            self._threads.pop(serial, None)
+
+    # -- what threads report ----------------------------------------------------------------
+
+    def on_flushed(self, channel: Channel, flushed: Flushed) -> None:
+        """Any thread, without a lock: what a bout of writing did."""
+        if flushed.close_sent:
+            self.put(c.CloseSent(channel.number))
+        elif flushed.stalled:
+            self.put(c.WriteStalled(channel.number))
+        if self._metrics is not None and flushed.sizes:
+            link = self.links.get(channel.number)
+            connection = link.connection if link is not None else None
+            if connection is not None:
+                for size in flushed.sizes:
+                    self.count("message_sent", connection.room_id, connection.id, size)
+                self.buffer_changed(connection, flushed.left)
+
+    def buffer_changed(self, connection: Connection, used: int) -> None:
+        """Any thread, without a lock."""
+        if self._metrics is not None:
+            self.count("send_buffer", connection.room_id, connection.id, used, self.config.send_buffer)
+
+    def count(self, method: str, *arguments: Any) -> None:
+        """Call the collector; one that raises is logged and ignored. Any thread, without a lock."""
+        if self._metrics is None:
+            return
+        try:
+            getattr(self._metrics, method)(*arguments)
+        except Exception:
+            log.exception("the metrics collector raised in %s; ignored", method)
+
+    def count_undecodable(self) -> None:
+        with self._threads_lock:
+            self.undecodable += 1
+
+    def session_over(self, connection: Connection) -> None:
+        """on_disconnect has returned."""
+        connection._ended.set()
+
+    def take_refusal_slot(self) -> bool:
+        """Any thread: may one more socket be upgraded only to be told why it is refused?"""
+        with self._threads_lock:
+            if self._refusals >= MAX_REFUSALS:
+                return False
+            self._refusals += 1
+            return True
+
+    def give_back_refusal(self, link: Link) -> None:
+        if link.refused_slot:
+            with self._threads_lock:
+                self._refusals -= 1
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def close(self, timeout: float) -> list[tuple[str, str]]:
+        """End everything within ``timeout`` real seconds; the threads that are still there, with stacks.
+
+        From a thread of the hub's own it only starts the close, and reports that thread.
+        """
+        with self._gate:
+            first, self._closing = not self._closing, True
+        if first:
+            self.put(c.Shutdown())
+        own = [thread for thread in self._alive() if thread.is_current()]
+        if own and not (self._watcher is not None and self._watcher.is_current()):
+            return [(thread.name, thread.stack()) for thread in own]
+        give_up = _REAL.monotonic() + timeout
+        # The last part of the time is for those whom a polite good-bye does not reach.
+        if not self._join(give_up - min(1.0, timeout / 3)):
+            self.put(c.AbortAll())
+            self._join(give_up)
+        return [(thread.name, thread.stack()) for thread in self._alive() if not thread.is_current()]
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    def _join(self, until: float) -> bool:
+        while others := [thread for thread in self._alive() if not thread.is_current()]:
+            for thread in others:
+                if not thread.join(until - _REAL.monotonic()):
+                    return False
+        return True
+
+    def _alive(self) -> list[Thread]:
+        with self._threads_lock:
+            return list(self._threads.values())
+
+    def _main_returned(self) -> None:
+        stuck = self.close(self.config.write_timeout)
+        if stuck:
+            log.warning("the process ends while these threads are busy: %s", ", ".join(name for name, _ in stuck))
+            self._stopped.set()
+
+    def forget(self) -> None:
+        """In a forked child: close the inherited descriptors and touch nothing else.
+
+        The threads stayed with the parent, and so did the connections: no shutdown, no lock.
+        """
+        self._gate = self.runtime.lock()  # the old one may have been held by a thread of the parent's
+        self._left = True
+        for link in list(self.links.values()):
+            link.transport.forget()

@@ -1,0 +1,214 @@
+"""Carries out what the machine asks for, effect by effect. Hub thread only.
+
+Nothing here waits: not for the network (close frames go to writer threads, replays to readers),
+not for user code (callbacks go to strands), not for a lock that user code may hold. Nothing here
+decides either. Read next: ``engine.py``, which drives it, and ``core/effects.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, assert_never
+from weakref import WeakValueDictionary
+
+from .channel import Channel
+from .connection import Connection, Inbox
+from .core import effects as e
+from .core.commands import Observed
+from .core.states import State
+from .errors import ConnectionClosed, HubClosed
+from .outbox import Outbox
+from .threads.callbacks import Strand
+from .threads.jobs import HookJob
+from .threads.link import Link
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+log = logging.getLogger("resumehub")
+
+# A reader starts right behind these, and runs them: no thread of the pool is needed.
+_BEFORE_READER = ("on_connect", "on_transport_restore")
+
+
+class Executor:
+    """The hub thread's hands. ``execute`` gives the observation that an ``Inspect`` asks for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._runtime = engine.runtime
+        self._config = engine.config
+        self._by_epoch: dict[int, Connection] = {}
+        # By id and not by session: an id's next session waits for the callbacks of the one before.
+        # Weak, so that an id is forgotten with the last connection object that had it.
+        self._strands: WeakValueDictionary[str, Strand] = WeakValueDictionary()
+
+    def execute(self, effect: e.Effect) -> Observed | None:
+        """Carry out one effect. Never blocks."""
+        match effect:
+            case e.OpenSession():
+                self._open(effect)
+            case e.AttachTransport(number, epoch, generation):
+                self._attach(self._link(number), self._by_epoch[epoch], generation)
+            case e.DetachTransport(number, epoch):
+                self._detach(self._link(number), self._by_epoch[epoch])
+            case e.EndSession():
+                self._end(effect)
+            case e.AdmitToRefuse(number):
+                self._admit_to_refuse(self._link(number))
+            case e.SendClose(number, code, reason, after_data):
+                self._channel(number).close(code, reason, after_data=after_data)
+            case e.DiscardUnsent(number):
+                self._discard(self._link(number))
+            case e.SendPing(number):
+                link = self._link(number)
+                link.ping_mark = link.heard
+                self._channel(number).ping()
+            case e.Inspect(number, kind):
+                return self._inspect(effect)
+            case e.AbortTransport(number):
+                self._abort(self._link(number))
+            case e.Notify():
+                self._notify(effect)
+            case e.Count(method, arguments):
+                self._engine.count(method, *arguments)
+            case e.Ignored(because):
+                log.debug("ignored: %s", because)
+            case e.NotFound() | e.Finish():
+                pass  # the engine looks at these
+            case _:
+                assert_never(effect)
+        return None
+
+    def forget_link(self, number: int) -> None:
+        """The transport is released; what its ended session could not send is lost now."""
+        link = self._engine.links.pop(number, None)
+        if link is None:
+            return
+        self._engine.give_back_refusal(link)
+        connection = link.connection
+        if connection is not None and connection._channel is link.channel and connection.closed:
+            with connection._outbox.lock:
+                lost = connection._outbox.clear()
+                connection._channel = None
+            self._count_dropped(connection, len(lost), "closed")
+
+    # -- sessions ---------------------------------------------------------------------------
+
+    def _open(self, effect: e.OpenSession) -> None:
+        config, runtime = self._config, self._runtime
+        strand = self._strands.get(effect.connection_id)
+        if strand is None:
+            strand = Strand(runtime, self._engine.pool, max(config.max_message_size, 256 * 1024))
+            self._strands[effect.connection_id] = strand
+        link = self._link(effect.transport)
+        connection = Connection(
+            self._engine,
+            epoch=effect.epoch,
+            connection_id=effect.connection_id,
+            room_id=effect.room_id,
+            generated=link.generated,
+            data=link.data,
+            outbox=Outbox(runtime.lock(), config.send_buffer, config.send_buffer_bytes),
+            inbox=Inbox(runtime.lock()),
+            strand=strand,
+            ended=runtime.event(),
+        )
+        self._by_epoch[effect.epoch] = connection
+        self._engine.tables.enter(connection)
+
+    def _end(self, effect: e.EndSession) -> None:
+        connection = self._by_epoch[effect.epoch]
+        outbox = connection._outbox
+        with outbox.lock:
+            if outbox.refusal is None or effect.hub_closed:
+                outbox.refusal = (HubClosed if effect.hub_closed else ConnectionClosed)(connection.id)
+            lost = [] if effect.flush else outbox.clear(keep_started=True)
+        connection._state = State.CLOSED
+        if not effect.deliver:
+            connection._inbox.fence()
+        self._engine.tables.leave(connection)
+        self._count_dropped(connection, len(lost), effect.drop_reason)
+
+    def _notify(self, effect: e.Notify) -> None:
+        connection = self._by_epoch[effect.epoch]
+        if effect.hook == "on_disconnect":
+            del self._by_epoch[effect.epoch]
+        job = HookJob(self._engine, connection, effect.hook, effect.generation, effect.error)
+        connection._strand.post(job, runner_coming=effect.hook in _BEFORE_READER)
+
+    # -- transports -------------------------------------------------------------------------
+
+    def _attach(self, link: Link, connection: Connection, generation: int) -> None:
+        channel = self._new_channel(link, connection._outbox)
+        link.connection = connection
+        link.generation = generation
+        with connection._outbox.lock:
+            connection._channel = channel
+        connection._inbox.attach(generation)
+        connection._state = State.CONNECTED
+        if not self._engine.start_reader(link):
+            connection._strand.call_pool()
+
+    def _detach(self, link: Link, connection: Connection) -> None:
+        assert link.channel is not None, "an attached link has a channel"
+        with connection._outbox.lock:
+            link.channel.detach()
+            connection._channel = None
+        connection._inbox.fence()
+        connection._state = State.SUSPENDED
+
+    def _admit_to_refuse(self, link: Link) -> None:
+        self._new_channel(link, Outbox(self._runtime.lock(), 1, 1))
+        self._engine.start_reader(link)
+
+    def _new_channel(self, link: Link, outbox: Outbox) -> Channel:
+        link.channel = Channel(
+            link.number, link.transport, outbox, self._engine.clock, self._runtime, self._engine, link.preface
+        )
+        link.reading_since = self._engine.clock.monotonic()
+        return link.channel
+
+    def _discard(self, link: Link) -> None:
+        assert link.channel is not None, "only a transport that was admitted can be closing"
+        lost = link.channel.discard_unsent()
+        if link.connection is not None:
+            self._count_dropped(link.connection, len(lost), "closed")
+
+    def _inspect(self, effect: e.Inspect) -> Observed:
+        link = self._link(effect.transport)
+        took_at, blocked = self._channel(effect.transport).state()
+        return Observed(
+            transport=effect.transport,
+            kind=effect.kind,
+            heard=link.heard != link.ping_mark,
+            reading_since=link.reading_since,
+            took_at=took_at,
+            blocked=blocked,
+        )
+
+    def _abort(self, link: Link) -> None:
+        link.transport.abort()
+        link.aborted.set()
+        if link.connection is not None:
+            link.connection._strand.wake()
+        if link.channel is None:
+            # It never had threads, so nobody else will close it.
+            self._engine.release_unstarted(link)
+
+    # -- small words ------------------------------------------------------------------------
+
+    def _link(self, number: int) -> Link:
+        return self._engine.links[number]
+
+    def _channel(self, number: int) -> Channel:
+        channel = self._engine.links[number].channel
+        assert channel is not None, "only a transport that was admitted is written to"
+        return channel
+
+    def _count_dropped(self, connection: Connection, frames: int, reason: str) -> None:
+        for _ in range(frames):
+            self._engine.count("message_dropped", connection.room_id, connection.id, reason)
+
+

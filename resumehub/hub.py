@@ -1,0 +1,361 @@
+"""``Hub``: what an application sees of it all. A thread-safe facade; the work is in ``engine.py``.
+
+A hub can be built anywhere (before a server forks, too): it starts nothing until it is first used
+to accept a connection, and then in that process. Read next: ``wsgi.py`` for the way in,
+``engine.py`` for what runs.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .clock import Clock, SystemClock
+from .codec import Codec, JSONCodec, encode_frame
+from .config import Config
+from .connection import Connection, Offered
+from .core.commands import TransportAborted
+from .engine import Engine
+from .errors import ConnectionNotFound, HubClosed
+from .message import Message
+from .metrics import Metrics, NoopMetrics
+from .runtime import Runtime, SystemRuntime
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")
+
+_hubs: weakref.WeakSet[Hub] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReport:
+    """What ``hub.close`` achieved. ``stuck``: threads still busy, each with its stack as text."""
+
+    complete: bool
+    stuck: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Hub:
+    """Keeps WebSocket sessions alive over the death of their transports, inside a WSGI process.
+
+    ``connect(request)`` is called for every WebSocket that reaches ``wsgi_app``, on its request
+    thread, and returns ``(room_id, connection_id)`` or ``(room_id, connection_id, data)``. An empty
+    or None id has the hub make one; such a session is not resumable by ``?resume=true``. To refuse,
+    raise ``ConnectRejected`` (401) or a werkzeug ``HTTPException``. An application that calls
+    ``upgrade`` in its views needs no ``connect``.
+
+    Options: ``resume_window``, ``ping_interval``, ``write_timeout`` (seconds), ``send_buffer``
+    (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``,
+    ``callback_threads``, ``allowed_origins``, ``on_duplicate``, ``subprotocols``, ``compression``: see
+    ``resumehub.config.Config`` and docs/reference/api.md. ``codec``, ``metrics`` and ``clock`` are
+    objects with the methods of ``resumehub.codec.Codec``, ``metrics.Metrics`` and ``clock.Clock``.
+
+    Raises: TypeError or ValueError that name the argument, its value and what is allowed.
+    Threads: any. Blocks: never. Starts nothing until it is first used to accept a connection.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[..., Any] | None = None,
+        *,
+        resume_window: float = 30.0,
+        ping_interval: float | None = 20.0,
+        write_timeout: float = 10.0,
+        send_buffer: int = 256,
+        send_buffer_bytes: int = 1 << 20,
+        max_message_size: int = 64 * 1024,
+        max_sessions: int = 10_000,
+        callback_threads: int = 32,
+        allowed_origins: str | Iterable[str] | None = None,
+        on_duplicate: str = "replace",
+        subprotocols: Iterable[str] = (),
+        compression: bool = False,
+        codec: Codec | None = None,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+        _runtime: Runtime | None = None,
+    ) -> None:
+        if connect is not None and not callable(connect):
+            raise TypeError(f"connect must be a function of the request, or None, not {connect!r}")
+        self.config = Config.build(
+            resume_window=resume_window,
+            ping_interval=ping_interval,
+            write_timeout=write_timeout,
+            send_buffer=send_buffer,
+            send_buffer_bytes=send_buffer_bytes,
+            max_message_size=max_message_size,
+            max_sessions=max_sessions,
+            callback_threads=callback_threads,
+            allowed_origins=allowed_origins,
+            on_duplicate=on_duplicate,
+            subprotocols=subprotocols,
+            compression=compression,
+        )
+        self.connect = connect
+        self._codec = _having("codec", codec, JSONCodec, "encode", "decode")
+        self._metrics = _having("metrics", metrics, NoopMetrics, *_METRICS)
+        self._clock = _having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow")
+        self._runtime: Runtime = _runtime if _runtime is not None else SystemRuntime()
+        self._handlers: dict[str, tuple[Callable[..., Any], ...]] = dict.fromkeys(HOOKS, ())
+        self._lock = self._runtime.lock()
+        self._engine: Engine | None = None
+        self._closed = False
+        _hubs.add(self)
+
+    # -- handlers ---------------------------------------------------------------------------
+
+    def on_connect(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(connection)`` when a session begins, before its first message.
+
+        If it raises, the session ends with close code 1011. Not called for a resume.
+        Handlers run one at a time for each connection id, on a thread of the hub's; several
+        of one hook run in order of registration. They may block: only their own session waits.
+        """
+        return self._register("on_connect", handler)
+
+    def on_message(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(connection, message)`` for every message; a ``Router`` will do.
+
+        If it raises, the transport ends with 1011 and the session waits for a resume.
+        """
+        return self._register("on_message", handler)
+
+    def on_transport_drop(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(connection, error)`` when a session loses its transport.
+
+        ``error``: TransportLost, HeartbeatTimeout or HandlerError; None after a takeover.
+        """
+        return self._register("on_transport_drop", handler)
+
+    def on_transport_restore(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(connection)`` when a client came back to its session."""
+        return self._register("on_transport_restore", handler)
+
+    def on_disconnect(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(connection, error)``, once and last, when a session has ended.
+
+        ``error``: None for a client's leave, ``close()`` and a kick; DuplicateConnectionId; HubClosed;
+        otherwise why the last transport died.
+        """
+        return self._register("on_disconnect", handler)
+
+    def _register(self, hook: str, handler: Handler) -> Handler:
+        if not callable(handler):
+            raise TypeError(f"{hook} takes a function, not {handler!r}")
+        with self._lock:
+            self._handlers[hook] = (*self._handlers[hook], handler)
+        return handler
+
+    # -- sending ----------------------------------------------------------------------------
+
+    def send(self, connection_id: str, message: Message) -> None:
+        """Queue ``message`` for one session; see ``Connection.send``.
+
+        Raises: ConnectionNotFound, and what ``Connection.send`` raises. Threads: any. Blocks: never.
+        """
+        engine = self._open_engine()
+        connection = engine.tables.sessions.get(connection_id) if engine is not None else None
+        if connection is None:
+            raise ConnectionNotFound(connection_id)
+        connection.send(message)
+
+    def broadcast(self, room_id: str, message: Message, exclude: Iterable[str | Connection] = ()) -> None:
+        """Queue ``message`` for every session of a room, suspended ones included.
+
+        A receiver whose buffer is full loses its oldest unsent messages (``message_dropped``).
+        ``exclude`` takes ids and connections. A room without members is no error.
+
+        Raises: HubClosed; TypeError or ValueError when ``message`` cannot be encoded.
+        Threads: any. Blocks: until broadcasts to the same room that began before have gone through;
+        never for the network.
+        """
+        frame = encode_frame(self._codec, message)
+        excluded = _ids(exclude)
+        engine = self._open_engine()
+        room = engine.tables.rooms.get(room_id) if engine is not None else None
+        if engine is None or room is None:
+            return
+        reached: list[Offered] = []
+        with room.order:
+            for connection in room.members():
+                if connection.id not in excluded:
+                    offered = connection._offer(frame)
+                    if offered is not None:
+                        reached.append(offered)
+        for offered in reached:
+            self._settle(engine, offered)
+        engine.count("message_broadcast", room_id, frame.size, len(reached))
+
+    def _settle(self, engine: Engine, offered: Offered) -> None:
+        if offered.channel is not None:
+            offered.channel.settle(offered.flushed)
+        connection = offered.connection
+        for _ in range(offered.dropped):
+            engine.count("message_dropped", connection.room_id, connection.id, "overflow")
+        if offered.used:
+            engine.buffer_changed(connection, offered.used)
+
+    def kick(self, connection_id: str) -> None:
+        """End a session for good: close code 1000 "kicked", no grace window.
+
+        Returns when the session has left the tables: its id is free. What was sent before still
+        goes out ahead of the close frame; on_disconnect runs soon after.
+
+        Raises: ConnectionNotFound; HubClosed. Threads: any. Blocks: until the hub thread has handled
+        it; never for the network or a callback.
+        """
+        engine = self._open_engine()
+        if engine is None:
+            raise ConnectionNotFound(connection_id)
+        engine.kick(connection_id)
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def get(self, connection_id: str) -> Connection | None:
+        """The session with this id, suspended or not; None if there is none. Threads: any."""
+        return self._engine.tables.sessions.get(connection_id) if self._engine is not None else None
+
+    def connections(self, room_id: str) -> list[Connection]:
+        """The sessions of a room in order of joining, suspended ones included. Threads: any."""
+        room = self._engine.tables.rooms.get(room_id) if self._engine is not None else None
+        return room.members() if room is not None else []
+
+    def rooms(self) -> list[str]:
+        """The rooms that have sessions. Threads: any."""
+        return list(self._engine.tables.rooms) if self._engine is not None else []
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def close(self, timeout: float = 5.0) -> CloseReport:
+        """End all sessions (close code 1001), run their on_disconnect, stop every thread.
+
+        ``timeout``: real seconds, 0 or more; whoever has not answered by then is cut off. The
+        report is complete when no thread, socket or timer of the hub is left, and otherwise
+        names the threads that are stuck (in a callback of yours, most likely) with their stacks.
+        Called from a callback it starts the close and returns at once, incomplete. Calling it
+        again waits again.
+
+        Raises: ValueError, TypeError for a wrong timeout. Threads: any. Blocks: up to ``timeout``.
+        """
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+        if not timeout >= 0:
+            raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+        with self._lock:
+            self._closed = True
+            engine = self._engine
+        stuck = engine.close(float(timeout)) if engine is not None else []
+        return CloseReport(not stuck, stuck)
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- the way in -------------------------------------------------------------------------
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The hub as a WSGI application: mount it anywhere. Needs ``connect``."""
+        from .wsgi import answer
+
+        response = answer(self, environ)
+        return response(environ, start_response)
+
+    __call__ = wsgi_app
+
+    def upgrade(self, request: Any, room_id: str, connection_id: str | None = None, *, data: Any = None) -> Response:
+        """Answer a request with an upgrade (or a refusal), from inside any view.
+
+        Return what it returns. ``request``: a werkzeug or Flask request, or a WSGI environ. The
+        headers that the view and its framework put on the response are part of the 101.
+        ``connection_id`` None or "": the hub makes one. ``data`` is copied into ``connection.data``
+        of a new session.
+
+        Raises: TypeError when an id is no str, or ``request`` is no request. Threads: the request's.
+        Blocks: never for the network or the hub.
+        """
+        from .wsgi import upgrade
+
+        return upgrade(self, request, room_id, connection_id, data)
+
+    # -- for wsgi.py and the tests ----------------------------------------------------------
+
+    @property
+    def closing(self) -> bool:
+        """Whether the hub takes no more connections."""
+        return self._closed or (self._engine is not None and self._engine.closing)
+
+    def _started(self) -> Engine:
+        """The running engine, started on first use. Raises HubClosed."""
+        with self._lock:
+            if self._closed:
+                raise HubClosed
+            if self._engine is None:
+                engine = Engine(
+                    self.config, self._codec, self._metrics, self._clock, self._runtime, self._handlers, f"{id(self):x}"
+                )
+                engine.start()
+                self._engine = engine
+            return self._engine
+
+    def _open_engine(self) -> Engine | None:
+        if self._closed:
+            raise HubClosed
+        return self._engine
+
+    def _abort_transport(self, connection_id: str) -> bool:
+        """Cut a session's transport as a broken network would; whether there was one. For demos."""
+        engine, connection = self._engine, self.get(connection_id)
+        channel = connection._channel if connection is not None else None
+        if engine is None or channel is None:
+            return False
+        return engine.put(TransportAborted(channel.number))
+
+    def _after_fork(self) -> None:
+        engine, self._engine = self._engine, None
+        self._lock = self._runtime.lock()
+        if engine is not None:
+            engine.forget()
+
+
+_METRICS = tuple(name for name in vars(NoopMetrics) if not name.startswith("_"))
+
+
+def _having(name: str, value: Any, default: Callable[[], Any], *methods: str) -> Any:
+    if value is None:
+        return default()
+    missing = [method for method in methods if not callable(getattr(value, method, None))]
+    if missing or isinstance(value, type):
+        what = "an object, not a class" if isinstance(value, type) else f"an object with {', '.join(missing)}"
+        raise TypeError(f"{name} must be {what}; got {value!r}")
+    return value
+
+
+def _ids(exclude: Iterable[str | Connection]) -> frozenset[str]:
+    if isinstance(exclude, str | Connection):
+        exclude = (exclude,)
+    ids = set()
+    for one in exclude:
+        if not isinstance(one, str | Connection):
+            raise TypeError(f"exclude takes connection ids and connections, not {one!r}")
+        ids.add(one if isinstance(one, str) else one.id)
+    return frozenset(ids)
+
+
+def _forget_in_child() -> None:
+    for hub in list(_hubs):
+        hub._after_fork()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

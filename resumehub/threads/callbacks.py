@@ -1,0 +1,176 @@
+"""User callbacks: one at a time and in order for each connection id, many ids side by side.
+
+A *strand* is the queue of one id's callbacks (of one id, not of one session: the next session
+under an id starts after on_disconnect of the one before has returned). Whichever thread comes by
+runs it: a reader thread with a message in its hand, so that a message costs no thread switch, or
+a thread of the pool where there is no reader. User code never runs under a lock, and never on
+the hub thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ..runtime import Runtime, Thread
+
+log = logging.getLogger("resumehub")
+
+# Messages that one session may have read ahead of a slow handler, before its reader stops reading.
+PARKED_MESSAGES = 64
+# A pool thread gives way to other sessions after so many callbacks of one.
+_TURN = 16
+# From here on, a restore and the drop that follows it cancel out instead of queueing up.
+_MERGE_BEYOND = 64
+
+
+class Job(Protocol):
+    """One callback to run. ``size``: bytes of input it holds, None if it is no message."""
+
+    hook: str
+    size: int | None
+
+    def run(self) -> None: ...
+
+
+class Strand:
+    """The callbacks of one connection id. Any thread; ``run`` blocks as long as user code does."""
+
+    def __init__(self, runtime: Runtime, pool: CallbackPool, parked_bytes: int) -> None:
+        self._pool = pool
+        self._lock = runtime.lock()
+        self._room = runtime.condition(self._lock)
+        self._jobs: deque[Job] = deque()
+        self._running = False
+        self._parked = 0
+        self._parked_bytes = 0
+        self._max_parked_bytes = parked_bytes
+
+    def post(self, job: Job, *, runner_coming: bool = False) -> None:
+        """Queue a callback. With ``runner_coming`` the caller sees to it that ``run`` is called."""
+        with self._lock:
+            if job.hook == "on_transport_drop" and len(self._jobs) > _MERGE_BEYOND:
+                if self._jobs[-1].hook == "on_transport_restore":
+                    self._jobs.pop()
+                    return
+            self._jobs.append(job)
+            if job.size is not None:
+                self._parked += 1
+                self._parked_bytes += job.size
+            wanted = not self._running and not runner_coming
+        if wanted:
+            self._pool.submit(self)
+
+    def call_pool(self) -> None:
+        """The runner that was promised to ``post`` does not come: let the pool run what waits."""
+        self._pool.submit(self)
+
+    def run(self, turn: int | None = None) -> None:
+        """Run what waits until nothing does, unless another thread is at it already.
+
+        ``turn``: after so many callbacks, leave the rest to the pool's next free thread.
+        """
+        with self._lock:
+            if self._running:
+                return
+            self._running = True
+        while (job := self._next(turn)) is not None:
+            job.run()
+            if turn is not None:
+                turn -= 1
+
+    def wait_for_room(self, given_up: Callable[[], bool]) -> None:
+        """Block until few enough messages are parked, or ``given_up`` (see ``wake``)."""
+        with self._lock:
+            while self._full() and not given_up():
+                self._room.wait()
+
+    def is_full(self) -> bool:
+        """Whether a reader should stop reading ahead."""
+        with self._lock:
+            return self._full()
+
+    def wake(self) -> None:
+        """Have those in ``wait_for_room`` look at ``given_up`` again."""
+        with self._lock:
+            self._room.notify_all()
+
+    def _full(self) -> bool:
+        return self._parked >= PARKED_MESSAGES or self._parked_bytes > self._max_parked_bytes
+
+    def _next(self, turn: int | None) -> Job | None:
+        with self._lock:
+            if not self._jobs:
+                self._running = False
+                return None
+            if turn == 0:
+                self._running = False
+            else:
+                job = self._jobs.popleft()
+                if job.size is not None:
+                    was_full = self._full()
+                    self._parked -= 1
+                    self._parked_bytes -= job.size
+                    if was_full:
+                        self._room.notify_all()
+                return job
+        self._pool.submit(self)
+        return None
+
+
+class CallbackPool:
+    """At most ``limit`` threads for callbacks that have no reader thread to run on.
+
+    Plain threads and not ``concurrent.futures``, whose executor refuses work once the main
+    thread has returned: that is when a server that was told to stop drains its sessions.
+    """
+
+    def __init__(self, runtime: Runtime, spawn: Callable[[str, Callable[[], None]], Thread], limit: int) -> None:
+        self._spawn = spawn
+        self._limit = limit
+        self._lock = runtime.lock()
+        self._work = runtime.condition(self._lock)
+        self._waiting: deque[Strand] = deque()
+        self._threads = 0
+        self._idle = 0
+        self._closed = False
+
+    def submit(self, strand: Strand) -> None:
+        """Have a thread run the strand. Never blocks."""
+        with self._lock:
+            self._waiting.append(strand)
+            self._work.notify()
+            grow = len(self._waiting) > self._idle and self._threads < self._limit
+            if grow:
+                self._threads += 1
+        if grow:
+            try:
+                self._spawn("callbacks", self._serve)
+            except RuntimeError:
+                # Nothing is lost: it waits for the threads there are, or for the next submit.
+                log.exception("no thread for callbacks could be started; they wait")
+                with self._lock:
+                    self._threads -= 1
+
+    def close(self) -> None:
+        """Let the threads go once nothing waits."""
+        with self._lock:
+            self._closed = True
+            self._work.notify_all()
+
+    def _serve(self) -> None:
+        while (strand := self._take()) is not None:
+            strand.run(_TURN)
+
+    def _take(self) -> Strand | None:
+        with self._lock:
+            while not self._waiting:
+                if self._closed:
+                    self._threads -= 1
+                    return None
+                self._idle += 1
+                self._work.wait()
+                self._idle -= 1
+            return self._waiting.popleft()

@@ -1,0 +1,109 @@
+"""The two kinds of callback: a message, and everything else. What an exception of theirs means.
+
+Run by whichever thread runs the session's strand (``callbacks.py``). A handler that raises is
+logged here and reported to the hub, which decides (contract: 1011); one of drop or disconnect
+only is logged, and the handlers after it still run, since they clean up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ..codec import Codec, Undecodable, decode_message
+from ..connection import Connection
+from ..core.commands import Command, HandlerFailed
+from ..errors import HandlerError, ResumeHubError
+
+log = logging.getLogger("resumehub")
+
+Handlers = Mapping[str, Sequence[Callable[..., Any]]]
+
+#: The hooks whose exceptions are logged and nothing else.
+_ONLY_LOGGED = ("on_transport_drop", "on_disconnect")
+
+
+class JobHost(Protocol):
+    """The hub's engine, as a callback sees it."""
+
+    codec: Codec
+    handlers: Handlers
+
+    def put(self, command: Command, /) -> bool: ...
+    def count(self, method: str, *arguments: Any) -> None: ...
+    def count_undecodable(self) -> None: ...
+    def session_over(self, connection: Connection) -> None: ...
+
+
+class HookJob:
+    """on_connect, on_transport_drop, on_transport_restore or on_disconnect of one session."""
+
+    __slots__ = ("_connection", "_error", "_generation", "_host", "hook", "size")
+
+    def __init__(
+        self, host: JobHost, connection: Connection, hook: str, generation: int, error: ResumeHubError | None
+    ) -> None:
+        self._host = host
+        self._connection = connection
+        self._generation = generation
+        self._error = error
+        self.hook = hook
+        self.size: int | None = None
+
+    def run(self) -> None:
+        if self.hook in _ONLY_LOGGED:
+            arguments: tuple[Any, ...] = (self._connection, self._error)
+        else:
+            arguments = (self._connection,)
+        _call(self._host, self._connection, self._generation, self.hook, arguments)
+        if self.hook == "on_disconnect":
+            self._host.session_over(self._connection)
+
+
+class MessageJob:
+    """One message that was read, for on_message."""
+
+    __slots__ = ("_connection", "_data", "_generation", "_host", "hook", "size")
+
+    def __init__(self, host: JobHost, connection: Connection, generation: int, data: str | bytes, size: int) -> None:
+        self._host = host
+        self._connection = connection
+        self._generation = generation
+        self._data = data
+        self.hook = "on_message"
+        self.size: int | None = size
+
+    def run(self) -> None:
+        connection, host = self._connection, self._host
+        # Counted as it starts, and not as it ends: a message whose handler always raises would
+        # otherwise come back after every resume.
+        if not connection._inbox.start(self._generation):
+            return
+        host.count("message_received", connection.room_id, self.size)
+        try:
+            message = decode_message(host.codec, self._data)
+        except Undecodable as error:
+            host.count_undecodable()
+            if not connection._undecodable_logged:
+                connection._undecodable_logged = True
+                log.warning("skipped a message of %r that cannot be decoded: %s", connection.id, error)
+            return
+        _call(host, connection, self._generation, self.hook, (connection, message))
+
+
+def _call(host: JobHost, connection: Connection, generation: int, hook: str, arguments: tuple[Any, ...]) -> None:
+    for handler in host.handlers[hook]:
+        try:
+            handler(*arguments)
+        # SystemExit too: a handler must not be able to end a thread of the hub.
+        except BaseException as cause:
+            log.error("a handler of %s raised for %r", hook, connection.id, exc_info=cause)
+            if hook in _ONLY_LOGGED:
+                continue
+            error = HandlerError(hook)
+            error.__cause__ = cause
+            # Here and not only in the hub: the next message may be about to start.
+            connection._inbox.fence(generation)
+            host.put(HandlerFailed(connection._epoch, generation, hook, error))
+            return

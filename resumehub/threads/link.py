@@ -1,0 +1,80 @@
+"""A *link*: what the threads of one transport share. Made by the upgrade, filled in by the hub."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..channel import Channel
+from ..connection import Connection
+from ..runtime import Runtime
+from ..transport.base import Received, Transport
+
+
+class Link:
+    """One transport with its channel, its session (if it has one) and its reading state.
+
+    The right to read belongs to the thread whose token is ``reader``. A reader that runs
+    callbacks is ``busy``; if it stays so, the watcher gives the right to a new thread, and the
+    old one goes on with the callbacks only (and then leaves).
+    """
+
+    def __init__(self, number: int, transport: Transport, runtime: Runtime, *, data: Any = None) -> None:
+        self.number = number
+        self.transport = transport
+        #: For a new session's ``connection.data``.
+        self.data = data
+        self.generated = False
+        #: Sent ahead of everything: the 101 response.
+        self.preface = b""
+        self.channel: Channel | None = None
+        self.connection: Connection | None = None
+        self.generation = 0
+        self.aborted = runtime.event()
+        self.lock = runtime.lock()
+        #: Read, not yet looked at. Belongs to the reader.
+        self.backlog: deque[Received] = deque()
+        #: How often input has come; ``ping_mark`` is what it was at the last Ping.
+        self.heard = 0
+        self.ping_mark = 0
+        self.reader: object = None
+        self.busy = False
+        #: Changes with every callback run, so that the watcher can tell one long one from many.
+        self.turns = 0
+        self.seen_turns = -1
+        #: Since when a thread reads; None while none does.
+        self.reading_since: float | None = None
+        #: Whether it counts against ``MAX_REFUSALS``.
+        self.refused_slot = False
+        #: The request thread that must do the reading (TLS inside the WSGI server); None: one of ours.
+        self.host_thread: HostThread | None = None
+
+
+class HostThread:
+    """A thread of the WSGI server's that stays for as long as its transport does, and reads it.
+
+    The hub offers it the reader; ``serve`` runs that and returns once the transport is released.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._ready = runtime.event()
+        self._released = runtime.event()
+        self._run: Callable[[], None] | None = None
+
+    def offer(self, run: Callable[[], None]) -> None:
+        """Hub thread: this is what to do. Never blocks."""
+        self._run = run
+        self._ready.set()
+
+    def release(self) -> None:
+        """Whoever releases the transport: nobody uses the socket any more. Never blocks."""
+        self._released.set()
+        self._ready.set()
+
+    def serve(self) -> None:
+        """The request thread: blocks for as long as the transport lives."""
+        self._ready.wait()
+        if self._run is not None:
+            self._run()
+        self._released.wait()

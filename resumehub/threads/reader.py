@@ -1,0 +1,113 @@
+"""The reader thread: blocking reads, messages to their handlers, answers to pings and closes.
+
+One per transport. It reports what it sees to the hub and decides nothing: each report carries
+the transport's number, so that the hub can tell a late one. It is also the last to leave: once
+the hub has aborted the transport it waits for the writer to let go, and closes the descriptor.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, assert_never
+
+from ..channel import Channel
+from ..clock import Clock
+from ..connection import Connection
+from ..core.commands import PeerClosed, PeerFailed, PeerGone, Released
+from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from .jobs import JobHost, MessageJob
+from .link import Link
+
+
+class ReaderHost(JobHost, Protocol):
+    """The hub's engine, as a reader sees it."""
+
+    clock: Clock
+
+
+class Reader:
+    """Reads one link for as long as it has the right to. ``run`` is the thread's whole life."""
+
+    def __init__(self, host: ReaderHost, link: Link, token: object) -> None:
+        assert link.channel is not None, "the hub gives a link its channel before its reader"
+        self._host = host
+        self._link = link
+        self._channel: Channel = link.channel
+        self._connection: Connection | None = link.connection
+        self._token = token
+
+    def run(self) -> None:
+        """Read until the end, or until another thread has taken over the right to."""
+        self._channel.flush()  # what was unsent goes first, in order, before anything newer
+        if not self._run_callbacks():
+            return
+        backlog = self._link.backlog
+        while True:
+            if not backlog:
+                backlog.extend(self._link.transport.receive())
+                self._link.heard += 1
+            if not self._handle(backlog.popleft()):
+                return
+
+    def _handle(self, event: Received) -> bool:
+        """Deal with one event; False when this thread is done."""
+        number = self._link.number
+        match event:
+            case DataReceived(data, size):
+                return self._message(data, size)
+            case PingReceived(payload):
+                self._channel.pong(payload)
+            case PongReceived():
+                pass  # it was heard, which is all there is to it
+            case CloseReceived(code, reason):
+                # First the report, then the answer: by the time the peer sees it, and perhaps
+                # connects again, the hub knows that this session has ended.
+                self._host.put(PeerClosed(number, code, reason))
+                self._channel.answer_close(code, "")
+            case Failed(code, reason):
+                self._host.put(PeerFailed(number, code, reason))
+                self._channel.answer_close(code, reason, failed=True)
+            case Ended(reset):
+                self._leave(reset)
+                return False
+            case _:
+                assert_never(event)
+        return True
+
+    def _message(self, data: str | bytes, size: int) -> bool:
+        if self._connection is None:
+            return True
+        job = MessageJob(self._host, self._connection, self._link.generation, data, size)
+        self._connection._strand.post(job, runner_coming=True)
+        if not self._run_callbacks():
+            return False
+        if self._connection._strand.is_full():
+            # Nobody reads now, so no deadline for a Pong may run.
+            self._link.reading_since = None
+            self._connection._strand.wait_for_room(self._link.aborted.is_set)
+            self._link.reading_since = self._host.clock.monotonic()
+        return True
+
+    def _run_callbacks(self) -> bool:
+        """Run the session's callbacks; False if another thread has become the reader meanwhile."""
+        link = self._link
+        if self._connection is None:
+            link.reading_since = self._host.clock.monotonic()
+            return True
+        link.reading_since = None
+        link.busy = True
+        self._connection._strand.run()
+        with link.lock:
+            if link.reader is not self._token:
+                return False
+            link.busy = False
+            link.turns += 1
+            link.reading_since = self._host.clock.monotonic()
+        return True
+
+    def _leave(self, reset: bool) -> None:
+        link = self._link
+        self._host.put(PeerGone(link.number, reset))
+        link.aborted.wait()
+        self._channel.retire()
+        link.transport.release()
+        self._host.put(Released(link.number))

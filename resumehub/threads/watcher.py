@@ -1,0 +1,50 @@
+"""The watcher: the one thread that goes by real time, and the one that keeps the process alive.
+
+Twice a second it looks at two things. Whether the main thread has returned: then it closes the
+hub, so that a server that was told to stop drains its sessions without a hook (it is no daemon
+thread, so the interpreter waits for it). And whether a reader has been inside the same callback
+since the last look: then it gives the right to read to a new thread, so that pings are answered
+and closes are seen however long the callback takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..runtime import Event, Runtime
+from .link import Link
+
+INTERVAL = 0.5
+
+
+class Watcher:
+    """``run`` is the thread's whole life; it ends when ``stopped`` is set."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        stopped: Event,
+        links: Callable[[], Iterable[Link]],
+        stand_in: Callable[[Link], None],
+        close_hub: Callable[[], None],
+    ) -> None:
+        self._runtime = runtime
+        self._stopped = stopped
+        self._links = links
+        self._stand_in = stand_in
+        self._close_hub = close_hub
+
+    def run(self) -> None:
+        while not self._stopped.wait(INTERVAL / 2):
+            if self._runtime.main_thread_returned():
+                self._close_hub()
+            self.look()
+
+    def look(self) -> None:
+        """Give every link whose reader is stuck in a callback a new reader."""
+        for link in self._links():
+            if not link.busy:
+                continue
+            if link.seen_turns == link.turns:
+                self._stand_in(link)
+            link.seen_turns = link.turns

@@ -1,0 +1,159 @@
+"""The 101 and the moment of the hand-over.
+
+A view returns an ordinary werkzeug response; only when the server calls it does the socket change
+hands. Until then nothing has happened, so a view or a middleware that throws the response away
+leaves nothing behind. Runs on WSGI request threads. Read next: ``transport/handover.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, cast
+
+from werkzeug.wrappers import Response
+
+from .core.commands import Register, TransportAborted
+from .engine import Engine
+from .errors import SocketUnavailable
+from .threads.link import HostThread
+from .transport.handover import ServerSocket, borrow_socket, take_socket
+from .transport.sockets import PlainSocket, TlsSocket
+from .transport.websocket import Handshake
+
+log = logging.getLogger("resumehub")
+
+_STATUS = "101 Switching Protocols"
+
+#: What ``Response.get_wsgi_response`` gives: the body, the status, the headers.
+Answer = tuple[Iterable[bytes], str, list[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """An upgrade that was allowed and has not happened yet."""
+
+    engine: Engine
+    found: ServerSocket
+    handshake: Handshake
+    knock: Register
+    data: Any
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
+    """An error as ``application/problem+json`` (RFC 9457). Not to be cached."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
+    response = Response(json.dumps(body), status, content_type="application/problem+json")
+    response.headers.extend(headers or {})
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def switching(upgrade: Upgrade) -> Response:
+    """The response that hands the socket over when the server asks for its first byte."""
+    response = Response(status=_STATUS, headers=upgrade.handshake.headers)
+    del response.headers["Content-Type"]
+    hand_over = _HandOver(upgrade, response)
+    # An attribute, and not a subclass: Flask changes the class of what a view returns, and keeps the
+    # attributes. From here on the framework's cookies land on this very object's headers.
+    response.get_wsgi_response = hand_over  # type: ignore[method-assign]
+    return response
+
+
+class _HandOver:
+    """In place of ``Response.get_wsgi_response``."""
+
+    def __init__(self, upgrade: Upgrade, response: Response) -> None:
+        self._upgrade = upgrade
+        self._response = response
+
+    def __call__(self, environ: dict[str, Any]) -> Answer:
+        headers = self._response.get_wsgi_headers(environ).to_wsgi_list()
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        preface = f"HTTP/1.1 {_STATUS}\r\n{head}\r\n".encode("latin-1")
+        try:
+            if self._upgrade.found.swappable:
+                body: Iterable[bytes] = self._take(environ, preface)
+            else:
+                body = self._borrow(environ, preface)
+        except SocketUnavailable as error:
+            log.error("501: %s", error)
+            return _failed(501, "This server cannot be upgraded to WebSocket.", environ)
+        except OSError as error:
+            log.error("the socket could not be taken over: %s (ulimit -n?)", error)
+            return _failed(503, "The server is short of descriptors.", environ)
+        return body, _STATUS, headers
+
+    def _take(self, environ: dict[str, Any], preface: bytes) -> Iterable[bytes]:
+        upgrade, runtime = self._upgrade, self._upgrade.engine.runtime
+        taken = take_socket(environ, upgrade.found)
+        size = upgrade.engine.config.max_message_size
+        transport = upgrade.handshake.transport(PlainSocket(taken.sock, runtime), size, taken.leftover)
+        upgrade.engine.register(transport, upgrade.knock, data=upgrade.data, preface=preface)
+        return _Body(taken.finish, self._response.close)
+
+    def _borrow(self, environ: dict[str, Any], preface: bytes) -> Iterable[bytes]:
+        upgrade, runtime = self._upgrade, self._upgrade.engine.runtime
+        borrowed = borrow_socket(environ, upgrade.found)
+        host = HostThread(runtime)
+        size = upgrade.engine.config.max_message_size
+        stream = TlsSocket(borrowed.sock, runtime, host.release)
+        transport = upgrade.handshake.transport(stream, size, borrowed.leftover)
+        number = upgrade.engine.register(transport, upgrade.knock, data=upgrade.data, preface=preface, host=host)
+
+        def abandon() -> None:
+            upgrade.engine.put(TransportAborted(number))
+            host.serve()
+            borrowed.give_back()
+
+        def serve() -> None:
+            host.serve()
+            borrowed.give_back()
+
+        return _Lodger(serve, abandon, self._response.close)
+
+
+class _Body:
+    """An empty response body whose ``close`` lets go of the server's end."""
+
+    def __init__(self, *closing: Callable[[], None]) -> None:
+        self._closing = closing
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+    def close(self) -> None:
+        for close in self._closing:
+            close()
+
+
+class _Lodger:
+    """An empty response body that takes as long to give nothing as the WebSocket lives.
+
+    Not before the server asks for the body: by then the framework has left its request context.
+    """
+
+    def __init__(self, serve: Callable[[], None], abandon: Callable[[], None], closing: Callable[[], None]) -> None:
+        self._serve = serve
+        self._abandon = abandon
+        self._closing = closing
+        self._served = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._served = True
+        self._serve()
+        return iter(())
+
+    def close(self) -> None:
+        if not self._served:
+            self._served = True
+            self._abandon()
+        self._closing()
+
+
+def _failed(status: int, detail: str, environ: dict[str, Any]) -> Answer:
+    body, line, headers = problem(status, detail).get_wsgi_response(cast(Any, environ))
+    return body, line, headers

@@ -1,0 +1,347 @@
+"""A WebSocket client for any WSGI application, without a port and without a server.
+
+``connect(app, "/ws?room=lobby")`` runs the application's real handshake over a socketpair, so
+logins, middleware and the real transport are all in play. The client has no thread: it reads when
+it is asked to, answers pings while it reads, and is silent otherwise, which is how a test says
+"half-open". Used by test code; each client by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import select
+import socket
+import struct
+from collections import deque
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from werkzeug.test import EnvironBuilder
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.frame_protocol import FrameProtocol
+
+from ..clock import SystemClock
+
+_REAL = SystemClock()
+
+
+class UpgradeRefused(Exception):
+    """The application answered with something other than 101: ``status``, ``headers``, ``body``."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        super().__init__(f"the upgrade was answered with {status}")
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, None if it is not there."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+class TransportClosed(Exception):
+    """The server ended the connection: ``code`` and ``reason`` of its close frame, 1006 if none came."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"the server closed with {code} {reason!r}")
+        self.code = code
+        self.reason = reason
+
+
+class NothingReceived(Exception):
+    """Nothing came within the timeout."""
+
+
+class WebSocketClient:
+    """The client's end of one WebSocket. Made by ``connect``; also a context manager."""
+
+    def __init__(self, app: Any, url: str, options: dict[str, Any], sock: socket.socket) -> None:
+        self._app = app
+        self._url = url
+        self._options = options
+        #: The client's socket, for tests that send raw bytes.
+        self.sock = sock
+        self._parser = Connection(ConnectionType.CLIENT)
+        self._encoder = FrameProtocol(True, [])
+        self._inbox: deque[str | bytes] = deque()
+        self._parts: list[Any] = []
+        self._close_sent = False
+        self._ended = False
+        #: Code and reason with which the server ended this connection; None while it is open.
+        self.closed: tuple[int, str] | None = None
+        #: Status headers of the 101.
+        self.headers: list[tuple[str, str]] = []
+        #: Pings and pongs that have come.
+        self.pings: list[bytes] = []
+        self.pongs: list[bytes] = []
+        #: Whether pings are answered while reading.
+        self.answers_pings = True
+
+    # -- talking ----------------------------------------------------------------------------
+
+    def send(self, data: str | bytes) -> None:
+        """Send a text (str) or binary (bytes) message. Blocks while the server does not read."""
+        self.sock.sendall(self._encoder.send_data(data))
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are, frames or not."""
+        self.sock.sendall(data)
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Send a Ping; the Pong shows up in ``pongs`` once something is received."""
+        self.sock.sendall(self._encoder.ping(payload))
+
+    def receive(self, timeout: float = 10.0) -> str | bytes:
+        """The next message.
+
+        Raises: TransportClosed, when the server has ended the connection (the close frame has
+        been answered by then); NothingReceived after ``timeout`` real seconds.
+        """
+        give_up = _REAL.monotonic() + timeout
+        while not self._inbox:
+            if self.closed is not None:
+                raise TransportClosed(*self.closed)
+            if not self._read(give_up - _REAL.monotonic()):
+                raise NothingReceived(f"no message within {timeout} seconds")
+        return self._inbox.popleft()
+
+    def receive_close(self, timeout: float = 10.0) -> tuple[int, str]:
+        """Read on to the end, passing over messages; its code and reason, as in ``closed``."""
+        try:
+            while True:
+                self.receive(timeout)
+        except TransportClosed as closed:
+            return closed.code, closed.reason
+
+    def wait_for_eof(self, timeout: float = 10.0) -> bool:
+        """Whether the server ends TCP, too, within ``timeout`` real seconds."""
+        give_up = _REAL.monotonic() + timeout
+        while not self._ended:
+            if not self._read(give_up - _REAL.monotonic()):
+                return False
+        return True
+
+    def wait_for_pong(self, count: int = 1, timeout: float = 10.0) -> bool:
+        """Whether ``count`` Pongs have come, within ``timeout`` real seconds."""
+        give_up = _REAL.monotonic() + timeout
+        while len(self.pongs) < count:
+            if not self._read(give_up - _REAL.monotonic()):
+                return False
+        return True
+
+    def wait_for_ping(self, count: int = 1, timeout: float = 10.0) -> bool:
+        """Whether ``count`` Pings have come (and been answered), within ``timeout`` real seconds."""
+        give_up = _REAL.monotonic() + timeout
+        while len(self.pings) < count:
+            if not self._read(give_up - _REAL.monotonic()):
+                return False
+        return True
+
+    # -- leaving ----------------------------------------------------------------------------
+
+    def close(self, code: int | None = 1000, reason: str = "", timeout: float = 10.0) -> None:
+        """Leave properly: a close frame, the server's answer, the end of the connection."""
+        if not self._close_sent:
+            self.send_close(code, reason)
+        self.wait_for_eof(timeout)
+        self.sock.close()
+
+    def send_close(self, code: int | None = 1000, reason: str = "") -> None:
+        """Send a close frame and do not wait. ``code`` None: an empty one, as browsers send."""
+        self._close_sent = True
+        self.sock.sendall(self._encoder.close(code, reason or None) if code is not None else self._encoder.close())
+
+    def drop(self) -> None:
+        """Vanish without a close frame, as a lost network does."""
+        if self.sock.family != getattr(socket, "AF_UNIX", None):
+            # SO_LINGER with time 0: the kernel sends RST and not FIN.
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def resume(self, **query: str) -> WebSocketClient:
+        """Make the same request anew with ``resume=true``; raises what ``connect`` raises."""
+        parts = urlsplit(self._url)
+        asked = dict(parse_qsl(parts.query)) | {"resume": "true"} | query
+        url = urlunsplit(parts._replace(query=urlencode(asked)))
+        return connect(self._app, url, **self._options)
+
+    def __enter__(self) -> WebSocketClient:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.sock.close()
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def _read(self, timeout: float) -> bool:
+        """Read once; False if nothing came in time."""
+        if self._ended:
+            return False
+        poller = select.poll()
+        poller.register(self.sock, select.POLLIN)
+        if not poller.poll(max(0.0, timeout) * 1000):
+            return False
+        try:
+            data = self.sock.recv(65536)
+        except OSError:
+            data = b""
+        self._feed(data)
+        return True
+
+    def _feed(self, data: bytes) -> None:
+        if not data:
+            self._ended = True
+            if self.closed is None:
+                self.closed = (1006, "")
+            return
+        self._parser.receive_data(data)
+        for event in self._parser.events():
+            match event:
+                case TextMessage() | BytesMessage():
+                    self._parts.append(event.data)
+                    if event.message_finished:
+                        empty: Any = "" if isinstance(event, TextMessage) else b""
+                        self._inbox.append(empty.join(self._parts))
+                        self._parts.clear()
+                case Ping():
+                    self.pings.append(bytes(event.payload))
+                    if self.answers_pings:
+                        self._answer(self._encoder.pong(event.payload))
+                case Pong():
+                    self.pongs.append(bytes(event.payload))
+                case CloseConnection():
+                    self.closed = (int(event.code), event.reason or "")
+                    if not self._close_sent:
+                        self._close_sent = True
+                        code = None if event.code == 1005 else event.code
+                        self._answer(self._encoder.close(code))
+
+    def _answer(self, wire: bytes | bytearray) -> None:
+        try:
+            self.sock.sendall(wire)
+        except OSError:
+            pass  # the server is gone; the next read says so
+
+
+def connect(
+    app: Any,
+    url: str = "/",
+    *,
+    headers: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
+    cookies: Mapping[str, str] | None = None,
+    subprotocols: Iterable[str] = (),
+    extensions: str | None = None,
+    early: bytes = b"",
+    tcp: bool = False,
+    environ: Mapping[str, Any] | None = None,
+    timeout: float = 10.0,
+) -> WebSocketClient:
+    """Open a WebSocket to a WSGI application, in this very thread, without a server.
+
+    ``url``: path and query. ``headers`` replace the handshake's own; None leaves one out. ``early``: bytes sent right behind the handshake. ``tcp``: over loopback
+    TCP instead of a socketpair, for what only TCP has (a reset). ``environ``: more WSGI variables.
+
+    Raises: UpgradeRefused, when the answer is no 101. Threads: any. Blocks: for as long as the
+    application takes to answer, and up to ``timeout`` for the hub to send the 101.
+    """
+    options = {
+        "headers": headers,
+        "cookies": cookies,
+        "subprotocols": subprotocols,
+        "extensions": extensions,
+        "tcp": tcp,
+        "environ": environ,
+        "timeout": timeout,
+    }
+    ours, theirs = _tcp_pair() if tcp else socket.socketpair()
+    try:
+        client = WebSocketClient(app, url, options, ours)
+        if early:
+            ours.sendall(early)
+        request = _environ(url, headers, cookies, subprotocols, extensions) | dict(environ or {})
+        status, answered, body = _call(app, request | {"resumehub.socket": theirs})
+        if status != 101:
+            raise UpgradeRefused(status, answered, body)
+        client.headers, rest = _read_head(ours, timeout)
+        if rest:
+            client._feed(rest)
+        return client
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+
+
+def _environ(
+    url: str,
+    headers: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
+    cookies: Mapping[str, str] | None,
+    subprotocols: Iterable[str],
+    extensions: str | None,
+) -> dict[str, Any]:
+    sent: dict[str, str | None] = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+    }
+    if offered := ", ".join(subprotocols):
+        sent["Sec-WebSocket-Protocol"] = offered
+    if extensions is not None:
+        sent["Sec-WebSocket-Extensions"] = extensions
+    if cookies:
+        sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    sent.update(headers)
+    kept = [(name, value) for name, value in sent.items() if value is not None]
+    return EnvironBuilder(path=url, headers=kept, input_stream=BytesIO()).get_environ()
+
+
+def _call(app: Any, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    answered: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        answered[:] = [int(status.split()[0]), headers]
+        return lambda data: None
+
+    result = app(environ, start_response)
+    try:
+        body = b"".join(result)
+    finally:
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+    return answered[0], answered[1], body
+
+
+def _read_head(sock: socket.socket, timeout: float) -> tuple[list[tuple[str, str]], bytes]:
+    """The 101 as it came over the wire, and what came behind it."""
+    data = b""
+    give_up = _REAL.monotonic() + timeout
+    while b"\r\n\r\n" not in data:
+        poller = select.poll()
+        poller.register(sock, select.POLLIN)
+        if not poller.poll(max(0.0, give_up - _REAL.monotonic()) * 1000):
+            raise NothingReceived(f"no 101 within {timeout} seconds")
+        try:
+            more = sock.recv(65536)
+        except OSError:
+            more = b""
+        if not more:
+            raise TransportClosed(1006, "")
+        data += more
+    head, _, rest = data.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    assert lines[0].startswith("HTTP/1.1 101 "), f"the wire says {lines[0]!r}"
+    return [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])], rest
+
+
+def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    return ours, theirs

@@ -1,0 +1,196 @@
+"""Clocks for tests: one that moves when told, and one that follows freezegun.
+
+Both step every hub that follows them from deadline to deadline, each at its own time, on the
+hub's own thread, and return when all that was due has been handled: the same things in the same
+order, every time. Used by test code on any thread but a hub's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..clock import SystemClock, Timeline
+from ..runtime import make_lock
+
+
+class FakeClock:
+    """A clock that stands still until ``advance`` moves it. Give it to ``Hub(clock=…)``.
+
+    Starts at ``start`` seconds. Threads: any.
+    """
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = float(start)
+        self._timelines: list[Timeline] = []
+        self._lock = make_lock()
+        self._moving = make_lock()
+
+    def monotonic(self) -> float:
+        """The present point in time, in seconds."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass, and every deadline in them fire at its own time.
+
+        First the hubs handle what is queued; then time goes from deadline to deadline; all that
+        was due has been handled when this returns. What other threads make of it (a reader that
+        notices an aborted socket, a callback) may still be going on.
+
+        Raises: ValueError for a negative or non-finite number. Threads: any but a hub's own
+        (callbacks may). Blocks: until the hubs have handled it.
+        """
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"a clock can advance by 0 or more seconds, not {seconds!r}")
+        with self._moving:
+            target = self._now + seconds
+            while True:
+                due = self._settle()
+                if due is None or due > target:
+                    break
+                self._now = max(self._now, due)
+            self._now = target
+            self._settle()
+
+    def _settle(self) -> float | None:
+        """Have every hub handle what is queued and due; the earliest deadline of them all."""
+        with self._lock:
+            timelines = list(self._timelines)
+        return min((at for timeline in timelines if (at := timeline.settle()) is not None), default=None)
+
+    def real_wait(self, deadline: float | None) -> float | None:
+        """None: a hub on this clock sleeps until a command comes or ``advance`` wakes it."""
+        return None
+
+    def follow(self, timeline: Timeline) -> None:
+        """Called by a hub that starts."""
+        with self._lock:
+            self._timelines.append(timeline)
+
+    def unfollow(self, timeline: Timeline) -> None:
+        """Called by a hub that stops."""
+        with self._lock:
+            if timeline in self._timelines:
+                self._timelines.remove(timeline)
+
+
+class FreezegunClock:
+    """A clock that follows freezegun: ticking the frozen time fires the hub's deadlines, too.
+
+    Inside ``freeze_time``, ``frozen.tick(30)`` and ``frozen.move_to(…)`` step every hub that follows
+    this clock like ``FakeClock.advance`` does, and ``datetime.now()`` agrees at each step. Time never
+    goes back here, whatever freezegun is told. Outside ``freeze_time`` it runs like ``SystemClock``; a
+    freeze that begins or ends in between costs no time. With ``freeze_time(tick=True)`` hubs
+    look at the time every 20 real milliseconds.
+
+    Raises: ImportError with what to install when freezegun is missing. Threads: any.
+    """
+
+    _POLL = 0.02
+
+    def __init__(self) -> None:
+        try:
+            from freezegun import api
+        except ImportError as error:
+            raise ImportError("FreezegunClock needs freezegun: pip install 'resumehub[testing]'") from error
+        self._api: Any = api
+        self._real = SystemClock()
+        self._lock = make_lock()
+        self._moving = make_lock()
+        self._timelines: list[Timeline] = []
+        self._source: object = None
+        self._offset = -self._real.monotonic()
+        self._last = 0.0
+        self.monotonic()  # adopts the freeze that is on, if one is
+
+    def monotonic(self) -> float:
+        """Seconds since this clock was made, frozen or not."""
+        with self._lock:
+            factory = self._api.freeze_factories[-1] if self._api.freeze_factories else None
+            reading = self._read(factory)
+            if factory is not self._source:
+                self._offset = self._last - reading
+                self._source = factory
+                if factory is not None:
+                    self._adopt(factory)
+            self._last = max(self._last, reading + self._offset)
+            return self._last
+
+    def real_wait(self, deadline: float | None) -> float | None:
+        """How long a hub may sleep: real time if time is not frozen, else a moment."""
+        if deadline is None:
+            return None
+        remaining = max(0.0, deadline - self.monotonic())
+        # A freeze may begin, end or tick by itself at any moment, and tells nobody.
+        return min(remaining, self._POLL)
+
+    def follow(self, timeline: Timeline) -> None:
+        """Called by a hub that starts."""
+        with self._lock:
+            self._timelines.append(timeline)
+
+    def unfollow(self, timeline: Timeline) -> None:
+        """Called by a hub that stops."""
+        with self._lock:
+            if timeline in self._timelines:
+                self._timelines.remove(timeline)
+
+    def _read(self, factory: Any) -> float:
+        if factory is None:
+            return self._real.monotonic()
+        # A step factory moves with each call; what it holds is the time without moving it.
+        frozen = factory.time_to_freeze if not isinstance(factory, self._api.TickingDateTimeFactory) else factory()
+        return (_plain(frozen) - _plain(datetime.min)).total_seconds()
+
+    def _adopt(self, factory: Any) -> None:
+        """Have the factory's ``tick`` and ``move_to`` go by way of this clock's hubs."""
+        if isinstance(factory, self._api.TickingDateTimeFactory) or "_resumehub_clocks" in vars(factory):
+            vars(factory).get("_resumehub_clocks", []).append(self)
+            return
+        factory._resumehub_clocks = [self]
+        tick, move_to = factory.tick, factory.move_to
+
+        def stepped(move: Callable[..., Any]) -> Callable[..., Any]:
+            def moved(*arguments: Any, **named: Any) -> Any:
+                before = factory.time_to_freeze
+                # freezegun's move_to calls tick, which is ours: only the outermost call steps.
+                if vars(factory).get("_resumehub_moving"):
+                    return move(*arguments, **named)
+                factory._resumehub_moving = True
+                try:
+                    result = move(*arguments, **named)
+                    target = factory.time_to_freeze
+                    for clock in list(factory._resumehub_clocks):
+                        clock._step(factory, before, target)
+                    factory.time_to_freeze = target
+                finally:
+                    factory._resumehub_moving = False
+                for clock in list(factory._resumehub_clocks):
+                    clock._settle()
+                return result
+
+            return moved
+
+        factory.tick, factory.move_to = stepped(tick), stepped(move_to)
+
+    def _step(self, factory: Any, before: datetime, target: datetime) -> None:
+        """Walk the frozen time from ``before`` to ``target``, from deadline to deadline."""
+        with self._moving:
+            factory.time_to_freeze = before
+            while (due := self._settle()) is not None:
+                ahead = timedelta(seconds=due - self.monotonic())
+                # Rounded up: a datetime has microseconds, and a deadline must not fire before its time.
+                at = factory.time_to_freeze + max(ahead + timedelta(microseconds=1), timedelta())
+                if at > target:
+                    break
+                factory.time_to_freeze = at
+
+    def _settle(self) -> float | None:
+        with self._lock:
+            timelines = list(self._timelines)
+        return min((at for timeline in timelines if (at := timeline.settle()) is not None), default=None)
+
+
+def _plain(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=None)

@@ -39,6 +39,7 @@ class Flushed:
 
     sizes: list[int] = field(default_factory=list)
     close_sent: bool = False
+    failed: bool = False
     stalled: bool = False
     writer_wanted: bool = False
     left: int = 0
@@ -232,6 +233,7 @@ class Channel:
                 # Only writing stops: the reader empties the kernel's buffer first, since a leave may
                 # be in it, and then reports the end.
                 self._break()
+                flushed.failed = True
                 break
             if taken == 0:
                 self._stall(flushed)

@@ -326,6 +326,8 @@ class Engine:
         """Any thread, without a lock: what a bout of writing did."""
         if flushed.close_sent:
             self.put(c.CloseSent(channel.number))
+        elif flushed.failed:
+            self.put(c.WriteFailed(channel.number))
         elif flushed.stalled:
             self.put(c.WriteStalled(channel.number))
         if self._metrics is not None and flushed.sizes:

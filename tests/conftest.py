@@ -24,6 +24,8 @@ from typing import TypeVar
 
 import pytest
 
+from tests.support import stage  # noqa: F401 (a fixture for every test)
+
 AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
 
 GRACE = 2.0

@@ -76,8 +76,8 @@ class Carriers(ABC):
         match report:
             case c.PeerClosed(number, code, reason):
                 # The reader has the answering close frame on its way already.
-                self._await_close(carrier)
                 carrier.peer_done = True
+                self._await_close(carrier)
                 if code in (1000, 1005):
                     self._carrier_left(number)
                 else:
@@ -104,17 +104,24 @@ class Carriers(ABC):
             case c.PeerFailed():
                 pass
 
-    def _close_sent(self, number: int) -> None:
+    def _nothing_more_to_write(self, number: int) -> None:
+        """The close frame is out, or can never get out."""
         carrier = self.carriers.get(number)
         if carrier is None or carrier.phase is Phase.ABORTED:
             self._ignore("the transport was given up before")
             return
         carrier.close_sent = True
-        self.deadlines.cancel(DeadlineKind.CLOSE, number)
+        if carrier.phase is Phase.LIVE:
+            self._ignore("a write error only stops writing: the reader has the last word")
+            return
+        self._await_answer(carrier)
+
+    def _await_answer(self, carrier: Carrier) -> None:
+        self.deadlines.cancel(DeadlineKind.CLOSE, carrier.number)
         if carrier.peer_done:
             self._abort(carrier)
         else:
-            self.deadlines.arm(DeadlineKind.ANSWER, number, self.now + self._write_timeout)
+            self.deadlines.arm(DeadlineKind.ANSWER, carrier.number, self.now + self._write_timeout)
 
     def _write_stalled(self, number: int) -> None:
         carrier = self.carriers.get(number)
@@ -195,7 +202,10 @@ class Carriers(ABC):
         carrier.close_queued_at = self.now
         for kind in (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL):
             self.deadlines.cancel(kind, carrier.number)
-        self.deadlines.arm(DeadlineKind.CLOSE, carrier.number, self.now + self._write_timeout)
+        if carrier.close_sent:  # nothing can be written to it any more
+            self._await_answer(carrier)
+        else:
+            self.deadlines.arm(DeadlineKind.CLOSE, carrier.number, self.now + self._write_timeout)
 
     def _abort(self, carrier: Carrier) -> None:
         if carrier.phase is not Phase.ABORTED:

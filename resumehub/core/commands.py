@@ -76,6 +76,13 @@ class CloseSent:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteFailed:
+    """Nothing can be written any more. Input may still be there: what it says comes first."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
 class WriteStalled:
     """The kernel took no more bytes: the peer does not read as fast as we write."""
 
@@ -152,6 +159,7 @@ Command = (
     | PeerFailed
     | TransportAborted
     | CloseSent
+    | WriteFailed
     | WriteStalled
     | Observed
     | Released

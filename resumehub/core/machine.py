@@ -83,8 +83,8 @@ class Machine(Carriers):
                 self._register(command)
             case c.PeerClosed() | c.PeerGone() | c.PeerFailed() | c.TransportAborted():
                 self._transport_ended(command)
-            case c.CloseSent(number):
-                self._close_sent(number)
+            case c.CloseSent(number) | c.WriteFailed(number):
+                self._nothing_more_to_write(number)
             case c.WriteStalled(number):
                 self._write_stalled(number)
             case c.Observed():

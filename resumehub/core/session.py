@@ -41,6 +41,6 @@ class Carrier:
     phase: Phase
     pinged_at: float = 0.0
     close_queued_at: float = 0.0
-    close_sent: bool = False
+    close_sent: bool = False  # or will never be
     peer_done: bool = False
     discarded: bool = False

@@ -64,8 +64,11 @@ class Channel:
         runtime: Runtime,
         owner: ChannelOwner,
         preface: bytes = b"",
+        label: tuple[str, str] | None = None,
     ) -> None:
         self.number = number
+        #: Room and connection id of the session, for the metrics; None where there is none.
+        self.label = label
         self.transport = transport
         self.took_at = float("-inf")
         self._outbox: Outbox | None = outbox

@@ -212,7 +212,12 @@ class Offered:
     __slots__ = ("channel", "connection", "dropped", "flushed", "used")
 
     def __init__(
-        self, connection: Connection, channel: Channel | None, flushed: Flushed | None, dropped: int, used: int
+        self,
+        connection: Connection,
+        channel: Channel | None,
+        flushed: Flushed | None,
+        dropped: int,
+        used: int,
     ) -> None:
         self.connection = connection
         self.channel = channel

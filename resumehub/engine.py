@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +27,7 @@ from .metrics import Metrics, NoopMetrics
 from .runtime import Event, Runtime, Thread
 from .tables import Tables
 from .threads.callbacks import CallbackPool
+from .threads.crew import Crew
 from .threads.jobs import Handlers
 from .threads.link import HostThread, Link
 from .threads.reader import Reader
@@ -69,6 +69,7 @@ class Engine:
         self.clock = clock
         self.runtime = runtime
         self.handlers = handlers
+        self.crew = Crew(runtime, name)
         self.tables = Tables(runtime)
         self.links: dict[int, Link] = {}
         self.machine = Machine(
@@ -80,19 +81,17 @@ class Engine:
                 refuse_duplicates=config.on_duplicate == "reject",
             )
         )
-        self.pool = CallbackPool(runtime, self._spawn, config.callback_threads)
+        self.pool = CallbackPool(runtime, self.crew.spawn, config.callback_threads)
+        #: Messages that could not be decoded, and sockets that exist only to be refused.
         self.undecodable = 0
-        self._name = name
+        self._refusals = 0
+        self._tally = runtime.lock()
         self._metrics = None if type(metrics) is NoopMetrics else metrics
         self._numbers = itertools.count(1)
         self._mailbox = runtime.mailbox()
         self._gate = runtime.lock()  # held for the time of a put: nothing is put once the hub has left
         self._left = False
         self._closing = False
-        self._refusals = 0
-        self._threads: dict[int, Thread] = {}
-        self._thread_serial = itertools.count(1)
-        self._threads_lock = runtime.lock()
         self._stopped = runtime.event()
         self._watcher: Thread | None = None
         self._executor = Executor(self)
@@ -103,27 +102,40 @@ class Engine:
         """Start the hub thread and the watcher. Raises RuntimeError when there are no threads."""
         self.clock.follow(self)
         try:
-            self._spawn("hub", self._run)
+            self.crew.spawn("hub", self._run)
         except RuntimeError:
             self.clock.unfollow(self)
             raise
         watcher = Watcher(
             self.runtime, self._stopped, lambda: list(self.links.values()), self.stand_in, self._main_returned
         )
-        self._watcher = self._spawn("watcher", watcher.run, daemon=False)
+        try:
+            self._watcher = self.crew.spawn("watcher", watcher.run, daemon=False)
+        except RuntimeError:
+            self.put(c.Shutdown())  # nothing is there to shut down yet, so the hub thread just leaves
+            raise
 
     def register(
-        self, transport: Transport, knock: c.Register, *, data: Any, preface: bytes, host: HostThread | None = None
+        self,
+        transport: Transport,
+        knock: c.Register,
+        *,
+        data: Any,
+        preface: bytes,
+        host: HostThread | None = None,
     ) -> int:
         """Hand a socket over; the hub decides what becomes of it. Never blocks.
 
-        Gives the transport's number, also in ``knock.transport``; ``preface`` is sent ahead of everything. A hub that
-        has gone by now shuts the socket.
+        Gives the transport's number, also in ``knock.transport``; ``preface`` is sent ahead of
+        everything. A hub that has gone by now shuts the socket.
         """
         link = Link(next(self._numbers), transport, self.runtime, data=data)
         link.preface = preface
         link.generated = knock.generated
-        link.refused_slot = knock.refusal is not None
+        if knock.refusal is not None:
+            link.refused_slot = True
+            with self._tally:
+                self._refusals += 1
         link.host_thread = host
         self.links[link.number] = link
         if not self.put(replace(knock, transport=link.number)):
@@ -231,10 +243,10 @@ class Engine:
         link.reader = token = object()
         reader = Reader(self, link, token)
         if link.host_thread is not None:
-            link.host_thread.offer(self._adopted(reader.run))
+            link.host_thread.offer(self.crew.adopted(reader.run))
             return True
         try:
-            self._spawn("reader", reader.run)
+            self.crew.spawn("reader", reader.run)
         except RuntimeError:
             log.exception("no thread to read transport %s could be started; it is dropped", link.number)
             self._drop_unread(link)
@@ -250,7 +262,7 @@ class Engine:
             link.reader = token = object()
             link.reading_since = self.clock.monotonic()
         try:
-            self._spawn("reader", Reader(self, link, token).run)
+            self.crew.spawn("reader", Reader(self, link, token).run)
         except RuntimeError:
             log.exception("no thread to stand in for a busy reader could be started")
             self._drop_unread(link)
@@ -258,7 +270,7 @@ class Engine:
     def start_writer(self, channel: Channel) -> None:
         """Any thread: the peer is slow, or a close frame is due."""
         try:
-            self._spawn("writer", channel.write_until_drained)
+            self.crew.spawn("writer", channel.write_until_drained)
         except RuntimeError:
             log.exception("no thread to write transport %s could be started; it is dropped", channel.number)
             channel.writer_failed_to_start()
@@ -281,44 +293,11 @@ class Engine:
             self.put(c.Released(link.number))
 
         try:
-            self._spawn("reader", leave)
+            self.crew.spawn("reader", leave)
         except RuntimeError:
             link.transport.abort()
             link.aborted.set()
             leave()
-
-    def _spawn(self, role: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
-        serial = next(self._thread_serial)
-
-        def body() -> None:
-            try:
-                run()
-            finally:
-                self._thread_ends(serial)
-
-        # Under the lock, so that a thread which ends at once is not entered after it has left.
-        with self._threads_lock:
-            thread = self.runtime.spawn(f"resumehub-{self._name}-{role}-{serial}", body, daemon=daemon)
-            self._threads[serial] = thread
-        return thread
-
-    def _adopted(self, run: Callable[[], None]) -> Callable[[], None]:
-        """``run`` for a thread that is not ours, which counts as ours for that long."""
-
-        def body() -> None:
-            serial = next(self._thread_serial)
-            with self._threads_lock:
-                self._threads[serial] = self.runtime.current()
-            try:
-                run()
-            finally:
-                self._thread_ends(serial)
-
-        return body
-
-    def _thread_ends(self, serial: int) -> None:
-        with self._threads_lock:
-            self._threads.pop(serial, None)
 
     # -- what threads report ----------------------------------------------------------------
 
@@ -330,13 +309,10 @@ class Engine:
             self.put(c.WriteFailed(channel.number))
         elif flushed.stalled:
             self.put(c.WriteStalled(channel.number))
-        if self._metrics is not None and flushed.sizes:
-            link = self.links.get(channel.number)
-            connection = link.connection if link is not None else None
-            if connection is not None:
-                for size in flushed.sizes:
-                    self.count("message_sent", connection.room_id, connection.id, size)
-                self.buffer_changed(connection, flushed.left)
+        if self._metrics is not None and flushed.sizes and channel.label is not None:
+            for size in flushed.sizes:
+                self.count("message_sent", *channel.label, size)
+            self.count("send_buffer", *channel.label, flushed.left, self.config.send_buffer)
 
     def buffer_changed(self, connection: Connection, used: int) -> None:
         """Any thread, without a lock."""
@@ -353,24 +329,24 @@ class Engine:
             log.exception("the metrics collector raised in %s; ignored", method)
 
     def count_undecodable(self) -> None:
-        with self._threads_lock:
+        with self._tally:
             self.undecodable += 1
 
     def session_over(self, connection: Connection) -> None:
         """on_disconnect has returned."""
         connection._ended.set()
 
-    def take_refusal_slot(self) -> bool:
-        """Any thread: may one more socket be upgraded only to be told why it is refused?"""
-        with self._threads_lock:
-            if self._refusals >= MAX_REFUSALS:
-                return False
-            self._refusals += 1
-            return True
+    def may_refuse_by_close(self) -> bool:
+        """Any thread: may one more socket be upgraded only to be told why it is refused?
+
+        Counted when the socket arrives, so that a response that is never sent counts nothing; the
+        cap can be passed by as many as are being answered at this moment.
+        """
+        return self._refusals < MAX_REFUSALS
 
     def give_back_refusal(self, link: Link) -> None:
         if link.refused_slot:
-            with self._threads_lock:
+            with self._tally:
                 self._refusals -= 1
 
     # -- the end ----------------------------------------------------------------------------
@@ -384,35 +360,26 @@ class Engine:
             first, self._closing = not self._closing, True
         if first:
             self.put(c.Shutdown())
-        own = [thread for thread in self._alive() if thread.is_current()]
-        if own and not (self._watcher is not None and self._watcher.is_current()):
-            return [(thread.name, thread.stack()) for thread in own]
+        caller = self.crew.current()
+        if caller is not None and not (self._watcher is not None and self._watcher.is_current()):
+            return [(caller.name, caller.stack())]
         give_up = _REAL.monotonic() + timeout
         # The last part of the time is for those whom a polite good-bye does not reach.
-        if not self._join(give_up - min(1.0, timeout / 3)):
+        if not self.crew.join(give_up - min(1.0, timeout / 3)):
             self.put(c.AbortAll())
-            self._join(give_up)
-        return [(thread.name, thread.stack()) for thread in self._alive() if not thread.is_current()]
+            self.crew.join(give_up)
+        return [(thread.name, thread.stack()) for thread in self.crew.others()]
 
     @property
     def closing(self) -> bool:
         return self._closing
 
-    def _join(self, until: float) -> bool:
-        while others := [thread for thread in self._alive() if not thread.is_current()]:
-            for thread in others:
-                if not thread.join(until - _REAL.monotonic()):
-                    return False
-        return True
-
-    def _alive(self) -> list[Thread]:
-        with self._threads_lock:
-            return list(self._threads.values())
-
     def _main_returned(self) -> None:
         stuck = self.close(self.config.write_timeout)
         if stuck:
-            log.warning("the process ends while these threads are busy: %s", ", ".join(name for name, _ in stuck))
+            log.warning(
+                "the process ends while these threads are busy: %s", ", ".join(name for name, _ in stuck)
+            )
             self._stopped.set()
 
     def forget(self) -> None:

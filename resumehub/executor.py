@@ -8,7 +8,6 @@ decides either. Read next: ``engine.py``, which drives it, and ``core/effects.py
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 from weakref import WeakValueDictionary
 
@@ -65,7 +64,7 @@ class Executor:
                 link = self._link(number)
                 link.ping_mark = link.heard
                 self._channel(number).ping()
-            case e.Inspect(number, kind):
+            case e.Inspect():
                 return self._inspect(effect)
             case e.AbortTransport(number):
                 self._abort(self._link(number))
@@ -141,7 +140,7 @@ class Executor:
     # -- transports -------------------------------------------------------------------------
 
     def _attach(self, link: Link, connection: Connection, generation: int) -> None:
-        channel = self._new_channel(link, connection._outbox)
+        channel = self._new_channel(link, connection._outbox, (connection.room_id, connection.id))
         link.connection = connection
         link.generation = generation
         with connection._outbox.lock:
@@ -160,12 +159,13 @@ class Executor:
         connection._state = State.SUSPENDED
 
     def _admit_to_refuse(self, link: Link) -> None:
-        self._new_channel(link, Outbox(self._runtime.lock(), 1, 1))
+        self._new_channel(link, Outbox(self._runtime.lock(), 1, 1), None)
         self._engine.start_reader(link)
 
-    def _new_channel(self, link: Link, outbox: Outbox) -> Channel:
+    def _new_channel(self, link: Link, outbox: Outbox, label: tuple[str, str] | None) -> Channel:
+        engine = self._engine
         link.channel = Channel(
-            link.number, link.transport, outbox, self._engine.clock, self._runtime, self._engine, link.preface
+            link.number, link.transport, outbox, engine.clock, self._runtime, engine, link.preface, label
         )
         link.reading_since = self._engine.clock.monotonic()
         return link.channel
@@ -210,5 +210,3 @@ class Executor:
     def _count_dropped(self, connection: Connection, frames: int, reason: str) -> None:
         for _ in range(frames):
             self._engine.count("message_dropped", connection.room_id, connection.id, reason)
-
-

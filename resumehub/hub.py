@@ -274,7 +274,9 @@ class Hub:
 
     __call__ = wsgi_app
 
-    def upgrade(self, request: Any, room_id: str, connection_id: str | None = None, *, data: Any = None) -> Response:
+    def upgrade(
+        self, request: Any, room_id: str, connection_id: str | None = None, *, data: Any = None
+    ) -> Response:
         """Answer a request with an upgrade (or a refusal), from inside any view.
 
         Return what it returns. ``request``: a werkzeug or Flask request, or a WSGI environ. The
@@ -303,7 +305,13 @@ class Hub:
                 raise HubClosed
             if self._engine is None:
                 engine = Engine(
-                    self.config, self._codec, self._metrics, self._clock, self._runtime, self._handlers, f"{id(self):x}"
+                    self.config,
+                    self._codec,
+                    self._metrics,
+                    self._clock,
+                    self._runtime,
+                    self._handlers,
+                    f"{id(self):x}",
                 )
                 engine.start()
                 self._engine = engine

@@ -45,7 +45,13 @@ class Upgrade:
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
     """An error as ``application/problem+json`` (RFC 9457). Not to be cached."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **members,
+    }
     response = Response(json.dumps(body), status, content_type="application/problem+json")
     response.headers.extend(headers or {})
     response.headers["Cache-Control"] = "no-store"
@@ -102,7 +108,9 @@ class _HandOver:
         size = upgrade.engine.config.max_message_size
         stream = TlsSocket(borrowed.sock, runtime, host.release)
         transport = upgrade.handshake.transport(stream, size, borrowed.leftover)
-        number = upgrade.engine.register(transport, upgrade.knock, data=upgrade.data, preface=preface, host=host)
+        number = upgrade.engine.register(
+            transport, upgrade.knock, data=upgrade.data, preface=preface, host=host
+        )
 
         def abandon() -> None:
             upgrade.engine.put(TransportAborted(number))
@@ -136,7 +144,9 @@ class _Lodger:
     Not before the server asks for the body: by then the framework has left its request context.
     """
 
-    def __init__(self, serve: Callable[[], None], abandon: Callable[[], None], closing: Callable[[], None]) -> None:
+    def __init__(
+        self, serve: Callable[[], None], abandon: Callable[[], None], closing: Callable[[], None]
+    ) -> None:
         self._serve = serve
         self._abandon = abandon
         self._closing = closing

@@ -62,7 +62,9 @@ def answer(hub: Hub, environ: dict[str, Any]) -> Response:
 
     def connect(request: Request) -> Wanted:
         if hub.connect is None:
-            raise TypeError("Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view")
+            raise TypeError(
+                "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
+            )
         return _shaped(hub.connect(request))
 
     return _Check(hub, Request(environ)).answer(lambda request: _ask(connect, request))
@@ -132,13 +134,17 @@ class _Check:
     def _is_plain(self) -> bool:
         """Whether nothing in the request speaks of WebSocket."""
         upgrade = self._environ.get("HTTP_UPGRADE", "").lower()
-        return "websocket" not in upgrade and not any(key.startswith("HTTP_SEC_WEBSOCKET_") for key in self._environ)
+        return "websocket" not in upgrade and not any(
+            key.startswith("HTTP_SEC_WEBSOCKET_") for key in self._environ
+        )
 
     def _check_handshake(self) -> None:
         if self._environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             raise Refusal(400, "WebSocket needs HTTP/1.1; a proxy in between may have to be told so.")
         try:
-            self._handshake = Handshake(self._environ, self._hub.config.subprotocols, self._hub.config.compression)
+            self._handshake = Handshake(
+                self._environ, self._hub.config.subprotocols, self._hub.config.compression
+            )
         except HandshakeError as error:
             headers = dict(error.headers)
             if error.status == 426:
@@ -147,7 +153,9 @@ class _Check:
 
     def _check_origin(self) -> None:
         origin = self._environ.get("HTTP_ORIGIN")
-        if origin is not None and not _origin_allowed(origin, self._hub.config.allowed_origins, self._environ):
+        if origin is not None and not _origin_allowed(
+            origin, self._hub.config.allowed_origins, self._environ
+        ):
             raise Refusal(403, "This origin is not allowed.", close=(CloseCode.FORBIDDEN, "forbidden"))
 
     def _check_ids(self, room_id: str, connection_id: str | None) -> None:
@@ -181,7 +189,9 @@ class _Check:
             engine.count("resume_attempt", "", connection_id, False)
             raise _gone()
         if holder is not None and not resume and not holder.suspended and config.on_duplicate == "reject":
-            raise Refusal(409, "This connection id is in use.", close=(CloseCode.CONFLICT, "connection id in use"))
+            raise Refusal(
+                409, "This connection id is in use.", close=(CloseCode.CONFLICT, "connection id in use")
+            )
         if holder is None and len(engine.tables.sessions) >= config.max_sessions:
             raise Refusal(
                 503,
@@ -220,7 +230,8 @@ class _Check:
             raise Refusal(503, "The server is short of threads.", {"Retry-After": RETRY_AFTER}) from error
 
     def _switch(self, engine: Engine, knock: Register, data: Any) -> Response:
-        assert self._found is not None and self._handshake is not None, "checked before"
+        assert self._found is not None, "checked before"
+        assert self._handshake is not None, "checked before"
         return switching(Upgrade(engine, self._found, self._handshake, knock, data))
 
     def _refuse(self, refusal: Refusal) -> Response:
@@ -242,7 +253,7 @@ class _Check:
             engine = engine or self._hub._started()
         except (Refusal, HubClosed, RuntimeError):
             return None
-        if self._preflight or not engine.take_refusal_slot():
+        if self._preflight or not engine.may_refuse_by_close():
             return None
         return self._switch(engine, Register(transport=0, connection_id="", room_id="", refusal=close), None)
 
@@ -262,7 +273,9 @@ def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
     except HTTPException as error:
         response = error.get_response(request.environ)
         close = _CLOSES.get(response.status_code)
-        raise Refusal(response.status_code, "", close=close, response=Response.force_type(response)) from error
+        raise Refusal(
+            response.status_code, "", close=close, response=Response.force_type(response)
+        ) from error
     except (ConnectRejected, PermissionError) as error:
         log.info("connect refused a client: %s", type(error).__name__)
         raise Refusal(401, "Not allowed.") from error
@@ -282,7 +295,9 @@ _CLOSES = {
 def _shaped(wanted: Any) -> Wanted:
     """Check the types of what the application gave, and copy its data. Raises TypeError."""
     if not isinstance(wanted, tuple) or len(wanted) not in (2, 3):
-        raise TypeError(f"connect must return (room_id, connection_id) or (…, data), not {type(wanted).__name__}")
+        raise TypeError(
+            f"connect must return (room_id, connection_id) or (…, data), not {type(wanted).__name__}"
+        )
     room_id, connection_id, data = (*wanted, None)[:3]
     if not isinstance(room_id, str):
         raise TypeError(f"room_id must be a str, not {type(room_id).__name__}")

@@ -30,9 +30,9 @@ LAYERS = {
     "values": ["errors", "message", "codes"],
     "contracts": ["codec", "config", "clock", "runtime", "metrics", "router"],
     "core": ["core", "outbox"],
-    "inside": ["threads", "transport", "channel", "engine", "hub"],
+    "inside": ["threads", "transport", "channel", "connection", "tables", "executor", "engine", "hub"],
     "root": ["__init__"],
-    "edges": ["wsgi*", "client", "contrib", "cli", "demo*", "__main__"],
+    "edges": ["wsgi*", "upgrade", "client", "contrib", "cli", "demo*", "__main__"],
     "testing": ["testing"],
 }
 """From the bottom to the top: a module imports from its own layer and those above it in this
@@ -65,7 +65,7 @@ HOMES = {
     "asyncio": [],
     "simple_websocket": ["transport", "testing"],
     "wsproto": ["transport", "testing"],
-    "werkzeug": ["wsgi*", "cli", "demo*", "testing"],
+    "werkzeug": ["wsgi*", "upgrade", "cli", "demo*", "testing"],
     "flask": ["contrib"],
     "prometheus_client": ["contrib"],
     "redis": ["contrib"],

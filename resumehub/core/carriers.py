@@ -36,7 +36,9 @@ class Carriers(ABC):
     # -- what a dead transport means is decided by the heir ---------------------------------
 
     @abstractmethod
-    def _carrier_lost(self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None) -> None: ...
+    def _carrier_lost(
+        self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None
+    ) -> None: ...
 
     @abstractmethod
     def _carrier_left(self, number: int) -> None: ...

@@ -45,7 +45,11 @@ def _sessions(machine: Machine) -> Iterator[str]:
 def _carriers(machine: Machine) -> Iterator[str]:
     for carrier in machine.carriers.values():
         name = f"transport {carrier.number}"
-        armed = {kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE and _armed(machine, kind, carrier.number)}
+        armed = {
+            kind
+            for kind in DeadlineKind
+            if kind is not DeadlineKind.GRACE and _armed(machine, kind, carrier.number)
+        }
         if carrier.phase is Phase.LIVE and machine.session_of(carrier.number) is None:
             yield f"{name} is LIVE but carries no session"
         if carrier.phase is Phase.CLOSING and not armed & {DeadlineKind.CLOSE, DeadlineKind.ANSWER}:
@@ -62,7 +66,8 @@ def _tables(machine: Machine) -> Iterator[str]:
     if dict(rooms) != machine.rooms:
         yield f"the rooms hold {dict(rooms)}, but are counted as {machine.rooms}"
     if machine.finished and (machine.sessions or machine.carriers):
-        yield f"the hub has finished with {len(machine.sessions)} sessions, {len(machine.carriers)} transports"
+        left = f"{len(machine.sessions)} sessions and {len(machine.carriers)} transports"
+        yield f"the hub has finished with {left}"
 
 
 def _armed(machine: Machine, kind: DeadlineKind, owner: int) -> bool:

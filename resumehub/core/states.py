@@ -92,10 +92,14 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (_C, Event.CONNECT): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
     (_X, Event.CONNECT_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
     (_S, Event.CONNECT_OR_REFUSE): Transition(Outcome.RESUMED, _C, "nobody else is connected to refuse for"),
-    (_C, Event.CONNECT_OR_REFUSE): Transition(Outcome.REFUSED, _C, "the id belongs to whoever connected first"),
+    (_C, Event.CONNECT_OR_REFUSE): Transition(
+        Outcome.REFUSED, _C, "the id belongs to whoever connected first"
+    ),
     (_X, Event.RESUME): Transition(Outcome.TOO_LATE, _X, "the session that the pre-check saw is gone"),
     (_S, Event.RESUME): Transition(Outcome.RESUMED, _C, "this is what the grace window is for"),
-    (_C, Event.RESUME): Transition(Outcome.TAKEN_OVER, _C, "the old transport is half-open: its client is here"),
+    (_C, Event.RESUME): Transition(
+        Outcome.TAKEN_OVER, _C, "the old transport is half-open: its client is here"
+    ),
     (_C, Event.DROP): Transition(Outcome.SUSPENDED, _S, "the client may come back"),
     (_S, Event.DROP): _ignored(_S, "it has no transport to lose"),
     (_X, Event.DROP): _ignored(_X, "the session has ended already"),
@@ -117,8 +121,12 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (_C, Event.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
     (_S, Event.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
     (_X, Event.CLOSE): _ignored(_X, "closing twice is no error"),
-    (_C, Event.REFUSE_ENTRY): Transition(Outcome.ENDED, _X, "an access check that failed must not be resumable"),
-    (_S, Event.REFUSE_ENTRY): Transition(Outcome.ENDED, _X, "an access check that failed must not be resumable"),
+    (_C, Event.REFUSE_ENTRY): Transition(
+        Outcome.ENDED, _X, "an access check that failed must not be resumable"
+    ),
+    (_S, Event.REFUSE_ENTRY): Transition(
+        Outcome.ENDED, _X, "an access check that failed must not be resumable"
+    ),
     (_X, Event.REFUSE_ENTRY): _ignored(_X, "the session has ended already"),
     (_C, Event.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
     (_S, Event.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),

@@ -153,7 +153,9 @@ class WebSocketClient:
     def send_close(self, code: int | None = 1000, reason: str = "") -> None:
         """Send a close frame and do not wait. ``code`` None: an empty one, as browsers send."""
         self._close_sent = True
-        self.sock.sendall(self._encoder.close(code, reason or None) if code is not None else self._encoder.close())
+        self.sock.sendall(
+            self._encoder.close(code, reason or None) if code is not None else self._encoder.close()
+        )
 
     def drop(self) -> None:
         """Vanish without a close frame, as a lost network does."""
@@ -242,8 +244,9 @@ def connect(
 ) -> WebSocketClient:
     """Open a WebSocket to a WSGI application, in this very thread, without a server.
 
-    ``url``: path and query. ``headers`` replace the handshake's own; None leaves one out. ``early``: bytes sent right behind the handshake. ``tcp``: over loopback
-    TCP instead of a socketpair, for what only TCP has (a reset). ``environ``: more WSGI variables.
+    ``url``: path and query. ``headers`` replace the handshake's own; None leaves one out.
+    ``early``: bytes sent right behind the handshake. ``tcp``: over loopback TCP instead of a
+    socketpair, for what only TCP has (a reset). ``environ``: more WSGI variables.
 
     Raises: UpgradeRefused, when the answer is no 101. Threads: any. Blocks: for as long as the
     application takes to answer, and up to ``timeout`` for the hub to send the 101.

@@ -140,7 +140,9 @@ class FreezegunClock:
         if factory is None:
             return self._real.monotonic()
         # A step factory moves with each call; what it holds is the time without moving it.
-        frozen = factory.time_to_freeze if not isinstance(factory, self._api.TickingDateTimeFactory) else factory()
+        frozen = (
+            factory.time_to_freeze if not isinstance(factory, self._api.TickingDateTimeFactory) else factory()
+        )
         return (_plain(frozen) - _plain(datetime.min)).total_seconds()
 
     def _adopt(self, factory: Any) -> None:

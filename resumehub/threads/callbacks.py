@@ -51,10 +51,10 @@ class Strand:
     def post(self, job: Job, *, runner_coming: bool = False) -> None:
         """Queue a callback. With ``runner_coming`` the caller sees to it that ``run`` is called."""
         with self._lock:
-            if job.hook == "on_transport_drop" and len(self._jobs) > _MERGE_BEYOND:
-                if self._jobs[-1].hook == "on_transport_restore":
-                    self._jobs.pop()
-                    return
+            crowded = len(self._jobs) > _MERGE_BEYOND
+            if crowded and job.hook == "on_transport_drop" and self._jobs[-1].hook == "on_transport_restore":
+                self._jobs.pop()
+                return
             self._jobs.append(job)
             if job.size is not None:
                 self._parked += 1
@@ -77,7 +77,10 @@ class Strand:
                 return
             self._running = True
         while (job := self._next(turn)) is not None:
-            job.run()
+            try:
+                job.run()
+            except Exception:  # a bug of ours: jobs deal with what user code raises
+                log.exception("a callback could not be run; please report this")
             if turn is not None:
                 turn -= 1
 
@@ -127,7 +130,9 @@ class CallbackPool:
     thread has returned: that is when a server that was told to stop drains its sessions.
     """
 
-    def __init__(self, runtime: Runtime, spawn: Callable[[str, Callable[[], None]], Thread], limit: int) -> None:
+    def __init__(
+        self, runtime: Runtime, spawn: Callable[[str, Callable[[], None]], Thread], limit: int
+    ) -> None:
         self._spawn = spawn
         self._limit = limit
         self._lock = runtime.lock()

@@ -66,7 +66,9 @@ class MessageJob:
 
     __slots__ = ("_connection", "_data", "_generation", "_host", "hook", "size")
 
-    def __init__(self, host: JobHost, connection: Connection, generation: int, data: str | bytes, size: int) -> None:
+    def __init__(
+        self, host: JobHost, connection: Connection, generation: int, data: str | bytes, size: int
+    ) -> None:
         self._host = host
         self._connection = connection
         self._generation = generation
@@ -92,7 +94,9 @@ class MessageJob:
         _call(host, connection, self._generation, self.hook, (connection, message))
 
 
-def _call(host: JobHost, connection: Connection, generation: int, hook: str, arguments: tuple[Any, ...]) -> None:
+def _call(
+    host: JobHost, connection: Connection, generation: int, hook: str, arguments: tuple[Any, ...]
+) -> None:
     for handler in host.handlers[hook]:
         try:
             handler(*arguments)

@@ -7,15 +7,18 @@ the hub has aborted the transport it waits for the writer to let go, and closes 
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol, assert_never
 
 from ..channel import Channel
 from ..clock import Clock
 from ..connection import Connection
-from ..core.commands import PeerClosed, PeerFailed, PeerGone, Released
+from ..core.commands import PeerClosed, PeerFailed, PeerGone, Released, TransportAborted
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
 from .jobs import JobHost, MessageJob
 from .link import Link
+
+log = logging.getLogger("resumehub")
 
 
 class ReaderHost(JobHost, Protocol):
@@ -37,6 +40,14 @@ class Reader:
 
     def run(self) -> None:
         """Read until the end, or until another thread has taken over the right to."""
+        try:
+            self._read()
+        except Exception:  # a bug of ours: this transport is lost, and nothing else
+            log.exception("reading transport %s failed; please report this", self._link.number)
+            self._host.put(TransportAborted(self._link.number))
+            self._let_go()
+
+    def _read(self) -> None:
         self._channel.flush()  # what was unsent goes first, in order, before anything newer
         if not self._run_callbacks():
             return
@@ -67,7 +78,8 @@ class Reader:
                 self._host.put(PeerFailed(number, code, reason))
                 self._channel.answer_close(code, reason, failed=True)
             case Ended(reset):
-                self._leave(reset)
+                self._host.put(PeerGone(number, reset))
+                self._let_go()
                 return False
             case _:
                 assert_never(event)
@@ -104,9 +116,9 @@ class Reader:
             link.reading_since = self._host.clock.monotonic()
         return True
 
-    def _leave(self, reset: bool) -> None:
+    def _let_go(self) -> None:
+        """Wait for the hub to give the transport up, then for the writer; close the descriptor."""
         link = self._link
-        self._host.put(PeerGone(link.number, reset))
         link.aborted.wait()
         self._channel.retire()
         link.transport.release()

@@ -163,4 +163,3 @@ def _shutdown(sock: socket.socket) -> None:
     # clear; the plain socket's shutdown only ends the connection.
     with contextlib.suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
-

@@ -98,7 +98,9 @@ class Handshake(simple_websocket.Server):  # type: ignore[misc]
         head = [b"GET / HTTP/1.1"]
         for key, value in self.environ.items():
             name = key[5:].replace("_", "-").title()
-            if key.startswith("HTTP_") and (name in ("Host", "Connection", "Upgrade") or name.startswith("Sec-Websocket-")):
+            if key.startswith("HTTP_") and (
+                name in ("Host", "Connection", "Upgrade") or name.startswith("Sec-Websocket-")
+            ):
                 head.append(name.encode("latin-1") + b": " + str(value).encode("latin-1"))
         return b"\r\n".join(head) + b"\r\n\r\n"
 
@@ -116,7 +118,11 @@ class WebSocketTransport:
     """A WebSocket over a byte stream, server side. See the clauses in ``base.py``."""
 
     def __init__(
-        self, stream: ByteStream, max_message_size: int, extensions: Sequence[Extension] = (), leftover: bytes = b""
+        self,
+        stream: ByteStream,
+        max_message_size: int,
+        extensions: Sequence[Extension] = (),
+        leftover: bytes = b"",
     ) -> None:
         self._stream = stream
         self._max_message_size = max_message_size
@@ -185,7 +191,9 @@ class WebSocketTransport:
     def _gather(self, part: TextMessage | BytesMessage, events: list[Received]) -> None:
         data = part.data
         # Characters are counted as bytes; text is never decoded from more than one frame's worth.
-        self._size += len(data) if isinstance(data, bytes | bytearray) or data.isascii() else len(data.encode())
+        self._size += (
+            len(data) if isinstance(data, bytes | bytearray) or data.isascii() else len(data.encode())
+        )
         if self._size > self._max_message_size:
             self._deaf = True
             self._parts.clear()

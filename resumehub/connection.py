@@ -37,18 +37,20 @@ class Inbox:
     Never held while anything else happens.
     """
 
-    __slots__ = ("_generation", "_lock", "handled")
+    __slots__ = ("_generation", "_lock", "_shut", "handled")
 
     def __init__(self, lock: Lock) -> None:
         self._lock = lock
         self._generation = 0
+        self._shut = False
         #: Messages whose handler has started, in the session's life.
         self.handled = 0
 
     def attach(self, generation: int) -> int:
         """From now on messages of ``generation`` may start; gives how many have ever started."""
         with self._lock:
-            self._generation = generation
+            if not self._shut:
+                self._generation = generation
             return self.handled
 
     def fence(self, generation: int | None = None) -> None:
@@ -56,6 +58,17 @@ class Inbox:
         with self._lock:
             if generation is None or generation == self._generation:
                 self._generation = 0
+
+    def shut(self) -> None:
+        """Let no message start ever again, whichever transport comes."""
+        with self._lock:
+            self._shut = True
+            self._generation = 0
+
+    def is_open(self, generation: int) -> bool:
+        """Whether a message of ``generation`` may ever start again."""
+        with self._lock:
+            return generation == self._generation
 
     def start(self, generation: int) -> bool:
         """Whether a message of ``generation`` may start now; if so, it counts as handled."""

@@ -62,7 +62,7 @@ class Executor:
                 self._discard(self._link(number))
             case e.SendPing(number):
                 link = self._link(number)
-                link.ping_mark = link.heard
+                link.ping_mark, link.pinged_at = link.heard, self._engine.clock.monotonic()
                 self._channel(number).ping()
             case e.Inspect():
                 return self._inspect(effect)
@@ -109,8 +109,8 @@ class Executor:
             room_id=effect.room_id,
             generated=link.generated,
             data=link.data,
-            outbox=Outbox(runtime.lock(), config.send_buffer, config.send_buffer_bytes),
-            inbox=Inbox(runtime.lock()),
+            outbox=Outbox(runtime.lock("the outbox"), config.send_buffer, config.send_buffer_bytes),
+            inbox=Inbox(runtime.lock("the inbox")),
             strand=strand,
             ended=runtime.event(),
         )
@@ -127,6 +127,7 @@ class Executor:
         connection._state = State.CLOSED
         if not effect.deliver:
             connection._inbox.fence()
+            connection._strand.wake()
         self._engine.tables.leave(connection)
         self._count_dropped(connection, len(lost), effect.drop_reason)
 
@@ -156,6 +157,7 @@ class Executor:
             link.channel.detach()
             connection._channel = None
         connection._inbox.fence()
+        connection._strand.wake()
         connection._state = State.SUSPENDED
 
     def _admit_to_refuse(self, link: Link) -> None:
@@ -186,6 +188,7 @@ class Executor:
             reading_since=link.reading_since,
             took_at=took_at,
             blocked=blocked,
+            pinged_at=link.pinged_at,
         )
 
     def _abort(self, link: Link) -> None:

@@ -105,7 +105,7 @@ class Hub:
         self._clock = _having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow")
         self._runtime: Runtime = _runtime if _runtime is not None else SystemRuntime()
         self._handlers: dict[str, tuple[Callable[..., Any], ...]] = dict.fromkeys(HOOKS, ())
-        self._lock = self._runtime.lock()
+        self._lock = self._runtime.lock("the hub's handlers")
         self._engine: Engine | None = None
         self._closed = False
         _hubs.add(self)

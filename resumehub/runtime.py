@@ -71,18 +71,19 @@ class Thread(Protocol):
 class Runtime(Protocol):
     """What the hub needs of the world to run more than one thing at once.
 
-    ``spawn`` raises ``RuntimeError`` when the system has no more threads to give.
+    ``what`` names a lock for whoever watches it. ``spawn`` raises ``RuntimeError`` when the system has no more threads to give.
     The two socket waits block without a timeout: a deadline acts by ``shutdown``, which
-    wakes them.
+    wakes them. ``before_receive`` is called ahead of a ``recv`` that blocks by itself.
     """
 
-    def lock(self) -> Lock: ...
+    def lock(self, what: str = "a lock") -> Lock: ...
     def condition(self, lock: Lock) -> Condition: ...
     def event(self) -> Event: ...
     def mailbox(self) -> Mailbox: ...
     def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread: ...
     def wait_readable(self, sock: socket.socket) -> None: ...
     def wait_writable(self, sock: socket.socket) -> None: ...
+    def before_receive(self, sock: socket.socket) -> None: ...
     def main_thread_returned(self) -> bool: ...
     def current(self) -> Thread: ...
 
@@ -90,7 +91,7 @@ class Runtime(Protocol):
 class SystemRuntime:
     """Threads of the operating system."""
 
-    def lock(self) -> Lock:
+    def lock(self, what: str = "a lock") -> Lock:
         return threading.Lock()
 
     def condition(self, lock: Lock) -> Condition:
@@ -115,6 +116,9 @@ class SystemRuntime:
 
     def wait_writable(self, sock: socket.socket) -> None:
         _poll(sock, select.POLLOUT)
+
+    def before_receive(self, sock: socket.socket) -> None:
+        """Nothing: ``recv`` waits as well as ``poll`` does, and costs one system call less."""
 
     def main_thread_returned(self) -> bool:
         return not threading.main_thread().is_alive()

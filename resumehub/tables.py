@@ -21,8 +21,8 @@ class Room:
     __slots__ = ("_lock", "_members", "order")
 
     def __init__(self, runtime: Runtime) -> None:
-        self.order = runtime.lock()
-        self._lock = runtime.lock()
+        self.order = runtime.lock("the room's order")
+        self._lock = runtime.lock("the room's members")
         self._members: dict[int, Connection] = {}
 
     def members(self) -> list[Connection]:

@@ -29,15 +29,12 @@ from .engine import Engine
 from .errors import ConnectRejected, HubClosed
 from .transport.handover import SUPPORTED, ServerSocket, find_socket
 from .transport.websocket import Handshake, HandshakeError
-from .upgrade import Upgrade, problem, switching
+from .upgrade import RETRY_AFTER, Upgrade, problem, switching
 
 if TYPE_CHECKING:
     from .hub import Hub
 
 log = logging.getLogger("resumehub")
-
-RETRY_AFTER = "5"
-"""Seconds, for the answers 503."""
 
 # One digit more than any count that is ever reached.
 _COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -141,6 +138,19 @@ class _Check:
     def _check_handshake(self) -> None:
         if self._environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             raise Refusal(400, "WebSocket needs HTTP/1.1; a proxy in between may have to be told so.")
+        if (
+            self._environ.get("CONTENT_LENGTH") not in (None, "", "0")
+            or "HTTP_TRANSFER_ENCODING" in self._environ
+        ):
+            raise Refusal(
+                400, "A request with a body cannot be upgraded: its body would be taken for frames."
+            )
+        if (
+            self._environ.get("CONTENT_LENGTH") not in (None, "", "0")
+            or "HTTP_TRANSFER_ENCODING" in self._environ
+        ):
+            # Its bytes could not be told from the frames that follow the handshake.
+            raise Refusal(400, "A WebSocket handshake has no body.")
         try:
             self._handshake = Handshake(
                 self._environ, self._hub.config.subprotocols, self._hub.config.compression

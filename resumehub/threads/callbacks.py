@@ -33,6 +33,7 @@ class Job(Protocol):
     size: int | None
 
     def run(self) -> None: ...
+    def is_stale(self) -> bool: ...
 
 
 class Strand:
@@ -40,7 +41,7 @@ class Strand:
 
     def __init__(self, runtime: Runtime, pool: CallbackPool, parked_bytes: int) -> None:
         self._pool = pool
-        self._lock = runtime.lock()
+        self._lock = runtime.lock("the callbacks of an id")
         self._room = runtime.condition(self._lock)
         self._jobs: deque[Job] = deque()
         self._running = False
@@ -96,8 +97,15 @@ class Strand:
             return self._full()
 
     def wake(self) -> None:
-        """Have those in ``wait_for_room`` look at ``given_up`` again."""
+        """Throw away what is stale, and have those in ``wait_for_room`` look at ``given_up`` again.
+
+        Dead messages would take the room of the next transport's, whose reader would then stop
+        reading, and keep a restore and a drop from being merged.
+        """
         with self._lock:
+            self._jobs = deque(job for job in self._jobs if not job.is_stale())
+            sizes = [job.size for job in self._jobs if job.size is not None]
+            self._parked, self._parked_bytes = len(sizes), sum(sizes)
             self._room.notify_all()
 
     def _full(self) -> bool:
@@ -135,7 +143,7 @@ class CallbackPool:
     ) -> None:
         self._spawn = spawn
         self._limit = limit
-        self._lock = runtime.lock()
+        self._lock = runtime.lock("the callback pool")
         self._work = runtime.condition(self._lock)
         self._waiting: deque[Strand] = deque()
         self._threads = 0

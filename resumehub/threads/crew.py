@@ -22,7 +22,7 @@ class Crew:
         self._runtime = runtime
         self._name = name
         self._serial = itertools.count(1)
-        self._lock = runtime.lock()
+        self._lock = runtime.lock("the crew")
         self._threads: dict[int, Thread] = {}
         self._ending: list[Thread] = []
 

@@ -60,6 +60,9 @@ class HookJob:
         if self.hook == "on_disconnect":
             self._host.session_over(self._connection)
 
+    def is_stale(self) -> bool:
+        return False
+
 
 class MessageJob:
     """One message that was read, for on_message."""
@@ -93,6 +96,10 @@ class MessageJob:
             return
         _call(host, connection, self._generation, self.hook, (connection, message))
 
+    def is_stale(self) -> bool:
+        """Whether it can never start any more: its transport is no longer the session's."""
+        return not self._connection._inbox.is_open(self._generation)
+
 
 def _call(
     host: JobHost, connection: Connection, generation: int, hook: str, arguments: tuple[Any, ...]
@@ -108,6 +115,10 @@ def _call(
             error = HandlerError(hook)
             error.__cause__ = cause
             # Here and not only in the hub: the next message may be about to start.
-            connection._inbox.fence(generation)
+            if hook == "on_connect":
+                # An access check that failed counts for a transport that has resumed meanwhile, too.
+                connection._inbox.shut()
+            else:
+                connection._inbox.fence(generation)
             host.put(HandlerFailed(connection._epoch, generation, hook, error))
             return

@@ -32,12 +32,13 @@ class Link:
         self.connection: Connection | None = None
         self.generation = 0
         self.aborted = runtime.event()
-        self.lock = runtime.lock()
+        self.lock = runtime.lock("the right to read")
         #: Read, not yet looked at. Belongs to the reader.
         self.backlog: deque[Received] = deque()
         #: How often input has come; ``ping_mark`` is what it was at the last Ping.
         self.heard = 0
         self.ping_mark = 0
+        self.pinged_at = float("-inf")
         self.reader: object = None
         self.busy = False
         #: Changes with every callback run, so that the watcher can tell one long one from many.

@@ -86,8 +86,9 @@ class Reader:
         return True
 
     def _message(self, data: str | bytes, size: int) -> bool:
-        if self._connection is None:
-            return True
+        if not self._is_wanted():
+            return True  # a close frame is on its way: what still comes is read and discarded
+        assert self._connection is not None, "a message is wanted by a session"
         job = MessageJob(self._host, self._connection, self._link.generation, data, size)
         self._connection._strand.post(job, runner_coming=True)
         if not self._run_callbacks():
@@ -95,9 +96,12 @@ class Reader:
         if self._connection._strand.is_full():
             # Nobody reads now, so no deadline for a Pong may run.
             self._link.reading_since = None
-            self._connection._strand.wait_for_room(self._link.aborted.is_set)
+            self._connection._strand.wait_for_room(lambda: self._link.aborted.is_set() or not self._is_wanted())
             self._link.reading_since = self._host.clock.monotonic()
         return True
+
+    def _is_wanted(self) -> bool:
+        return self._connection is not None and self._connection._inbox.is_open(self._link.generation)
 
     def _run_callbacks(self) -> bool:
         """Run the session's callbacks; False if another thread has become the reader meanwhile."""

@@ -13,9 +13,9 @@ to end is a thread less for everybody else. So the socket is swapped under the s
 TLS that is ended inside the server can't be swapped: its state lives in the server's own ``SSLSocket``.
 There the socket is *borrowed* and the request thread stays for as long as the WebSocket does.
 
-This module knows WSGI servers and sockets, nothing of sessions or WebSocket frames, and it writes
-nothing to the client. Everything here is called on a WSGI request thread (by ``wsgi.py``). What was
-tried, on which servers: ``tests/integration/test_handover_servers.py``. Read next: ``wsgi.py``.
+This module knows WSGI servers and sockets, nothing of sessions or WebSocket frames, and it tells the
+client nothing (but TLS's good-bye). Everything here is called on a WSGI request thread. What was tried,
+on which servers: ``tests/integration/test_handover_servers.py``. Read next: ``upgrade.py``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from resumehub.errors import SocketUnavailable
+from ..errors import SocketUnavailable
 
 SUPPORTED = (
     "Werkzeug (threaded or not, one process) and gunicorn's sync and gthread workers hand out the client's "
@@ -111,8 +111,8 @@ class BorrowedSocket:
         try:
             # Both ways: Werkzeug reads until end-of-file before it closes, for as long as it takes.
             # This also drops the TLS layer from the server's object (unwrap did only if the peer
-            # had said close_notify first), so what the server writes now is a plain EPIPE
-            # instead of an SSLError, which gunicorn would answer with an error page.
+            # had said close_notify first). What the server writes now is a plain EPIPE and not an
+            # SSLError, of which Werkzeug logs a traceback and gunicorn a warning and a 403.
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:  # the peer has reset it
             pass

@@ -54,6 +54,7 @@ class PlainSocket:
 
     def receive(self, size: int) -> bytes:
         """Wait for input; ``b""`` is its end. Raises ``OSError`` when the connection is reset."""
+        self._runtime.before_receive(self._sock)
         return self._sock.recv(size)
 
     def send(self, pieces: Sequence[bytes | memoryview]) -> int:
@@ -99,12 +100,16 @@ class TlsSocket:
         self._give_back = give_back
         self._lock = runtime.lock()
         self._write_waits_for_input = False
+        self._looked_at = b""  # read by ``has_hung_up``, for ``receive``
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def receive(self, size: int) -> bytes:
         while True:
             with self._lock:
+                if self._looked_at:
+                    data, self._looked_at = self._looked_at, b""
+                    return data
                 try:
                     return self._sock.recv(size)
                 except ssl.SSLWantReadError:
@@ -134,7 +139,15 @@ class TlsSocket:
         """Not possible without ending TLS both ways; the close deadline does it."""
 
     def has_hung_up(self) -> bool:
-        return _hung_up(self._sock)
+        # A good-bye (close_notify) looks like input to the kernel, and OpenSSL lets nobody peek.
+        with self._lock:
+            try:
+                self._looked_at = self._looked_at or self._sock.recv(1)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return False
+            except OSError:
+                return True
+            return not self._looked_at
 
     def abort(self) -> None:
         _shutdown(self._sock)
@@ -149,9 +162,8 @@ class TlsSocket:
 
 
 def _hung_up(sock: socket.socket) -> bool:
-    # The plain socket's recv, also under TLS: it looks at the kernel's buffer and takes nothing.
     try:
-        return socket.socket.recv(sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except (BlockingIOError, InterruptedError):
         return False
     except OSError:

@@ -130,8 +130,7 @@ class WebSocketTransport:
         self._encoder = FrameProtocol(False, list(extensions))
         self._compressed = bool(extensions)
         self._leftover = leftover
-        self._parts: list[str | bytes] = []
-        self._size = 0
+        self._held = bytearray()  # the beginning of a message whose rest is still to come
         self._deaf = False
 
     @property
@@ -190,22 +189,19 @@ class WebSocketTransport:
 
     def _gather(self, part: TextMessage | BytesMessage, events: list[Received]) -> None:
         data = part.data
-        # Characters are counted as bytes; text is never decoded from more than one frame's worth.
-        self._size += (
-            len(data) if isinstance(data, bytes | bytearray) or data.isascii() else len(data.encode())
-        )
-        if self._size > self._max_message_size:
+        # Text is held as bytes, too: a str for each fragment would cost many times the message.
+        piece = data.encode() if isinstance(data, str) else data
+        size = len(self._held) + len(piece)
+        if size > self._max_message_size:
             self._deaf = True
-            self._parts.clear()
+            self._held = bytearray()
             events.append(Failed(CloseCode.TOO_BIG, "message too big"))
             return
-        if data:
-            self._parts.append(data if isinstance(data, str) else bytes(data))
-        if part.message_finished:
-            whole = "".join(self._parts) if isinstance(data, str) else b"".join(self._parts)  # type: ignore[arg-type]
-            events.append(DataReceived(whole, self._size))
-            self._parts = []
-            self._size = 0
+        if not part.message_finished:
+            self._held += piece
+            return
+        whole, self._held = self._held + piece, bytearray()
+        events.append(DataReceived(whole.decode() if isinstance(data, str) else bytes(whole), size))
 
     # -- writing: with the session's lock held ----------------------------------------------
 

@@ -28,7 +28,7 @@ PACKAGE = Path(__file__).parents[1] / "resumehub"
 
 LAYERS = {
     "values": ["errors", "message", "codes"],
-    "contracts": ["codec", "config", "clock", "runtime", "metrics", "router"],
+    "contracts": ["codec", "config", "clock", "runtime", "metrics", "router", "trace"],
     "core": ["core", "outbox"],
     "inside": ["threads", "transport", "channel", "connection", "tables", "executor", "engine", "hub"],
     "root": ["__init__"],

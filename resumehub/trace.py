@@ -1,0 +1,94 @@
+"""A bounded record of what a hub did, so that an incident can be read, drawn and checked later.
+
+    trace = Trace(limit=10_000)
+    hub = Hub(trace=trace)
+    …
+    trace.write(open("incident.jsonl", "w"))
+
+It holds commands, effects, and what went over each transport, each with the hub's time and a
+number, but no content: sizes instead of messages, and no data of connections. It knows nothing
+of what it records. Written by every thread; ``resumehub.testing.traces`` reads, checks and draws it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import deque
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any, TextIO
+
+from .runtime import make_lock
+
+#: Who did it: the lanes of a drawing, in their order.
+LANES = ("client", "reader", "hub", "writer", "app")
+
+#: Fields of commands and effects that say nothing to a reader of the trace.
+_LEFT_OUT = frozenset({"seen_room", "stillborn", "generated"})
+
+
+class Trace:
+    """The last ``limit`` things that a hub did. Give one to ``Hub(trace=…)``.
+
+    ``limit``: records, at least 1; a record is about 300 bytes. Older ones are forgotten, and
+    ``forgotten`` says how many. Raises: TypeError, ValueError for a wrong limit. Threads: any.
+    """
+
+    def __init__(self, limit: int = 10_000) -> None:
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise TypeError(f"limit must be a whole number of records, not {limit!r}")
+        if limit < 1:
+            raise ValueError(f"limit must be at least 1 record, not {limit}")
+        self.limit = limit
+        self._lock = make_lock()
+        self._records: deque[dict[str, Any]] = deque(maxlen=limit)
+        self._count = 0
+
+    def note(self, at: float, lane: str, what: str, /, **fields: Any) -> None:
+        """Record that something happened. Never blocks for long."""
+        with self._lock:
+            self._count += 1
+            self._records.append({"n": self._count, "at": round(at, 6), "lane": lane, "what": what, **fields})
+
+    def note_value(self, at: float, kind: str, value: Any) -> None:
+        """Record a command or an effect of the hub's (a dataclass)."""
+        fields = {
+            field.name: _plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.name not in _LEFT_OUT
+        }
+        self.note(at, "hub", type(value).__name__, kind=kind, **fields)
+
+    @property
+    def forgotten(self) -> int:
+        """How many records were pushed out by newer ones."""
+        with self._lock:
+            return self._count - len(self._records)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A copy of the records, oldest first: n, at (seconds), lane, what, and what belongs to it."""
+        with self._lock:
+            return list(self._records)
+
+    def write(self, file: TextIO) -> None:
+        """Write the records as JSON lines. Blocks as the file does."""
+        for line in self.lines():
+            file.write(line + "\n")
+
+    def lines(self) -> Iterator[str]:
+        """The records as JSON, one a line."""
+        for record in self.records():
+            yield json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    if isinstance(value, float) and not -1e300 < value < 1e300:
+        return None  # JSON knows no infinity
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return value

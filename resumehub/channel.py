@@ -219,7 +219,9 @@ class Channel:
 
     def _send_control(self, wire: bytes) -> None:
         with self._lock:
-            if self._close is not None or self._broken:
+            # A close frame far behind data is no reason to leave a peer's pings unanswered meanwhile.
+            ending = self._close is not None and not self._close_after_data
+            if ending or self._close_in_pieces or self._broken:
                 return
             if len(self._lane) >= MAX_LANE:
                 self._lane.pop()
@@ -245,6 +247,9 @@ class Channel:
                 self.took_at = self._clock.monotonic()
                 self._blocked = False
             self._account(taken, flushed)
+        else:
+            # Without it a writer would go round and round after ``detach`` took away what it waited for.
+            self._blocked = False
         flushed.left = len(self._outbox) if self._outbox is not None else 0
         return flushed
 

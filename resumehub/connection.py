@@ -16,6 +16,7 @@ from .errors import ConnectionClosed, SendBufferFull
 from .message import Frame, Message
 from .outbox import Outbox
 from .runtime import Event, Lock
+from .trace import Trace
 
 if TYPE_CHECKING:
     from .threads.callbacks import Strand
@@ -25,7 +26,9 @@ class ConnectionHost(Protocol):
     """The hub's engine, as a connection sees it."""
 
     codec: Codec
+    trace: Trace | None
 
+    def note(self, lane: str, what: str, **fields: Any) -> None: ...
     def close_session(self, epoch: int) -> None: ...
     def buffer_changed(self, connection: Connection, used: int) -> None: ...
 
@@ -37,32 +40,36 @@ class Inbox:
     Never held while anything else happens.
     """
 
-    __slots__ = ("_generation", "_lock", "_shut", "handled")
+    __slots__ = ("_fenced", "_generation", "_lock", "handled")
 
     def __init__(self, lock: Lock) -> None:
         self._lock = lock
         self._generation = 0
-        self._shut = False
+        # Kept, since a handler may raise before the hub has put the transport on that it ran for
+        # (tests/races/test_refused_entry_against_resume.py).
+        self._fenced = 0.0
         #: Messages whose handler has started, in the session's life.
         self.handled = 0
 
     def attach(self, generation: int) -> int:
         """From now on messages of ``generation`` may start; gives how many have ever started."""
         with self._lock:
-            if not self._shut:
+            if generation > self._fenced:
                 self._generation = generation
             return self.handled
 
     def fence(self, generation: int | None = None) -> None:
-        """Let no more messages start (of ``generation``, if it is the present one)."""
+        """Let no more messages start: of the present transport, or of ``generation``, come it later or not."""
         with self._lock:
+            if generation is not None:
+                self._fenced = max(self._fenced, generation)
             if generation is None or generation == self._generation:
                 self._generation = 0
 
     def shut(self) -> None:
         """Let no message start ever again, whichever transport comes."""
         with self._lock:
-            self._shut = True
+            self._fenced = float("inf")
             self._generation = 0
 
     def is_open(self, generation: int) -> bool:
@@ -203,6 +210,8 @@ class Connection:
             channel = self._channel
             flushed = channel.pump() if channel is not None else None
             used = len(outbox)
+        if self._host.trace is not None:
+            self._host.note("app", "Send", connection_id=self._id, size=frame.size, left=used)
         if channel is not None:
             channel.settle(flushed)
         if used:

@@ -32,6 +32,7 @@ from .threads.jobs import Handlers
 from .threads.link import HostThread, Link
 from .threads.reader import Reader
 from .threads.watcher import Watcher
+from .trace import Trace
 from .transport.base import Transport
 
 log = logging.getLogger("resumehub")
@@ -63,12 +64,14 @@ class Engine:
         runtime: Runtime,
         handlers: Handlers,
         name: str,
+        trace: Trace | None = None,
     ) -> None:
         self.config = config
         self.codec = codec
         self.clock = clock
         self.runtime = runtime
         self.handlers = handlers
+        self.trace = trace
         self.crew = Crew(runtime, name)
         self.tables = Tables(runtime)
         self.links: dict[int, Link] = {}
@@ -89,10 +92,12 @@ class Engine:
         self._metrics = None if type(metrics) is NoopMetrics else metrics
         self._numbers = itertools.count(1)
         self._mailbox = runtime.mailbox()
-        self._gate = runtime.lock("the hub's door")  # held for the time of a put: nothing is put once the hub has left
+        self._gate = runtime.lock(
+            "the hub's door"
+        )  # held for the time of a put: nothing is put once the hub has left
         self._left = False
         self._closing = False
-        self._stopped = runtime.event()
+        self._stopped = runtime.event("the hub to stop")
         self._watcher: Thread | None = None
         self._executor = Executor(self)
 
@@ -101,6 +106,7 @@ class Engine:
     def start(self) -> None:
         """Start the hub thread and the watcher. Raises RuntimeError when there are no threads."""
         self.clock.follow(self)
+        self.note("hub", "Started", resume_window=self.config.resume_window)
         try:
             self.crew.spawn("hub", self._run)
         except RuntimeError:
@@ -156,6 +162,10 @@ class Engine:
             self._mailbox.put((self.clock.monotonic(), command, reply))
             return True
 
+    def put_and_wait(self, command: c.Command) -> None:
+        """Queue a command and wait until it is handled, or the hub has left."""
+        self._ask(command)
+
     def kick(self, connection_id: str) -> None:
         """Raises ConnectionNotFound. Blocks until the hub thread has handled it."""
         self._ask(c.Kick(connection_id))
@@ -169,7 +179,7 @@ class Engine:
         return self._ask(c.Tick()).next_deadline
 
     def _ask(self, command: c.Command) -> _Reply:
-        reply = _Reply(self.runtime.event())
+        reply = _Reply(self.runtime.event("the hub's answer"))
         if self.put(command, reply):
             reply.done.wait()
             if reply.error is not None:
@@ -211,7 +221,11 @@ class Engine:
         if isinstance(command, c.Register):
             link = self.links[command.transport]
             command = replace(command, stillborn=link.transport.has_hung_up())
+        if self.trace is not None and not isinstance(command, c.Tick):
+            self.trace.note_value(at, "command", command)
         for effect in self.machine.handle(command, at):
+            if self.trace is not None and not isinstance(effect, e.Count):
+                self.trace.note_value(at, "effect", effect)
             observed = self._executor.execute(effect)
             if observed is not None:
                 self._perform(observed, at, None)
@@ -311,10 +325,29 @@ class Engine:
             self.put(c.WriteFailed(channel.number))
         elif flushed.stalled:
             self.put(c.WriteStalled(channel.number))
+        if self.trace is not None and (
+            flushed.sizes or flushed.close_sent or flushed.failed or flushed.stalled
+        ):
+            self.note(
+                "writer",
+                "Wrote",
+                transport=channel.number,
+                frames=len(flushed.sizes),
+                size=sum(flushed.sizes),
+                left=flushed.left,
+                close=flushed.close_sent,
+                blocked=flushed.stalled,
+                failed=flushed.failed,
+            )
         if self._metrics is not None and flushed.sizes and channel.label is not None:
             for size in flushed.sizes:
                 self.count("message_sent", *channel.label, size)
             self.count("send_buffer", *channel.label, flushed.left, self.config.send_buffer)
+
+    def note(self, lane: str, what: str, **fields: Any) -> None:
+        """Write something into the trace, if there is one. Any thread."""
+        if self.trace is not None:
+            self.trace.note(self.clock.monotonic(), lane, what, **fields)
 
     def buffer_changed(self, connection: Connection, used: int) -> None:
         """Any thread, without a lock."""
@@ -342,9 +375,10 @@ class Engine:
         """Any thread: may one more socket be upgraded only to be told why it is refused?
 
         Counted when the socket arrives, so that a response that is never sent counts nothing; the
-        cap can be passed by as many as are being answered at this moment.
+        cap can be passed by as many as are being answered at this moment. Never when the hub has
+        left: nobody would write the close frame.
         """
-        return self._refusals < MAX_REFUSALS
+        return not self._left and self._refusals < MAX_REFUSALS
 
     def give_back_refusal(self, link: Link) -> None:
         if link.refused_slot:

@@ -62,7 +62,7 @@ class Executor:
                 self._discard(self._link(number))
             case e.SendPing(number):
                 link = self._link(number)
-                link.ping_mark, link.pinged_at = link.heard, self._engine.clock.monotonic()
+                link.ping_mark, link.pinged_at = link.transport.heard, self._engine.clock.monotonic()
                 self._channel(number).ping()
             case e.Inspect():
                 return self._inspect(effect)
@@ -97,11 +97,13 @@ class Executor:
 
     def _open(self, effect: e.OpenSession) -> None:
         config, runtime = self._config, self._runtime
+        link = self._link(effect.transport)
+        # A name for people; an id that was made up is a secret, and another one in every run.
+        whose = f"session {effect.epoch}" if link.generated else effect.connection_id
         strand = self._strands.get(effect.connection_id)
         if strand is None:
-            strand = Strand(runtime, self._engine.pool, max(config.max_message_size, 256 * 1024))
+            strand = Strand(runtime, self._engine.pool, max(config.max_message_size, 256 * 1024), whose)
             self._strands[effect.connection_id] = strand
-        link = self._link(effect.transport)
         connection = Connection(
             self._engine,
             epoch=effect.epoch,
@@ -109,10 +111,10 @@ class Executor:
             room_id=effect.room_id,
             generated=link.generated,
             data=link.data,
-            outbox=Outbox(runtime.lock("the outbox"), config.send_buffer, config.send_buffer_bytes),
-            inbox=Inbox(runtime.lock("the inbox")),
+            outbox=Outbox(runtime.lock(f"the outbox of {whose}"), config.send_buffer, config.send_buffer_bytes),
+            inbox=Inbox(runtime.lock(f"the inbox of {whose}")),
             strand=strand,
-            ended=runtime.event(),
+            ended=runtime.event(f"on_disconnect of {whose} to return"),
         )
         self._by_epoch[effect.epoch] = connection
         self._engine.tables.enter(connection)
@@ -184,7 +186,7 @@ class Executor:
         return Observed(
             transport=effect.transport,
             kind=effect.kind,
-            heard=link.heard != link.ping_mark,
+            heard=link.transport.heard != link.ping_mark,
             reading_since=link.reading_since,
             took_at=took_at,
             blocked=blocked,

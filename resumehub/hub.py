@@ -24,6 +24,8 @@ from .errors import ConnectionNotFound, HubClosed
 from .message import Message
 from .metrics import Metrics, NoopMetrics
 from .runtime import Runtime, SystemRuntime
+from .tables import Tables
+from .trace import Trace
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -81,6 +83,7 @@ class Hub:
         codec: Codec | None = None,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
+        trace: Trace | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
         if connect is not None and not callable(connect):
@@ -103,6 +106,9 @@ class Hub:
         self._codec = _having("codec", codec, JSONCodec, "encode", "decode")
         self._metrics = _having("metrics", metrics, NoopMetrics, *_METRICS)
         self._clock = _having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow")
+        if trace is not None and not isinstance(trace, Trace):
+            raise TypeError(f"trace must be a resumehub.trace.Trace, or None, not {trace!r}")
+        self._trace = trace
         self._runtime: Runtime = _runtime if _runtime is not None else SystemRuntime()
         self._handlers: dict[str, tuple[Callable[..., Any], ...]] = dict.fromkeys(HOOKS, ())
         self._lock = self._runtime.lock("the hub's handlers")
@@ -192,6 +198,7 @@ class Hub:
                         reached.append(offered)
         for offered in reached:
             self._settle(engine, offered)
+        engine.note("app", "Broadcast", room_id=room_id, size=frame.size, recipients=len(reached))
         engine.count("message_broadcast", room_id, frame.size, len(reached))
 
     def _settle(self, engine: Engine, offered: Offered) -> None:
@@ -221,16 +228,23 @@ class Hub:
 
     def get(self, connection_id: str) -> Connection | None:
         """The session with this id, suspended or not; None if there is none. Threads: any."""
-        return self._engine.tables.sessions.get(connection_id) if self._engine is not None else None
+        tables = self._tables()
+        return tables.sessions.get(connection_id) if tables is not None else None
 
     def connections(self, room_id: str) -> list[Connection]:
         """The sessions of a room in order of joining, suspended ones included. Threads: any."""
-        room = self._engine.tables.rooms.get(room_id) if self._engine is not None else None
+        tables = self._tables()
+        room = tables.rooms.get(room_id) if tables is not None else None
         return room.members() if room is not None else []
 
     def rooms(self) -> list[str]:
         """The rooms that have sessions. Threads: any."""
-        return list(self._engine.tables.rooms) if self._engine is not None else []
+        tables = self._tables()
+        return list(tables.rooms) if tables is not None else []
+
+    def _tables(self) -> Tables | None:
+        # A hub that closes shows none of the sessions that its thread has not ended yet.
+        return self._engine.tables if self._engine is not None and not self._closed else None
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -312,6 +326,7 @@ class Hub:
                     self._runtime,
                     self._handlers,
                     f"{id(self):x}",
+                    self._trace,
                 )
                 engine.start()
                 self._engine = engine

@@ -71,14 +71,15 @@ class Thread(Protocol):
 class Runtime(Protocol):
     """What the hub needs of the world to run more than one thing at once.
 
-    ``what`` names a lock for whoever watches it. ``spawn`` raises ``RuntimeError`` when the system has no more threads to give.
+    ``what`` names a lock or an event for whoever watches it. ``spawn`` raises ``RuntimeError`` when the
+    system has no more threads to give.
     The two socket waits block without a timeout: a deadline acts by ``shutdown``, which
     wakes them. ``before_receive`` is called ahead of a ``recv`` that blocks by itself.
     """
 
     def lock(self, what: str = "a lock") -> Lock: ...
     def condition(self, lock: Lock) -> Condition: ...
-    def event(self) -> Event: ...
+    def event(self, what: str = "an event") -> Event: ...
     def mailbox(self) -> Mailbox: ...
     def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread: ...
     def wait_readable(self, sock: socket.socket) -> None: ...
@@ -97,7 +98,7 @@ class SystemRuntime:
     def condition(self, lock: Lock) -> Condition:
         return threading.Condition(lock)  # type: ignore[arg-type]
 
-    def event(self) -> Event:
+    def event(self, what: str = "an event") -> Event:
         return threading.Event()
 
     def mailbox(self) -> Mailbox:

@@ -20,9 +20,9 @@ class Room:
 
     __slots__ = ("_lock", "_members", "order")
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.order = runtime.lock("the room's order")
-        self._lock = runtime.lock("the room's members")
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        self.order = runtime.lock(f"the order of room {name}")
+        self._lock = runtime.lock(f"the members of room {name}")
         self._members: dict[int, Connection] = {}
 
     def members(self) -> list[Connection]:
@@ -53,7 +53,7 @@ class Tables:
         self.sessions[connection.id] = connection
         room = self.rooms.get(connection.room_id)
         if room is None:
-            room = self.rooms[connection.room_id] = Room(self._runtime)
+            room = self.rooms[connection.room_id] = Room(self._runtime, connection.room_id)
         room.add(connection)
 
     def leave(self, connection: Connection) -> None:

@@ -28,6 +28,9 @@ log = logging.getLogger("resumehub")
 
 _STATUS = "101 Switching Protocols"
 
+RETRY_AFTER = "5"
+"""Seconds, for the answers 503."""
+
 #: What ``Response.get_wsgi_response`` gives: the body, the status, the headers.
 Answer = tuple[Iterable[bytes], str, list[tuple[str, str]]]
 
@@ -90,7 +93,7 @@ class _HandOver:
             return _failed(501, "This server cannot be upgraded to WebSocket.", environ)
         except OSError as error:
             log.error("the socket could not be taken over: %s (ulimit -n?)", error)
-            return _failed(503, "The server is short of descriptors.", environ)
+            return _failed(503, "The server is short of descriptors.", environ, {"Retry-After": RETRY_AFTER})
         return body, _STATUS, headers
 
     def _take(self, environ: dict[str, Any], preface: bytes) -> Iterable[bytes]:
@@ -164,6 +167,8 @@ class _Lodger:
         self._closing()
 
 
-def _failed(status: int, detail: str, environ: dict[str, Any]) -> Answer:
-    body, line, headers = problem(status, detail).get_wsgi_response(cast(Any, environ))
-    return body, line, headers
+def _failed(
+    status: int, detail: str, environ: dict[str, Any], headers: Mapping[str, str] | None = None
+) -> Answer:
+    body, line, sent = problem(status, detail, headers).get_wsgi_response(cast(Any, environ))
+    return body, line, sent

@@ -281,11 +281,11 @@ def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
     try:
         return connect(request)
     except HTTPException as error:
-        response = error.get_response(request.environ)
+        # A copy, since its headers are about to change and the application may raise it again.
+        response = copy.copy(Response.force_type(error.get_response(request.environ)))
+        response.headers = response.headers.copy()
         close = _CLOSES.get(response.status_code)
-        raise Refusal(
-            response.status_code, "", close=close, response=Response.force_type(response)
-        ) from error
+        raise Refusal(response.status_code, "", close=close, response=response) from error
     except (ConnectRejected, PermissionError) as error:
         log.info("connect refused a client: %s", type(error).__name__)
         raise Refusal(401, "Not allowed.") from error

@@ -140,7 +140,6 @@ class Carriers(ABC):
         match due.kind:
             case DeadlineKind.PING:
                 assert self._ping_interval is not None, "no ping without an interval"
-                carrier.pinged_at = due.at
                 self._do(e.SendPing(due.owner))
                 self.deadlines.arm(DeadlineKind.PONG, due.owner, due.at + self._write_timeout)
                 self.deadlines.arm(DeadlineKind.PING, due.owner, due.at + self._ping_interval)
@@ -164,12 +163,14 @@ class Carriers(ABC):
             self._abort(carrier)
 
     def _pong_overdue(self, carrier: Carrier, seen: c.Observed) -> None:
-        if seen.heard or seen.took_at > carrier.pinged_at:
+        if seen.heard or seen.took_at > seen.pinged_at:
             return
         if seen.reading_since is None:
             # Nobody reads, so silence says nothing about the peer: look again later.
             self.deadlines.arm(DeadlineKind.PONG, carrier.number, self.now + self._write_timeout)
-        elif not self._postponed(DeadlineKind.PONG, seen, seen.reading_since):
+        # The peer has the whole time from the Ping itself on: a process that was stopped for a minute
+        # sends it, and looks for the answer, in one go (tests/races/test_late_hub.py).
+        elif not self._postponed(DeadlineKind.PONG, seen, max(seen.reading_since, seen.pinged_at)):
             self._heartbeat_failed(carrier)
             self._carrier_lost(carrier.number, HeartbeatTimeout())
             self._abort(carrier)

@@ -95,7 +95,8 @@ class Observed:
 
     ``heard``: bytes came in since the last Ping. ``reading_since``: since when a thread reads
     (None: nobody does, a callback holds the reader). ``took_at``: when the peer last took bytes
-    that it had refused before. ``blocked``: bytes wait for it to take more.
+    that it had refused before. ``blocked``: bytes wait for it to take more. ``pinged_at``: when the
+    last Ping was really sent, which is later than it was due if the hub thread was late.
     """
 
     transport: int
@@ -104,6 +105,7 @@ class Observed:
     reading_since: float | None
     took_at: float
     blocked: bool
+    pinged_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Machine(Carriers):
         self.epochs: dict[int, Session] = {}
         self.rooms: dict[str, int] = {}
         self.draining = False
+        self.impatient = False
         self.finished = False
         self._last_epoch = 0
 
@@ -100,8 +101,7 @@ class Machine(Carriers):
             case c.Shutdown():
                 self._shutdown()
             case c.AbortAll():
-                for carrier in list(self.carriers.values()):
-                    self._abort(carrier)
+                self._abort_all()
             case c.Tick():
                 pass
             case _:
@@ -119,6 +119,9 @@ class Machine(Carriers):
     # -- a client knocks --------------------------------------------------------------------
 
     def _register(self, knock: c.Register) -> None:
+        if self.impatient:
+            self._abort_newcomer(knock.transport, "the time for a polite shutdown is over")
+            return
         if self.draining:
             self._refuse(knock.transport, *_SHUTTING_DOWN)
             return
@@ -144,9 +147,7 @@ class Machine(Carriers):
             self._refuse(knock.transport, CloseCode.TRY_AGAIN_LATER, "too many sessions")
         elif knock.stillborn:
             # A newcomer that has hung up already must not take anything over.
-            self._new_carrier(knock.transport, None, 0, Phase.LIVE)
-            self._abort(self.carriers[knock.transport])
-            self._ignore("the newcomer has hung up already")
+            self._abort_newcomer(knock.transport, "the newcomer has hung up already")
         else:
             self._welcome(knock, holder, entry)
 
@@ -261,6 +262,18 @@ class Machine(Carriers):
         for session in list(self.sessions.values()):
             self._enter(session, Event.SHUTDOWN)
             self._end(session, "hub_close", HubClosed(session.connection_id), close=_SHUTTING_DOWN)
+
+    def _abort_all(self) -> None:
+        # Of two threads that close the hub, the one in a hurry may be the first to be heard.
+        if not self.draining:
+            self._shutdown()
+        self.impatient = True
+        for carrier in list(self.carriers.values()):
+            self._abort(carrier)
+
+    def _abort_newcomer(self, number: int, because: str) -> None:
+        self._abort(self._new_carrier(number, None, 0, Phase.LIVE))
+        self._ignore(because)
 
     def _end(
         self,

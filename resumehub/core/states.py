@@ -4,7 +4,7 @@ A session is CONNECTED while a transport carries it, SUSPENDED while it waits in
 window for a client to come back, CLOSED once it has ended (and for an id that nobody holds:
 to a client that connects, an ended session and one that never was look the same).
 
-Eleven things can happen to it. Three of them are a client knocking:
+Twelve things can happen to it. Three of them are a client knocking:
 
 * CONNECT: without resume intent. A free id opens a session; a suspended one is *resumed*, since
   its user is plainly back; one that is connected is displaced: the id belongs to the newest.
@@ -142,7 +142,7 @@ def transition(state: State, event: Event) -> Transition:
 def diagram() -> str:
     """The table as a Mermaid state diagram; docs/ shows exactly this text.
 
-    Transitions that are ignored are left out: they are in the table of docs/reference.
+    Transitions that are ignored are left out: they are in the table below it (``table``).
     """
     names = {_C: "CONNECTED", _S: "SUSPENDED", _X: "[*]"}
     lines = ["stateDiagram-v2"]

@@ -39,9 +39,9 @@ class Job(Protocol):
 class Strand:
     """The callbacks of one connection id. Any thread; ``run`` blocks as long as user code does."""
 
-    def __init__(self, runtime: Runtime, pool: CallbackPool, parked_bytes: int) -> None:
+    def __init__(self, runtime: Runtime, pool: CallbackPool, parked_bytes: int, whose: str = "an id") -> None:
         self._pool = pool
-        self._lock = runtime.lock("the callbacks of an id")
+        self._lock = runtime.lock(f"the callbacks of {whose}")
         self._room = runtime.condition(self._lock)
         self._jobs: deque[Job] = deque()
         self._running = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import wraps
 
 from ..clock import SystemClock
 from ..runtime import Runtime, Thread
@@ -30,6 +31,7 @@ class Crew:
         """Start a thread. Raises RuntimeError when the system has none to give."""
         serial = next(self._serial)
 
+        @wraps(run)  # a lab looks here to see whose thread it is
         def body() -> None:
             try:
                 run()
@@ -93,7 +95,7 @@ class _Guest:
 
     def __init__(self, runtime: Runtime) -> None:
         self._thread = runtime.current()
-        self._left = runtime.event()
+        self._left = runtime.event("a guest to leave")
 
     @property
     def name(self) -> str:

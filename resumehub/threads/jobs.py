@@ -15,6 +15,7 @@ from ..codec import Codec, Undecodable, decode_message
 from ..connection import Connection
 from ..core.commands import Command, HandlerFailed
 from ..errors import HandlerError, ResumeHubError
+from ..trace import Trace
 
 log = logging.getLogger("resumehub")
 
@@ -29,8 +30,10 @@ class JobHost(Protocol):
 
     codec: Codec
     handlers: Handlers
+    trace: Trace | None
 
     def put(self, command: Command, /) -> bool: ...
+    def note(self, lane: str, what: str, **fields: Any) -> None: ...
     def count(self, method: str, *arguments: Any) -> None: ...
     def count_undecodable(self) -> None: ...
     def session_over(self, connection: Connection) -> None: ...
@@ -56,6 +59,7 @@ class HookJob:
             arguments: tuple[Any, ...] = (self._connection, self._error)
         else:
             arguments = (self._connection,)
+        self._host.note("app", self.hook, connection_id=self._connection.id, epoch=self._connection._epoch)
         _call(self._host, self._connection, self._generation, self.hook, arguments)
         if self.hook == "on_disconnect":
             self._host.session_over(self._connection)
@@ -85,6 +89,8 @@ class MessageJob:
         # otherwise come back after every resume.
         if not connection._inbox.start(self._generation):
             return
+        if host.trace is not None:
+            host.note("app", self.hook, connection_id=connection.id, epoch=connection._epoch, size=self.size)
         host.count("message_received", connection.room_id, self.size)
         try:
             message = decode_message(host.codec, self._data)

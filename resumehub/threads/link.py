@@ -31,12 +31,11 @@ class Link:
         self.channel: Channel | None = None
         self.connection: Connection | None = None
         self.generation = 0
-        self.aborted = runtime.event()
-        self.lock = runtime.lock("the right to read")
+        self.aborted = runtime.event(f"transport {number} to be given up")
+        self.lock = runtime.lock(f"the right to read transport {number}")
         #: Read, not yet looked at. Belongs to the reader.
         self.backlog: deque[Received] = deque()
-        #: How often input has come; ``ping_mark`` is what it was at the last Ping.
-        self.heard = 0
+        #: What the transport's ``heard`` was at the last Ping.
         self.ping_mark = 0
         self.pinged_at = float("-inf")
         self.reader: object = None
@@ -51,6 +50,13 @@ class Link:
         #: The request thread that must do the reading (TLS inside the WSGI server); None: one of ours.
         self.host_thread: HostThread | None = None
 
+    @property
+    def whose(self) -> str:
+        """A name for people."""
+        if self.connection is None or self.generated:
+            return f"transport {self.number}"
+        return self.connection.id
+
 
 class HostThread:
     """A thread of the WSGI server's that stays for as long as its transport does, and reads it.
@@ -59,8 +65,8 @@ class HostThread:
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        self._ready = runtime.event()
-        self._released = runtime.event()
+        self._ready = runtime.event("the hub to lend this thread a reader")
+        self._released = runtime.event("the transport to be released")
         self._run: Callable[[], None] | None = None
 
     def offer(self, run: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol, assert_never
 from ..channel import Channel
 from ..clock import Clock
 from ..connection import Connection
-from ..core.commands import PeerClosed, PeerFailed, PeerGone, Released, TransportAborted
+from ..core.commands import Command, PeerClosed, PeerFailed, PeerGone, Released, TransportAborted
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
 from .jobs import JobHost, MessageJob
 from .link import Link
@@ -25,6 +25,8 @@ class ReaderHost(JobHost, Protocol):
     """The hub's engine, as a reader sees it."""
 
     clock: Clock
+
+    def put_and_wait(self, command: Command, /) -> None: ...
 
 
 class Reader:
@@ -55,13 +57,14 @@ class Reader:
         while True:
             if not backlog:
                 backlog.extend(self._link.transport.receive())
-                self._link.heard += 1
             if not self._handle(backlog.popleft()):
                 return
 
     def _handle(self, event: Received) -> bool:
         """Deal with one event; False when this thread is done."""
         number = self._link.number
+        if self._host.trace is not None:
+            self._host.note("reader", type(event).__name__, transport=number, **_details(event))
         match event:
             case DataReceived(data, size):
                 return self._message(data, size)
@@ -70,12 +73,12 @@ class Reader:
             case PongReceived():
                 pass  # it was heard, which is all there is to it
             case CloseReceived(code, reason):
-                # First the report, then the answer: by the time the peer sees it, and perhaps
-                # connects again, the hub knows that this session has ended.
-                self._host.put(PeerClosed(number, code, reason))
+                # First the report, and only when it is understood the answer: a peer that sees it and
+                # connects again must not find its id taken by its own former self.
+                self._host.put_and_wait(PeerClosed(number, code, reason))
                 self._channel.answer_close(code, "")
             case Failed(code, reason):
-                self._host.put(PeerFailed(number, code, reason))
+                self._host.put_and_wait(PeerFailed(number, code, reason))
                 self._channel.answer_close(code, reason, failed=True)
             case Ended(reset):
                 self._host.put(PeerGone(number, reset))
@@ -96,9 +99,12 @@ class Reader:
         if self._connection._strand.is_full():
             # Nobody reads now, so no deadline for a Pong may run.
             self._link.reading_since = None
-            self._connection._strand.wait_for_room(lambda: self._link.aborted.is_set() or not self._is_wanted())
+            self._connection._strand.wait_for_room(self._may_stop_waiting)
             self._link.reading_since = self._host.clock.monotonic()
         return True
+
+    def _may_stop_waiting(self) -> bool:
+        return self._link.aborted.is_set() or not self._is_wanted()
 
     def _is_wanted(self) -> bool:
         return self._connection is not None and self._connection._inbox.is_open(self._link.generation)
@@ -127,3 +133,15 @@ class Reader:
         self._channel.retire()
         link.transport.release()
         self._host.put(Released(link.number))
+
+
+def _details(event: Received) -> dict[str, int | bool]:
+    """What a trace says of an event: sizes and codes, no content."""
+    match event:
+        case DataReceived(size=size):
+            return {"size": size}
+        case CloseReceived(code=code) | Failed(code=code):
+            return {"code": code}
+        case Ended(reset=reset):
+            return {"reset": reset}
+    return {}

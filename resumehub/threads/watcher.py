@@ -2,9 +2,10 @@
 
 Twice a second it looks at two things. Whether the main thread has returned: then it closes the
 hub, so that a server that was told to stop drains its sessions without a hook (it is no daemon
-thread, so the interpreter waits for it). And whether a reader has been inside the same callback
-since the last look: then it gives the right to read to a new thread, so that pings are answered
-and closes are seen however long the callback takes.
+thread, so the interpreter waits for it; gunicorn gthread waits for its request threads before it
+returns, and with TLS they are ours: there the worker is asked). And whether a reader has been inside
+the same callback since the last look: then it gives the right to read to a new thread, so that
+pings are answered and closes are seen however long the callback takes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..runtime import Event, Runtime
+from ..transport.handover import worker_is_stopping
 from .link import Link
 
 INTERVAL = 0.5
@@ -36,9 +38,13 @@ class Watcher:
 
     def run(self) -> None:
         while not self._stopped.wait(INTERVAL / 2):
-            if self._runtime.main_thread_returned():
+            if self._runtime.main_thread_returned() or self._waited_for():
                 self._close_hub()
             self.look()
+
+    def _waited_for(self) -> bool:
+        """Whether the server has been told to stop, and its main thread waits for threads that we have."""
+        return worker_is_stopping() and any(link.host_thread is not None for link in self._links())
 
     def look(self) -> None:
         """Give every link whose reader is stuck in a callback a new reader."""

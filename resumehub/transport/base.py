@@ -3,7 +3,8 @@
 The contract is in numbered clauses; the conformance suite in tests/transport/ runs every one of
 them on the real transport (over a socketpair and over TCP) and on the in-memory one.
 
-T1.  ``receive`` blocks until there is something to say and says it in the order of arrival.
+T1.  ``receive`` blocks until there is something to say and says it in the order of arrival;
+     ``heard`` grows with whatever comes, the part of a message included.
 T2.  A data message is reported once, whole, however it was fragmented; control frames that arrive
      inside it are reported before it.
 T3.  A message of more than ``max_message_size`` bytes is a failure 1009, reported before more than
@@ -84,6 +85,8 @@ class Transport(Protocol):
 
     @property
     def stateful(self) -> bool: ...
+    @property
+    def heard(self) -> int: ...
 
     def receive(self) -> list[Received]: ...
     def encode(self, frame: Frame) -> bytes: ...

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -197,6 +198,13 @@ def borrow_socket(environ: Mapping[str, Any], found: ServerSocket) -> BorrowedSo
         # SSLWantReadError: nothing is there. Anything else, the first read will meet again.
         leftover = b""
     return BorrowedSocket(sock, leftover)
+
+
+def worker_is_stopping() -> bool:
+    """Whether this is a gunicorn worker that has been told to stop. Threads: any. Blocks: never."""
+    # The worker is not in the environ, but its SIGTERM handler is a method of it, which clears ``alive``.
+    worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return type(worker).__module__.startswith("gunicorn.") and getattr(worker, "alive", True) is False
 
 
 def _is_werkzeug(environ: Mapping[str, Any]) -> bool:

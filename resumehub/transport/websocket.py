@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ import simple_websocket
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
 from wsproto.extensions import Extension, PerMessageDeflate
-from wsproto.frame_protocol import FrameProtocol
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, RsvBits
+from wsproto.frame_protocol import Opcode as WireOpcode
 from wsproto.utilities import ProtocolError, RemoteProtocolError
 
 from ..codes import CloseCode
@@ -81,7 +83,7 @@ class Handshake(simple_websocket.Server):  # type: ignore[misc]
             raise HandshakeError("the handshake's headers cannot be read")
         self._check_key()
         self.subprotocol = self.choose_subprotocol(request)
-        extensions: list[Extension] = [PerMessageDeflate()] if self._compression else []
+        extensions: list[Extension] = [_Deflate()] if self._compression else []
         head = self.ws.send(AcceptConnection(subprotocol=self.subprotocol, extensions=extensions))
         self._extensions = [extension for extension in extensions if extension.enabled()]
         for line in head.split(b"\r\n")[1:]:
@@ -114,6 +116,39 @@ class Handshake(simple_websocket.Server):  # type: ignore[misc]
             raise HandshakeError("Sec-WebSocket-Key is not 16 bytes in base64")
 
 
+class _Deflate(PerMessageDeflate):
+    """permessage-deflate (RFC 7692) for what wsproto's own would take the wrong way."""
+
+    def frame_inbound_header(
+        self, proto: FrameDecoder | FrameProtocol, opcode: WireOpcode, rsv: RsvBits, payload_length: int
+    ) -> CloseReason | RsvBits:
+        if opcode.iscontrol():
+            # It may stand inside a compressed message, which wsproto would then forget to inflate.
+            self._inbound_is_compressible = False
+            return CloseReason.PROTOCOL_ERROR if rsv.rsv1 else RsvBits(False, False, False)
+        return super().frame_inbound_header(proto, opcode, rsv, payload_length)
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        return super().frame_inbound_complete(proto, fin) if self._inbound_is_compressible else None
+
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        inflated = super().frame_inbound_payload_data(proto, data)
+        # A final block ends zlib's stream but not the message (§7.2.3.4). What follows would be no
+        # output to zlib, and yet be kept by it for ever: past every limit on a message's size.
+        while self._inbound_is_compressible and self._decompressor is not None and self._decompressor.eof:
+            rest = self._decompressor.unused_data
+            self._decompressor = zlib.decompressobj(-int(self.client_max_window_bits))
+            more = super().frame_inbound_payload_data(proto, rest)
+            if isinstance(inflated, CloseReason) or isinstance(more, CloseReason):
+                return more
+            inflated += more
+        return inflated
+
+
 class WebSocketTransport:
     """A WebSocket over a byte stream, server side. See the clauses in ``base.py``."""
 
@@ -132,6 +167,7 @@ class WebSocketTransport:
         self._leftover = leftover
         self._held = bytearray()  # the beginning of a message whose rest is still to come
         self._deaf = False
+        self.heard = 0
 
     @property
     def stateful(self) -> bool:
@@ -143,6 +179,7 @@ class WebSocketTransport:
         """Wait for input and give what it means, at least one event, in order of arrival."""
         while True:
             data, reset = self._read()
+            self.heard += 1
             if not data:
                 return [Ended(reset)]
             if not self._deaf:
@@ -200,8 +237,10 @@ class WebSocketTransport:
         if not part.message_finished:
             self._held += piece
             return
-        whole, self._held = self._held + piece, bytearray()
-        events.append(DataReceived(whole.decode() if isinstance(data, str) else bytes(whole), size))
+        if self._held:
+            whole, self._held = bytes(self._held + piece), bytearray()
+            data = whole.decode() if isinstance(data, str) else whole
+        events.append(DataReceived(data if isinstance(data, str) else bytes(data), size))
 
     # -- writing: with the session's lock held ----------------------------------------------
 

@@ -126,3 +126,28 @@ def stage():
     yield make
     for one in made:
         one.leave()
+
+
+class Call:
+    """A function that runs in a thread of its own, for what blocks. Ask for its ``result``."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="call", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._function()
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> Any:
+        """Wait until it has returned; give what it gave, or raise what it raised."""
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), f"{self._function} does not return"
+        if self._error is not None:
+            raise self._error
+        return self._result

@@ -1,0 +1,151 @@
+"""Rows eight and nine of table A: ids and counts that come from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+
+from tests.contract.doors import Door
+from tests.contract.wire import PLAIN, Headers
+
+UNFIT = [
+    pytest.param("x" * 256, id="256 characters"),
+    pytest.param("x" * 20_000, id="20,000 characters"),
+    pytest.param("a\nb", id="a line feed"),
+    pytest.param("a\r\nSet-Cookie: x=1", id="a smuggled header"),
+    pytest.param("\0", id="a NUL"),
+    pytest.param("a\x1b[31m", id="a terminal's escape"),
+    pytest.param("a\x7f", id="a DEL"),
+    pytest.param("a\x85b", id="a C1 control"),
+]
+
+
+@pytest.mark.contract("A.400-ids", "A1")
+@pytest.mark.parametrize("name", UNFIT)
+@pytest.mark.parametrize("which", ["id", "room"])
+@pytest.mark.parametrize("query", ["", "&resume=true"], ids=["connecting", "resuming"])
+def test_ids_that_would_break_logs_are_refused(
+    door: Callable[..., Door], name: str, which: str, query: str
+) -> None:
+    """An application that takes ids from the URL cannot be made to log or send what an attacker wrote."""
+    strict = door()
+    other = "room=lobby" if which == "id" else "id=u1"
+
+    reply = strict.ask(f"{other}&{which}={quote(name)}{query}")
+
+    assert reply.status == 400
+    assert {"id": "connection_id", "room": "room_id"}[which] in reply.problem()["detail"]
+    assert len(reply.body) < 500
+    assert strict.hub.rooms() == []
+
+
+@pytest.mark.contract("A.400-ids", "A1")
+@pytest.mark.parametrize(
+    "query, headers",
+    [
+        pytest.param("room=", {}, id="an anonymous client"),
+        pytest.param("room=&id=u1", {}, id="a client"),
+        pytest.param("room=&id=u1&resume=true", {}, id="a resume"),
+        pytest.param("room=&id=u1&resume=true", PLAIN, id="a preflight"),
+    ],
+)
+def test_a_room_has_a_name(door: Callable[..., Door], query: str, headers: Headers) -> None:
+    """An empty room id is a mistake, and not a room that everybody meets in."""
+    nameless = door()
+
+    reply = nameless.ask(query, headers)
+
+    assert reply.status == 400
+    assert "room_id" in reply.problem()["detail"]
+    assert nameless.hub.rooms() == []
+
+
+FIT = [
+    pytest.param("x" * 255, id="255 characters"),
+    pytest.param("日本" * 100, id="200 characters of three bytes"),
+    pytest.param("a b/c?d&e=f%g", id="characters that mean something in URLs"),
+    pytest.param("\u202e\u200b", id="marks that only look dangerous"),
+    pytest.param("'\"<script>", id="quotes and angles"),
+    pytest.param(" ", id="a blank"),
+    pytest.param("0", id="a zero"),
+]
+
+
+@pytest.mark.contract("A.400-ids", "A.101")
+@pytest.mark.parametrize("name", FIT)
+def test_any_other_id_is_taken_as_it_is(door: Callable[..., Door], name: str) -> None:
+    """Ids are the application's business: neither their alphabet nor their bytes are restricted."""
+    open_minded = door()
+
+    open_minded.knock(f"id={quote(name)}&room={quote(name)}").websocket()
+
+    connection = open_minded.hub.get(name)
+    assert connection is not None
+    assert (connection.id, connection.room_id) == (name, name)
+
+
+@pytest.mark.contract("A.400-ids", "A.101")
+@pytest.mark.parametrize("query", ["", "id="], ids=["None", "an empty str"])
+def test_without_an_id_the_hub_makes_one(door: Callable[..., Door], query: str) -> None:
+    """Anonymous clients are told apart by long random ids."""
+    generous = door()
+    generous.knock(query).websocket()
+    generous.knock(query).websocket()
+
+    first, second = generous.hub.connections("lobby")
+    assert first.id != second.id
+    assert min(len(first.id), len(second.id)) >= 20
+
+
+NO_COUNTS = [
+    "",
+    "-1",
+    "+1",
+    "1.0",
+    "1e3",
+    " 1",
+    "1 ",
+    "0x10",
+    "1_000",
+    "one",
+    "NaN",
+    "\uff11",
+    "\u00b2",
+    "9" * 19,
+    "9" * 5000,
+]
+
+
+@pytest.mark.contract("A.400-received", "A1")
+@pytest.mark.parametrize("count", NO_COUNTS, ids=lambda count: repr(count[:20]))
+@pytest.mark.parametrize("name", ["received", "attempt"])
+def test_a_count_is_a_plain_number(door: Callable[..., Door], count: str, name: str) -> None:
+    """A client that miscounts is told so, and its waiting session is not harmed."""
+    counting = door()
+    counting.drop(counting.open("u1"))
+
+    reply = counting.ask(f"id=u1&resume=true&{name}={quote(count)}")
+
+    assert reply.status == 400
+    assert name in reply.problem()["detail"]
+    assert counting.hub.get("u1").suspended
+    assert counting.metrics.resumes() == []
+    counting.open("u1", "resume=true")
+
+
+@pytest.mark.contract("A.400-received")
+@pytest.mark.parametrize("query", ["received=1&received=x", "received=x&received=1", "received=0&attempt=-1"])
+def test_every_count_is_looked_at(door: Callable[..., Door], query: str) -> None:
+    """Of two values none is silently chosen when one of them is nonsense."""
+    assert door().ask(f"id=u1&{query}").status == 400
+
+
+@pytest.mark.contract("A.400-received")
+def test_a_preflight_checks_counts_too(door: Callable[..., Door]) -> None:
+    """The preflight says what the resume would be answered."""
+    counting = door()
+    counting.open("u1")
+
+    assert counting.ask("id=u1&resume=true&received=x", PLAIN).status == 400

@@ -1,0 +1,285 @@
+"""A2: with ``&reject=close`` a browser can see why it was refused, by the code of a close frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from werkzeug import Request
+from werkzeug.exceptions import Conflict, Forbidden, Gone, ImATeapot, ServiceUnavailable
+
+from resumehub import ConnectRejected, Message
+from tests.contract.doors import Door
+from tests.contract.wire import ACCEPT, PLAIN, Client, Headers, masked
+from tests.support import PATIENCE, Call, from_query, text
+
+
+def refused(door: Door, query: str, **headers: Any) -> Client:
+    """A client that is let in only to be told why it is not."""
+    return door.knock(f"{query}&reject=close", headers).websocket()
+
+
+@pytest.mark.contract("A2", "A1")
+def test_the_upgrade_is_accepted_like_any_other(door: Callable[..., Door]) -> None:
+    """A browser finds nothing wrong with the 101 that comes before the close frame."""
+    ws = refused(door(), "id=u1&resume=true")
+
+    assert ws.reply.header("Sec-WebSocket-Accept") == ACCEPT
+    assert ws.reply.header("Cache-Control") == "no-store"
+    assert ws.closed() == (4100, "session expired")
+
+
+@pytest.mark.contract("A2", "A.410")
+def test_gone_is_4100_and_counts_as_one_failed_attempt(door: Callable[..., Door]) -> None:
+    """410 becomes 4100, no session begins, and monitoring sees what it sees with a plain 410."""
+    gone = door()
+
+    ws = refused(gone, "id=u1&resume=true")
+
+    assert ws.closed() == (4100, "session expired")
+    assert gone.metrics.calls == [("resume_attempt", "", "u1", False)]
+    assert gone.recorder.hooks() == []
+    assert gone.hub.rooms() == []
+
+
+@pytest.mark.contract("A2", "A.403")
+def test_a_foreign_origin_is_4403(door: Callable[..., Door]) -> None:
+    """403 becomes 4403, for the very first request that a hub sees, too."""
+    ws = refused(door(), "id=u1", Origin="https://evil.test")
+
+    assert ws.closed() == (4403, "forbidden")
+
+
+@pytest.mark.contract("A2", "A.409")
+def test_an_id_in_use_is_4409(door: Callable[..., Door]) -> None:
+    """409 becomes 4409, and the holder of the id notices nothing."""
+    exclusive = door(on_duplicate="reject")
+    holder = exclusive.open("u1")
+
+    assert refused(exclusive, "id=u1").closed() == (4409, "connection id in use")
+
+    exclusive.hub.send("u1", Message("only you"))
+    assert holder.read() == ("only you", None)
+
+
+@pytest.mark.contract("A2", "A.503-max")
+def test_a_full_hub_is_1013(door: Callable[..., Door]) -> None:
+    """503 becomes 1013, and the sockets that only hear this are no sessions."""
+    full = door(max_sessions=1)
+    holder = full.open("u1")
+    waiting = [refused(full, f"id=u{n}") for n in (2, 3, 4)]
+
+    assert [ws.closed() for ws in waiting] == [(1013, "too many sessions")] * 3
+    holder.leave()
+    full.open("u5")
+
+
+@pytest.mark.contract("A2", "A.503")
+def test_a_draining_hub_is_1001(door: Callable[..., Door]) -> None:
+    """While the hub says good-bye to its sessions, it says so to newcomers as well."""
+    draining = door()
+    silent = draining.open("u1")
+    closing = Call(lambda: draining.hub.close(PATIENCE))
+    assert silent.closed() == (1001, "server shutting down")
+
+    late = refused(draining, "id=u2")
+
+    assert late.closed() == (1001, "server shutting down")
+    late.leave()
+    silent.leave()
+    assert closing.result().complete
+
+
+@pytest.mark.contract("A2", "A.503")
+def test_a_closed_hub_has_nobody_left_to_write_a_close_frame(door: Callable[..., Door]) -> None:
+    """When the hub has gone the plain status comes: an answer, and not a connection that just ends."""
+    closed = door()
+    closed.open("u1").leave()
+    closed.hub.close(PATIENCE)
+
+    reply = closed.ask("id=u1&reject=close")
+
+    assert (reply.status, bool(reply.header("Retry-After"))) == (503, True)
+
+
+@pytest.mark.contract("A2", "A.http-exception")
+@pytest.mark.parametrize(
+    "error, code",
+    [(Forbidden, 4403), (Conflict, 4409), (Gone, 4100), (ServiceUnavailable, 1013)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_what_connect_raises_is_translated_too(front: Callable[..., Door], error: Any, code: int) -> None:
+    """The application's own 403, 409, 410 and 503 are as visible to a browser as the hub's."""
+
+    def connect(request: Request) -> Any:
+        raise error("this text stays here")
+
+    ws = refused(front(connect), "id=u1")
+
+    assert ws.closed()[0] == code
+
+
+def moody(request: Request) -> Any:
+    match request.args.get("mood"):
+        case "tea":
+            raise ImATeapot
+        case "strict":
+            raise ConnectRejected
+        case "broken":
+            raise RuntimeError
+    return from_query(request)
+
+
+@pytest.mark.contract("A2")
+@pytest.mark.parametrize(
+    "status, query, headers, method",
+    [
+        pytest.param(400, "", {"Sec-WebSocket-Key": "short"}, "GET", id="a malformed handshake"),
+        pytest.param(426, "", {"Sec-WebSocket-Version": "8"}, "GET", id="another version"),
+        pytest.param(426, "", PLAIN, "GET", id="a plain GET"),
+        pytest.param(405, "", {}, "POST", id="a POST"),
+        pytest.param(401, "mood=strict", {}, "GET", id="a rejection"),
+        pytest.param(418, "mood=tea", {}, "GET", id="another HTTPException"),
+        pytest.param(500, "mood=broken", {}, "GET", id="a bug in connect"),
+        pytest.param(400, "room=", {}, "GET", id="an empty room"),
+        pytest.param(400, "received=x", {}, "GET", id="a bad count"),
+    ],
+)
+def test_other_refusals_stay_what_they_are(
+    front: Callable[..., Door], status: int, query: str, headers: Headers, method: str
+) -> None:
+    """Only what a client can act on is worth an upgrade; mistakes are answered as mistakes."""
+    assert front(moody).ask(f"id=u1&{query}&reject=close", headers, method).status == status
+
+
+@pytest.mark.contract("A2", "A.501")
+def test_without_a_raw_socket_it_cannot_be_had(door: Callable[..., Door]) -> None:
+    """On a server without raw sockets the answer is 501 with reject=close, too."""
+    poor = door()
+    poor.before = lambda environ: environ.pop("werkzeug.socket")
+
+    assert poor.ask("id=u1&resume=true&reject=close").status == 501
+
+
+@pytest.mark.contract("A2", "A.503")
+def test_a_hub_that_closes_does_not_upgrade_what_is_no_handshake(door: Callable[..., Door]) -> None:
+    """The 503 comes before the handshake is looked at, and is not turned into a 101 for a broken one."""
+    closing = door()
+    closing.open("u1")
+    closing.hub.close(0)
+
+    assert closing.ask("id=u1&reject=close", {"Sec-WebSocket-Key": None}).status == 503
+
+
+@pytest.mark.contract("A2")
+@pytest.mark.parametrize("reject", ["", "reject=", "reject=1", "reject=Close", "reject=status"])
+def test_only_reject_close_asks_for_it(door: Callable[..., Door], reject: str) -> None:
+    """Anything else gets the plain status."""
+    assert door().ask(f"id=u1&resume=true&{reject}").status == 410
+
+
+@pytest.mark.contract("A2")
+def test_who_is_not_refused_is_let_in(door: Callable[..., Door]) -> None:
+    """Browsers may always say reject=close: it changes nothing for those who are welcome."""
+    welcoming = door()
+    ws = welcoming.open("u1", "reject=close")
+
+    welcoming.hub.send("u1", Message("welcome"))
+
+    assert ws.read() == ("welcome", None)
+
+
+@pytest.mark.contract("A2", "C5")
+def test_a_refused_client_that_never_answers_is_cut_off(door: Callable[..., Door]) -> None:
+    """A socket that exists only to be refused does not stay longer than write_timeout."""
+    strict = door(write_timeout=10)
+    ws = refused(strict, "id=u1&resume=true")
+    assert ws.closed()[0] == 4100
+    strict.wait_for_threads("writer")
+
+    strict.clock.advance(10)
+
+    ws.wait_for_end()
+
+
+@pytest.mark.contract("A2")
+def test_what_a_refused_client_says_is_not_listened_to(door: Callable[..., Door]) -> None:
+    """It has no session: its messages reach no handler, those right behind the handshake neither."""
+    strict = door()
+    wire = strict.wire().send(strict.head("id=u1&resume=true&reject=close") + masked(text("hello")))
+    ws = wire.websocket()
+    assert ws.closed()[0] == 4100
+
+    ws.send(text("hello?"))
+    ws.leave()
+
+    assert strict.recorder.hooks() == []
+
+
+# -- the cap ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cap_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resumehub.engine.MAX_REFUSALS", 3)
+
+
+@pytest.mark.contract("A2")
+@pytest.mark.usefixtures("cap_of_three")
+def test_beyond_the_cap_the_plain_status_comes(door: Callable[..., Door]) -> None:
+    """A flood of refused clients cannot fill the process with sockets that wait for an answer."""
+    flooded = door()
+    silent = [refused(flooded, "id=u1&resume=true") for _ in range(3)]
+
+    assert flooded.ask("id=u1&resume=true&reject=close").status == 410
+    assert [ws.closed()[0] for ws in silent] == [4100] * 3
+
+
+@pytest.mark.contract("A2")
+@pytest.mark.usefixtures("cap_of_three")
+@pytest.mark.parametrize("end", ["answered", "hung up", "timed out"])
+def test_a_place_under_the_cap_is_given_back(door: Callable[..., Door], end: str) -> None:
+    """However a refused socket ends, the next client gets its close frame again."""
+    flooded = door(write_timeout=10)
+    for _ in range(4):
+        clients = [refused(flooded, "id=u1&resume=true") for _ in range(3)]
+        for ws in clients:
+            assert ws.closed()[0] == 4100
+            if end == "answered":
+                ws.leave()
+            elif end == "hung up":
+                ws.drop()
+        if end == "timed out":
+            flooded.wait_for_threads("writer")
+            flooded.clock.advance(10)
+        flooded.wait_for_threads("reader")
+
+    assert refused(flooded, "id=u1&resume=true").closed()[0] == 4100
+
+
+@pytest.mark.contract("A2")
+@pytest.mark.usefixtures("cap_of_three")
+def test_a_response_that_is_never_sent_takes_no_place_under_the_cap(front: Callable[..., Door]) -> None:
+    """A view may throw the hub's answer away as often as it likes."""
+    flooded = front()
+
+    def veto(environ: Any) -> None:
+        raise PermissionError
+
+    flooded.interrupt(veto)
+    for _ in range(5):
+        assert flooded.ask("id=u1&resume=true&reject=close&late=1").status == 500
+
+    assert refused(flooded, "id=u1&resume=true").closed()[0] == 4100
+
+
+@pytest.mark.contract("A2")
+@pytest.mark.usefixtures("cap_of_three")
+def test_sessions_take_no_place_under_the_cap(door: Callable[..., Door]) -> None:
+    """The cap is about sockets that only wait to be closed: those of sessions do not count."""
+    busy = door()
+    for n in range(5):
+        busy.open(f"u{n}")
+
+    assert refused(busy, "id=nobody&resume=true").closed()[0] == 4100

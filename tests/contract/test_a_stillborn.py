@@ -1,0 +1,117 @@
+"""A6: a newcomer that has hung up before the hub looks at it takes nothing over."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from resumehub import Message
+from tests.contract.doors import Door
+from tests.support import PATIENCE
+
+
+def hang_up(wire: Any) -> None:
+    wire.sock.close()
+
+
+def stop_sending(wire: Any) -> None:
+    wire.sock.shutdown(socket.SHUT_WR)
+
+
+def reset(wire: Any) -> None:
+    wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wire.sock.close()
+
+
+ENDS = pytest.mark.parametrize("end", [hang_up, stop_sending, reset])
+INTENT = pytest.mark.parametrize("query", ["id=u1&resume=true", "id=u1"], ids=["with intent", "without"])
+
+
+def stillborn(door: Door, query: str, end: Callable[[Any], None]) -> None:
+    """Knock and be gone before the hand-over; returns when the hub has dealt with it."""
+    wire = door.wire()
+
+    def vanish(environ: dict[str, Any]) -> None:
+        end(wire)
+        poller = select.poll()
+        poller.register(environ["werkzeug.socket"], select.POLLIN)
+        assert poller.poll(PATIENCE * 1000), "the server does not hear of the end"
+
+    door.interrupt(vanish)
+    door.server.wait_idle()
+    answered = door.server.answered
+    wire.send(door.head(f"room=lobby&{query}&late=1"))
+    door.server.wait_answered(answered + 1)
+    door.clock.advance(0)
+
+
+@pytest.mark.contract("A6")
+@ENDS
+@INTENT
+def test_a_living_session_is_not_lost_to_a_dead_newcomer(
+    front: Callable[..., Door], query: str, end: Callable[[Any], None]
+) -> None:
+    """A resume or a duplicate whose client gave up does not cut off the one who is still talking."""
+    door = front()
+    ws = door.open("u1")
+
+    stillborn(door, query, end)
+
+    door.hub.send("u1", Message("still here"))
+    assert ws.read() == ("still here", None)
+    assert door.recorder.hooks() == ["connect"]
+    assert door.metrics.resumes() == []
+    assert ("transport_superseded", "lobby", "u1") not in door.metrics.calls
+    ws.leave()
+    assert door.recorder.wait_for("disconnect", "u1") is None
+
+
+@pytest.mark.contract("A6")
+@ENDS
+@INTENT
+def test_a_grace_window_is_not_prolonged_by_a_dead_newcomer(
+    front: Callable[..., Door], query: str, end: Callable[[Any], None]
+) -> None:
+    """A client that dials and dies, again and again, does not keep its session alive for ever."""
+    door = front(resume_window=30)
+    door.drop(door.open("u1"))
+    door.clock.advance(29)
+
+    stillborn(door, query, end)
+
+    assert door.hub.get("u1").suspended
+    door.clock.advance(1)
+    assert door.hub.get("u1") is None
+    door.recorder.wait_for("disconnect", "u1")
+    assert door.recorder.hooks() == ["connect", "drop", "disconnect"]
+
+
+@pytest.mark.contract("A6")
+@ENDS
+def test_a_dead_newcomer_opens_no_session(front: Callable[..., Door], end: Callable[[Any], None]) -> None:
+    """on_connect does not greet somebody who has left."""
+    door = front()
+
+    stillborn(door, "id=u1", end)
+
+    assert door.hub.rooms() == []
+    assert door.recorder.hooks() == []
+    assert door.metrics.calls == []
+
+
+@pytest.mark.contract("A6", "A5")
+@ENDS
+def test_a_dead_newcomer_can_be_refused(front: Callable[..., Door], end: Callable[[Any], None]) -> None:
+    """A close frame for somebody who has left harms nobody, and its socket does not stay behind."""
+    door = front(max_sessions=1)
+    ws = door.open("u2")
+
+    stillborn(door, "id=u1&reject=close", end)
+
+    door.hub.send("u2", Message("still here"))
+    assert ws.read() == ("still here", None)

@@ -1,0 +1,208 @@
+"""Rows one to three of table A: no socket, no hub, no GET."""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import flask
+import pytest
+import waitress
+from werkzeug.test import Client, EnvironBuilder
+
+from resumehub import Hub
+from resumehub.runtime import SystemRuntime, Thread
+from tests.contract.doors import Door
+from tests.contract.wire import PLAIN, Wire, head
+from tests.support import PATIENCE, from_query
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub(from_query) as hub:
+        yield hub
+
+
+def through_a_view(hub: Hub) -> flask.Flask:
+    app = flask.Flask("shop")
+    app.add_url_rule("/", view_func=lambda: hub.upgrade(flask.request, "lobby", "u1"), websocket=True)
+    return app
+
+
+WAYS_IN = pytest.mark.parametrize(
+    "way_in",
+    [
+        pytest.param(lambda hub: hub.wsgi_app, id="hub.wsgi_app"),
+        pytest.param(through_a_view, id="hub.upgrade in a Flask view"),
+    ],
+)
+
+
+@pytest.mark.contract("A.501", "A1")
+@WAYS_IN
+def test_a_server_without_a_raw_socket_is_told_so_and_which_servers_have_one(
+    hub: Hub, way_in: Callable[[Hub], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """On the wrong server the client gets a plain 501, and the log says which server to use."""
+    response = Client(way_in(hub)).get("/?id=u1", headers=HANDSHAKE)
+
+    assert response.status_code == 501
+    assert response.content_type == "application/problem+json"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert not HOP_BY_HOP & {name.lower() for name, _ in response.headers}
+    [record] = [record for record in caplog.records if record.name == "resumehub"]
+    assert record.levelno == logging.ERROR
+    assert "Werkzeug" in record.getMessage()
+    assert "gunicorn" in record.getMessage()
+
+
+@contextmanager
+def served_by_waitress(app: Any) -> Iterator[int]:
+    """A real waitress on loopback; gives its port."""
+    connections: dict[int, Any] = {}
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=1, map=connections)
+    thread = threading.Thread(target=server.run, name="waitress")
+    thread.start()
+    try:
+        yield server.effective_port
+    finally:
+        server.task_dispatcher.shutdown()
+        # In its own thread, whose loop ends with its last socket.
+        server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(connections, ignore_all=True))
+        thread.join(PATIENCE)
+
+
+@pytest.mark.contract("A.501")
+@WAYS_IN
+def test_waitress_passes_the_501_on(hub: Hub, way_in: Callable[[Hub], Any]) -> None:
+    """A server that forbids hop-by-hop headers (PEP 3333) answers 501 and not an error of its own."""
+    with served_by_waitress(way_in(hub)) as port:
+        wire = Wire(port)
+        reply = wire.send(head("GET", "/?id=u1", {"Host": "chat.test", **HANDSHAKE})).reply()
+        wire.sock.close()
+
+    assert reply.status == 501
+    assert reply.problem()["title"] == "Not Implemented"
+
+
+@pytest.mark.contract("A.503", "A1")
+def test_a_closed_hub_asks_clients_to_come_back_later(door: Callable[..., Door]) -> None:
+    """While a deployment restarts, clients hear 503 and when to try again."""
+    closed = door()
+    closed.hub.close(PATIENCE)
+
+    reply = closed.ask("id=u1")
+
+    assert reply.status == 503
+    assert reply.problem()["title"] == "Service Unavailable"
+    assert int(reply.header("Retry-After") or 0) > 0
+
+
+@pytest.mark.contract("A.503")
+@pytest.mark.parametrize("query", ["id=new", "id=u1", "id=u1&resume=true"], ids=["new", "known", "resuming"])
+def test_a_draining_hub_takes_nobody_in(door: Callable[..., Door], query: str) -> None:
+    """From the moment of hub.close on, and not only when it is over, the answer is 503."""
+    draining = door()
+    gate = threading.Event()
+    draining.hub.on_disconnect(lambda connection, error: gate.wait(PATIENCE))
+    draining.open("u1")
+    draining.hub.close(0)
+
+    reply = draining.ask(query)
+
+    gate.set()
+    assert (reply.status, bool(reply.header("Retry-After"))) == (503, True)
+
+
+@pytest.mark.contract("A.405", "A1")
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
+@pytest.mark.parametrize("query", ["id=u1", "id=u1&resume=true"], ids=["connecting", "resuming"])
+def test_only_get_can_be_upgraded(front: Callable[..., Door], method: str, query: str) -> None:
+    """A proxy or a scanner that uses another method is told which one there is."""
+    reply = front().ask(query, method=method)
+
+    assert reply.status == 405
+    assert reply.header("Allow") == "GET"
+    assert reply.header("Cache-Control") == "no-store"
+
+
+@pytest.mark.contract("A.405")
+@pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
+def test_a_view_need_not_care_about_methods(doors: Callable[..., Door], method: str) -> None:
+    """What Flask lets through to a view that upgrades, hub.upgrade refuses by itself."""
+    reply = doors("hub.upgrade in a Flask view").ask("id=u1", PLAIN, method)
+
+    assert (reply.status, reply.header("Allow")) == (405, "GET")
+    assert reply.header("X-Shop") == "open"
+
+
+@pytest.mark.contract("A.405", "A1")
+def test_a_head_request_gets_headers_and_nothing_behind_them(door: Callable[..., Door]) -> None:
+    """The answer to HEAD has no body, so that a connection which is kept is not out of step."""
+    reply = door().ask("id=u1", method="HEAD")
+
+    assert (reply.status, reply.body) == (405, b"")
+
+
+@pytest.mark.contract("A.503", "A1")
+def test_a_server_short_of_descriptors_asks_to_come_back_later(hub: Hub) -> None:
+    """With ulimit -n reached a client is not lost: nothing half-taken is left, and it may try again."""
+    answered: list[Any] = []
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        request = EnvironBuilder(headers=HANDSHAKE).get_environ() | {"resumehub.socket": theirs}
+        response = hub.upgrade(request, "lobby", "u1")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+        try:
+            body = b"".join(response(request, lambda *arguments: answered.extend(arguments)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    status, headers = int(answered[0].split()[0]), dict(answered[1])
+    assert (status, json.loads(body)["status"]) == (503, 503)
+    assert headers["Cache-Control"] == "no-store"
+    assert int(headers["Retry-After"]) > 0
+    assert hub.connections("lobby") == []
+
+
+class Spent(SystemRuntime):
+    """A system that has ``left`` threads to give."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        if not self.left:
+            raise RuntimeError("can't start new thread")
+        self.left -= 1
+        return super().spawn(name, run, daemon=daemon)
+
+
+@pytest.mark.contract("A.503")
+@pytest.mark.parametrize("left", [0, 1], ids=["no thread", "a single thread"])
+def test_a_server_short_of_threads_asks_to_come_back_later(front: Callable[..., Door], left: int) -> None:
+    """A hub that cannot start turns clients away, leaves nothing running, and starts when it can."""
+    system = Spent(left)
+    short = front(_runtime=system)
+
+    reply = short.ask("id=u1")
+
+    assert (reply.status, bool(reply.header("Retry-After"))) == (503, True)
+    system.left = 100
+    short.open("u1")

@@ -1,0 +1,106 @@
+"""Orders of events, as words: what each word does, how an order is played, how a broken one is told.
+
+To replay one by hand: ``python -m tests.core.orders drop, resume, kick``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from resumehub.core import commands as c
+from resumehub.core.invariants import broken
+from resumehub.core.machine import Machine
+from resumehub.errors import HandlerError
+from tests.core.surroundings import World, Wrong
+
+SEEN: dict[str, Any] = {"resume": True, "seen": 1, "seen_room": "lobby"}
+"""What both resumes' pre-checks saw: the first session of u1."""
+
+
+def late_failure(hook: str, generation: int) -> c.HandlerFailed:
+    return c.HandlerFailed(1, generation, hook, HandlerError(hook))
+
+
+WORDS: dict[str, Callable[[World], None]] = {
+    "drop": lambda world: world.do(c.PeerGone(1, reset=True)),
+    "expire": lambda world: world.wait(30),
+    "resume": lambda world: world.knock(**SEEN),
+    "second resume": lambda world: world.knock(**SEEN),
+    "send": lambda world: world.send(),
+    "kick": lambda world: world.do(c.Kick("u1")),
+    "close": lambda world: world.do(c.Close(1)),
+    "connect": lambda world: world.knock(),
+    "newest drops": lambda world: world.do(c.PeerGone(world.present(), reset=False)),
+    "leave": lambda world: world.do(c.PeerClosed(1, 1000, "")),
+    "newest leaves": lambda world: world.do(c.PeerClosed(world.present(), 1005, "")),
+    "on_connect fails": lambda world: world.do(late_failure("on_connect", 1)),
+    "on_message fails": lambda world: world.do(late_failure("on_message", 1)),
+    "shutdown": lambda world: world.do(c.Shutdown()),
+    "abort all": lambda world: world.do(c.AbortAll()),
+    "writing fails": lambda world: world.do(c.WriteFailed(1)),
+    "released": lambda world: release_aborted(world),
+}
+"""What can happen to u1, whose first session (epoch 1, transport 1) is connected."""
+
+
+def release_aborted(world: World) -> None:
+    for number, wire in world.wires.items():
+        if wire.aborted:
+            world.do(c.Released(number))
+
+
+def play(order: Sequence[str], machine: type[Machine] = Machine, **options: Any) -> World:
+    """Play an order to its end; raises Wrong with the story if anything does not hold after a step."""
+    world = World(machine, **options)
+    world.knock()
+    told = 0
+    try:
+        for told, word in enumerate(order, 1):  # noqa: B007
+            WORDS[word](world)
+            _check(world)
+        told = len(order) + 1
+        world.finish()
+        world.check_end()
+    except AssertionError as error:
+        raise Wrong(story(order, told, str(error))) from error
+    return world
+
+
+def _check(world: World) -> None:
+    if sentences := broken(world.machine):
+        raise Wrong("; ".join(sentences))
+    world.check()
+
+
+def story(order: Sequence[str], told: int, sentence: str) -> str:
+    """A broken order as sentences, with the line that replays it."""
+    nth = {1: "1st", 2: "2nd", 3: "3rd"}.get(told, f"{told}th")
+    where = f"after {order[told - 1]!r}, the {nth} step" if told <= len(order) else "at the end"
+    return f"{where} of [{', '.join(order)}]: {sentence}\nreplay: python -m tests.core.orders {', '.join(order)}"
+
+
+def play_all(orders: Iterable[Sequence[str]], **options: Any) -> int:
+    """Play them all; give how many there were."""
+    count = 0
+    for order in orders:
+        play(order, **options)
+        count += 1
+    return count
+
+
+def first_broken(orders: Iterable[Sequence[str]], machine: type[Machine], **options: Any) -> str:
+    """The story of the first order that breaks a naive machine; empty if none does."""
+    for order in orders:
+        try:
+            play(order, machine, **options)
+        except Wrong as wrong:
+            return str(wrong)
+    return ""
+
+
+if __name__ == "__main__":
+    played = play([word.strip() for word in " ".join(sys.argv[1:]).split(",")])
+    for effect_hooks in played.hooks.values():
+        print(effect_hooks)

@@ -1,0 +1,161 @@
+"""A machine with its surroundings played by the test: no thread, no socket, time by hand.
+
+``Play`` hands commands to a machine, keeps what it asked for, answers at once when it wants to look at a
+transport, and checks after every single command that the invariants hold. Transports get their numbers from 1 on, in the order of knocking.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resumehub.core import commands as c
+from resumehub.core import effects as e
+from resumehub.core.deadlines import DeadlineKind
+from resumehub.core.invariants import broken
+from resumehub.core.machine import Machine, Rules
+from resumehub.core.session import Carrier, Session
+from resumehub.errors import HandlerError
+
+WINDOW = 30.0
+TIMEOUT = 10.0
+PING = 20.0
+INF = float("inf")
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+class Play:
+    """One machine and its time, in seconds. Without heartbeat, unless ``ping_interval`` says so."""
+
+    def __init__(self, machine: type[Machine] = Machine, **rules: Any) -> None:
+        options = {"resume_window": WINDOW, "write_timeout": TIMEOUT, "ping_interval": None} | rules
+        self.machine = machine(Rules(**options))
+        self.now = 0.0
+        self.effects: list[e.Effect] = []
+        self.transports = 0
+        # What an ``Inspect`` finds, of whichever transport: a peer that is silent and takes nothing.
+        self.heard = False
+        self.reading_since: float | None = 0.0
+        self.took_at = -INF
+        self.blocked = True
+        self._pinged_at: dict[int, float] = {}
+
+    # -- doing ------------------------------------------------------------------------------
+
+    def do(self, *commands: c.Command) -> list[e.Effect]:
+        """Let the commands happen now, one after the other; give all that is asked for."""
+        done: list[e.Effect] = []
+        for command in commands:
+            done += self._handle(command)
+            if sentences := broken(self.machine):
+                raise Broken(f"after {command}: " + "; ".join(sentences))
+        self.effects += done
+        return done
+
+    def _handle(self, command: c.Command) -> list[e.Effect]:
+        done: list[e.Effect] = []
+        for effect in self.machine.handle(command, self.now):
+            done.append(effect)
+            match effect:
+                case e.SendPing(number):
+                    self._pinged_at[number] = self.now
+                case e.Inspect(number, kind):
+                    done += self._handle(self._look(number, kind))
+        return done
+
+    def _look(self, number: int, kind: DeadlineKind) -> c.Observed:
+        return c.Observed(
+            number, kind, self.heard, self.reading_since, self.took_at, self.blocked, self._pinged_at.get(number, -INF)
+        )
+
+    def wait(self, seconds: float) -> list[e.Effect]:
+        """Let time pass from deadline to deadline, as the hub thread does."""
+        done: list[e.Effect] = []
+        until = self.now + seconds
+        while (at := self.machine.next_deadline()) is not None and at <= until:
+            self.now = max(self.now, at)
+            done += self.do(c.Tick())
+        self.now = until
+        return done + self.do(c.Tick())
+
+    def knock(self, connection_id: str = "u1", room_id: str = "lobby", **more: Any) -> list[e.Effect]:
+        """A client comes, on a transport of its own."""
+        self.transports += 1
+        return self.do(c.Register(self.transports, connection_id, room_id, **more))
+
+    def resume(self, connection_id: str = "u1", **more: Any) -> list[e.Effect]:
+        """A client comes back to the session that it finds now."""
+        return self.knock(connection_id, "elsewhere", **(self.seen(connection_id) | more))
+
+    def seen(self, connection_id: str = "u1") -> dict[str, Any]:
+        """What a pre-check with resume intent says of a session that it looks at now."""
+        session = self.machine.sessions[connection_id]
+        return {"resume": True, "seen": session.epoch, "seen_room": session.room_id}
+
+    def failure(self, hook: str = "on_message", connection_id: str = "u1", **more: int) -> c.HandlerFailed:
+        """A handler raised that ran for what the session is now."""
+        session = self.machine.sessions[connection_id]
+        known = {"epoch": session.epoch, "generation": session.generation} | more
+        return c.HandlerFailed(hook=hook, error=HandlerError(hook), **known)
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def session(self, connection_id: str = "u1") -> Session | None:
+        return self.machine.sessions.get(connection_id)
+
+    def state(self, connection_id: str = "u1") -> str:
+        session = self.session(connection_id)
+        return "CLOSED" if session is None else session.state.name
+
+    def carrier(self, number: int) -> Carrier:
+        return self.machine.carriers[number]
+
+    def due(self, kind: DeadlineKind, owner: int = 1) -> float | None:
+        return self.machine.deadlines.armed_at(kind, owner)
+
+
+def suspended(**options: Any) -> Play:
+    """A session u1 (epoch 1) that has lost its transport 1, which is gone for good."""
+    play = Play(**options)
+    play.knock()
+    play.do(c.PeerGone(1, reset=True), c.Released(1))
+    play.effects.clear()
+    return play
+
+
+def names(effects: list[e.Effect]) -> list[str]:
+    """The kinds of effects, without those that only count."""
+    return [type(effect).__name__ for effect in effects if not isinstance(effect, e.Count | e.Ignored)]
+
+
+def callbacks(effects: list[e.Effect]) -> list[str]:
+    return [effect.hook for effect in effects if isinstance(effect, e.Notify)]
+
+
+def errors(effects: list[e.Effect]) -> list[str]:
+    """The error of every callback, by its class."""
+    return [type(effect.error).__name__ for effect in effects if isinstance(effect, e.Notify)]
+
+
+def closes(effects: list[e.Effect]) -> list[tuple[int, int, str, bool]]:
+    """(transport, code, reason, behind what was accepted for sending?) of every close frame."""
+    return [(f.transport, f.code, f.reason, f.after_data) for f in effects if isinstance(f, e.SendClose)]
+
+
+def aborted(effects: list[e.Effect]) -> list[int]:
+    return [effect.transport for effect in effects if isinstance(effect, e.AbortTransport)]
+
+
+def counted(effects: list[e.Effect], *methods: str) -> list[tuple[Any, ...]]:
+    """(method, arguments…) of every metric, or of ``methods`` only."""
+    return [
+        (effect.method, *effect.arguments)
+        for effect in effects
+        if isinstance(effect, e.Count) and (not methods or effect.method in methods)
+    ]
+
+
+def ignored(effects: list[e.Effect]) -> list[str]:
+    return [effect.because for effect in effects if isinstance(effect, e.Ignored)]

@@ -1,0 +1,267 @@
+"""What the machine's effects would do to the world, as plain lists: outboxes, wires, callbacks.
+
+A model of the hub's other half that fits on a page, so that an order of commands can be played to its
+end and looked at: what was sent, where it was written, what became of the rest, and which callbacks
+were queued. It is strict: an effect that makes no sense where things stand is an error by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from resumehub.core import commands as c
+from resumehub.core import effects as e
+from resumehub.core.machine import Machine, Rules
+
+Frame = int
+
+
+class Wrong(AssertionError):
+    """An effect that makes no sense, a lost frame, a callback out of order."""
+
+
+@dataclass
+class Session:
+    """One session: ``fate`` says of every frame accepted whether it was written or dropped."""
+
+    connection_id: str
+    outbox: list[Frame] = field(default_factory=list)
+    accepted: list[Frame] = field(default_factory=list)
+    written: list[Frame] = field(default_factory=list)
+    dropped: list[Frame] = field(default_factory=list)
+    transport: int | None = None
+    ended: bool = False
+    callbacks: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Wire:
+    """One transport: ``log`` is what its peer can read, frames and close codes."""
+
+    epoch: int | None
+    takes: int
+    log: list[Any] = field(default_factory=list)
+    close: tuple[int, bool] | None = None
+    aborted: bool = False
+
+
+class World:
+    """A machine and its surroundings. Every wire takes ``takes`` frames, then its peer stops reading."""
+
+    def __init__(self, machine: type[Machine] = Machine, takes: int = 1000, **rules: Any) -> None:
+        options = {"resume_window": 30.0, "write_timeout": 10.0, "ping_interval": None} | rules
+        self.machine = machine(Rules(**options))
+        self.now = 0.0
+        self.takes = takes
+        self.sessions: dict[int, Session] = {}
+        self.holders: dict[str, int] = {}
+        self.wires: dict[int, Wire] = {}
+        self.hooks: dict[str, list[tuple[int, str]]] = {}
+        self.balance: dict[str, int] = {}
+        self.finished = False
+        self.frames = 0
+        self.knocks = 0
+        self._means: dict[int, int | None] = {}  # the session that a transport's client wants back
+
+    # -- what can happen --------------------------------------------------------------------
+
+    def do(self, command: c.Command) -> None:
+        """Let a command happen, and everything that it asks for."""
+        if self.finished:
+            return  # the hub thread has left: nobody takes commands any more
+        for effect in self.machine.handle(command, self.now):
+            observed = self._execute(effect)
+            if observed is not None:
+                self.do(observed)
+
+    def wait(self, seconds: float) -> None:
+        until = self.now + seconds
+        while (at := self.machine.next_deadline()) is not None and at <= until:
+            self.now = max(self.now, at)
+            self.do(c.Tick())
+        self.now = until
+        self.do(c.Tick())
+
+    def knock(self, connection_id: str = "u1", **more: Any) -> None:
+        self.knocks += 1
+        self._means[self.knocks] = more.get("seen")
+        self.do(c.Register(self.knocks, connection_id, "lobby", **more))
+
+    def send(self, connection_id: str = "u1") -> None:
+        """The application sends, if it still can; frames are numbered."""
+        epoch = self.holders.get(connection_id)
+        if epoch is not None:
+            self.frames += 1
+            session = self.sessions[epoch]
+            session.outbox.append(self.frames)
+            session.accepted.append(self.frames)
+            self._pump(session.transport)
+
+    def present(self, connection_id: str = "u1") -> int:
+        """The transport that the session was last seen on (which need not be there any more)."""
+        session = self.machine.sessions.get(connection_id)
+        if session is not None and session.transport is not None:
+            return session.transport
+        return max((number for number, wire in self.wires.items() if wire.epoch is not None), default=self.knocks)
+
+    def finish(self) -> None:
+        """Shut everything down politely: peers answer close frames that reach them; the rest is deadlines."""
+        self.do(c.Shutdown())
+        for number, wire in self.wires.items():
+            if any(isinstance(entry, tuple) for entry in wire.log) and not wire.aborted:
+                self.do(c.CloseSent(number))
+                self.do(c.PeerClosed(number, 1000, ""))
+        self.wait(60)
+        for number in self.wires:
+            self.do(c.Released(number))
+
+    # -- effects ----------------------------------------------------------------------------
+
+    def _execute(self, effect: e.Effect) -> c.Observed | None:
+        match effect:
+            case e.OpenSession(epoch, connection_id, _, number):
+                _insist(self._means.get(number) is None, f"a resume opens session {epoch} in silence")
+                _insist(connection_id not in self.holders, f"two sessions hold {connection_id!r}")
+                self.sessions[epoch] = Session(connection_id)
+                self.holders[connection_id] = epoch
+            case e.AttachTransport(number, epoch, _):
+                session = self.sessions[epoch]
+                _insist(session.transport is None and not session.ended, f"session {epoch} can't be attached")
+                _insist(self._means.get(number) in (None, epoch), f"a stranger resumes session {epoch}")
+                session.transport = number
+                self._admit(number, epoch)
+                self._pump(number)
+            case e.AdmitToRefuse(number):
+                self._admit(number, None)
+            case e.DetachTransport(number, epoch):
+                session = self.sessions[epoch]
+                _insist(session.transport == number, f"session {epoch} is on {session.transport}, not {number}")
+                session.transport = None
+            case e.EndSession():
+                self._end(effect)
+            case e.SendClose(number, code, _, after_data):
+                wire = self.wires[number]
+                _insist(wire.close is None and not wire.aborted, f"transport {number} is closed twice")
+                wire.close = (int(code), after_data)
+                self._pump(number)
+            case e.DiscardUnsent(number):
+                self._drop(self.wires[number].epoch)
+                self.wires[number].takes = 1000  # the close frame now finds room
+                self._pump(number)
+            case e.AbortTransport(number):
+                wire = self.wires.setdefault(number, Wire(None, 0))  # a stillborn one was never admitted
+                _insist(not wire.aborted, f"transport {number} is aborted twice")
+                wire.aborted = True
+                if wire.epoch is not None and self.sessions[wire.epoch].ended:
+                    self._drop(wire.epoch)
+            case e.Inspect(number, kind):
+                return c.Observed(number, kind, False, 0.0, float("-inf"), True, 0.0)
+            case e.Notify(epoch, hook, _, _):
+                session = self.sessions[epoch]
+                session.callbacks.append(hook)
+                self.hooks.setdefault(session.connection_id, []).append((epoch, hook))
+            case e.Count(method, _):
+                self.balance[method] = self.balance.get(method, 0) + 1
+            case e.Finish():
+                _insist(not self.finished, "the hub finishes twice")
+                self.finished = True
+        return None
+
+    def _admit(self, number: int, epoch: int | None) -> None:
+        _insist(number not in self.wires, f"transport {number} is started twice")
+        self.wires[number] = Wire(epoch, self.takes)
+
+    def _end(self, effect: e.EndSession) -> None:
+        session = self.sessions[effect.epoch]
+        _insist(not session.ended, f"session {effect.epoch} ends twice")
+        _insist(self.holders.get(session.connection_id) == effect.epoch, f"session {effect.epoch} does not hold its id")
+        session.ended = True
+        del self.holders[session.connection_id]
+        if not effect.flush:
+            self._drop(effect.epoch)
+
+    def _pump(self, number: int | None) -> None:
+        """Write what can be written to a wire, in the order of the channel."""
+        wire = self.wires[number] if number is not None else None
+        if wire is None or wire.aborted:
+            return
+        if wire.close is not None and not wire.close[1]:
+            if wire.takes:
+                self._write_close(wire)
+            return
+        session = self.sessions[wire.epoch] if wire.epoch is not None else None
+        while session is not None and session.outbox and wire.takes and session.transport == number:
+            frame = session.outbox.pop(0)
+            wire.takes -= 1
+            wire.log.append(frame)
+            session.written.append(frame)
+        if wire.close is not None and wire.takes and not (session is not None and session.outbox):
+            self._write_close(wire)
+
+    def _write_close(self, wire: Wire) -> None:
+        if wire.close is not None and wire.close not in wire.log:
+            wire.log.append(wire.close)
+
+    def _drop(self, epoch: int | None) -> None:
+        if epoch is not None and self.sessions[epoch].ended:
+            session = self.sessions[epoch]
+            session.dropped += session.outbox
+            session.outbox.clear()
+
+    # -- what must hold ---------------------------------------------------------------------
+
+    def check(self) -> None:
+        """After every step."""
+        for epoch, session in self.sessions.items():
+            fates = session.written + session.dropped + session.outbox
+            if sorted(fates) != session.accepted:
+                raise Wrong(f"session {epoch}: {session.accepted} became {fates}")
+            if session.written != sorted(session.written):
+                raise Wrong(f"session {epoch} was written {session.written}")
+            check_callbacks(epoch, session.callbacks)
+        for number, wire in self.wires.items():
+            if wire.close in wire.log[:-1]:
+                raise Wrong(f"transport {number} was written {wire.log}: something behind its close frame")
+        for connection_id, hooks in self.hooks.items():
+            if hooks != sorted(hooks, key=by_epoch):
+                raise Wrong(f"the callbacks of {connection_id!r} are mixed: {hooks}")
+
+    def check_end(self) -> None:
+        """After ``finish``: everybody was told, nothing is left."""
+        self.check()
+        _insist(self.finished, "the hub does not finish")
+        for epoch, session in self.sessions.items():
+            _insist(session.callbacks[-1] == "on_disconnect", f"session {epoch} was never told of its end")
+            _insist(not session.outbox, f"session {epoch} still has {session.outbox}")
+        for more, less in (("connection_opened", "connection_closed"), ("room_created", "room_destroyed")):
+            counts = self.balance.get(more, 0), self.balance.get(less, 0)
+            _insist(counts[0] == counts[1], f"{more} and {less} were counted {counts} times")
+        left = [number for number, wire in self.wires.items() if not wire.aborted]
+        _insist(not left, f"the transports {left} were never aborted")
+
+
+def by_epoch(hook: tuple[int, str]) -> int:
+    return hook[0]
+
+
+TURNS = ("on_transport_drop", "on_transport_restore")
+
+
+def check_callbacks(epoch: int, hooks: list[str]) -> None:
+    """Connect first, disconnect once and last, drop and restore in turns."""
+    for place, hook in enumerate(hooks):
+        match hook:
+            case "on_connect":
+                holds = place == 0
+            case "on_disconnect":
+                holds = place == len(hooks) - 1
+            case _:
+                holds = place > 0 and hook == TURNS[(place - 1) % 2]
+        if not holds:
+            raise Wrong(f"session {epoch} is out of order, or goes on after its end: {' '.join(hooks)}")
+
+
+def _insist(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise Wrong(sentence)

@@ -1,0 +1,175 @@
+"""Every order of what can happen to a session, played on the machine: no order breaks a promise.
+
+A race in the hub is an order of commands, and the machine is pure, so all of them can be tried. After each
+step the machine's invariants are checked, and those of its surroundings (``surroundings.py``): no frame is
+lost, doubled or overtaken; callbacks begin with connect, end with one disconnect, and drop and restore
+take turns; a resume ends up in the session that it is for or nowhere. Then the hub shuts down, which must
+leave nothing. The last tests show that machines without their guards are caught by the same orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import permutations, product
+
+import pytest
+
+from resumehub.core import commands as c
+from resumehub.core import effects as e
+from resumehub.core.deadlines import Deadline, DeadlineKind
+from resumehub.core.machine import Machine
+from resumehub.core.session import Session
+from resumehub.core.states import Transition
+from tests.core.orders import WORDS, first_broken, play, play_all
+from tests.core.surroundings import Wrong
+
+SEVEN = ("drop", "expire", "resume", "second resume", "send", "kick", "close")
+
+Note = Callable[[int], None]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"takes": 1}],
+    ids=["peers that read", "peers that read one message and no more"],
+)
+def test_every_order_of_the_seven(options: dict[str, object], note_orders: Note) -> None:
+    """A drop, an expiry, two resumes, a send, a kick and a close, in all 5,040 orders."""
+    count = play_all(permutations(SEVEN), **options)
+    assert count == 5040
+    note_orders(count)
+
+
+@pytest.mark.parametrize("word", sorted(set(WORDS) - set(SEVEN)))
+def test_every_order_with_one_thing_more(word: str, note_orders: Note) -> None:
+    """A refused entry, a leave, a handler that raises, a shutdown, …: wherever it falls, nothing breaks."""
+    count = play_all(permutations(("drop", "expire", "resume", "second resume", "send", word)))
+    assert count == 720
+    note_orders(count)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"refuse_duplicates": True}, {"max_sessions": 1}],
+    ids=["duplicates replace", "duplicates are refused", "room for one session"],
+)
+def test_every_three_things_however_often(options: dict[str, object], note_orders: Note) -> None:
+    """All words of three: the same thing may happen twice, or three times."""
+    count = play_all(product(WORDS, repeat=3), **options)
+    assert count == len(WORDS) ** 3
+    note_orders(count)
+
+
+def test_without_a_window_neither_drop_nor_restore_is_ever_fired(note_orders: Note) -> None:
+    words = [word for word in WORDS if "resume" not in word]  # the check before the upgrade answers those 410
+    orders = list(product(words, repeat=3))
+    for order in orders:
+        for hooks in play(order, resume_window=0.0).hooks.values():
+            assert {hook for _, hook in hooks} <= {"on_connect", "on_disconnect"}, order
+    note_orders(len(orders))
+
+
+# -- the same orders catch machines that lack a guard -------------------------------------
+
+
+class NeverCancels(Machine):
+    """Resumes, and forgets that the grace window is running."""
+
+    def _welcome(self, knock: c.Register, holder: Session | None, entry: Transition) -> None:
+        at = self.deadlines.armed_at(DeadlineKind.GRACE, holder.epoch) if holder is not None else None
+        super()._welcome(knock, holder, entry)
+        if holder is not None and at is not None:
+            self.deadlines.arm(DeadlineKind.GRACE, holder.epoch, at)
+
+
+class BelievesEverybody(Machine):
+    """Takes the report of any transport for one about its session's present transport."""
+
+    def session_of(self, number: int) -> Session | None:
+        carrier = self.carriers.get(number)
+        return self.epochs.get(carrier.epoch or 0) if carrier else None
+
+    def _transport_ended(self, report: c.PeerClosed | c.PeerGone | c.PeerFailed | c.TransportAborted) -> None:
+        session = self.session_of(report.transport)
+        if session is not None and session.transport is not None:
+            self._ended_alive(self.carriers[report.transport], report)
+
+
+class ResumesWhoeverHoldsTheId(Machine):
+    """Looks at the id and not at the session that the check before the upgrade saw."""
+
+    def _register(self, knock: c.Register) -> None:
+        holder = self.sessions.get(knock.connection_id)
+        super()._register(replace(knock, seen=holder.epoch if holder is not None else None))
+
+
+class OpensInstead(Machine):
+    """Get or create: starts a new session where the one to be resumed is gone."""
+
+    def _register(self, knock: c.Register) -> None:
+        super()._register(replace(knock, resume=knock.resume and knock.connection_id in self.sessions))
+
+
+class EndsTwice(Machine):
+    """Its timers hold the session itself, and fire for one that has ended already."""
+
+    def _end(self, session: Session, *arguments: object, **more: object) -> None:  # type: ignore[override]
+        at = self.deadlines.armed_at(DeadlineKind.GRACE, session.epoch)
+        super()._end(session, *arguments, **more)  # type: ignore[arg-type]
+        if at is not None:
+            self.deadlines.arm(DeadlineKind.GRACE, session.epoch, at)
+
+    def _expire(self, due: Deadline) -> None:
+        if due.kind is DeadlineKind.GRACE and due.owner not in self.epochs:
+            self._do(e.Notify(due.owner, "on_disconnect", 0))
+        else:
+            super()._expire(due)
+
+
+class AttachesTwice(Machine):
+    """Puts the new transport on without taking the old one off."""
+
+    def _detach(self, session: Session, close: tuple[int, str] | None) -> None:
+        if close is None:
+            super()._detach(session, close)
+
+
+class LetsThemInWhileItCloses(Machine):
+    """Does not look whether the hub is shutting down."""
+
+    def _register(self, knock: c.Register) -> None:
+        draining, self.draining = self.draining, False
+        super()._register(knock)
+        self.draining = draining
+
+
+@pytest.mark.parametrize(
+    ("naive", "words", "complaint"),
+    [
+        (NeverCancels, SEVEN, "is CONNECTED with its grace deadline"),
+        (BelievesEverybody, ("resume", "drop"), "the transports [2] were never aborted"),
+        (ResumesWhoeverHoldsTheId, (*SEVEN, "connect"), "a stranger resumes session 2"),
+        (OpensInstead, SEVEN, "a resume opens session 2 in silence"),
+        (EndsTwice, SEVEN, "goes on after its end"),
+        (AttachesTwice, SEVEN, "can't be attached"),
+        (LetsThemInWhileItCloses, (*SEVEN, "connect", "shutdown"), "the hub"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_a_machine_without_its_guard_is_caught(naive: type[Machine], words: tuple[str, ...], complaint: str) -> None:
+    """The orders are worth playing: each guard that is taken away breaks a promise in one of them."""
+    told = first_broken(permutations(words, min(4, len(words))), naive)
+    assert complaint in told
+    assert "replay: python -m tests.core.orders " in told
+
+
+def test_a_broken_order_is_told_as_a_story() -> None:
+    """Which step of which order broke what, and the line that plays it again."""
+    with pytest.raises(Wrong) as caught:
+        play(["drop", "resume", "kick"], NeverCancels)
+    assert str(caught.value) == (
+        "after 'resume', the 2nd step of [drop, resume, kick]: "
+        "session 'u1' (epoch 1) is CONNECTED with its grace deadline at 30.0\n"
+        "replay: python -m tests.core.orders drop, resume, kick"
+    )

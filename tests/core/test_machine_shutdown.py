@@ -1,0 +1,106 @@
+"""The end of the hub: everybody is told, nobody is let in, and it is over when the last transport has gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from resumehub.core import commands as c
+from resumehub.core import effects as e
+from tests.core.play import Play, aborted, callbacks, closes, counted, ignored, names
+
+
+def test_every_session_ends_with_1001():
+    """Those in the room as well as those who are away; what was sent before still goes out."""
+    play = Play()
+    play.knock("here")
+    play.knock("away")
+    play.do(c.PeerGone(2, reset=True))
+    effects = play.do(c.Shutdown())
+    assert closes(effects) == [(1, 1001, "server shutting down", True)]
+    assert callbacks(effects) == ["on_disconnect", "on_disconnect"]
+    assert [count[-1] for count in counted(effects, "connection_closed")] == ["hub_close", "hub_close"]
+    assert [effect.flush for effect in effects if isinstance(effect, e.EndSession)] == [True, False]
+    assert play.machine.sessions == {}
+
+
+def test_it_is_over_when_the_last_transport_is_released():
+    play = Play()
+    play.knock("u1")
+    play.knock("u2")
+    play.do(c.Shutdown(), c.CloseSent(1), c.PeerClosed(1, 1001, ""), c.Released(1))
+    assert not play.machine.finished
+    play.do(c.CloseSent(2), c.PeerClosed(2, 1001, ""))
+    assert names(play.do(c.Released(2))) == ["Finish"]
+
+
+def test_a_hub_with_nobody_in_it_is_over_at_once():
+    assert names(Play().do(c.Shutdown())) == ["Finish"]
+
+
+def test_it_is_over_once():
+    play = Play()
+    play.do(c.Shutdown())
+    assert names(play.do(c.Shutdown(), c.Tick(), c.AbortAll())) == []
+
+
+def test_a_second_shutdown_is_ignored():
+    play = Play()
+    play.knock()
+    play.do(c.Shutdown())
+    assert ignored(play.do(c.Shutdown())) == ["the hub is shutting down already"]
+
+
+@pytest.mark.parametrize(
+    "knock",
+    [{}, {"resume": True, "seen": 1}, {"refusal": (4403, "forbidden")}],
+    ids=["a new client", "a resume", "one that was refused before"],
+)
+def test_whoever_comes_now_is_sent_away_with_1001(knock):
+    play = Play()
+    play.knock()
+    play.do(c.Shutdown())
+    effects = play.knock("u1", **knock)
+    assert names(effects) == ["AdmitToRefuse", "SendClose"]
+    assert closes(effects) == [(2, 1001, "server shutting down", False)]
+    assert callbacks(effects) == []
+
+
+def test_whoever_was_sent_away_is_waited_for_too():
+    """Otherwise its socket would be left behind."""
+    play = Play()
+    play.knock()
+    play.do(c.Shutdown())
+    play.knock("u2")
+    play.do(c.TransportAborted(1), c.Released(1))
+    assert not play.machine.finished
+    play.do(c.TransportAborted(2))
+    assert names(play.do(c.Released(2))) == ["Finish"]
+
+
+class TestTheTimeForPolitenessIsOver:
+    def test_every_transport_is_dropped(self):
+        play = Play()
+        play.knock("u1")
+        play.knock("u2")
+        play.do(c.Shutdown())
+        assert aborted(play.do(c.AbortAll())) == [1, 2]
+        assert names(play.do(c.Released(1), c.Released(2))) == ["Finish"]
+
+    def test_for_whoever_comes_even_later_too(self):
+        """A silent newcomer must not keep a hub that has given up on everybody else."""
+        play = Play()
+        play.knock()
+        play.do(c.Shutdown(), c.AbortAll())
+        effects = play.knock("u2")
+        assert aborted(effects) == [2]
+        assert closes(effects) == []
+        assert names(play.do(c.Released(1), c.Released(2)))[-1] == "Finish"
+
+    def test_even_if_nobody_was_told_before(self):
+        """Two threads close the hub: the impatient one's order may come first. The sessions end all the same."""
+        play = Play()
+        play.knock()
+        effects = play.do(c.AbortAll())
+        assert callbacks(effects) == ["on_disconnect"]
+        assert aborted(effects) == [1]
+        assert names(play.do(c.Shutdown(), c.Released(1))) == ["Finish"]

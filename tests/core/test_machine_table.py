@@ -1,0 +1,100 @@
+"""The machine obeys its table: every entry is played, and what comes out is what stands there."""
+
+from __future__ import annotations
+
+import pytest
+
+from resumehub.core import commands as c
+from resumehub.core import effects as e
+from resumehub.core.states import TRANSITIONS, Event, Outcome, State
+from tests.core.play import WINDOW, Play, closes, errors
+
+
+def in_state(state: State, event: Event) -> Play:
+    """A machine with u1 in ``state``: its session has had transport 1, and 2 if it is connected."""
+    play = Play(
+        resume_window=0.0 if event is Event.DROP_FINAL else WINDOW,
+        refuse_duplicates=event is Event.CONNECT_OR_REFUSE,
+    )
+    play.knock()
+    if event is not Event.DROP_FINAL:
+        play.resume()
+        if state is State.SUSPENDED:
+            play.do(c.PeerGone(2, reset=True))
+    if state is State.CLOSED:
+        play.do(c.Kick("u1"))
+    assert play.state() == state.name
+    play.effects.clear()
+    return play
+
+
+def happen(play: Play, event: Event) -> list[e.Effect]:
+    """Let ``event`` happen to u1, by whatever command brings it about."""
+    present = play.transports
+    match event:
+        case Event.CONNECT | Event.CONNECT_OR_REFUSE:
+            return play.knock()
+        case Event.RESUME:
+            return play.knock(resume=True, seen=1, seen_room="lobby")
+        case Event.DROP | Event.DROP_FINAL:
+            return play.do(c.PeerGone(present, reset=True))
+        case Event.LEAVE:
+            return play.do(c.PeerClosed(present, 1000, ""))
+        case Event.LATE:
+            return play.do(c.PeerClosed(1, 1000, ""), play_failure(1))
+        case Event.EXPIRE:
+            return play.wait(WINDOW)
+        case Event.KICK:
+            return play.do(c.Kick("u1"))
+        case Event.CLOSE:
+            return play.do(c.Close(1))
+        case Event.REFUSE_ENTRY:
+            return play.do(play_failure(1, "on_connect"))
+        case Event.SHUTDOWN:
+            return play.do(c.Shutdown())
+
+
+def play_failure(generation: int, hook: str = "on_message") -> c.HandlerFailed:
+    return c.HandlerFailed(1, generation, hook, None)
+
+
+def outcome_of(effects: list[e.Effect], play: Play) -> Outcome:
+    """What was done, judged by the effects alone."""
+    kinds = {type(effect) for effect in effects}
+    codes = {code for _, code, _, _ in closes(effects)}
+    if e.NotFound in kinds:
+        return Outcome.NOT_FOUND
+    if e.OpenSession in kinds:
+        return Outcome.DISPLACED if e.EndSession in kinds else Outcome.OPENED
+    if e.AttachTransport in kinds:
+        return Outcome.TAKEN_OVER if e.DetachTransport in kinds else Outcome.RESUMED
+    if e.EndSession in kinds:
+        return Outcome.ENDED
+    if e.DetachTransport in kinds:
+        return Outcome.SUSPENDED
+    if e.AdmitToRefuse in kinds:
+        return {4409: Outcome.REFUSED, 4100: Outcome.TOO_LATE}[codes.pop()]
+    return Outcome.IGNORED
+
+
+REACHABLE = {
+    (state, event): entry
+    for (state, event), entry in TRANSITIONS.items()
+    # Without a resume window nothing is ever suspended.
+    if (state, event) != (State.SUSPENDED, Event.DROP_FINAL)
+}
+
+
+@pytest.mark.parametrize(
+    ("state", "event"), REACHABLE, ids=[f"{event.name} when {state.name}" for state, event in REACHABLE]
+)
+def test_the_machine_does_what_the_table_says(state: State, event: Event) -> None:
+    play = in_state(state, event)
+
+    effects = happen(play, event)
+
+    entry = TRANSITIONS[state, event]
+    assert outcome_of(effects, play) is entry.outcome
+    assert play.state() == entry.to.name
+    if entry.outcome is Outcome.IGNORED and not errors(effects):
+        assert not any(isinstance(effect, e.OpenSession | e.AttachTransport | e.EndSession) for effect in effects)

@@ -1,0 +1,5 @@
+"""The fixture that every story here may ask for."""
+
+from __future__ import annotations
+
+from tests.races.stepping import stepped  # noqa: F401 (a fixture)

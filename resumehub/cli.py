@@ -1,0 +1,287 @@
+"""The command line: ``python -m resumehub serve`` runs the demo on Werkzeug's threaded server.
+
+It reads arguments, opens the listening socket, waits for a signal and closes everything in order.
+What is wrong with an argument or a port is said in one line on stderr, with exit code 2. What is
+served is not its business: see ``demo.py``.
+
+Threads: ``main`` runs on the main thread, because Python delivers signals there; the server accepts
+on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib.metadata
+import ipaddress
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from resumehub.runtime import SystemRuntime
+
+if TYPE_CHECKING:
+    from resumehub.demo import DemoApp
+
+BACKLOG: Final = 2_048
+"""Connections that may wait to be accepted: after an outage everybody comes back at once."""
+
+CLOSE_TIMEOUT: Final = 5.0
+EXIT_OK: Final = 0
+EXIT_STUCK: Final = 1
+EXIT_USAGE: Final = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and give the exit code.
+
+    0: ended by a signal, in order. 1: ended, but something of the hub was stuck. 2: bad usage.
+    Raises: SystemExit for ``--help``, ``--version`` and bad arguments. Threads: the main thread.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return _serve(arguments)
+    except _UsageError as error:
+        print(f"resumehub serve: error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+class _UsageError(Exception):
+    """What the user asked for can't be done; the text says why, in one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of behind five lines of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="resumehub", description="Resumable WebSocket sessions.")
+    parser.add_argument("--version", action="version", version=f"resumehub {_version()}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
+    serve = commands.add_parser(
+        "serve",
+        help="serve the demo: a chat whose connection you can cut",
+        description="Serve the demo: a chat page on which you cut your own connection and watch what the hub "
+        "makes of it. Stop it with Ctrl-C.",
+    )
+    _add_network_options(serve.add_argument_group("network"))
+    _add_hub_options(serve.add_argument_group("the hub"))
+    serve.add_argument("--verbose", action="store_true", help="log every request and what the hub does")
+    return parser
+
+
+def _add_network_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: %(default)s)"
+    )
+    group.add_argument(
+        "--port",
+        type=_port,
+        default=8000,
+        metavar="NUMBER",
+        help="TCP port to listen on; 0 takes a free one (default: %(default)s)",
+    )
+
+
+def _add_hub_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--resume-window",
+        type=_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long a session waits for its client to come back; 0 turns resumption off "
+        "(default: %(default)g s)",
+    )
+    group.add_argument(
+        "--ping-interval",
+        type=_seconds_or_off,
+        default=20.0,
+        metavar="SECONDS",
+        help='time between two pings, longer than --write-timeout; "off" for no pings '
+        "(default: %(default)g s)",
+    )
+    group.add_argument(
+        "--write-timeout",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long a peer may take no byte, or leave a ping unanswered (default: %(default)g s)",
+    )
+    group.add_argument(
+        "--send-buffer",
+        type=_count,
+        default=256,
+        metavar="MESSAGES",
+        help="messages kept for a client that is slow or away (default: %(default)s)",
+    )
+    group.add_argument(
+        "--on-duplicate",
+        choices=("replace", "reject"),
+        default="replace",
+        help="what becomes of a connection when a second one with its id comes without resume=true: the "
+        "second replaces it, or is rejected (default: %(default)s)",
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a whole number from 0 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    return seconds
+
+
+def _seconds_or_off(text: str) -> float | None:
+    return None if text == "off" else _seconds(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1_000_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of messages from 1 to 999999")
+    return int(text)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("resumehub")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed: run from a source tree)"
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    listener = _listen(arguments.host, arguments.port)
+    with listener:
+        app = _build(arguments)
+        return _run(app, listener, arguments.host, arguments.verbose)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket ourselves: Werkzeug would print its own lines and exit with 1."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise _UsageError(f"--host {host!r} is not an address of this machine") from None
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _UsageError(_why_not_bound(error, host, port)) from None
+    return listener
+
+
+def _why_not_bound(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use; choose another with --port, or --port 0 for a free one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--host {host!r} is not an address of this machine"
+    if error.errno == errno.EACCES:
+        return f"port {port} may not be opened by this user; choose one from 1024 on with --port"
+    return f"can't listen on {host} port {port}: {error.strerror or error}"
+
+
+def _build(arguments: argparse.Namespace) -> DemoApp:
+    from resumehub.demo import create_app
+
+    try:
+        return create_app(
+            resume_window=arguments.resume_window,
+            ping_interval=arguments.ping_interval,
+            write_timeout=arguments.write_timeout,
+            send_buffer=arguments.send_buffer,
+            on_duplicate=arguments.on_duplicate,
+        )
+    except (ValueError, TypeError) as error:
+        # The hub names the argument, its value and the allowed range; only the spelling differs here.
+        text = " ".join(str(error).split())
+        for name in ("resume_window", "ping_interval", "write_timeout", "send_buffer"):
+            text = text.replace(name, "--" + name.replace("_", "-"))
+        raise _UsageError(text) from None
+
+
+def _run(app: DemoApp, listener: socket.socket, host: str, verbose: bool) -> int:
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Handler(WSGIRequestHandler):
+        """Quiet unless asked: the page polls its timeline twice a second."""
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            if verbose:
+                super().log_request(code, size)
+
+    port = listener.getsockname()[1]
+    server = make_server(host, port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
+    # Blocked before the first thread starts, so that none of them is interrupted, and then waited for: a
+    # handler could find the main thread holding the very lock that it needs.
+    signals = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        SystemRuntime().spawn("demo-accept", lambda: server.serve_forever(poll_interval=0.1))
+        _say_where(host, port)
+        signal.sigwait(signals)
+    finally:
+        # From here on the next signal ends the process at once, should the orderly way hang.
+        _restore_signals(signals, before)
+    print("Closing…", flush=True)
+    # The hub first: what comes in while it closes is answered 503 rather than refused.
+    report = app.close(CLOSE_TIMEOUT)
+    server.shutdown()
+    return _say_how_it_ended(report)
+
+
+def _restore_signals(signals: set[signal.Signals], mask: set[signal.Signals | int]) -> None:
+    for number in signals:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _say_where(host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    if not _is_loopback(host):
+        print(
+            f"Warning: {host} can be reached from other machines, and this is a demo: anybody who gets "
+            "here may join any room. Put nothing private into it.",
+            file=sys.stderr,
+            flush=True,
+        )
+        shown = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)
+    print(f"resumehub demo: http://{shown}:{port}/  (Ctrl-C to stop)", flush=True)
+
+
+def _say_how_it_ended(report: Any) -> int:
+    if report.complete:
+        print("Closed.", flush=True)
+        return EXIT_OK
+    for name, stack in report.stuck:
+        print(f"resumehub serve: thread {name} did not end:{os.linesep}{stack}", file=sys.stderr)
+    return EXIT_STUCK
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

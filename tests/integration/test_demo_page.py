@@ -1,0 +1,288 @@
+"""The demo page, as visitors see it: a real Chromium against a real ``python -m resumehub serve``.
+
+Every test also holds that the browser's console stays empty, that is, that no script failed and the
+content security policy stopped nothing. Nothing here waits for time to pass: each wait is for something
+that the page shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.browser import Browser, DemoServer, browser, chromium, demo  # noqa: F401  (fixtures)
+
+# Chromium alone takes seconds to start on a busy machine.
+pytestmark = pytest.mark.timeout(120)
+
+Demo = Callable[..., DemoServer]
+NUMBERS = [str(number) for number in range(1, 11)]
+
+
+def test_two_people_talk(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """Two tabs in one room see each other and what the other says."""
+    url = demo().url
+    ada, ben = browser.open(url), browser.open(url)
+    ada.join("Ada")
+    ben.join("Ben")
+
+    ada.say("Hello Ben")
+    ben.wait(lambda: "Hello Ben" in ben.text("#log"), "Ada's message at Ben's")
+    ben.say("Hello Ada")
+    ada.wait(lambda: "Hello Ada" in ada.text("#log"), "Ben's message at Ada's")
+
+    for page in (ada, ben):
+        assert page.texts(".person-name") == (["Ada", "Ben"] if page is ada else ["Ben", "Ada"])
+        assert page.texts(".bubble-words > p") == ["Hello Ben", "Hello Ada"]
+        assert page.text("#tally") == "2 arrived, 0 missing"
+
+
+def test_what_was_sent_while_away_is_replayed_in_order(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """Cut, miss ten numbered messages and a friend's, come back: all are there, in order, none missing."""
+    url = demo().url
+    ada, ben = browser.open(url), browser.open(url)
+    ada.join("Ada")
+    ben.join("Ben")
+    ada.choose("hold", "forever")
+    ada.choose("burst", "once")
+
+    ada.click("#cut")
+    ada.wait_until_verdict("dropped")
+    assert ada.text("#verdict-code") == "1006"
+    ben.wait(
+        lambda: "left" in ben.text(".person[data-name=Ada]"), "Ada to be shown as away, with a countdown"
+    )
+    ben.say("Are you there?")
+    ben.wait(lambda: ben.texts(".bubble:not(.pending)"), "Ben's message to come back to him")
+    ada.wait(lambda: len(ada.texts(".held-open")) == 11, "eleven kept messages in the timeline")
+    ada.click("#come-back")
+    ada.wait_until_verdict("resumed")
+
+    ada.wait(lambda: "Are you there?" in ada.text("#log"), "the message that Ben had sent")
+    assert ada.texts(".chip.replayed") == NUMBERS
+    assert ada.text(".burst-sum") == "10 of 10, in order, 10 replayed"
+    assert "replayed" in ada.text(".bubble .note")
+    assert ada.text("#tally") == "11 arrived, 0 missing"
+    assert "11 messages had been kept" in ada.text("#verdict-text")
+    ada.wait(lambda: len(ada.texts(".held-replayed")) == 11, "the timeline to show them as replayed")
+    ben.wait(lambda: ben.texts(".person.suspended") == [], "Ben to see Ada back")
+
+
+def test_messages_that_arrive_one_by_one_while_away_are_replayed(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """The page comes back by itself when the time it was told to stay away is over."""
+    ada = browser.open(demo().url)
+    ada.join("Ada")
+    ada.choose("hold", "3")
+    ada.choose("burst", "slowly")
+
+    ada.click("#cut")
+    ada.wait_until_verdict("dropped")
+    ada.wait_until_verdict("resumed")
+
+    ada.wait(lambda: ada.attribute(".burst", "data-got") == "10", "all ten messages")
+    assert ada.texts(".chip") == NUMBERS
+    assert ada.texts(".chip.replayed, .chip.live") == NUMBERS
+    assert ada.attribute(".burst", "data-ordered") == "true"
+
+
+def test_coming_back_too_late_is_told_as_expired(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """Beyond the grace window the page says that the session is gone, and what went with it."""
+    ada = browser.open(demo("--resume-window", "1").url)
+    ada.join("Ada")
+    ada.choose("hold", "3")
+    ada.choose("burst", "once")
+    assert "too late" in ada.text("#hold-hint")
+
+    ada.click("#cut")
+    ada.wait_until_verdict("gone")
+
+    assert ada.text("#verdict-code") == "410"
+    assert "no longer exists" in ada.text("#verdict-text")
+    assert "10 messages kept for you went with it" in ada.text("#verdict-text").lower()
+    ada.wait(lambda: "410" in ada.texts(".flag-text"), "the 410 in the timeline")
+    assert len(ada.texts(".held-lost")) == 10
+    ada.click("#start-new")
+    ada.wait_until_verdict("joined")
+
+
+def test_a_drop_that_nobody_planned_heals_by_itself(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """With the switch on, the page comes back without being asked."""
+    ada = browser.open(demo().url)
+    ada.join("Ada")
+
+    identity = ada.run("return sessionStorage.getItem('resumehub.id')")
+    ada.run("fetch(`cut?id=${arguments[0]}`, {method: 'POST'})", identity)
+    ada.wait_until_verdict("resumed")
+
+    ada.say("Nothing happened")
+    ada.wait(lambda: ada.texts(".bubble:not(.pending)"), "the message to come back")
+
+
+def test_what_is_typed_while_away_is_sent_afterwards(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    ada = browser.open(demo().url)
+    ada.join("Ada")
+    ada.choose("hold", "forever")
+    ada.choose("burst", "none")
+    ada.click("#cut")
+    ada.wait_until_verdict("dropped")
+
+    ada.say("Typed in a tunnel")
+    assert ada.text(".bubble.pending .note") == "waiting until you are back"
+    ada.click("#come-back")
+
+    ada.wait(lambda: ada.texts(".bubble:not(.pending) p") == ["Typed in a tunnel"], "the message to be sent")
+
+
+def test_a_reload_resumes_the_session(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """The id lives in the tab: a page that is loaded again goes on with its session."""
+    ada = browser.open(demo().url)
+    ada.join("Ada")
+    ada.say("Before")
+    ada.wait(lambda: ada.texts(".bubble:not(.pending)"), "the message to come back")
+
+    ada.reload()
+
+    ada.wait_until_verdict("resumed")
+    assert "Before" in ada.text("#log")
+
+
+def test_a_duplicate_of_the_tab_takes_the_session_over(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """Two tabs with one id: the newer has the session, the older is told and does not fight for it."""
+    url = demo().url
+    first, second = browser.open(url), browser.open(url)
+    first.join("Ada")
+    kept = first.run("return JSON.stringify({...sessionStorage})")
+    second.run("Object.assign(sessionStorage, JSON.parse(arguments[0]))", kept)
+
+    second.reload()
+
+    second.wait_until_verdict("resumed")
+    first.wait_until_verdict("superseded")
+    assert first.text("#verdict-code") == "4101"
+    assert first.text("#pill-text") == "Session over"
+
+
+@pytest.mark.parametrize(
+    ("button", "verdict", "code"),
+    [
+        ("#take-over", "tookover", "4101"),
+        ("#start-over", "anew", "101"),
+        ("#kick", "kicked", "1000"),
+    ],
+)
+def test_other_endings_are_told_plainly(
+    demo: Demo,  # noqa: F811
+    browser: Browser,  # noqa: F811
+    button: str,
+    verdict: str,
+    code: str,
+) -> None:
+    ada = browser.open(demo().url)
+    ada.join("Ada")
+
+    ada.click(button)
+
+    ada.wait_until_verdict(verdict)
+    assert ada.text("#verdict-code") == code
+
+
+def test_a_rejected_duplicate_leaves_the_first_connection_alone(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """With on_duplicate="reject" the page learns of the 409 and goes on with what it had."""
+    ada = browser.open(demo("--on-duplicate", "reject").url)
+    ada.join("Ada")
+
+    ada.click("#start-over")
+    ada.wait_until_verdict("conflict")
+
+    assert ada.text("#verdict-code") == "409"
+    ada.say("Still here")
+    ada.wait(lambda: ada.texts(".bubble:not(.pending)"), "the message to come back on the first connection")
+
+
+def test_leaving_ends_the_session_at_once(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """Goodbye is no drop: the others see nobody suspended."""
+    url = demo().url
+    ada, ben = browser.open(url), browser.open(url)
+    ada.join("Ada")
+    ben.join("Ben")
+
+    ada.click("#leave")
+
+    ada.wait(lambda: ada.text("#join-title"), "the door")
+    ben.wait(lambda: "Ada left" in ben.text("#log"), "Ben to be told")
+    assert ben.texts(".person-name") == ["Ben"]
+
+
+def test_the_preflight_says_what_a_resume_would_get(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """204 while the session lives, 410 when it is gone; the browser logs the latter as an error."""
+    browser.expected_complaints.append("status of 410")
+    ada = browser.open(demo().url)
+    ada.join("Ada")
+
+    ada.click("#preflight")
+    ada.wait(lambda: ada.text("#preflight-answer").startswith("204"), "204")
+    ada.click("#kick")
+    ada.wait_until_verdict("kicked")
+    ada.click("#preflight")
+    ada.wait(lambda: ada.text("#preflight-answer").startswith("410"), "410")
+
+
+def test_a_dead_server_is_not_taken_for_an_expired_session(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """Without an answer nothing is known: the page says so, and goes on trying."""
+    browser.expected_complaints.append("net::ERR_")
+    server = demo()
+    ada = browser.open(server.url)
+    ada.join("Ada")
+
+    server.stop()
+
+    ada.wait_until_verdict("unreachable")
+    assert "nothing is known" in ada.text("#verdict-text")
+    assert ada.text("#pill-text") in ("Away", "Connecting")
+
+
+def test_whatever_people_type_stays_text(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """Names, rooms and messages are shown as they are, never parsed as markup."""
+    evil = "<img src=x onerror=alert(1)>"
+    url = demo().url
+    ada, ben = browser.open(url), browser.open(url)
+    ada.join(evil, room="<b>room</b>")
+    ben.join("Ben", room="<b>room</b>")
+
+    ada.say(evil)
+    ben.wait(lambda: ben.texts(".bubble-words > p") == [evil], "the message as text")
+    ben.wait(lambda: evil in ben.texts(".person-name"), "the name as text")
+
+    assert ben.text("#room-name") == "<b>room</b>"
+    assert ben.run("return document.querySelectorAll('main img, #room-name b').length") == 0
+
+
+def test_the_timeline_can_be_read_as_a_list_and_by_keyboard(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """What the picture shows is also there in words, for whoever can't see or point."""
+    ada = browser.open(demo().url)
+    ada.join("Ada")
+
+    ada.click(".words summary")
+    ada.wait(lambda: "The hub opened a session." in ada.texts("#words li span"), "the story in words")
+    ada.press("#chart", "ARROW_LEFT")
+    ada.wait(lambda: ada.text("#tip-title"), "details of what happened last")
+    ada.click("#pause")
+    assert ada.attribute("#pause", "aria-pressed") == "true"
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+def test_nothing_is_wider_than_the_screen(demo: Demo, browser: Browser, width: int) -> None:  # noqa: F811
+    """Readable on a phone: no sideways scrolling, before joining and after, with long names and words."""
+    ada = browser.open(demo().url)
+    ada.resize(width, 800)
+    assert ada.overflow() == []
+
+    ada.join("W" * 40, room="M" * 40)
+    ada.say("W" * 300)
+    ada.wait(lambda: ada.texts(".bubble:not(.pending)"), "the message to come back")
+    ada.choose("hold", "forever")
+    ada.click("#cut")
+    ada.wait_until_verdict("dropped")
+
+    assert ada.overflow() == []

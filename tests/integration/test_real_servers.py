@@ -1,0 +1,303 @@
+"""Sessions on real servers, driven by a client that nobody here wrote (``websockets``).
+
+The application is ``flask_app.py``. Every test here also says: the server's log has no traceback,
+error or warning. What the hand-over of the socket does on each server: ``test_handover_servers.py``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from email.message import Message
+from functools import partial
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.integration.servers import ServerProcess, complaints, gunicorn, werkzeug
+
+APP = "tests.integration.flask_app:app"
+PATIENCE = 20.0
+
+Start = Callable[[], ServerProcess]
+
+GTHREAD = partial(gunicorn, APP, "--threads", "2")
+
+SERVERS: dict[str, Start] = {
+    "werkzeug threaded": partial(werkzeug, APP),
+    "werkzeug single-threaded": partial(werkzeug, APP, threaded=False),
+    "werkzeug threaded with TLS": partial(werkzeug, APP, tls=True),
+    "gunicorn sync": partial(gunicorn, APP),
+    "gunicorn sync --preload": partial(gunicorn, APP, "--preload"),
+    "gunicorn gthread": GTHREAD,
+    "gunicorn gthread --preload": partial(GTHREAD, "--preload"),
+    # Here a connection keeps its thread, so there must be more.
+    "gunicorn gthread with TLS": partial(gunicorn, APP, "--threads", "8", tls=True),
+}
+
+
+@pytest.fixture(scope="module", params=SERVERS.values(), ids=SERVERS.keys())
+def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """One server for all tests that leave it running; it must have nothing to complain of."""
+    with request.param() as server:
+        yield server
+        assert complaints(server.stop()) == []
+
+
+# -- everyday life ---------------------------------------------------------------------------
+
+
+def test_a_message_comes_back(server: ServerProcess) -> None:
+    """The shortest story: log in, connect, say something, hear it, leave."""
+    with join(server, "echo-ada") as ws:
+        say(ws, "echo", "grüß dich 👋" * 1000)
+
+        assert hear(ws) == ("echo", "grüß dich 👋" * 1000)
+
+    assert server.get("/wait/disconnect/echo-ada")[0] == 200
+
+
+def test_who_is_not_logged_in_is_refused_by_the_view(server: ServerProcess) -> None:
+    """The application's own 401 is what the client gets."""
+    status, _ = knock(server, "/ws/tea")
+
+    assert status == 401
+
+
+def test_cookies_of_view_session_and_after_request_are_on_the_101(server: ServerProcess) -> None:
+    """What Flask puts on a response is on this one, too: the session's cookie above all."""
+    with join(server, "cookie-ada") as ws:
+        assert ws.response is not None
+        assert ws.response.status_code == 101
+        cookies = SimpleCookie()
+        for line in ws.response.headers.get_all("Set-Cookie"):
+            cookies.load(line)
+
+    assert cookies.keys() == {"view", "session", "after"}
+    assert cookies["view"].value == "was here"
+    assert cookies["session"]["httponly"]
+
+
+def test_a_lost_client_comes_back_to_all_it_has_missed(server: ServerProcess) -> None:
+    """Cut off, told a hundred things, back: all hundred, in order, then what is new."""
+    with join(server, "lost-ada") as ws:
+        say(ws, "echo", "here")
+        hear(ws)
+        vanish(ws)
+        assert server.get("/wait/drop/lost-ada")[0] == 200
+    assert server.get("/say/lost-ada/1/100")[0] == 200
+    assert look(server, "lost-ada", "/ws/tea") == 204
+
+    with join(server, "lost-ada", "/ws/tea?resume=true") as ws:
+        assert server.get("/say/lost-ada/101/120")[0] == 200
+        assert [hear(ws) for _ in range(120)] == [("n", n) for n in range(1, 121)]
+
+    assert server.get("/wait/disconnect/lost-ada")[0] == 200
+
+
+def test_who_comes_too_late_is_told_so(server: ServerProcess) -> None:
+    """410 before the upgrade; close code 4100 for those who cannot see a status."""
+    with join(server, "late-ada", "/hasty/tea") as ws:
+        vanish(ws)
+        assert server.get("/wait/disconnect/late-ada")[0] == 200
+
+    status, headers = knock(server, "/hasty/tea?resume=true", "late-ada")
+    assert status == 410
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Content-Type"] == "application/problem+json"
+    assert look(server, "late-ada", "/hasty/tea") == 410
+    with join(server, "late-ada", "/hasty/tea?resume=true&reject=close") as ws:
+        assert end_of(ws) == (4100, "session expired")
+
+
+def test_a_kick_is_a_close_frame_with_its_reason(server: ServerProcess) -> None:
+    """What was said before comes first, then 1000 "kicked", and the session cannot be resumed."""
+    with join(server, "kicked-ada") as ws:
+        assert server.get("/say/kicked-ada/1/50")[0] == 200
+        assert server.get("/kick/kicked-ada")[0] == 200
+
+        assert [hear(ws) for _ in range(50)] == [("n", n) for n in range(1, 51)]
+        assert end_of(ws) == (1000, "kicked")
+
+    assert look(server, "kicked-ada", "/ws/tea") == 410
+
+
+# -- one worker, many clients ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [partial(gunicorn, APP), GTHREAD], ids=["sync", "gthread with 2 threads"])
+def test_200_websockets_and_plain_pages_on_one_gunicorn_worker(start: Start) -> None:
+    """The number of WebSockets has nothing to do with the number of the server's threads."""
+    with start() as server, ExitStack() as stack:
+        clients = []
+        for number in range(200):
+            # Each logs in by a plain request, while all before it are connected.
+            clients.append(stack.enter_context(join(server, f"u{number}")))
+            say(clients[-1], "echo", number)
+        assert server.get("/")[0] == 200
+        assert [hear(ws) for ws in clients] == [("echo", number) for number in range(200)]
+        for ws in reversed(clients):
+            say(ws, "echo", "again")
+        assert server.get("/") == (200, b"a plain page")
+        assert [hear(ws) for ws in clients] == [("echo", "again")] * 200
+        stack.close()
+        assert server.get("/wait/disconnect/u199")[0] == 200
+        log = server.stop(timeout=15)
+
+    assert complaints(log) == []
+    assert upgrades_in(log) == 200
+
+
+# -- the end ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", SERVERS.values(), ids=SERVERS.keys())
+def test_sigterm_tells_every_client_and_every_handler(start: Start) -> None:
+    """No hook, no setting: 1001 for all who are there, on_disconnect for all, a worker that ends itself.
+
+    gunicorn kills a worker that is still there after 30 seconds.
+    """
+    names = ["ada", "bob", "eve"]
+    with start() as server, ExitStack() as stack:
+        clients = [stack.enter_context(join(server, name)) for name in names]
+        for ws in clients:
+            say(ws, "echo")
+            hear(ws)
+        vanish(clients.pop())  # eve is away, and has not expired
+        assert server.get("/wait/drop/eve")[0] == 200
+
+        log = server.stop(timeout=15)
+
+        assert [end_of(ws) for ws in clients] == [(1001, "server shutting down")] * 2
+    for name in names:
+        assert f"disconnect {name} HubClosed" in log.splitlines()
+    assert complaints(log) == []
+    assert upgrades_in(log) == 3
+
+
+@pytest.mark.parametrize("start", [partial(gunicorn, APP), GTHREAD], ids=["sync", "gthread"])
+def test_a_client_that_does_not_answer_holds_no_worker_up(start: Start) -> None:
+    """SIGTERM waits for the answer to its close frame no longer than the hub's write_timeout."""
+    with start() as server:
+        head = UPGRADE | {"Host": "test", "Cookie": log_in(server, "mute")}
+        lines = ["GET /hasty/tea HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+        with server.connect() as sock:
+            sock.sendall("\r\n".join(lines).encode())
+            assert server.get("/wait/connect/mute")[0] == 200
+
+            log = server.stop(timeout=15)
+
+            heard = b"".join(iter(lambda: sock.recv(65536), b""))
+            assert heard.endswith(b"\x88\x16" + (1001).to_bytes(2) + b"server shutting down")
+    assert "disconnect mute HubClosed" in log.splitlines()
+    assert complaints(log) == []
+
+
+# -- a server that keeps its sockets ---------------------------------------------------------
+
+
+def test_waitress_gives_a_501_and_its_log_says_which_servers_work() -> None:
+    """Nothing hangs and nothing is half open: the client is told, and so is whoever reads the log."""
+    serve = (
+        "import socket, sys, waitress; from tests.integration.flask_app import app;"
+        "waitress.serve(app, sockets=[socket.socket(fileno=int(sys.argv[1]))])"
+    )
+    with ServerProcess([sys.executable, "-c", serve, "{fd}"]) as server:
+        with pytest.raises(InvalidStatus) as refused, join(server, "ada"):
+            pass
+        log = server.stop()
+
+    response = refused.value.response
+    assert response.status_code == 501
+    assert json.loads(response.body)["status"] == 501
+    assert not {"connection", "upgrade"} & {name.lower() for name in response.headers}
+    [line] = [line for line in log.splitlines() if "501" in line]
+    assert "Werkzeug" in line
+    assert "gunicorn" in line
+    assert "Traceback" not in log
+
+
+# -- helpers ---------------------------------------------------------------------------------
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def ask(server: ServerProcess, path: str, headers: dict[str, str]) -> tuple[int, Message]:
+    """GET; give the status and the headers."""
+    client = http.client.HTTPConnection("127.0.0.1", server.port)
+    with closing(client):
+        client.sock = server.connect()
+        client.request("GET", path, headers=headers)
+        response = client.getresponse()
+        response.read()
+        return response.status, response.headers
+
+
+def log_in(server: ServerProcess, user: str) -> str:
+    """Log in over HTTP; give the cookie."""
+    _, headers = ask(server, f"/login/{user}", {"Connection": "close"})
+    return "; ".join(line.split(";")[0] for line in headers.get_all("Set-Cookie", []))
+
+
+def join(server: ServerProcess, user: str, path: str = "/ws/tea") -> ClientConnection:
+    """Log in and connect; for use in ``with``."""
+    return connect(
+        server.ws_url + path,
+        additional_headers={"Cookie": log_in(server, user)},
+        ssl=server.client_context,
+        proxy=None,
+        ping_interval=None,
+    )
+
+
+def knock(server: ServerProcess, path: str, user: str | None = None) -> tuple[int, Message]:
+    """Ask for an upgrade that will be refused; give the status and the headers.
+
+    Not by ``websockets``: Werkzeug without threads answers as HTTP/1.0, which that won't read.
+    """
+    cookie = {"Cookie": log_in(server, user)} if user else {}
+    return ask(server, path, UPGRADE | cookie)
+
+
+def look(server: ServerProcess, user: str, path: str) -> int:
+    """Ask by a plain GET whether a resume would succeed, as a browser does; give the status."""
+    return server.get(path + "?resume=true", {"Cookie": log_in(server, user)})[0]
+
+
+def say(ws: ClientConnection, event: str, payload: Any = None) -> None:
+    ws.send(json.dumps({"event": event, "payload": payload}))
+
+
+def hear(ws: ClientConnection) -> tuple[str, Any]:
+    message = json.loads(ws.recv(PATIENCE))
+    return message["event"], message.get("payload")
+
+
+def end_of(ws: ClientConnection) -> tuple[int, str]:
+    """Wait for the server's close frame; give its code and reason."""
+    with pytest.raises(ConnectionClosed) as closed:
+        ws.recv(PATIENCE)
+    assert closed.value.rcvd is not None, "the connection ended without a close frame"
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+def vanish(ws: ClientConnection) -> None:
+    """End TCP without a word, below WebSocket and TLS, as a lost network does."""
+    socket.socket.shutdown(ws.socket, socket.SHUT_RDWR)
+
+
+def upgrades_in(log: str) -> int:
+    """How many lines of the access log say 101."""
+    return sum("GET /ws/tea" in line and " 101 " in line for line in log.splitlines())

@@ -1,19 +1,81 @@
-"""The public testing kit: clocks that are moved by hand, and a WebSocket client for WSGI apps.
+"""The public testing kit: clocks that are moved by hand, a WebSocket client for WSGI apps, the race
+lab and its explorer, and a transport in memory whose peer does as it is told.
 
-Nothing else in the package imports it. Start with ``FakeClock`` and ``connect``.
+Nothing else in the package imports it. Start with ``FakeClock`` and ``connect``; then ``Lab`` and
+``explore``. A name is imported when it is first used, so that ``plugin.py``, which every run of
+pytest loads, costs nothing where the kit is not used.
 """
 
 from __future__ import annotations
 
-from .client import NothingReceived, TransportClosed, UpgradeRefused, WebSocketClient, connect
-from .clocks import FakeClock, FreezegunClock
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import NothingReceived, TransportClosed, UpgradeRefused, WebSocketClient, connect
+    from .clocks import FakeClock, FreezegunClock
+    from .explorer import Explored, ScheduleFailed, explore
+    from .lab import SEAMS, Lab
+    from .memory import MemoryTransport, ScriptedPeer, memory_pair
+    from .peers import Knock, Peer
+    from .scheduler import Deadlock, Hold, Livelock, OutOfControl, Step
+    from .strategies import PCT, Deepening, Exhaustive, Random, Replay, Uncontrolled
+    from .wire import WireFrame, client_frame
 
 __all__ = [
+    "PCT",
+    "SEAMS",
+    "Deadlock",
+    "Deepening",
+    "Exhaustive",
+    "Explored",
     "FakeClock",
     "FreezegunClock",
+    "Hold",
+    "Knock",
+    "Lab",
+    "Livelock",
+    "MemoryTransport",
     "NothingReceived",
+    "OutOfControl",
+    "Peer",
+    "Random",
+    "Replay",
+    "ScheduleFailed",
+    "ScriptedPeer",
+    "Step",
     "TransportClosed",
+    "Uncontrolled",
     "UpgradeRefused",
     "WebSocketClient",
+    "WireFrame",
+    "client_frame",
     "connect",
+    "explore",
+    "memory_pair",
 ]
+
+_HOMES = {
+    "client": "NothingReceived TransportClosed UpgradeRefused WebSocketClient connect",
+    "clocks": "FakeClock FreezegunClock",
+    "explorer": "Explored ScheduleFailed explore",
+    "lab": "SEAMS Lab",
+    "memory": "MemoryTransport ScriptedPeer memory_pair",
+    "peers": "Knock Peer",
+    "scheduler": "Deadlock Hold Livelock OutOfControl Step",
+    "strategies": "PCT Deepening Exhaustive Random Replay Uncontrolled",
+    "wire": "WireFrame client_frame",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,19 +14,26 @@ import select
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from werkzeug.test import EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol
 
 from ..clock import SystemClock
 
 _REAL = SystemClock()
+
+#: Wait for input on a socket up to so many seconds; whether there is some.
+Wait = Callable[[socket.socket, float], bool]
+
+#: Send all of it.
+Push = Callable[[socket.socket, bytes | bytearray], None]
 
 
 class UpgradeRefused(Exception):
@@ -59,10 +66,15 @@ class NothingReceived(Exception):
 class WebSocketClient:
     """The client's end of one WebSocket. Made by ``connect``; also a context manager."""
 
-    def __init__(self, app: Any, url: str, options: dict[str, Any], sock: socket.socket) -> None:
+    def __init__(
+        self, app: Any, url: str, options: dict[str, Any], sock: socket.socket, wait: Wait, push: Push
+    ) -> None:
         self._app = app
         self._url = url
-        self._options = options
+        #: What ``connect`` was given but for the application and the URL.
+        self.options = options
+        self._wait = wait
+        self._push = push
         #: The client's socket, for tests that send raw bytes.
         self.sock = sock
         self._parser = Connection(ConnectionType.CLIENT)
@@ -80,20 +92,22 @@ class WebSocketClient:
         self.pongs: list[bytes] = []
         #: Whether pings are answered while reading.
         self.answers_pings = True
+        self._reads = True
+        self._frozen: list[bytes] | None = None
 
     # -- talking ----------------------------------------------------------------------------
 
     def send(self, data: str | bytes) -> None:
         """Send a text (str) or binary (bytes) message. Blocks while the server does not read."""
-        self.sock.sendall(self._encoder.send_data(data))
+        self._write(self._encoder.send_data(data))
 
     def send_raw(self, data: bytes) -> None:
         """Send bytes as they are, frames or not."""
-        self.sock.sendall(data)
+        self._write(data)
 
     def ping(self, payload: bytes = b"") -> None:
         """Send a Ping; the Pong shows up in ``pongs`` once something is received."""
-        self.sock.sendall(self._encoder.ping(payload))
+        self._write(self._encoder.ping(payload))
 
     def receive(self, timeout: float = 10.0) -> str | bytes:
         """The next message.
@@ -108,6 +122,15 @@ class WebSocketClient:
             if not self._read(give_up - _REAL.monotonic()):
                 raise NothingReceived(f"no message within {timeout} seconds")
         return self._inbox.popleft()
+
+    def read_nowait(self) -> None:
+        """Read what has come by now."""
+        while self._hears() and _poll(self.sock, 0.0):
+            self._read(0.0)
+
+    def has_message(self) -> bool:
+        """Whether ``receive`` would give a message at once, of those read already."""
+        return bool(self._inbox)
 
     def receive_close(self, timeout: float = 10.0) -> tuple[int, str]:
         """Read on to the end, passing over messages; its code and reason, as in ``closed``."""
@@ -141,21 +164,49 @@ class WebSocketClient:
                 return False
         return True
 
+    # -- a bad line -------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """Let the line go dead without telling anybody: half-open, alive but silent.
+
+        Until ``thaw`` nothing comes (``receive`` raises NothingReceived at once), no Ping is
+        answered, and what is sent waits on the way.
+        """
+        self._frozen = self._frozen or []
+
+    def thaw(self) -> None:
+        """Let the line be alive again: what waited on the way arrives."""
+        waiting, self._frozen = self._frozen or [], None
+        for data in waiting:
+            self._write(data)
+
+    def stop_reading(self) -> None:
+        """Read nothing any more, as a page that hangs; what is sent still arrives.
+
+        How much the server can write until it notices is up to the kernel; see ``connect(buffer=…)``.
+        """
+        self._reads = False
+
+    def go_on_reading(self) -> None:
+        """Undo ``stop_reading``."""
+        self._reads = True
+
     # -- leaving ----------------------------------------------------------------------------
 
     def close(self, code: int | None = 1000, reason: str = "", timeout: float = 10.0) -> None:
         """Leave properly: a close frame, the server's answer, the end of the connection."""
         if not self._close_sent:
-            self.send_close(code, reason)
+            try:
+                self.send_close(code, reason)
+            except OSError:
+                pass  # the server is gone; reading says so
         self.wait_for_eof(timeout)
         self.sock.close()
 
     def send_close(self, code: int | None = 1000, reason: str = "") -> None:
         """Send a close frame and do not wait. ``code`` None: an empty one, as browsers send."""
         self._close_sent = True
-        self.sock.sendall(
-            self._encoder.close(code, reason or None) if code is not None else self._encoder.close()
-        )
+        self._write(self._encoder.close(code, reason or None) if code is not None else self._encoder.close())
 
     def drop(self) -> None:
         """Vanish without a close frame, as a lost network does."""
@@ -166,10 +217,16 @@ class WebSocketClient:
 
     def resume(self, **query: str) -> WebSocketClient:
         """Make the same request anew with ``resume=true``; raises what ``connect`` raises."""
+        return connect(
+            self._app, self.resume_url(**query), _wait=self._wait, _push=self._push, **self.options
+        )
+
+    def resume_url(self, **query: str) -> str:
+        """The path and query of the same request with ``resume=true``."""
         parts = urlsplit(self._url)
-        asked = dict(parse_qsl(parts.query)) | {"resume": "true"} | query
-        url = urlunsplit(parts._replace(query=urlencode(asked)))
-        return connect(self._app, url, **self._options)
+        new = {"resume": "true"} | query
+        old = [(name, value) for name, value in parse_qsl(parts.query, True) if name not in new]
+        return urlunsplit(parts._replace(query=urlencode([*old, *new.items()])))
 
     def __enter__(self) -> WebSocketClient:
         return self
@@ -177,15 +234,20 @@ class WebSocketClient:
     def __exit__(self, *exc: object) -> None:
         self.sock.close()
 
+    def _use_extensions(self) -> None:
+        """Speak permessage-deflate from here on if the 101 agrees to it (RFC 7692)."""
+        agreed = [value for name, value in self.headers if name.lower() == "sec-websocket-extensions"]
+        if agreed:
+            deflate = PerMessageDeflate()
+            deflate.finalize(agreed[0])
+            self._parser = Connection(ConnectionType.CLIENT, [deflate])
+            self._encoder = FrameProtocol(True, [deflate])
+
     # -- reading ----------------------------------------------------------------------------
 
     def _read(self, timeout: float) -> bool:
         """Read once; False if nothing came in time."""
-        if self._ended:
-            return False
-        poller = select.poll()
-        poller.register(self.sock, select.POLLIN)
-        if not poller.poll(max(0.0, timeout) * 1000):
+        if not self._hears() or not self._wait(self.sock, timeout):
             return False
         try:
             data = self.sock.recv(65536)
@@ -222,9 +284,19 @@ class WebSocketClient:
                         code = None if event.code == 1005 else event.code
                         self._answer(self._encoder.close(code))
 
+    def _hears(self) -> bool:
+        """Whether anything can still come."""
+        return not self._ended and self._reads and self._frozen is None
+
+    def _write(self, wire: bytes | bytearray) -> None:
+        if self._frozen is not None:
+            self._frozen.append(bytes(wire))
+        else:
+            self._push(self.sock, wire)
+
     def _answer(self, wire: bytes | bytearray) -> None:
         try:
-            self.sock.sendall(wire)
+            self._write(wire)
         except OSError:
             pass  # the server is gone; the next read says so
 
@@ -234,42 +306,65 @@ def connect(
     url: str = "/",
     *,
     headers: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
-    cookies: Mapping[str, str] | None = None,
+    cookies: Mapping[str, str] | Client | None = None,
     subprotocols: Iterable[str] = (),
     extensions: str | None = None,
     early: bytes = b"",
     tcp: bool = False,
+    buffer: int | None = None,
     environ: Mapping[str, Any] | None = None,
     timeout: float = 10.0,
+    _wait: Wait | None = None,
+    _push: Push | None = None,
 ) -> WebSocketClient:
     """Open a WebSocket to a WSGI application, in this very thread, without a server.
 
-    ``url``: path and query. ``headers`` replace the handshake's own; None leaves one out.
-    ``early``: bytes sent right behind the handshake. ``tcp``: over loopback TCP instead of a
-    socketpair, for what only TCP has (a reset). ``environ``: more WSGI variables.
+    ``url``: path and query. ``headers`` replace the handshake's own; None leaves one out. There is no
+    Origin header unless you give one. ``cookies``: a mapping, or a Flask (werkzeug) test client,
+    whose cookies are sent and who gets those that the answer sets: log in with it, then connect.
+    ``extensions``: the Sec-WebSocket-Extensions header; permessage-deflate is spoken if the
+    server agrees. ``early``: bytes sent right behind the handshake. ``tcp``: over loopback TCP
+    instead of a socketpair, for what only TCP has (a reset). ``buffer``: about so many bytes fit on
+    the way to a client that does not read (the kernel rounds up). ``environ``: more WSGI variables.
 
     Raises: UpgradeRefused, when the answer is no 101. Threads: any. Blocks: for as long as the
     application takes to answer, and up to ``timeout`` for the hub to send the 101.
     """
+    if not isinstance(headers, Mapping):
+        headers = list(headers)  # it is needed again for a resume
+    subprotocols = list(subprotocols)
     options = {
         "headers": headers,
         "cookies": cookies,
         "subprotocols": subprotocols,
         "extensions": extensions,
         "tcp": tcp,
+        "buffer": buffer,
         "environ": environ,
         "timeout": timeout,
     }
     ours, theirs = _tcp_pair() if tcp else socket.socketpair()
     try:
-        client = WebSocketClient(app, url, options, ours)
+        wait = _wait or _poll
+        client = WebSocketClient(app, url, options, ours, wait, _push or socket.socket.sendall)
         if early:
             ours.sendall(early)
-        request = _environ(url, headers, cookies, subprotocols, extensions) | dict(environ or {})
+        if buffer is not None:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        jar = cookies if isinstance(cookies, Client) else None
+        named = cookies if not isinstance(cookies, Client) else None
+        request = _environ(url, headers, named, subprotocols, extensions) | dict(environ or {})
+        if jar is not None:
+            jar._add_cookies_to_wsgi(request)
         status, answered, body = _call(app, request | {"resumehub.socket": theirs})
+        if jar is not None:
+            set_by = [value for name, value in answered if name.lower() == "set-cookie"]
+            jar._update_cookies_from_response(request["SERVER_NAME"], request["PATH_INFO"], set_by)
         if status != 101:
             raise UpgradeRefused(status, answered, body)
-        client.headers, rest = _read_head(ours, timeout)
+        client.headers, rest = _read_head(ours, timeout, wait)
+        client._use_extensions()
         if rest:
             client._feed(rest)
         return client
@@ -299,8 +394,10 @@ def _environ(
         sent["Sec-WebSocket-Extensions"] = extensions
     if cookies:
         sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    sent.update(headers)
-    kept = [(name, value) for name, value in sent.items() if value is not None]
+    given = list(headers.items() if isinstance(headers, Mapping) else headers)
+    replaced = {name.lower() for name, _ in given}
+    own = [(name, value) for name, value in sent.items() if name.lower() not in replaced]
+    kept = [(name, value) for name, value in (*own, *given) if value is not None]
     return EnvironBuilder(path=url, headers=kept, input_stream=BytesIO()).get_environ()
 
 
@@ -321,14 +418,18 @@ def _call(app: Any, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]]
     return answered[0], answered[1], body
 
 
-def _read_head(sock: socket.socket, timeout: float) -> tuple[list[tuple[str, str]], bytes]:
+def _poll(sock: socket.socket, timeout: float) -> bool:
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    return bool(poller.poll(max(0.0, timeout) * 1000))
+
+
+def _read_head(sock: socket.socket, timeout: float, wait: Wait) -> tuple[list[tuple[str, str]], bytes]:
     """The 101 as it came over the wire, and what came behind it."""
     data = b""
     give_up = _REAL.monotonic() + timeout
     while b"\r\n\r\n" not in data:
-        poller = select.poll()
-        poller.register(sock, select.POLLIN)
-        if not poller.poll(max(0.0, give_up - _REAL.monotonic()) * 1000):
+        if not wait(sock, give_up - _REAL.monotonic()):
             raise NothingReceived(f"no 101 within {timeout} seconds")
         try:
             more = sock.recv(65536)

@@ -12,7 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..clock import SystemClock, Timeline
-from ..runtime import make_lock
+from ..runtime import Lock, make_lock
+
+# Seconds. Ten times a tenth is not quite one in binary, and a deadline must not be missed for that.
+_NOISE = 1e-9
 
 
 class FakeClock:
@@ -21,11 +24,11 @@ class FakeClock:
     Starts at ``start`` seconds. Threads: any.
     """
 
-    def __init__(self, start: float = 0.0) -> None:
+    def __init__(self, start: float = 0.0, *, lock: Callable[[], Lock] = make_lock) -> None:
         self._now = float(start)
         self._timelines: list[Timeline] = []
-        self._lock = make_lock()
-        self._moving = make_lock()
+        self._lock = lock()
+        self._moving = lock()
 
     def monotonic(self) -> float:
         """The present point in time, in seconds."""
@@ -47,10 +50,10 @@ class FakeClock:
             target = self._now + seconds
             while True:
                 due = self._settle()
-                if due is None or due > target:
+                if due is None or due > target + _NOISE:
                     break
                 self._now = max(self._now, due)
-            self._now = target
+            self._now = max(self._now, target)
             self._settle()
 
     def _settle(self) -> float | None:
@@ -88,6 +91,8 @@ class FreezegunClock:
     """
 
     _POLL = 0.02
+    # A datetime has microseconds and a float has rounding errors: what is due within this one is due now.
+    _SAME = 6e-7
 
     def __init__(self) -> None:
         try:
@@ -107,7 +112,8 @@ class FreezegunClock:
     def monotonic(self) -> float:
         """Seconds since this clock was made, frozen or not."""
         with self._lock:
-            factory = self._api.freeze_factories[-1] if self._api.freeze_factories else None
+            # In one step: a freeze may end on another thread between a look and a grasp.
+            factory = next(iter(self._api.freeze_factories[-1:]), None)
             reading = self._read(factory)
             if factory is not self._source:
                 self._offset = self._last - reading
@@ -143,7 +149,9 @@ class FreezegunClock:
         frozen = (
             factory.time_to_freeze if not isinstance(factory, self._api.TickingDateTimeFactory) else factory()
         )
-        return (_plain(frozen) - _plain(datetime.min)).total_seconds()
+        # Counted from nearby: so many seconds as there have been since the year 1 leave a float no room for
+        # microseconds, and a deadline that was one ahead was taken for due.
+        return (_plain(frozen) - datetime(2020, 1, 1)).total_seconds()
 
     def _adopt(self, factory: Any) -> None:
         """Have the factory's ``tick`` and ``move_to`` go by way of this clock's hubs."""
@@ -159,6 +167,10 @@ class FreezegunClock:
                 # freezegun's move_to calls tick, which is ours: only the outermost call steps.
                 if vars(factory).get("_resumehub_moving"):
                     return move(*arguments, **named)
+                # With auto_tick_seconds each look at the date is such a tick, on any thread: a hub's own
+                # must not wait for itself. The hubs see it at their next look at the time.
+                if isinstance(factory, self._api.StepTickTimeFactory) and not arguments and not named:
+                    return move()
                 factory._resumehub_moving = True
                 try:
                     result = move(*arguments, **named)
@@ -182,8 +194,7 @@ class FreezegunClock:
             factory.time_to_freeze = before
             while (due := self._settle()) is not None:
                 ahead = timedelta(seconds=due - self.monotonic())
-                # Rounded up: a datetime has microseconds, and a deadline must not fire before its time.
-                at = factory.time_to_freeze + max(ahead + timedelta(microseconds=1), timedelta())
+                at = factory.time_to_freeze + max(ahead, timedelta())
                 if at > target:
                     break
                 factory.time_to_freeze = at
@@ -191,7 +202,12 @@ class FreezegunClock:
     def _settle(self) -> float | None:
         with self._lock:
             timelines = list(self._timelines)
-        return min((at for timeline in timelines if (at := timeline.settle()) is not None), default=None)
+        due = min((at for timeline in timelines if (at := timeline.settle()) is not None), default=None)
+        if due is None or not 0 < due - self.monotonic() < self._SAME:
+            return due
+        with self._lock:
+            self._last = due
+        return self._settle()
 
 
 def _plain(moment: datetime) -> datetime:

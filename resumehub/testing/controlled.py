@@ -1,0 +1,299 @@
+"""The door for controlled threads: ``runtime.Runtime``, with every wait a stop of the scheduler.
+
+Give it to a hub and the very same threads that run in production (hub loop, readers, writers,
+callbacks, watcher, and the application's own) run one at a time, in any order a test likes.
+Sockets are real ones; a thread is held back until its socket has something for it.
+
+Stops are named for people: "reader of alice" is about to "wait for input". A thread always stops
+before it puts a command on the hub's queue, since what comes before and after that is what most
+races are about. At other locks that are free the application's threads always stop, and the hub's
+own if ``stop_at_locks``.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..channel import Channel
+from ..engine import Engine
+from ..runtime import Condition, Event, Lock, Mailbox, Thread
+from ..threads.link import Link
+from ..threads.reader import Reader
+from .scheduler import TEST, Scheduler, Task
+
+#: Locks at which a thread always stops, and what it is about to do there.
+ALWAYS = {"the hub's door": "tell the hub"}
+
+#: Where the hub's thread stands when it has nothing half done.
+AT_REST = "take the next command"
+
+
+class ControlledRuntime:
+    """Threads under the control of a scheduler."""
+
+    def __init__(self, scheduler: Scheduler, *, stop_at_locks: bool = True) -> None:
+        self._scheduler = scheduler
+        #: False: a lock that is free is taken without a stop, which leaves far fewer orders.
+        self.stop_at_locks = stop_at_locks
+
+    def lock(self, what: str = "a lock") -> Lock:
+        return _Lock(self._scheduler, self, what)
+
+    def silent_lock(self) -> Lock:
+        """A lock that is a stop only for those who have to wait for it."""
+        return _Lock(self._scheduler, self, "the clock", silent=True)
+
+    def condition(self, lock: Lock) -> Condition:
+        assert isinstance(lock, _Lock), "a condition needs a lock of the same runtime"
+        return _Condition(self._scheduler, lock)
+
+    def event(self, what: str = "an event") -> Event:
+        return _Event(self._scheduler, what)
+
+    def mailbox(self) -> Mailbox:
+        return _Mailbox(self._scheduler)
+
+    def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        task = self._scheduler.spawn(_readable(name, run), run)
+        self._scheduler.did(f"start {task.name}")
+        if self.stop_at_locks:
+            self._scheduler.pause(f"go on behind the start of {task.name}")
+        return _Thread(self._scheduler, task)
+
+    def wait_readable(self, sock: socket.socket) -> None:
+        self._scheduler.pause("wait for input", _polled(sock, select.POLLIN))
+
+    def wait_writable(self, sock: socket.socket) -> None:
+        self._scheduler.pause("wait for the peer to read", _polled(sock, select.POLLOUT))
+
+    def before_receive(self, sock: socket.socket) -> None:
+        self._scheduler.pause("wait for input", _polled(sock, select.POLLIN))
+
+    def main_thread_returned(self) -> bool:
+        return False
+
+    def current(self) -> Thread:
+        task = self._scheduler.current
+        assert task is not None, "asked for by a controlled thread"
+        return _Thread(self._scheduler, task)
+
+
+def _readable(name: str, run: Callable[[], None]) -> str:
+    """``reader of alice`` for "resumehub-7f3e-reader-3"."""
+    parts = name.rsplit("-", 2)
+    role = parts[-2] if len(parts) == 3 else name
+    owner = getattr(getattr(run, "__wrapped__", run), "__self__", None)
+    link: Link | None = None
+    if isinstance(owner, Reader):
+        link = owner._link
+    elif isinstance(owner, Channel) and isinstance(owner._owner, Engine):
+        link = owner._owner.links.get(owner.number)
+    return f"{role} of {link.whose}" if link is not None else role
+
+
+def _polled(sock: socket.socket, events: int) -> Callable[[], bool]:
+    number = sock.fileno()
+    if number < 0:
+        return _true
+    poller = select.poll()
+    poller.register(number, events)
+
+    def ready() -> bool:
+        # A number that was closed meanwhile may be somebody else's by now.
+        return sock.fileno() != number or bool(poller.poll(0))
+
+    return ready
+
+
+def _true() -> bool:
+    return True
+
+
+class _Lock:
+    def __init__(
+        self, scheduler: Scheduler, runtime: ControlledRuntime, what: str, *, silent: bool = False
+    ) -> None:
+        self._scheduler = scheduler
+        self._runtime = runtime
+        self._always = what in ALWAYS
+        self._silent = silent
+        self._where = ALWAYS.get(what) or f"lock {what}"
+        self.what = what
+        self.holder: Task | str | None = None
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if not blocking and self.holder is not None:
+            return False
+        if self.holder is not None or self._is_stop():
+            taken = self._scheduler.pause(
+                self._where, self.is_free, timed=blocking and timeout >= 0, obstacle=self._held_by
+            )
+            if not taken or not self.is_free():
+                return False
+        self.take()
+        return True
+
+    def _is_stop(self) -> bool:
+        """Whether the caller stops here although the lock is free."""
+        if self._always or self._silent:
+            return not self._silent
+        task = self._scheduler.current
+        return self._runtime.stop_at_locks or (task is not None and task.application)
+
+    def take(self) -> None:
+        self.holder = self._scheduler.current if self._scheduler.is_inside() else TEST
+
+    def is_mine(self) -> bool:
+        return self.holder is (self._scheduler.current or TEST)
+
+    def release(self) -> None:
+        if self.holder is None and not self._scheduler.abandoned:
+            raise RuntimeError("release unlocked lock")
+        self.holder = None
+
+    def locked(self) -> bool:
+        return self.holder is not None
+
+    def is_free(self) -> bool:
+        return self.holder is None
+
+    def _held_by(self) -> str:
+        holder = self.holder.name if isinstance(self.holder, Task) else self.holder
+        return f", which {holder} holds" if holder is not None else ""
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+
+class _Condition:
+    def __init__(self, scheduler: Scheduler, lock: _Lock) -> None:
+        self._scheduler = scheduler
+        self._lock = lock
+        self._waiting: deque[list[bool]] = deque()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        ticket = [False]
+        self._waiting.append(ticket)
+        self._lock.release()
+        notified = self._scheduler.pause(
+            f"wait for a change of {self._lock.what}",
+            lambda: ticket[0] and self._lock.is_free(),
+            timed=timeout is not None,
+        )
+        if not notified:
+            if not ticket[0]:
+                self._waiting.remove(ticket)
+            if not self._lock.is_free():  # its time is up, and the lock is not to be had yet
+                self._scheduler.pause(f"lock {self._lock.what}", self._lock.is_free)
+        self._lock.take()
+        return notified
+
+    def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
+        while not (result := predicate()):
+            if not self.wait(timeout):
+                return predicate()
+        return result
+
+    def notify(self, n: int = 1) -> None:
+        for _ in range(min(n, len(self._waiting))):
+            self._waiting.popleft()[0] = True
+
+    def notify_all(self) -> None:
+        self.notify(len(self._waiting))
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return self._lock.acquire(blocking, timeout)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self._lock.acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()
+
+
+class _Event:
+    def __init__(self, scheduler: Scheduler, what: str) -> None:
+        self._scheduler = scheduler
+        self._where = f"wait for {what}"
+        self._flag = False
+
+    def set(self) -> None:
+        self._flag = True
+
+    def clear(self) -> None:
+        self._flag = False
+
+    def is_set(self) -> bool:
+        return self._flag
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._scheduler.pause(self._where, self.is_set, timed=timeout is not None)
+        return self._flag
+
+
+class _Mailbox:
+    """The hub's queue; the trace names its commands."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._items: deque[Any] = deque()
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+        self._scheduler.did(f"put {_named(item)}")
+
+    def get(self, timeout: float | None = None) -> Any:
+        if timeout is None or timeout > 0:
+            self._scheduler.pause(AT_REST, self._has_items, timed=timeout is not None)
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        self._scheduler.did(f"take {_named(item)}")
+        return item
+
+    def _has_items(self) -> bool:
+        return bool(self._items)
+
+
+def _named(item: Any) -> str:
+    """``Kick alice``, ``PeerGone 3``: a command by its name and whom it is about."""
+    command = item[1] if isinstance(item, tuple) and len(item) > 1 else item
+    name = type(command).__name__
+    for attribute in ("transport", "connection_id", "epoch"):
+        about = getattr(command, attribute, None)
+        if about is not None:
+            return f"{name} {about}"
+    return name
+
+
+class _Thread:
+    def __init__(self, scheduler: Scheduler, task: Task) -> None:
+        self._scheduler = scheduler
+        self._task = task
+
+    @property
+    def name(self) -> str:
+        return self._task.name
+
+    def is_alive(self) -> bool:
+        return not self._task.done
+
+    def join(self, timeout: float) -> bool:
+        self._scheduler.pause(f"wait for the end of {self._task.name}", lambda: self._task.done, timed=True)
+        return self._task.done
+
+    def is_current(self) -> bool:
+        return self._scheduler.current is self._task
+
+    def stack(self) -> str:
+        return self._task.position()

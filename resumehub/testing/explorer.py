@@ -1,0 +1,192 @@
+"""``explore``: run a scenario in every order of its threads, and tell the one that breaks it.
+
+    def scenario(lab):
+        hub = lab.open()
+        alice = lab.dial("/?id=alice")
+
+        @lab.actor
+        def network():
+            alice.drop()
+
+        @lab.actor
+        def application():
+            hub.kick("alice")
+
+    explore(scenario)
+
+What the function does itself is the scene, played without switches; what its actors and the hub
+do with each other is explored. After every step the hub's invariants and the scenario's own are
+checked. A failure is made as short as it gets, printed as numbered sentences, and can be played
+again from one line. Runs in the caller's thread, which nobody else may use meanwhile.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .lab import Lab
+from .scheduler import Step
+from .strategies import Deepening, Exploration, Replay, Uncontrolled, encode
+
+#: The environment variable that has ``explore`` play just one schedule.
+REPLAY = "RESUMEHUB_SCHEDULE"
+
+Scenario = Callable[[Lab], object]
+
+
+class ScheduleFailed(AssertionError):
+    """A schedule broke the scenario.
+
+    ``schedule`` plays it again; ``number``: the how manieth it was; ``trace``: its steps.
+    """
+
+    def __init__(self, message: str, schedule: str, number: int, trace: list[Step]) -> None:
+        super().__init__(message)
+        self.schedule = schedule
+        self.number = number
+        self.trace = trace
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """What an exploration did: ``complete`` if every order within its bounds was run."""
+
+    schedules: int
+    steps: int
+    complete: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    choices: list[int]
+    trace: list[Step]
+    error: BaseException | None
+    #: The part of the trace that was explored.
+    start: int
+
+
+def explore(
+    scenario: Scenario,
+    strategy: Exploration | None = None,
+    *,
+    max_schedules: int = 10_000,
+    stop_at_locks: bool = False,
+    twice: bool = True,
+    replay: str | None = None,
+) -> Explored:
+    """Run ``scenario`` in one order after another.
+
+    ``strategy``: ``Deepening`` to three switches unless given. ``max_schedules``: stop there.
+    ``stop_at_locks``: switch at every lock that is free, too: many more orders, for bugs in code that
+    a lock should guard and does not. ``twice``: run every schedule twice, to see whether anything is
+    not under control. ``replay``: run only this schedule; the environment variable
+    RESUMEHUB_SCHEDULE says the same.
+
+    Raises: ScheduleFailed; Uncontrolled. Blocks: until done.
+    """
+    wanted = replay or os.environ.get(REPLAY)
+    exploration: Exploration = Replay(wanted) if wanted else copy.deepcopy(strategy or Deepening())
+    schedules = steps = 0
+    complete = False
+    while not (complete := not exploration.begin()) and schedules < max_schedules:
+        run = _play(scenario, exploration, stop_at_locks)
+        schedules += 1
+        steps += len(run.trace)
+        if twice or run.error is not None:
+            _compare(run, _replay(scenario, run.choices, stop_at_locks))
+        if run.error is not None:
+            raise _failure(scenario, _shortest(scenario, run, stop_at_locks), schedules) from run.error
+    return Explored(schedules, steps, complete)
+
+
+def _play(scenario: Scenario, exploration: Exploration, locks: bool) -> _Run:
+    lab = Lab(exploration, stop_at_locks=locks)
+    lab.quiet = True
+    error: BaseException | None = None
+    try:
+        scenario(lab)
+        lab.finish()
+    except (Uncontrolled, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except Exception as failed:
+        error = failed
+    except BaseException as failed:
+        if type(failed).__name__ != "Failed":  # pytest's outcomes: a failure is one, a skip is not
+            raise
+        error = failed
+    finally:
+        lab.abandon()
+    trace = lab.scheduler.trace
+    start = lab.played[0] if lab.played is not None else len(trace)
+    return _Run(list(exploration.taken), trace, error, start)
+
+
+def _replay(scenario: Scenario, choices: list[int], locks: bool) -> _Run:
+    plan = Replay(encode(choices))
+    plan.begin()
+    return _play(scenario, plan, locks)
+
+
+def _compare(run: _Run, again: _Run) -> None:
+    if again.trace == run.trace and type(again.error) is type(run.error):
+        return
+    place = next(
+        (i for i, (a, b) in enumerate(zip(run.trace, again.trace, strict=False)) if a != b),
+        min(len(run.trace), len(again.trace)),
+    )
+    ways = [
+        repr(str(one.trace[place]) if place < len(one.trace) else f"the end ({one.error!r})")
+        for one in (run, again)
+    ]
+    raise Uncontrolled(
+        f"the same schedule went two ways at step {place + 1}: {ways[0]}, then {ways[1]}. Something that "
+        "the scenario does depends on more than the order of its threads: a clock, a random number, "
+        "the order of a set, state that outlives a run, a thread or lock of your own."
+    )
+
+
+def _shortest(scenario: Scenario, run: _Run, locks: bool) -> _Run:
+    """Leave out as many switches as the failure can do without."""
+    best, index = run, 0
+    while index < len(best.choices):
+        if best.choices[index]:
+            tried = [*best.choices[:index], 0, *best.choices[index + 1 :]]
+            shorter = _replay(scenario, tried, locks)
+            if type(shorter.error) is type(run.error) and _switches(shorter) < _switches(best):
+                best, index = shorter, 0
+                continue
+        index += 1
+    return best
+
+
+def _switches(run: _Run) -> int:
+    return sum(1 for choice in run.choices if choice)
+
+
+def _failure(scenario: Scenario, run: _Run, number: int) -> ScheduleFailed:
+    schedule = encode(run.choices)
+    name = getattr(scenario, "__name__", "the scenario")
+    switches = _switches(run)
+    lines = [
+        f"schedule {number} of {name} fails: {type(run.error).__name__}: {run.error}",
+        f"with {switches} switch{'es' * (switches != 1)}, in this order:",
+        *sentences(run.trace[run.start :]),
+        f"replay: explore({name}, replay={schedule!r})  or  {REPLAY}={schedule}",
+    ]
+    return ScheduleFailed("\n".join(lines), schedule, number, run.trace[run.start :])
+
+
+def sentences(trace: list[Step]) -> list[str]:
+    """A schedule as numbered sentences, one for each stretch in which one thread ran."""
+    lines: list[str] = []
+    doings: list[str] = []
+    for index, step in enumerate(trace):
+        doings.append(", ".join(filter(None, [step.where, *step.deeds])))
+        if index + 1 == len(trace) or trace[index + 1].thread != step.thread:
+            shown = doings if len(doings) <= 6 else [*doings[:3], f"… {len(doings) - 5} more …", *doings[-2:]]
+            lines.append(f"{len(lines) + 1:4}. {step.thread}: {'; '.join(shown)}")
+            doings = []
+    return lines

@@ -1,0 +1,64 @@
+"""Threads and sockets that outlive what made them. Used by the pytest plugin.
+
+Sockets are looked for in /proc, so on Linux only. Timers are threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+#: Seconds of real time in which what was told to end must have ended.
+GRACE = 2.0
+
+#: Beginnings of the names of threads that belong to test runners.
+NOT_OURS = ("pytest_timeout ", "Dummy-", "execnet")
+
+_DESCRIPTORS = Path("/proc/self/fd")
+
+Snapshot = tuple[set[threading.Thread], dict[int, str]]
+
+
+def snapshot() -> Snapshot:
+    """The threads and sockets that are there now."""
+    return set(threading.enumerate()), _sockets()
+
+
+def leaks_since(before: Snapshot) -> list[str]:
+    """What is new and stays, a line each with where a thread is; waits a moment for what is just ending."""
+    threads, sockets = before
+    leaks = []
+    patience = GRACE
+    for thread in threading.enumerate():
+        if thread in threads or thread.name.startswith(NOT_OURS):
+            continue
+        thread.join(patience)
+        if thread.is_alive():
+            patience = 0.0  # one that hangs spends the patience for all
+            leaks.append(f"thread {thread.name!r} at\n{_stack(thread)}")
+    never = threading.Event()
+    for _ in range(int(GRACE / 0.02)):
+        new = dict(_sockets().items() - sockets.items())
+        if not new:
+            return leaks
+        never.wait(0.02)
+    return leaks + [f"descriptor {number}, {link}" for number, link in new.items()]
+
+
+def _stack(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)[-3:]) if frame is not None else "  (no Python frame)\n"
+
+
+def _sockets() -> dict[int, str]:
+    # The link has the inode: a number that was closed and used again is a new socket.
+    links = {}
+    if _DESCRIPTORS.is_dir():
+        for name in os.listdir(_DESCRIPTORS):
+            with contextlib.suppress(OSError):  # the listing's own descriptor is gone again
+                links[int(name)] = os.readlink(_DESCRIPTORS / name)
+    return {number: link for number, link in links.items() if link.startswith("socket:")}

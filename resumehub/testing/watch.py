@@ -1,0 +1,80 @@
+"""Looks on while a hub in the lab runs its callbacks: contract B1 and B2, whatever the scenario does.
+
+Per connection id: connect, then messages and pairs of drop and restore, then perhaps a drop, then
+disconnect, once and last; never two at a time. Used by ``lab.py``; runs on the hub's own threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from ..connection import Connection
+from ..hub import HOOKS, Hub
+from .scheduler import Scheduler
+
+#: What may come behind what; None is the beginning. A message may come behind all but these.
+_FOLLOWS: dict[str, tuple[str | None, ...]] = {
+    "on_connect": (None,),
+    "on_message": ("on_connect", "on_transport_restore"),
+    "on_transport_drop": ("on_connect", "on_transport_restore"),
+    "on_transport_restore": ("on_transport_drop",),
+    "on_disconnect": ("on_connect", "on_transport_restore", "on_transport_drop"),
+}
+
+
+class CallbackOrder(AssertionError):
+    """A hub called its handlers in an order, or at the same time, that it must not."""
+
+
+class Watch:
+    """The callbacks of one hub."""
+
+    def __init__(self, hub: Hub, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._last: dict[Connection, str] = {}
+        self._inside: dict[str, tuple[Connection, str, object]] = {}
+        #: What went wrong, if anything did; the lab looks here after every step.
+        self.failure: AssertionError | None = None
+        for hook in HOOKS:
+            handlers = hub._handlers[hook]
+            hub._handlers[hook] = (self._observer(hook), *(self._wrapped(hook, one) for one in handlers))
+
+    def _observer(self, hook: str) -> Callable[..., Any]:
+        def observe(connection: Connection, *_: Any) -> None:
+            self._scheduler.did(f"{hook} of {'a session' if connection._generated else connection.id}")
+            last = self._last.get(connection)
+            if last not in _FOLLOWS[hook]:
+                self._complain(f"{hook} of {connection.id!r} behind {last or 'nothing'}")
+            if hook != "on_message":
+                self._last[connection] = hook
+
+        return self._wrapped(hook, observe)
+
+    def _wrapped(self, hook: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(handler)
+        def call(connection: Connection, *arguments: Any) -> None:
+            other = self._inside.get(connection.id)
+            task = self._scheduler.current
+            if other is not None and other[2] is not task:
+                which = "another session" if other[0] is not connection else "it"
+                self._complain(f"{hook} of {connection.id!r} while {other[1]} of {which} is running")
+            before = task.application if task is not None else False
+            self._inside[connection.id] = (connection, hook, task)
+            try:
+                if task is not None:
+                    task.application = True
+                handler(connection, *arguments)
+            except AssertionError as error:
+                self.failure = self.failure or error
+                raise
+            finally:
+                if task is not None:
+                    task.application = before
+                self._inside.pop(connection.id, None)
+
+        return call
+
+    def _complain(self, what: str) -> None:
+        self.failure = self.failure or CallbackOrder(f"callbacks out of order: {what}")

@@ -1,0 +1,82 @@
+"""A channel over a transport in memory, with an owner that writes down what it hears."""
+
+from __future__ import annotations
+
+from resumehub.channel import Channel, Flushed
+from resumehub.message import Frame, Opcode
+from resumehub.outbox import Outbox
+from resumehub.runtime import SystemRuntime
+from resumehub.testing import FakeClock, MemoryTransport, ScriptedPeer, memory_pair
+
+RUNTIME = SystemRuntime()
+
+
+class Owner:
+    """Hears of what a channel did. Writer threads do not start by themselves: ``Line.run_writer``."""
+
+    def __init__(self) -> None:
+        self.flushed: list[Flushed] = []
+        self.writers: list[Channel] = []
+
+    def on_flushed(self, channel: Channel, flushed: Flushed) -> None:
+        self.flushed.append(flushed)
+
+    def start_writer(self, channel: Channel) -> None:
+        self.writers.append(channel)
+
+    def reports(self) -> list[str]:
+        """What it has heard that matters, in order: stalled, failed, close_sent."""
+        names = ("stalled", "failed", "close_sent")
+        return [name for flushed in self.flushed for name in names if getattr(flushed, name)]
+
+
+class Line:
+    """An outbox, a channel, the peer at its end; ``attach`` is what a resume does."""
+
+    def __init__(self, *, window: int | None = None, stateful: bool = False, preface: bytes = b"") -> None:
+        self.clock = FakeClock()
+        self.owner = Owner()
+        self.outbox = Outbox(RUNTIME.lock(), 1000, 1 << 20)
+        self._number = 0
+        self.attach(window=window, stateful=stateful, preface=preface)
+
+    def attach(self, *, window: int | None = None, stateful: bool = False, preface: bytes = b"") -> None:
+        """Give the outbox a (new) channel, in one step with taking it from the old one."""
+        self._number += 1
+        self.transport: MemoryTransport
+        self.peer: ScriptedPeer
+        self.transport, self.peer = memory_pair(window=window, stateful=stateful)
+        with self.outbox.lock:
+            if self._number > 1:
+                self.channel.detach()
+            self.channel = Channel(
+                self._number, self.transport, self.outbox, self.clock, RUNTIME, self.owner, preface
+            )
+
+    def put(self, *payloads: str) -> None:
+        """Queue these and write what can be written, as a sender does."""
+        for payload in payloads:
+            with self.outbox.lock:
+                assert self.outbox.put(Frame(Opcode.TEXT, payload.encode()))
+                flushed = self.channel.pump()
+            self.channel.settle(flushed)
+
+    def queue(self, *payloads: str) -> None:
+        """Queue these and write nothing."""
+        with self.outbox.lock:
+            for payload in payloads:
+                assert self.outbox.put(Frame(Opcode.TEXT, payload.encode()))
+
+    def waiting(self) -> list[str]:
+        """What the outbox holds."""
+        with self.outbox.lock:
+            return [frame.payload.decode() for frame in self.outbox.first(1000, 1 << 30)]
+
+    def run_writer(self) -> None:
+        """Be the writer thread that was asked for. Blocks for as long as the peer takes nothing."""
+        assert self.owner.writers, "no writer was asked for"
+        self.owner.writers.pop(0).write_until_drained()
+
+    def wire(self) -> list[str]:
+        """All frames that the peer has taken, in short."""
+        return [str(frame) for frame in self.peer.frames]

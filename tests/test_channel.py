@@ -1,0 +1,238 @@
+"""One transport's outgoing bytes: in order, by one hand at a time, whole frames or their rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from resumehub.channel import BATCH_FRAMES, MAX_LANE
+from tests.channel_stage import Line
+from tests.support import Call
+
+HELLO = 2 + len("text hello") - len("text ")
+"""Bytes of the frame "hello" on the wire."""
+
+
+# -- writing directly --------------------------------------------------------------------------
+
+
+def test_what_is_put_is_written_at_once() -> None:
+    """By the sender itself: no thread is asked for while the peer keeps up."""
+    line = Line()
+    line.put("hello", "", "again")
+    assert line.wire() == ["text hello", "text", "text again"]
+    assert line.waiting() == []
+    assert not line.owner.writers
+
+
+def test_what_has_waited_goes_with_the_first_write() -> None:
+    """More than one system call may carry."""
+    line = Line()
+    many = [str(number) for number in range(3 * BATCH_FRAMES)]
+    line.queue(*many)
+    line.channel.flush()
+    assert line.wire() == [f"text {payload}" for payload in many]
+
+
+def test_each_frame_is_reported_once_it_is_whole() -> None:
+    """With its size, and with what is left: that is what the metrics are told."""
+    line = Line(window=HELLO + 3)
+    line.queue("hello", "bye")
+    line.channel.flush()
+    assert [(flushed.sizes, flushed.left) for flushed in line.owner.flushed] == [([5], 1)]
+    line.peer.window = None
+    line.run_writer()
+    assert [(flushed.sizes, flushed.left) for flushed in line.owner.flushed[1:]] == [([3], 0)]
+
+
+def test_the_preface_goes_first() -> None:
+    """The 101, before anything that the session has to say, even if the peer takes it in drops."""
+    line = Line(window=10, preface=b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    line.channel.ping()
+    line.put("hello")
+    assert line.peer.wire == b"HTTP/1.1 1"
+    line.peer.window = None
+    line.run_writer()
+    assert line.peer.wire.startswith(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    assert line.wire() == ["ping", "text hello"]
+
+
+# -- lanes -------------------------------------------------------------------------------------
+
+
+def test_pings_and_pongs_go_ahead_of_unsent_frames() -> None:
+    """But not into the middle of one that has begun."""
+    line = Line(window=HELLO - 1)
+    line.put("hello", "behind")
+    line.channel.pong(b"a")
+    line.channel.ping()
+    line.channel.pong(b"b")
+    line.peer.window = None
+    line.run_writer()
+    assert line.wire() == ["text hello", "pong a", "ping", "pong b", "text behind"]
+
+
+def test_of_too_many_pongs_only_the_newest_is_added() -> None:
+    """A peer that pings and never reads must not fill the memory (RFC 6455 §5.5.3)."""
+    line = Line(window=1)
+    line.put("hello")
+    for number in range(1000):
+        line.channel.pong(b"%d" % number)
+    line.peer.window = None
+    line.run_writer()
+    pongs = line.wire()[1:]
+    assert len(pongs) == MAX_LANE
+    assert pongs[-1] == "pong 999"
+
+
+# -- a slow peer -------------------------------------------------------------------------------
+
+
+def test_a_writer_is_asked_for_once_when_the_peer_takes_no_more() -> None:
+    line = Line(window=0)
+    line.put("a", "b")
+    line.channel.ping()
+    line.channel.flush()
+    assert len(line.owner.writers) == 1
+    assert line.owner.reports() == ["stalled"]
+    assert line.waiting() == ["a", "b"]
+
+
+def test_nobody_else_writes_while_the_writer_is_at_it() -> None:
+    """Not even when the peer has begun to read again: that would be overtaking."""
+    line = Line(window=0)
+    line.put("a")
+    line.peer.window = None
+    line.put("b")
+    assert line.wire() == []
+    line.run_writer()
+    assert line.wire() == ["text a", "text b"]
+
+
+def test_once_the_writer_has_drained_it_senders_write_by_themselves_again() -> None:
+    line = Line(window=0)
+    line.put("a")
+    line.peer.window = None
+    line.run_writer()
+    line.put("b")
+    assert line.wire() == ["text a", "text b"]
+    assert not line.owner.writers
+
+
+def test_the_writer_stays_for_as_long_as_the_peer_is_slow() -> None:
+    """It waits for the peer, not for time to pass, and leaves when nothing waits."""
+    line = Line(window=0)
+    line.put("hello", "again", "bye")
+    writing = Call(line.run_writer)
+    for _ in range(2):
+        assert line.peer.wait_until(lambda peer: peer.waiting == 1 and peer.window == 0)
+        line.peer.window = 4
+    assert line.peer.wait_until(lambda peer: peer.waiting == 1 and peer.window == 0)
+    line.peer.trickle(1)
+    line.peer.window = None
+    writing.result()
+    assert line.wire() == ["text hello", "text again", "text bye"]
+
+
+def test_a_stall_is_reported_anew_once_it_was_over_and_looked_at() -> None:
+    """One report is enough for the hub's deadline; the next stall needs one of its own."""
+    line = Line(window=0)
+    line.put("a")
+    assert line.channel.state() == (0.0, True)
+    line.peer.window = None
+    line.run_writer()
+    assert line.channel.state()[1] is False
+    line.peer.window = 0
+    line.put("b")
+    assert line.owner.reports() == ["stalled", "stalled"]
+
+
+def test_progress_is_told_by_when_the_peer_took_what_it_had_refused() -> None:
+    """That is the time from which the hub counts its patience."""
+    line = Line(window=0)
+    line.clock.advance(5)
+    line.put("hello")
+    assert line.channel.state() == (5.0, True)
+    line.clock.advance(2)
+    assert line.channel.state() == (5.0, True)
+    line.peer.window = 3
+    writing = Call(line.run_writer)
+    assert line.peer.wait_until(lambda peer: peer.waiting == 1 and peer.window == 0)
+    assert line.channel.state() == (7.0, True)
+    line.peer.window = None
+    writing.result()
+    assert line.channel.state() == (7.0, False)
+
+
+# -- frames that have begun --------------------------------------------------------------------
+
+
+def test_a_frame_that_has_begun_stays_in_the_outbox_until_it_is_whole() -> None:
+    """So that the next transport can send it whole, if this one fails."""
+    line = Line(window=HELLO - 1)
+    line.put("hello", "behind")
+    assert line.waiting() == ["hello", "behind"]
+    assert line.outbox.started
+    line.peer.window = 1
+    writing = Call(line.run_writer)
+    assert line.peer.wait_until(lambda peer: len(peer.frames) == 1 and peer.waiting == 1)
+    assert line.waiting() == ["behind"]
+    assert not line.outbox.started
+    line.peer.window = None
+    writing.result()
+
+
+def test_what_waits_behind_a_begun_frame_can_still_be_dropped() -> None:
+    """It is back in the outbox, although it was about to be written."""
+    line = Line(window=HELLO - 1)
+    line.queue("hello", "dropped", "kept")
+    line.channel.flush()
+    with line.outbox.lock:
+        line.outbox._drop_oldest()
+    line.peer.window = None
+    line.run_writer()
+    assert line.wire() == ["text hello", "text kept"]
+
+
+@pytest.mark.parametrize("stateful", [False, True], ids=["stateless", "stateful"])
+@pytest.mark.parametrize("taken", range(1, HELLO), ids=lambda taken: f"{taken} bytes")
+def test_a_detached_channel_finishes_what_has_begun(taken: int, stateful: bool) -> None:
+    """The old stream stays parsable, and the new one gets the frame from its first byte on."""
+    line = Line(window=taken, stateful=stateful)
+    line.put("hello", "next")
+    old, peer = line.channel, line.peer
+    line.attach(stateful=stateful)
+    line.channel.flush()
+    assert line.wire() == ["text hello", "text next"]
+    old.close(4101, "superseded", after_data=False)
+    peer.window = None
+    line.run_writer()
+    assert [str(frame) for frame in peer.frames] == ["text hello", "close 4101 superseded"]
+
+
+@pytest.mark.parametrize("stateful", [False, True], ids=["stateless", "stateful"])
+def test_a_detached_channel_takes_nothing_more_from_the_outbox(stateful: bool) -> None:
+    """Not even from the writer thread that is still waiting for its peer."""
+    line = Line(window=0, stateful=stateful)
+    line.put("a", "b")
+    old_peer = line.peer
+    line.attach(window=0, stateful=stateful)
+    line.put("c")
+    old_peer.window = None
+    line.run_writer()
+    # What a stateful encoder has made must be written, or its peer could read nothing else any more.
+    assert [str(frame) for frame in old_peer.frames] == (["text a"] if stateful else [])
+    assert line.waiting() == ["a", "b", "c"]
+
+
+def test_a_stateful_stream_has_no_holes() -> None:
+    """Frames are encoded one at a time, and what was encoded is written; the peer counts along."""
+    line = Line(window=1, stateful=True)
+    line.put("a", "b")
+    line.channel.ping()
+    with line.outbox.lock:
+        line.outbox._drop_oldest()
+    line.peer.trickle(3)
+    line.peer.window = None
+    line.run_writer()
+    line.put("c")
+    assert line.wire() == ["text a", "ping", "text c"]

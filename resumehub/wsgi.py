@@ -145,12 +145,6 @@ class _Check:
             raise Refusal(
                 400, "A request with a body cannot be upgraded: its body would be taken for frames."
             )
-        if (
-            self._environ.get("CONTENT_LENGTH") not in (None, "", "0")
-            or "HTTP_TRANSFER_ENCODING" in self._environ
-        ):
-            # Its bytes could not be told from the frames that follow the handshake.
-            raise Refusal(400, "A WebSocket handshake has no body.")
         try:
             self._handshake = Handshake(
                 self._environ, self._hub.config.subprotocols, self._hub.config.compression

@@ -95,8 +95,8 @@ class Config:
           ``scheme://host[:port]`` or ``"null"``, which is then all that is allowed. Normalised by
           ``normalize_origin``.
         * ``on_duplicate``: ``"replace"`` or ``"reject"``.
-        * ``subprotocols``: in order of preference; tokens (RFC 7230 §3.2.6), each once, none beginning
-          with ``resumehub.``.
+        * ``subprotocols``: those that a client may have (the first of *its* list that is here);
+          tokens (RFC 7230 §3.2.6), each once, none beginning with ``resumehub.``.
         * ``compression``: a bool.
 
         Raises: TypeError for a wrong type (a bool is no number, a str is no list), ValueError for

@@ -64,10 +64,10 @@ CALLED_FROM: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "room_created": (_HUB,),
         "room_destroyed": (_HUB,),
         "message_received": (_READER, _CALLBACKS),
-        "message_sent": (_APPLICATION, _READER, _WRITER),
-        "message_broadcast": (_APPLICATION,),
-        "message_dropped": (_APPLICATION, _HUB),
-        "send_buffer": (_APPLICATION, _READER, _WRITER),
+        "message_sent": (_APPLICATION, _READER, _CALLBACKS, _WRITER, _HUB),
+        "message_broadcast": (_APPLICATION, _READER, _CALLBACKS),
+        "message_dropped": (_APPLICATION, _READER, _CALLBACKS, _HUB),
+        "send_buffer": (_APPLICATION, _READER, _CALLBACKS, _WRITER, _HUB),
         "heartbeat_failed": (_HUB,),
         "transport_superseded": (_HUB,),
     }
@@ -134,8 +134,9 @@ class Metrics(Protocol):
         ``size`` is that of the encoded message in bytes, before compression. Written is not
         received (contract D).
 
-        Threads: whichever wrote the frame: the sender's own, an application thread; a reader
-        thread, for a replay after an attach; or a writer thread.
+        Threads: whichever wrote the frame: the sender's own, which is an application thread or, where
+        a handler sends, a reader thread or a callbacks thread; a reader thread also for a replay after
+        an attach; a writer thread; or the hub thread, whose ping takes along what waits.
         """
 
     def message_broadcast(self, room_id: str, size: int, recipients: int, /) -> None:
@@ -143,7 +144,8 @@ class Metrics(Protocol):
 
         ``size`` is that of the message, encoded once, in bytes.
 
-        Threads: the one that called ``broadcast``, an application thread.
+        Threads: the one that called ``broadcast``: an application thread or, where a handler does, a
+        reader thread or a callbacks thread.
         """
 
     def message_dropped(self, room_id: str, connection_id: str, reason: str, /) -> None:
@@ -152,8 +154,8 @@ class Metrics(Protocol):
         ``reason`` is one of ``REASONS_DROPPED``: ``overflow``, a broadcast met a full buffer;
         ``expired``, the grace window ran out; ``closed``, the session ended otherwise.
 
-        Threads: for an overflow the one that called ``broadcast``, an application thread; for the
-        others, hub thread.
+        Threads: for an overflow the one that called ``broadcast`` (an application thread, or that of
+        a handler: a reader thread or a callbacks thread); for the others, hub thread.
         """
 
     def send_buffer(self, room_id: str, connection_id: str, used: int, capacity: int, /) -> None:
@@ -162,7 +164,8 @@ class Metrics(Protocol):
         ``capacity`` is the hub's ``send_buffer``. Reports of different threads may overtake each
         other: good for a maximum, not for an exact current value.
 
-        Threads: any that sends or writes: an application thread, a reader thread, a writer thread.
+        Threads: any that sends or writes: an application thread, a reader thread, a callbacks thread, a
+        writer thread, or the hub thread.
         """
 
     def heartbeat_failed(self, room_id: str, connection_id: str, /) -> None:

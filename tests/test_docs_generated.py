@@ -20,7 +20,8 @@ import resumehub
 import resumehub.testing
 from resumehub import CloseCode, Connection, Hub, errors, metrics
 from resumehub.router import Router
-from resumehub.testing import FakeClock, FreezegunClock, WebSocketClient
+from resumehub.testing import FakeClock, FreezegunClock, Lab, WebSocketClient
+from resumehub.trace import Trace
 from tests.test_docs import Block, blocks_of
 
 ROOT = Path(__file__).parents[1]
@@ -82,7 +83,9 @@ def public_members(cls: type) -> list[str]:
     return sorted(name for name in own if not name.startswith("_"))
 
 
-@pytest.mark.parametrize("cls", [Hub, Connection, Router, WebSocketClient, FakeClock, FreezegunClock])
+@pytest.mark.parametrize(
+    "cls", [Hub, Connection, Router, Trace, WebSocketClient, FakeClock, FreezegunClock, Lab]
+)
 def test_every_public_method_and_attribute_is_in_the_api(cls: type) -> None:
     api = text_of("reference/api.md")
     # What a clock is asked by its hub is named once, for all clocks.

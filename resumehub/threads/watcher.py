@@ -1,6 +1,6 @@
 """The watcher: the one thread that goes by real time, and the one that keeps the process alive.
 
-Twice a second it looks at two things. Whether the main thread has returned: then it closes the
+Four times a second it looks at two things. Whether the main thread has returned: then it closes the
 hub, so that a server that was told to stop drains its sessions without a hook (it is no daemon
 thread, so the interpreter waits for it; gunicorn gthread waits for its request threads before it
 returns, and with TLS they are ours: there the worker is asked). And whether a reader has been inside
@@ -16,7 +16,7 @@ from ..runtime import Event, Runtime
 from ..transport.handover import worker_is_stopping
 from .link import Link
 
-INTERVAL = 0.5
+INTERVAL = 0.25
 
 
 class Watcher:
@@ -37,7 +37,7 @@ class Watcher:
         self._close_hub = close_hub
 
     def run(self) -> None:
-        while not self._stopped.wait(INTERVAL / 2):
+        while not self._stopped.wait(INTERVAL):
             if self._runtime.main_thread_returned() or self._waited_for():
                 self._close_hub()
             self.look()

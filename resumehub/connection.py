@@ -59,7 +59,7 @@ class Inbox:
             return self.handled
 
     def fence(self, generation: int | None = None) -> None:
-        """Let no more messages start: of the present transport, or of ``generation``, come it later or not."""
+        """Let no more messages start: of the present transport, or of ``generation``, put on or not."""
         with self._lock:
             if generation is not None:
                 self._fenced = max(self._fenced, generation)

@@ -137,6 +137,9 @@ class Executor:
         connection = self._by_epoch[effect.epoch]
         if effect.hook == "on_disconnect":
             del self._by_epoch[effect.epoch]
+        if effect.hook == "on_transport_restore":
+            # Before its handler may look, which can be before the hub gets to attach the transport.
+            connection._state = State.CONNECTED
         job = HookJob(self._engine, connection, effect.hook, effect.generation, effect.error)
         connection._strand.post(job, runner_coming=effect.hook in _BEFORE_READER)
 
@@ -149,7 +152,6 @@ class Executor:
         with connection._outbox.lock:
             connection._channel = channel
         connection._inbox.attach(generation)
-        connection._state = State.CONNECTED
         if not self._engine.start_reader(link):
             connection._strand.call_pool()
 

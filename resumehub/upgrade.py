@@ -101,7 +101,11 @@ class _HandOver:
         taken = take_socket(environ, upgrade.found)
         size = upgrade.engine.config.max_message_size
         transport = upgrade.handshake.transport(PlainSocket(taken.sock, runtime), size, taken.leftover)
-        upgrade.engine.register(transport, upgrade.knock, data=upgrade.data, preface=preface)
+        try:
+            upgrade.engine.register(transport, upgrade.knock, data=upgrade.data, preface=preface)
+        except BaseException:
+            taken.finish()  # no body will do it
+            raise
         return _Body(taken.finish, self._response.close)
 
     def _borrow(self, environ: dict[str, Any], preface: bytes) -> Iterable[bytes]:

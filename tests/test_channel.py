@@ -158,9 +158,10 @@ def test_progress_is_told_by_when_the_peer_took_what_it_had_refused() -> None:
     writing = Call(line.run_writer)
     assert line.peer.wait_until(lambda peer: peer.waiting == 1 and peer.window == 0)
     assert line.channel.state() == (7.0, True)
+    line.clock.advance(2)
     line.peer.window = None
     writing.result()
-    assert line.channel.state() == (7.0, False)
+    assert line.channel.state() == (9.0, False)
 
 
 # -- frames that have begun --------------------------------------------------------------------
@@ -201,6 +202,7 @@ def test_a_detached_channel_finishes_what_has_begun(taken: int, stateful: bool) 
     line.put("hello", "next")
     old, peer = line.channel, line.peer
     line.attach(stateful=stateful)
+    assert not line.outbox.started
     line.channel.flush()
     assert line.wire() == ["text hello", "text next"]
     old.close(4101, "superseded", after_data=False)
@@ -227,7 +229,8 @@ def test_a_detached_channel_takes_nothing_more_from_the_outbox(stateful: bool) -
 def test_a_stateful_stream_has_no_holes() -> None:
     """Frames are encoded one at a time, and what was encoded is written; the peer counts along."""
     line = Line(window=1, stateful=True)
-    line.put("a", "b")
+    line.queue("a", "b")
+    line.channel.flush()
     line.channel.ping()
     with line.outbox.lock:
         line.outbox._drop_oldest()
@@ -236,3 +239,34 @@ def test_a_stateful_stream_has_no_holes() -> None:
     line.run_writer()
     line.put("c")
     assert line.wire() == ["text a", "ping", "text c"]
+
+
+# -- many threads ------------------------------------------------------------------------------
+
+
+def test_many_senders_and_a_peer_in_fits_and_starts() -> None:
+    """Whoever writes, and whenever the writer thread takes over: no frame twice, torn or out of turn."""
+    line = Line(window=0)
+    writers: list[Call] = []
+    line.owner.start_writer = lambda channel: writers.append(Call(channel.write_until_drained))
+
+    def send(name: str) -> None:
+        for number in range(60):
+            line.put(f"{name} {number}")
+            if number % 7 == 0:
+                line.channel.pong(name.encode())
+
+    senders = [Call(lambda name=name: send(name)) for name in "abcd"]
+    for step in range(200):
+        line.peer.window = step % 13
+    line.peer.trickle(5)
+    line.peer.window = None
+    for call in senders:
+        call.result()
+    for call in writers:
+        call.result()
+    texts = [frame.text for frame in line.peer.frames if frame.kind == "text"]
+    for name in "abcd":
+        assert [one for one in texts if one[0] == name] == [f"{name} {number}" for number in range(60)]
+    assert len(texts) == 240
+    assert line.waiting() == []

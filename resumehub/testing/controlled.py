@@ -129,13 +129,14 @@ class _Lock:
         if not blocking and self.holder is not None:
             return False
         if self.holder is not None or self._is_stop():
-            taken = self._scheduler.pause(
-                self._where, self.is_free, timed=blocking and timeout >= 0, obstacle=self._held_by
-            )
-            if not taken or not self.is_free():
+            self.wait_until_free(timed=blocking and timeout >= 0)
+            if not self.is_free():
                 return False
         self.take()
         return True
+
+    def wait_until_free(self, *, timed: bool = False) -> None:
+        self._scheduler.pause(self._where, self.is_free, timed=timed, obstacle=self._held_by)
 
     def _is_stop(self) -> bool:
         """Whether the caller stops here although the lock is free."""
@@ -182,18 +183,17 @@ class _Condition:
         ticket = [False]
         self._waiting.append(ticket)
         self._lock.release()
-        notified = self._scheduler.pause(
+        self._scheduler.pause(
             f"wait for a change of {self._lock.what}",
             lambda: ticket[0] and self._lock.is_free(),
             timed=timeout is not None,
         )
-        if not notified:
-            if not ticket[0]:
-                self._waiting.remove(ticket)
-            if not self._lock.is_free():  # its time is up, and the lock is not to be had yet
-                self._scheduler.pause(f"lock {self._lock.what}", self._lock.is_free)
+        if not ticket[0]:
+            self._waiting.remove(ticket)
+        if not self._lock.is_free():  # its time is up, and the lock is not to be had yet
+            self._lock.wait_until_free()
         self._lock.take()
-        return notified
+        return ticket[0]
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         while not (result := predicate()):

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .lab import Lab
-from .scheduler import Step
+from .scheduler import Step, is_failure
 from .strategies import Deepening, Exploration, Replay, Uncontrolled, encode
 
 #: The environment variable that has ``explore`` play just one schedule.
@@ -76,10 +76,11 @@ def explore(
     stop_at_locks: bool = False,
     twice: bool = True,
     replay: str | None = None,
+    _line: Callable[[str], str] | None = None,
 ) -> Explored:
     """Run ``scenario`` in one order after another.
 
-    ``strategy``: ``Deepening`` to three switches unless given. ``max_schedules``: stop there.
+    ``strategy``: ``Deepening`` to two switches unless given. ``max_schedules``: stop there.
     ``stop_at_locks``: switch at every lock that is free, too: many more orders, for bugs in code that
     a lock should guard and does not. ``twice``: run every schedule twice, to see whether anything is
     not under control. ``replay``: run only this schedule; the environment variable
@@ -87,6 +88,7 @@ def explore(
 
     Raises: ScheduleFailed; Uncontrolled. Blocks: until done.
     """
+    __tracebackhide__ = True
     wanted = replay or os.environ.get(REPLAY)
     exploration: Exploration = Replay(wanted) if wanted else copy.deepcopy(strategy or Deepening())
     schedules = steps = 0
@@ -98,7 +100,8 @@ def explore(
         if twice or run.error is not None:
             _compare(run, _replay(scenario, run.choices, stop_at_locks))
         if run.error is not None:
-            raise _failure(scenario, _shortest(scenario, run, stop_at_locks), schedules) from run.error
+            shortest = _shortest(scenario, run, stop_at_locks)
+            raise _failure(scenario, shortest, schedules, _line) from run.error
     return Explored(schedules, steps, complete)
 
 
@@ -109,12 +112,12 @@ def _play(scenario: Scenario, exploration: Exploration, locks: bool) -> _Run:
     try:
         scenario(lab)
         lab.finish()
-    except (Uncontrolled, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except Uncontrolled:
         raise
     except Exception as failed:
         error = failed
     except BaseException as failed:
-        if type(failed).__name__ != "Failed":  # pytest's outcomes: a failure is one, a skip is not
+        if not is_failure(failed):
             raise
         error = failed
     finally:
@@ -166,15 +169,18 @@ def _switches(run: _Run) -> int:
     return sum(1 for choice in run.choices if choice)
 
 
-def _failure(scenario: Scenario, run: _Run, number: int) -> ScheduleFailed:
+def _failure(
+    scenario: Scenario, run: _Run, number: int, line: Callable[[str], str] | None
+) -> ScheduleFailed:
     schedule = encode(run.choices)
     name = getattr(scenario, "__name__", "the scenario")
     switches = _switches(run)
+    again = line(schedule) if line is not None else f"explore({name}, replay={schedule!r})"
     lines = [
         f"schedule {number} of {name} fails: {type(run.error).__name__}: {run.error}",
         f"with {switches} switch{'es' * (switches != 1)}, in this order:",
         *sentences(run.trace[run.start :]),
-        f"replay: explore({name}, replay={schedule!r})  or  {REPLAY}={schedule}",
+        f"replay: {again}  or  {REPLAY}={schedule}",
     ]
     return ScheduleFailed("\n".join(lines), schedule, number, run.trace[run.start :])
 

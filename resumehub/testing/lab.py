@@ -342,13 +342,13 @@ class _Ears(logging.Filter):
         self.bug: str | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, Abandoned):
+            return False  # a handler was inside a wait when its run was given up
         scheduler = self._lab.scheduler
         task = scheduler.current
         if record.thread not in (scheduler._owner, task.thread.ident if task and task.thread else None):
             return True
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, Abandoned):
-            return False
         self._lab.log.append(record)
         if record.getMessage().endswith("please report this"):
             self.bug = f"{record.getMessage()}: {error!r}"

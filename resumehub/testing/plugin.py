@@ -113,10 +113,11 @@ def ws_app_client(_resumehub_leaks: None) -> Iterator[Callable[..., WebSocketCli
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    __tracebackhide__ = True
     mark = pyfuncitem.get_closest_marker("explore")
     if mark is None:
         result = yield
-        one = pyfuncitem.funcargs.get("lab")
+        one: Any = pyfuncitem.funcargs.get("lab")
         if type(one).__module__ == "resumehub.testing.lab":
             one.finish()
         return result
@@ -130,8 +131,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         test(**arguments | {"lab": lab})
 
     scenario.__name__ = pyfuncitem.name
-    # The test is called here, many times, and not by pytest.
-    pyfuncitem.obj = lambda **_: _explorer(pyfuncitem.config)(scenario, *mark.args, **mark.kwargs) and None
+    def explored(**_: Any) -> None:
+        __tracebackhide__ = True
+        _explorer(pyfuncitem.config)(scenario, *mark.args, **mark.kwargs, _line=replay_line)
+
+    def replay_line(schedule: str) -> str:
+        return f"pytest '{pyfuncitem.nodeid}' --schedule={schedule}"
+
+    # Instead of the test, which is called by ``explore`` now, many times.
+    pyfuncitem.obj = explored
     try:
         return (yield)
     finally:
@@ -142,6 +150,7 @@ def _explorer(config: pytest.Config) -> Callable[..., Explored]:
     from .explorer import explore
 
     def explore_or_replay(scenario: Callable[[Lab], object], *how: Any, **more: Any) -> Explored:
+        __tracebackhide__ = True
         return explore(scenario, *how, **{"replay": config.getoption("--schedule")} | more)
 
     return explore_or_replay

@@ -175,7 +175,6 @@ class Scheduler:
         self._last: Task | None = None
         self._only: Task | None = None
         self._failure: BaseException | None = None
-        self._stuck: Task | None = None
 
     # -- for the test -----------------------------------------------------------------------
 
@@ -260,7 +259,7 @@ class Scheduler:
                 continue
             task.gate.release()
             # One that blocks elsewhere cannot be made to leave; whoever looks for leaks will find it.
-            task.thread.join(0.1 if task is self._stuck else PATIENCE)
+            task.thread.join(0.5 if task is self.current else PATIENCE)
         self.current = None
 
     # -- for the door -----------------------------------------------------------------------
@@ -387,12 +386,11 @@ class Scheduler:
         count = -1
         while not self._driver.acquire(timeout=PATIENCE):
             if len(self.trace) == count:
-                self._stuck = self.current
                 raise OutOfControl(self._stuck_text())
             count = len(self.trace)
 
     def _stuck_text(self) -> str:
-        task = self._stuck
+        task = self.current
         name = task.name if task is not None else "a thread"
         ident = task.thread.ident if task is not None and task.thread is not None else None
         frame = sys._current_frames().get(ident or 0)
@@ -432,6 +430,16 @@ class Scheduler:
     def _look_at_holds(self) -> None:
         for task in self.tasks:
             task.held = self._is_held(task)
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether it says that a test has failed: an AssertionError, or pytest's own.
+
+    Neither a skip nor the end of pytest-timeout's patience is one.
+    """
+    if isinstance(error, AssertionError):
+        return True
+    return type(error).__name__ == "Failed" and not str(error).startswith("Timeout (>")
 
 
 def literally(name: str) -> str:

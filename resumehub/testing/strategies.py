@@ -98,7 +98,7 @@ class Deepening:
     the simplest first. The few schedules of a smaller bound are played again within the larger.
     """
 
-    def __init__(self, switches: int = 3) -> None:
+    def __init__(self, switches: int = 2) -> None:
         self._left = [Exhaustive(None, switches=count) for count in range(switches, -1, -1)]
 
     @property
@@ -147,15 +147,17 @@ class PCT:
     """``count`` schedules by random priorities that change ``depth`` - 1 times.
 
     A bug that needs ``depth`` steps in a certain order is found with a probability of at least
-    1 / (threads · length^(depth-1)) in each (Burckhardt et al., ASPLOS 2010).
+    1 / (threads · length^(depth-1)) in each (Burckhardt et al., ASPLOS 2010). ``length``: in how many
+    choices the changes are; by default as many as the longest schedule so far had.
     """
 
-    def __init__(self, seed: int, count: int, depth: int = 3, length: int = 200) -> None:
+    def __init__(self, seed: int, count: int, depth: int = 3, length: int | None = None) -> None:
         self.taken: list[int] = []
         self._seed = seed
         self._count = count
         self._depth = depth
         self._length = length
+        self._longest = 1
         self._played = 0
         self._dice = random.Random(seed)
         self._priorities: dict[str, float] = {}
@@ -164,22 +166,27 @@ class PCT:
     def begin(self) -> bool:
         if self._played >= self._count:
             return False
+        self._longest = max(self._longest, len(self.taken))
         self._dice = random.Random(f"{self._seed}/{self._played}")
         self._played += 1
         self.taken = []
         self._priorities = {}
-        self._changes = {self._dice.randrange(self._length) for _ in range(self._depth - 1)}
+        length = self._length or self._longest
+        self._changes = {self._dice.randrange(length) for _ in range(self._depth - 1)}
         return True
 
     def choose(self, names: list[str]) -> int:
         for name in names:
-            self._priorities.setdefault(name, 1 + self._dice.random())
-        choice = max(range(len(names)), key=lambda i: self._priorities[names[i]])
+            self._priorities.setdefault(name, self._dice.random())
+        choice = self._first(names)
         if len(self.taken) in self._changes:
-            self._priorities[names[choice]] = self._dice.random() / (1 + len(self.taken))
-            choice = max(range(len(names)), key=lambda i: self._priorities[names[i]])
+            self._priorities[names[choice]] = -1.0 - len(self.taken)
+            choice = self._first(names)
         self.taken.append(choice)
         return choice
+
+    def _first(self, names: list[str]) -> int:
+        return max(range(len(names)), key=lambda place: self._priorities[names[place]])
 
 
 class Replay:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..connection import Connection
 from ..hub import HOOKS, Hub
-from .scheduler import Scheduler
+from .scheduler import Scheduler, is_failure
 
 #: What may come behind what; None is the beginning. A message may come behind all but these.
 _FOLLOWS: dict[str, tuple[str | None, ...]] = {
@@ -36,7 +36,7 @@ class Watch:
         self._last: dict[Connection, str] = {}
         self._inside: dict[str, tuple[Connection, str, object]] = {}
         #: What went wrong, if anything did; the lab looks here after every step.
-        self.failure: AssertionError | None = None
+        self.failure: BaseException | None = None
         for hook in HOOKS:
             handlers = hub._handlers[hook]
             hub._handlers[hook] = (self._observer(hook), *(self._wrapped(hook, one) for one in handlers))
@@ -66,8 +66,9 @@ class Watch:
                 if task is not None:
                     task.application = True
                 handler(connection, *arguments)
-            except AssertionError as error:
-                self.failure = self.failure or error
+            except BaseException as error:
+                if is_failure(error):  # the hub only logs it
+                    self.failure = self.failure or error
                 raise
             finally:
                 if task is not None:

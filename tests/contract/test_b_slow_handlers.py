@@ -11,7 +11,7 @@ import pytest
 
 from resumehub import Connection, HeartbeatTimeout, Message
 from resumehub.testing import WebSocketClient
-from tests.contract.kit import Gate, heard_all, running, until
+from tests.contract.kit import Gate, fill, heard_all, rock, running, until
 from tests.support import PATIENCE, Stage, text
 
 HOOKS = ("on_connect", "on_message", "on_transport_restore")
@@ -233,11 +233,13 @@ def test_a_client_that_was_kicked_is_still_answered_while_it_reads_on(stage, gat
     """The close frame is far behind; its heartbeat must not give the server up before."""
     s = stage(send_buffer_bytes=1 << 22)
     ws = s.open()
-    for _ in range(20):
-        s.hub.send("u1", Message("fill", "f" * 50_000))
+    channel = s.hub.get("u1")._channel
+    rock(s)
+    fill(s)
     s.hub.kick("u1")
 
     ws.ping(b"are you there?")
+    until(lambda: channel._lane)  # the Pong is next, as soon as the peer reads
 
     assert ws.receive_close() == (1000, "kicked")
     assert ws.pongs == [b"are you there?"]

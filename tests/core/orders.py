@@ -78,7 +78,8 @@ def story(order: Sequence[str], told: int, sentence: str) -> str:
     """A broken order as sentences, with the line that replays it."""
     nth = {1: "1st", 2: "2nd", 3: "3rd"}.get(told, f"{told}th")
     where = f"after {order[told - 1]!r}, the {nth} step" if told <= len(order) else "at the end"
-    return f"{where} of [{', '.join(order)}]: {sentence}\nreplay: python -m tests.core.orders {', '.join(order)}"
+    words = ", ".join(order)
+    return f"{where} of [{words}]: {sentence}\nreplay: python -m tests.core.orders {words}"
 
 
 def play_all(orders: Iterable[Sequence[str]], **options: Any) -> int:

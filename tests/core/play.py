@@ -1,7 +1,8 @@
 """A machine with its surroundings played by the test: no thread, no socket, time by hand.
 
 ``Play`` hands commands to a machine, keeps what it asked for, answers at once when it wants to look at a
-transport, and checks after every single command that the invariants hold. Transports get their numbers from 1 on, in the order of knocking.
+transport, and checks after every single command that the invariants hold. Transports get their numbers
+from 1 on, in the order of knocking.
 """
 
 from __future__ import annotations
@@ -67,7 +68,13 @@ class Play:
 
     def _look(self, number: int, kind: DeadlineKind) -> c.Observed:
         return c.Observed(
-            number, kind, self.heard, self.reading_since, self.took_at, self.blocked, self._pinged_at.get(number, -INF)
+            number,
+            kind,
+            heard=self.heard,
+            reading_since=self.reading_since,
+            took_at=self.took_at,
+            blocked=self.blocked,
+            pinged_at=self._pinged_at.get(number, -INF),
         )
 
     def wait(self, seconds: float) -> list[e.Effect]:

@@ -103,7 +103,8 @@ class World:
         session = self.machine.sessions.get(connection_id)
         if session is not None and session.transport is not None:
             return session.transport
-        return max((number for number, wire in self.wires.items() if wire.epoch is not None), default=self.knocks)
+        admitted = (number for number, wire in self.wires.items() if wire.epoch is not None)
+        return max(admitted, default=self.knocks)
 
     def finish(self) -> None:
         """Shut everything down politely: peers answer close frames that reach them; the rest is deadlines."""
@@ -136,7 +137,8 @@ class World:
                 self._admit(number, None)
             case e.DetachTransport(number, epoch):
                 session = self.sessions[epoch]
-                _insist(session.transport == number, f"session {epoch} is on {session.transport}, not {number}")
+                on = session.transport
+                _insist(on == number, f"session {epoch} is on transport {on}, not {number}")
                 session.transport = None
             case e.EndSession():
                 self._end(effect)
@@ -175,7 +177,8 @@ class World:
     def _end(self, effect: e.EndSession) -> None:
         session = self.sessions[effect.epoch]
         _insist(not session.ended, f"session {effect.epoch} ends twice")
-        _insist(self.holders.get(session.connection_id) == effect.epoch, f"session {effect.epoch} does not hold its id")
+        holder = self.holders.get(session.connection_id)
+        _insist(holder == effect.epoch, f"session {effect.epoch} does not hold its id")
         session.ended = True
         del self.holders[session.connection_id]
         if not effect.flush:

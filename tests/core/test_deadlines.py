@@ -115,7 +115,8 @@ def test_it_agrees_with_a_plain_dictionary():
                     deadlines.cancel(kind, owner)
                     model.pop((kind, owner), None)
                 case _:
-                    due = min(((when, n, *key) for key, (when, n) in model.items() if when <= at), default=None, key=by_time)
+                    armed = ((when, n, *key) for key, (when, n) in model.items() if when <= at)
+                    due = min(armed, default=None, key=by_time)
                     if due is not None:
                         del model[due[2], due[3]]
                     assert deadlines.pop_due(at) == (due and (due[0], due[2], due[3]))

@@ -10,19 +10,23 @@ leave nothing. The last tests show that machines without their guards are caught
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import permutations, product
 
 import pytest
 
 from resumehub.core import commands as c
-from resumehub.core import effects as e
-from resumehub.core.deadlines import Deadline, DeadlineKind
+from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.machine import Machine
 from resumehub.core.session import Session
 from resumehub.core.states import Transition
 from tests.core.orders import WORDS, first_broken, play, play_all
 from tests.core.surroundings import Wrong
+from tests.races.test_close_against_transport_death import TellsOfEveryDeath
+from tests.races.test_expiry_during_upgrade import OpensInstead, ResumesWhoeverHoldsTheId
+from tests.races.test_kick_against_expiry import TimersHoldTheSession
+from tests.races.test_late_drop import BelievesEverybody
+from tests.races.test_shutdown_against_register import LetsThemIn
+from tests.races.test_two_resumes_at_once import TrustsTheCheck
 
 SEVEN = ("drop", "expire", "resume", "second resume", "send", "kick", "close")
 
@@ -83,65 +87,12 @@ class NeverCancels(Machine):
             self.deadlines.arm(DeadlineKind.GRACE, holder.epoch, at)
 
 
-class BelievesEverybody(Machine):
-    """Takes the report of any transport for one about its session's present transport."""
-
-    def session_of(self, number: int) -> Session | None:
-        carrier = self.carriers.get(number)
-        return self.epochs.get(carrier.epoch or 0) if carrier else None
-
-    def _transport_ended(self, report: c.PeerClosed | c.PeerGone | c.PeerFailed | c.TransportAborted) -> None:
-        session = self.session_of(report.transport)
-        if session is not None and session.transport is not None:
-            self._ended_alive(self.carriers[report.transport], report)
-
-
-class ResumesWhoeverHoldsTheId(Machine):
-    """Looks at the id and not at the session that the check before the upgrade saw."""
-
-    def _register(self, knock: c.Register) -> None:
-        holder = self.sessions.get(knock.connection_id)
-        super()._register(replace(knock, seen=holder.epoch if holder is not None else None))
-
-
-class OpensInstead(Machine):
-    """Get or create: starts a new session where the one to be resumed is gone."""
-
-    def _register(self, knock: c.Register) -> None:
-        super()._register(replace(knock, resume=knock.resume and knock.connection_id in self.sessions))
-
-
-class EndsTwice(Machine):
-    """Its timers hold the session itself, and fire for one that has ended already."""
-
-    def _end(self, session: Session, *arguments: object, **more: object) -> None:  # type: ignore[override]
-        at = self.deadlines.armed_at(DeadlineKind.GRACE, session.epoch)
-        super()._end(session, *arguments, **more)  # type: ignore[arg-type]
-        if at is not None:
-            self.deadlines.arm(DeadlineKind.GRACE, session.epoch, at)
-
-    def _expire(self, due: Deadline) -> None:
-        if due.kind is DeadlineKind.GRACE and due.owner not in self.epochs:
-            self._do(e.Notify(due.owner, "on_disconnect", 0))
-        else:
-            super()._expire(due)
-
-
 class AttachesTwice(Machine):
     """Puts the new transport on without taking the old one off."""
 
     def _detach(self, session: Session, close: tuple[int, str] | None) -> None:
         if close is None:
             super()._detach(session, close)
-
-
-class LetsThemInWhileItCloses(Machine):
-    """Does not look whether the hub is shutting down."""
-
-    def _register(self, knock: c.Register) -> None:
-        draining, self.draining = self.draining, False
-        super()._register(knock)
-        self.draining = draining
 
 
 @pytest.mark.parametrize(
@@ -151,14 +102,21 @@ class LetsThemInWhileItCloses(Machine):
         (BelievesEverybody, ("resume", "drop"), "the transports [2] were never aborted"),
         (ResumesWhoeverHoldsTheId, (*SEVEN, "connect"), "a stranger resumes session 2"),
         (OpensInstead, SEVEN, "a resume opens session 2 in silence"),
-        (EndsTwice, SEVEN, "goes on after its end"),
+        (TimersHoldTheSession, SEVEN, "goes on after its end"),
         (AttachesTwice, SEVEN, "can't be attached"),
-        (LetsThemInWhileItCloses, (*SEVEN, "connect", "shutdown"), "the hub"),
+        (TrustsTheCheck, SEVEN, "can't be attached"),
+        (TellsOfEveryDeath, SEVEN, "goes on after its end"),
+        (LetsThemIn, (*SEVEN, "connect", "shutdown"), "the hub"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
-def test_a_machine_without_its_guard_is_caught(naive: type[Machine], words: tuple[str, ...], complaint: str) -> None:
-    """The orders are worth playing: each guard that is taken away breaks a promise in one of them."""
+def test_a_machine_without_its_guard_is_caught(
+    naive: type[Machine], words: tuple[str, ...], complaint: str
+) -> None:
+    """The orders are worth playing: each guard that is taken away breaks a promise in one of them.
+
+    Most of these machines are told about in the stories of tests/races/.
+    """
     told = first_broken(permutations(words, min(4, len(words))), naive)
     assert complaint in told
     assert "replay: python -m tests.core.orders " in told

@@ -34,7 +34,9 @@ class TestTheHandshake:
         assert aborted(play.do(ANSWER)) == []
         assert aborted(play.do(c.CloseSent(1))) == [1]
 
-    @pytest.mark.parametrize("answer", [ANSWER, c.PeerGone(1, reset=False)], ids=["close frame", "end of input"])
+    @pytest.mark.parametrize(
+        "answer", [ANSWER, c.PeerGone(1, reset=False)], ids=["close frame", "end of input"]
+    )
     def test_waits_for_our_close_frame_to_be_out(self, answer):
         """A peer that has hung up its side can still read what we send."""
         play = closing()
@@ -134,7 +136,11 @@ class TestAWriteError:
 
     @pytest.mark.parametrize(
         ("last_word", "state"),
-        [(ANSWER, "CLOSED"), (c.PeerClosed(1, 1001, ""), "SUSPENDED"), (c.PeerGone(1, reset=True), "SUSPENDED")],
+        [
+            (ANSWER, "CLOSED"),
+            (c.PeerClosed(1, 1001, ""), "SUSPENDED"),
+            (c.PeerGone(1, reset=True), "SUSPENDED"),
+        ],
         ids=["a leave", "going away", "a reset"],
     )
     def test_then_the_readers_report_does(self, last_word, state):

@@ -47,7 +47,8 @@ class TestATransportThatDies:
         effects = play.do(death)
         assert play.state() == "CLOSED"
         assert callbacks(effects) == ["on_disconnect"]
-        assert isinstance([n.error for n in effects if isinstance(n, e.Notify)][0], TransportLost)
+        [error] = [effect.error for effect in effects if isinstance(effect, e.Notify)]
+        assert isinstance(error, TransportLost)
         [(_, _, _, _, reason)] = counted(effects, "connection_closed")
         assert reason == "transport_lost"
 
@@ -65,7 +66,8 @@ class TestATransportThatDies:
         [last] = [effect for effect in effects if isinstance(effect, e.Notify)]
         assert (last.hook, last.error) == ("on_disconnect", drop)
         assert ended(effects).drop_reason == "expired"
-        assert counted(effects, "connection_closed") == [("connection_closed", "lobby", "u1", WINDOW, "grace_expired")]
+        [closed] = counted(effects, "connection_closed")
+        assert closed == ("connection_closed", "lobby", "u1", WINDOW, "grace_expired")
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "end of input"])

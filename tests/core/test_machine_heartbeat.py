@@ -196,7 +196,7 @@ class TestAPeerThatTakesNothing:
 
 @pytest.mark.parametrize("window", [30.0, 0.0], ids=["with a window", "without one"])
 def test_a_ping_and_the_end_of_its_wait_at_the_same_moment(window):
-    """A reader held for long pushes the wait to the very time of the next Ping: that one gets its own wait."""
+    """A reader held for long pushes the wait to the time of the next Ping: that one gets its own wait."""
     play = beating(resume_window=window)
     play.reading_since = None
     play.wait(40)

@@ -1,4 +1,4 @@
-"""The end of the hub: everybody is told, nobody is let in, and it is over when the last transport has gone."""
+"""The end of the hub: everybody is told, nobody is let in, and the last transport turns off the light."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class TestTheTimeForPolitenessIsOver:
         assert names(play.do(c.Released(1), c.Released(2)))[-1] == "Finish"
 
     def test_even_if_nobody_was_told_before(self):
-        """Two threads close the hub: the impatient one's order may come first. The sessions end all the same."""
+        """Two threads close the hub, and the impatient one's order comes first: the sessions end as well."""
         play = Play()
         play.knock()
         effects = play.do(c.AbortAll())

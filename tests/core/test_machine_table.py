@@ -97,4 +97,5 @@ def test_the_machine_does_what_the_table_says(state: State, event: Event) -> Non
     assert outcome_of(effects, play) is entry.outcome
     assert play.state() == entry.to.name
     if entry.outcome is Outcome.IGNORED and not errors(effects):
-        assert not any(isinstance(effect, e.OpenSession | e.AttachTransport | e.EndSession) for effect in effects)
+        moves = e.OpenSession | e.AttachTransport | e.EndSession
+        assert not any(isinstance(effect, moves) for effect in effects)

@@ -18,6 +18,7 @@ from tests.contract.kit import Gate
 from tests.races.stepping import held_before
 from tests.support import PATIENCE, Call, text
 
+
 class FencesThePresentOnly(Inbox):
     """Fences the transport that is on now, and forgets about it."""
 

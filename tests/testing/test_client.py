@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import flask
 import pytest
 
-from resumehub import Connection, HeartbeatTimeout, Hub, Message, TransportLost
+from resumehub import Connection, Hub, Message, TransportLost
 from resumehub.testing import NothingReceived, TransportClosed, UpgradeRefused, connect
+from resumehub.testing.wire import server_frame
 from tests.support import PATIENCE, Call, Stage, from_query, read, text
+from tests.transport.feed import codes
+from tests.transport.feed import understand as events_of
 
 
 class Raw:
@@ -164,18 +168,29 @@ def test_pings_are_answered_while_reading(stage) -> None:
     for count in (1, 2, 3):
         s.clock.advance(20)
         assert ws.wait_for_ping(count, PATIENCE)
-    assert s.hub.get("u1") is not None
+        ws.ping()  # when that is answered, the hub has heard the answer to its own
+        assert ws.wait_for_pong(count, PATIENCE)
+    assert s.recorder.hooks("u1") == ["connect"]
 
 
-def test_a_client_may_be_told_to_be_silent(stage) -> None:
-    """Half-open: it reads, and says nothing."""
-    s = stage(ping_interval=20, write_timeout=10)
-    ws = s.open()
-    ws.answers_pings = False
-    s.clock.advance(20)
-    assert ws.wait_for_ping(1, PATIENCE)
-    s.clock.advance(10)
-    assert type(s.recorder.wait_for("drop")) is HeartbeatTimeout
+@pytest.mark.parametrize("answers", [True, False], ids=["it answers", "it is told to be silent"])
+def test_what_a_client_says_to_a_ping(answers: bool) -> None:
+    """Half-open is a client that reads, and says nothing."""
+    servers: list[socket.socket] = []
+
+    def bare(environ: Any, start_response: Any) -> list[bytes]:
+        servers.append(environ["resumehub.socket"].dup())
+        servers[0].sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        start_response("101 Switching Protocols", [])
+        return []
+
+    with connect(bare) as ws, servers[0] as server:
+        ws.answers_pings = answers
+        server.sendall(server_frame("ping", b"?"))
+        assert ws.wait_for_ping(1, PATIENCE)
+        ws.send("something else")
+        told = codes(events_of(server.recv(1000)))
+    assert told == (["PongReceived"] if answers else []) + ["something else"]
 
 
 def test_what_is_read_can_be_looked_at_without_waiting(stage) -> None:

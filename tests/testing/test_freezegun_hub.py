@@ -53,6 +53,8 @@ def test_a_heartbeat_follows_freezegun(stage) -> None:
         for count in (1, 2, 3):
             frozen.tick(20)
             assert ws.wait_for_ping(count, PATIENCE)
+            ws.ping()  # when that is answered, the hub has heard the answer to its own
+            assert ws.wait_for_pong(count, PATIENCE)
 
 
 def test_a_collector_may_ask_for_the_date_while_time_ticks_with_each_look(stage) -> None:

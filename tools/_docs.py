@@ -45,11 +45,16 @@ def metrics_methods() -> str:
     return "\n".join(lines) + "\n"
 
 
+def ours(error: type[BaseException]) -> list[type[BaseException]]:
+    """The exceptions of the package that derive from this one; an application's own are not ours."""
+    return [child for child in error.__subclasses__() if child.__module__ == errors.__name__]
+
+
 def error_tree() -> str:
     """Every exception below those it derives from, as a nested list."""
 
     def entries(error: type[BaseException], depth: int) -> list[str]:
-        below = [line for child in error.__subclasses__() for line in entries(child, depth + 1)]
+        below = [line for child in ours(error) for line in entries(child, depth + 1)]
         return [f"{'  ' * depth}* **`{error.__name__}`**: {first_sentence(error)}", *below]
 
     return "\n".join(entries(errors.ResumeHubError, 0)) + "\n"

@@ -7,9 +7,12 @@ order, every time. Used by test code on any thread but a hub's own.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any
+from weakref import WeakSet
 
 from ..clock import SystemClock, Timeline
 from ..runtime import Lock, make_lock
@@ -102,12 +105,13 @@ class FreezegunClock:
         self._api: Any = api
         self._real = SystemClock()
         self._lock = make_lock()
-        self._moving = make_lock()
         self._timelines: list[Timeline] = []
         self._source: object = None
         self._offset = -self._real.monotonic()
         self._last = 0.0
-        self.monotonic()  # adopts the freeze that is on, if one is
+        self.monotonic()
+        _follow_freezegun(api)
+        _followers.add(self)
 
     def monotonic(self) -> float:
         """Seconds since this clock was made, frozen or not."""
@@ -118,8 +122,6 @@ class FreezegunClock:
             if factory is not self._source:
                 self._offset = self._last - reading
                 self._source = factory
-                if factory is not None:
-                    self._adopt(factory)
             self._last = max(self._last, reading + self._offset)
             return self._last
 
@@ -153,51 +155,14 @@ class FreezegunClock:
         # microseconds, and a deadline that was one ahead was taken for due.
         return (_plain(frozen) - datetime(2020, 1, 1)).total_seconds()
 
-    def _adopt(self, factory: Any) -> None:
-        """Have the factory's ``tick`` and ``move_to`` go by way of this clock's hubs."""
-        if isinstance(factory, self._api.TickingDateTimeFactory) or "_resumehub_clocks" in vars(factory):
-            vars(factory).get("_resumehub_clocks", []).append(self)
-            return
-        factory._resumehub_clocks = [self]
-        tick, move_to = factory.tick, factory.move_to
+    def _follows(self, factory: Any) -> bool:
+        factories = self._api.freeze_factories
+        return bool(factories) and factories[-1] is factory
 
-        def stepped(move: Callable[..., Any]) -> Callable[..., Any]:
-            def moved(*arguments: Any, **named: Any) -> Any:
-                before = factory.time_to_freeze
-                # freezegun's move_to calls tick, which is ours: only the outermost call steps.
-                if vars(factory).get("_resumehub_moving"):
-                    return move(*arguments, **named)
-                # With auto_tick_seconds each look at the date is such a tick, on any thread: a hub's own
-                # must not wait for itself. The hubs see it at their next look at the time.
-                if isinstance(factory, self._api.StepTickTimeFactory) and not arguments and not named:
-                    return move()
-                factory._resumehub_moving = True
-                try:
-                    result = move(*arguments, **named)
-                    target = factory.time_to_freeze
-                    for clock in list(factory._resumehub_clocks):
-                        clock._step(factory, before, target)
-                    factory.time_to_freeze = target
-                finally:
-                    factory._resumehub_moving = False
-                for clock in list(factory._resumehub_clocks):
-                    clock._settle()
-                return result
-
-            return moved
-
-        factory.tick, factory.move_to = stepped(tick), stepped(move_to)
-
-    def _step(self, factory: Any, before: datetime, target: datetime) -> None:
-        """Walk the frozen time from ``before`` to ``target``, from deadline to deadline."""
-        with self._moving:
-            factory.time_to_freeze = before
-            while (due := self._settle()) is not None:
-                ahead = timedelta(seconds=due - self.monotonic())
-                at = factory.time_to_freeze + max(ahead, timedelta())
-                if at > target:
-                    break
-                factory.time_to_freeze = at
+    def _start_over(self) -> None:
+        """Frozen time was set back: what passes from here on counts, what was lost does not."""
+        with self._lock:
+            self._offset = self._last - self._read(self._source)
 
     def _settle(self) -> float | None:
         with self._lock:
@@ -208,6 +173,69 @@ class FreezegunClock:
         with self._lock:
             self._last = due
         return self._settle()
+
+
+_followers: WeakSet[FreezegunClock] = WeakSet()
+_move = make_lock()  # one move of frozen time at a time
+_walking: set[int] = set()  # ids of the factories that are being moved, whose own calls pass
+
+
+def _follow_freezegun(api: Any) -> None:
+    """Have ``tick`` and ``move_to`` of every frozen time go by way of the clocks that follow it. Once."""
+    for kind in (api.FrozenDateTimeFactory, api.StepTickTimeFactory, api.TickingDateTimeFactory):
+        for name in ("tick", "move_to"):
+            if not hasattr(getattr(kind, name), "goes_by_resumehub"):
+                setattr(kind, name, _by_way_of_clocks(api, kind, getattr(kind, name), kind.move_to))
+
+
+def _by_way_of_clocks(api: Any, kind: Any, move: Callable[..., Any], jump: Callable[..., Any]) -> Any:
+    @wraps(move)
+    def moved(factory: Any, *arguments: Any, **named: Any) -> Any:
+        clocks = [clock for clock in list(_followers) if clock._follows(factory)]
+        # With auto_tick_seconds each look at the date is a bare tick, on any thread: a hub's own must
+        # not wait for itself. The hubs see it at their next look at the time.
+        a_look = kind is api.StepTickTimeFactory and not arguments and not named
+        if not clocks or a_look or id(factory) in _walking:
+            return move(factory, *arguments, **named)
+        with _move:
+            _walking.add(id(factory))
+            try:
+                # Where it leads is tried on a copy, so that nobody sees the time jump ahead and back.
+                goal = copy.copy(factory)
+                result = move(goal, *arguments, **named)
+                _walk(api, factory, goal, clocks, jump)
+            finally:
+                _walking.discard(id(factory))
+        return result
+
+    moved.goes_by_resumehub = True  # type: ignore[attr-defined]
+    return moved
+
+
+def _walk(api: Any, factory: Any, goal: Any, clocks: list[FreezegunClock], jump: Callable[..., Any]) -> None:
+    """Take frozen time to where ``goal`` is, from deadline to deadline of all the clocks'."""
+    ticking = isinstance(factory, api.TickingDateTimeFactory)
+    before = factory() if ticking else factory.time_to_freeze
+    for clock in clocks:
+        clock.monotonic()  # a freeze that has just begun begins here, and not where it leads
+    while True:
+        aheads = [due - clock.monotonic() for clock in clocks if (due := clock._settle()) is not None]
+        if not aheads:
+            break
+        at = (factory() if ticking else factory.time_to_freeze) + timedelta(seconds=max(0.0, min(aheads)))
+        if at > goal.time_to_freeze:
+            break
+        if ticking:
+            jump(factory, at)
+        else:
+            factory.time_to_freeze = at
+    if ticking:
+        factory.start = goal.start
+    factory.time_to_freeze = goal.time_to_freeze
+    for clock in clocks:
+        if goal.time_to_freeze < before:
+            clock._start_over()
+        clock._settle()
 
 
 def _plain(moment: datetime) -> datetime:

@@ -111,7 +111,9 @@ class Executor:
             room_id=effect.room_id,
             generated=link.generated,
             data=link.data,
-            outbox=Outbox(runtime.lock(f"the outbox of {whose}"), config.send_buffer, config.send_buffer_bytes),
+            outbox=Outbox(
+                runtime.lock(f"the outbox of {whose}"), config.send_buffer, config.send_buffer_bytes
+            ),
             inbox=Inbox(runtime.lock(f"the inbox of {whose}")),
             strand=strand,
             ended=runtime.event(f"on_disconnect of {whose} to return"),

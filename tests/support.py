@@ -81,7 +81,9 @@ class Stage:
         self.recorder = Recorder(self.hub)
         self.clients: list[WebSocketClient] = []
 
-    def open(self, connection_id: str = "u1", room: str = "lobby", query: str = "", **how: Any) -> WebSocketClient:
+    def open(
+        self, connection_id: str = "u1", room: str = "lobby", query: str = "", **how: Any
+    ) -> WebSocketClient:
         """A new client; raises ``UpgradeRefused`` where it is refused."""
         ws = connect(self.hub, f"/?room={room}&id={connection_id}{query}", **how)
         self.clients.append(ws)

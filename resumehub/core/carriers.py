@@ -176,13 +176,12 @@ class Carriers(ABC):
             self._abort(carrier)
 
     def _close_overdue(self, carrier: Carrier, seen: c.Observed) -> None:
-        if self._postponed(DeadlineKind.CLOSE, seen, max(seen.took_at, carrier.close_queued_at)):
+        if self._postponed(DeadlineKind.CLOSE, seen, seen.took_at):
             return
         if carrier.discarded:
             self._abort(carrier)
             return
         carrier.discarded = True
-        carrier.close_queued_at = self.now
         self._do(e.DiscardUnsent(carrier.number))
         self.deadlines.arm(DeadlineKind.CLOSE, carrier.number, self.now + self._write_timeout)
 
@@ -202,7 +201,6 @@ class Carriers(ABC):
 
     def _await_close(self, carrier: Carrier) -> None:
         carrier.phase = Phase.CLOSING
-        carrier.close_queued_at = self.now
         for kind in (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL):
             self.deadlines.cancel(kind, carrier.number)
         if carrier.close_sent:  # nothing can be written to it any more

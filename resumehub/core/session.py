@@ -39,7 +39,6 @@ class Carrier:
     epoch: int | None
     generation: int
     phase: Phase
-    close_queued_at: float = 0.0
     close_sent: bool = False  # or will never be
     peer_done: bool = False
     discarded: bool = False

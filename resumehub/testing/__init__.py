@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from .lab import SEAMS, Lab
     from .memory import MemoryTransport, ScriptedPeer, memory_pair
     from .peers import Knock, Peer
-    from .scheduler import Deadlock, Hold, Livelock, OutOfControl, Step
+    from .scheduler import Hold
     from .strategies import PCT, Deepening, Exhaustive, Random, Replay, Uncontrolled
+    from .tasks import Deadlock, Livelock, OutOfControl, Step
     from .wire import WireFrame, client_frame
 
 __all__ = [
@@ -62,8 +63,9 @@ _HOMES = {
     "lab": "SEAMS Lab",
     "memory": "MemoryTransport ScriptedPeer memory_pair",
     "peers": "Knock Peer",
-    "scheduler": "Deadlock Hold Livelock OutOfControl Step",
+    "scheduler": "Hold",
     "strategies": "PCT Deepening Exhaustive Random Replay Uncontrolled",
+    "tasks": "Deadlock Livelock OutOfControl Step",
     "wire": "WireFrame client_frame",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

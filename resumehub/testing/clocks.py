@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
+from itertools import count
 from typing import Any
 from weakref import WeakSet
 
@@ -111,6 +112,7 @@ class FreezegunClock:
         self._last = 0.0
         self.monotonic()
         _follow_freezegun(api)
+        self._serial = next(_serials)
         _followers.add(self)
 
     def monotonic(self) -> float:
@@ -177,7 +179,7 @@ class FreezegunClock:
 
 _followers: WeakSet[FreezegunClock] = WeakSet()
 _move = make_lock()  # one move of frozen time at a time
-_walking: set[int] = set()  # ids of the factories that are being moved, whose own calls pass
+_serials = count()
 
 
 def _follow_freezegun(api: Any) -> None:
@@ -191,21 +193,19 @@ def _follow_freezegun(api: Any) -> None:
 def _by_way_of_clocks(api: Any, kind: Any, move: Callable[..., Any], jump: Callable[..., Any]) -> Any:
     @wraps(move)
     def moved(factory: Any, *arguments: Any, **named: Any) -> Any:
-        clocks = [clock for clock in list(_followers) if clock._follows(factory)]
+        # The oldest first: of deadlines at the same time, too, the order is the same every time.
+        followers = sorted(list(_followers), key=lambda clock: clock._serial)
+        clocks = [clock for clock in followers if clock._follows(factory)]
         # With auto_tick_seconds each look at the date is a bare tick, on any thread: a hub's own must
         # not wait for itself. The hubs see it at their next look at the time.
         a_look = kind is api.StepTickTimeFactory and not arguments and not named
-        if not clocks or a_look or id(factory) in _walking:
+        if not clocks or a_look:
             return move(factory, *arguments, **named)
         with _move:
-            _walking.add(id(factory))
-            try:
-                # Where it leads is tried on a copy, so that nobody sees the time jump ahead and back.
-                goal = copy.copy(factory)
-                result = move(goal, *arguments, **named)
-                _walk(api, factory, goal, clocks, jump)
-            finally:
-                _walking.discard(id(factory))
+            # Where it leads is tried on a copy, so that nobody sees the time jump ahead and back.
+            goal = copy.copy(factory)
+            result = move(goal, *arguments, **named)
+            _walk(api, factory, goal, clocks, jump)
         return result
 
     moved.goes_by_resumehub = True  # type: ignore[attr-defined]

@@ -23,7 +23,8 @@ from ..engine import Engine
 from ..runtime import Condition, Event, Lock, Mailbox, Thread
 from ..threads.link import Link
 from ..threads.reader import Reader
-from .scheduler import TEST, Scheduler, Task
+from .scheduler import Scheduler
+from .tasks import TEST, Task
 
 #: Locks at which a thread always stops, and what it is about to do there.
 ALWAYS = {"the hub's door": "tell the hub"}
@@ -39,6 +40,8 @@ class ControlledRuntime:
         self._scheduler = scheduler
         #: False: a lock that is free is taken without a stop, which leaves far fewer orders.
         self.stop_at_locks = stop_at_locks
+        #: Set it, and the system has no more threads to give.
+        self.out_of_threads = False
 
     def lock(self, what: str = "a lock") -> Lock:
         return _Lock(self._scheduler, self, what)
@@ -58,6 +61,9 @@ class ControlledRuntime:
         return _Mailbox(self._scheduler)
 
     def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        if self.out_of_threads:
+            self._scheduler.did("find no more threads")
+            raise RuntimeError("can't start new thread")
         task = self._scheduler.spawn(_readable(name, run), run)
         self._scheduler.did(f"start {task.name}")
         if self.stop_at_locks:

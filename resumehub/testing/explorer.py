@@ -28,11 +28,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .lab import Lab
-from .scheduler import Step, is_failure
 from .strategies import Deepening, Exploration, Replay, Uncontrolled, encode
+from .tasks import Step, is_failure
 
 #: The environment variable that has ``explore`` play just one schedule.
 REPLAY = "RESUMEHUB_SCHEDULE"
+
+#: How many simpler schedules are tried before a failure is printed.
+_LOOKS = 200
 
 Scenario = Callable[[Lab], object]
 
@@ -107,7 +110,7 @@ def explore(
 
 def _play(scenario: Scenario, exploration: Exploration, locks: bool) -> _Run:
     lab = Lab(exploration, stop_at_locks=locks)
-    lab.quiet = True
+    lab._ears.quiet = True  # thousands of runs: what is logged stays in ``lab.log``
     error: BaseException | None = None
     try:
         scenario(lab)
@@ -152,26 +155,37 @@ def _compare(run: _Run, again: _Run) -> None:
 
 
 def _shortest(scenario: Scenario, run: _Run, locks: bool) -> _Run:
-    """Leave out as many switches as the failure can do without."""
+    """The same failure with as few switches as can be found in a moment."""
     best, index = run, 0
     while index < len(best.choices):
         if best.choices[index]:
-            tried = [*best.choices[:index], 0, *best.choices[index + 1 :]]
-            shorter = _replay(scenario, tried, locks)
-            if type(shorter.error) is type(run.error) and _switches(shorter) < _switches(best):
-                best, index = shorter, 0
-                continue
+            # Without this switch, or without all from here on.
+            for rest in (best.choices[index + 1 :], []):
+                shorter = _replay(scenario, [*best.choices[:index], 0, *rest], locks)
+                if _is_same(shorter, run) and _switches(shorter) < _switches(best):
+                    best, index = shorter, -1
+                    break
         index += 1
+    # What chance has found may need switches only because of others: look among the simpler schedules.
+    simpler = Deepening(_switches(best) - 1)
+    for _ in range(_LOOKS):
+        if _switches(best) < 2 or not simpler.begin():
+            break
+        shorter = _play(scenario, simpler, locks)
+        if _is_same(shorter, run):
+            return shorter
     return best
+
+
+def _is_same(run: _Run, other: _Run) -> bool:
+    return run.error is not None and type(run.error) is type(other.error)
 
 
 def _switches(run: _Run) -> int:
     return sum(1 for choice in run.choices if choice)
 
 
-def _failure(
-    scenario: Scenario, run: _Run, number: int, line: Callable[[str], str] | None
-) -> ScheduleFailed:
+def _failure(scenario: Scenario, run: _Run, number: int, line: Callable[[str], str] | None) -> ScheduleFailed:
     schedule = encode(run.choices)
     name = getattr(scenario, "__name__", "the scenario")
     switches = _switches(run)

@@ -19,12 +19,14 @@ from typing import Any
 
 from ..core.invariants import broken
 from ..hub import Hub
+from .adopted import Adopted
 from .clocks import FakeClock
 from .controlled import AT_REST, ControlledRuntime
 from .lookalike import Threading
 from .peers import Knock, Peer, named_after
-from .scheduler import START, Abandoned, Deadlock, Hold, Scheduler, Strategy, Task, literally
-from .watch import Watch
+from .scheduler import Hold, Scheduler, Strategy, literally
+from .tasks import START, Deadlock, Task
+from .watch import Ears, Watch
 
 #: Places that are worth a name, as "thread: where"; ``{}`` is the connection id.
 SEAMS = {
@@ -65,10 +67,6 @@ class Lab:
         self.app: Any = None
         #: What the actors and handlers noted, in order.
         self.notes: list[str] = []
-        #: What the hub logged, as records.
-        self.log: list[logging.LogRecord] = []
-        #: Whether what the hub logs goes no further than ``log``.
-        self.quiet = False
         self.actors: list[Task] = []
         #: Where in ``scheduler.trace`` playing began, and where it ended.
         self.played: tuple[int, int] | None = None
@@ -78,8 +76,10 @@ class Lab:
         self._peers: list[Peer] = []
         self._knocks: list[Knock] = []
         self._watch: Watch | None = None
-        self._adopted: _Adopted | None = None
-        self._ears = _Ears(self)
+        self._adopted: Adopted | None = None
+        self._ears = Ears(self.scheduler)
+        #: What the hub logged, as records.
+        self.log = self._ears.heard
         logging.getLogger("resumehub").addFilter(self._ears)
         self.scheduler.after_step = self._check
 
@@ -100,9 +100,7 @@ class Lab:
         It gets the lab's clock and threads, and is as new when the lab is done with it, so that
         every run of a scenario can adopt the same hub. The handlers' own state is the caller's.
         """
-        self._adopted = _Adopted(hub)
-        hub._clock, hub._runtime = self.clock, self.runtime
-        hub._lock = self.runtime.lock("the hub's handlers")
+        self._adopted = Adopted(hub, self.clock, self.runtime)
         self.hub, self.app = hub, app if app is not None else hub
         return hub
 
@@ -313,46 +311,6 @@ class Lab:
         for check in self._invariants:
             sentence = check()
             assert not sentence, sentence
-
-
-class _Adopted:
-    """A hub of somebody else's, as it was."""
-
-    def __init__(self, hub: Hub) -> None:
-        if hub._engine is not None or hub._closed:
-            raise ValueError("this hub has been used already: adopt one before anybody connects to it")
-        self._hub = hub
-        self._parts = (hub._clock, hub._runtime)
-        self._handlers = dict(hub._handlers)
-
-    def give_back(self) -> None:
-        hub = self._hub
-        hub._clock, hub._runtime = self._parts
-        hub._lock = hub._runtime.lock("the hub's handlers")
-        hub._handlers.update(self._handlers)
-        hub._engine, hub._closed = None, False
-
-
-class _Ears(logging.Filter):
-    """Keeps what the lab's threads log. "Please report this" is a failure of the run."""
-
-    def __init__(self, lab: Lab) -> None:
-        super().__init__()
-        self._lab = lab
-        self.bug: str | None = None
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, Abandoned):
-            return False  # a handler was inside a wait when its run was given up
-        scheduler = self._lab.scheduler
-        task = scheduler.current
-        if record.thread not in (scheduler._owner, task.thread.ident if task and task.thread else None):
-            return True
-        self._lab.log.append(record)
-        if record.getMessage().endswith("please report this"):
-            self.bug = f"{record.getMessage()}: {error!r}"
-        return not self._lab.quiet
 
 
 def _by_query(request: Any) -> tuple[str, str | None]:

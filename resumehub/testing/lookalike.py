@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .controlled import ControlledRuntime
-from .scheduler import Scheduler, Task
+from .scheduler import Scheduler
+from .tasks import Task
 
 
 class Threading:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from .client import TransportClosed, WebSocketClient, connect
-from .scheduler import Task, literally
+from .tasks import Task
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -54,8 +54,12 @@ class Peer:
         return messages
 
     def closed(self) -> tuple[int, str] | None:
-        """Code and reason with which the server has ended the connection by now; None if it has not."""
-        self.received()
+        """Code and reason with which the server has ended the connection by now; None if it has not.
+
+        Messages that came before stay for ``receive``. Never waits, but is a stop in an actor.
+        """
+        self._do(f"read as {self.name}")
+        self.ws.read_nowait()
         return self.ws.closed
 
     def wait_closed(self) -> tuple[int, str]:
@@ -141,7 +145,7 @@ class Knock:
         self._url = url
         self._how = how
         self._task: Task = lab.scheduler.spawn(f"request of {name}", self._run)
-        self._seam = lab.scheduler.hold(f"{literally(self._task.name)}: tell the hub")
+        self._seam = lab.scheduler.hold("*: tell the hub", only=self._task)
 
     def _run(self) -> None:
         try:

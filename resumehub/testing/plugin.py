@@ -131,6 +131,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         test(**arguments | {"lab": lab})
 
     scenario.__name__ = pyfuncitem.name
+
     def explored(**_: Any) -> None:
         __tracebackhide__ = True
         _explorer(pyfuncitem.config)(scenario, *mark.args, **mark.kwargs, _line=replay_line)

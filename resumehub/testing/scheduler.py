@@ -16,9 +16,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Protocol
+
+from .tasks import START, TEST, Abandoned, Deadlock, Livelock, OutOfControl, Step, Task
 
 #: A run that takes more steps than this is taken for one that never ends.
 MAX_STEPS = 20_000
@@ -27,28 +28,6 @@ MAX_STEPS = 20_000
 #: at the door would otherwise hang the test without a word.
 PATIENCE = 15.0
 
-#: What a thread that has not run yet is about to do.
-START = "start"
-
-#: The name of the thread that made the scheduler, in traces.
-TEST = "the test"
-
-
-class Abandoned(BaseException):
-    """Raised in controlled threads when their run is over, to have them leave."""
-
-
-class Deadlock(AssertionError):
-    """Nobody can go on; the text says who waits for what."""
-
-
-class Livelock(AssertionError):
-    """The run goes on and on."""
-
-
-class OutOfControl(AssertionError):
-    """A thread does something that the lab cannot see: it blocks elsewhere, or is a stranger."""
-
 
 class Strategy(Protocol):
     """Who is next? Called with the names of those who can go on; 0 is always "no switch"."""
@@ -56,85 +35,20 @@ class Strategy(Protocol):
     def choose(self, names: list[str]) -> int: ...
 
 
-@dataclass(slots=True)
-class Step:
-    """One turn of one thread: where it stood, and what it did that is worth telling until its next stop."""
-
-    thread: str
-    where: str
-    deeds: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return f"{self.thread}: {', '.join([self.where, *self.deeds])}"
-
-
-class Task:
-    """One controlled thread."""
-
-    __slots__ = (
-        "application",
-        "body",
-        "done",
-        "error",
-        "expired",
-        "gate",
-        "held",
-        "name",
-        "obstacle",
-        "ready",
-        "thread",
-        "timed",
-        "where",
-    )
-
-    def __init__(self, name: str, body: Callable[[], object]) -> None:
-        self.name = name
-        self.body = body
-        #: What it is about to do.
-        self.where = START
-        self.ready: Callable[[], bool] | None = None
-        #: Says more about what it waits for: who holds the lock, say.
-        self.obstacle: Callable[[], str] | None = None
-        #: Whether it waits with a timeout; such a wait ends early only when the test says so.
-        self.timed = False
-        self.expired = False
-        self.held = False
-        #: Whether it runs code of the application's, or of the test's.
-        self.application = False
-        self.done = False
-        self.error: BaseException | None = None
-        self.gate = threading.Lock()
-        self.gate.acquire()
-        self.thread: threading.Thread | None = None
-
-    def can_go_on(self) -> bool:
-        if self.done or self.held:
-            return False
-        return self.expired or self.ready is None or self.ready()
-
-    def waits_for(self) -> str:
-        """What it is about to do, and what keeps it from doing it."""
-        if self.held:
-            return f"{self.where} (held by the test)"
-        if self.obstacle is not None and not self.can_go_on():
-            return self.where + self.obstacle()
-        return self.where
-
-    def position(self) -> str:
-        """``reader of alice: wait for input``."""
-        return f"{self.name}: {self.waits_for()}"
-
-
 class Hold:
     """A place where threads are stopped until ``let_go``. Made by ``Scheduler.hold``."""
 
-    def __init__(self, scheduler: Scheduler, place: str) -> None:
+    def __init__(self, scheduler: Scheduler, place: str, only: Task | None = None) -> None:
         self._scheduler = scheduler
         #: ``thread: where``, as in ``positions()``; ``*`` stands for anything.
         self.place = place
+        self._only = only
 
     def catches(self, task: Task) -> bool:
-        return fnmatchcase(f"{task.name}: {task.where}", self.place)
+        """Whether the task stands there. "reader of alice" is each of that name, "… (2)" just the second."""
+        if self._only not in (None, task):
+            return False
+        return any(fnmatchcase(f"{name}: {task.where}", self.place) for name in {task.name, task.plain_name})
 
     @property
     def caught(self) -> list[Task]:
@@ -168,7 +82,8 @@ class Scheduler:
         self.abandoned = False
         self._names: dict[str, int] = {}
         self._holds: list[Hold] = []
-        self._owner = threading.get_ident()
+        #: The thread that drives: whoever made this.
+        self.owner = threading.get_ident()
         self._driver = threading.Lock()
         self._driver.acquire()
         self._stop: Callable[[], bool] = _never
@@ -183,11 +98,10 @@ class Scheduler:
         if self.abandoned:
             raise Abandoned
         count = self._names[name] = self._names.get(name, 0) + 1
-        task = Task(name if count == 1 else f"{name} ({count})", body)
+        task = Task(name if count == 1 else f"{name} ({count})", body, plain_name=name)
         task.thread = threading.Thread(target=self._live, args=(task,), name=f"lab: {task.name}", daemon=True)
         task.held = self._is_held(task)
         self.tasks.append(task)
-        task.thread.start()
         return task
 
     def run_until(self, condition: Callable[[], bool]) -> bool:
@@ -224,9 +138,9 @@ class Scheduler:
             self._only = None
         return len(self.trace) > count
 
-    def hold(self, place: str) -> Hold:
+    def hold(self, place: str, only: Task | None = None) -> Hold:
         """Stop whoever comes to ``place`` ("thread: where", with ``*``) or stands there, until ``let_go``."""
-        hold = Hold(self, place)
+        hold = Hold(self, place, only)
         self._holds.append(hold)
         self._look_at_holds()
         return hold
@@ -255,7 +169,7 @@ class Scheduler:
         """End the run: every task that has not finished is made to leave, and joined."""
         self.abandoned = True
         for task in list(self.tasks):
-            if task.done or task.thread is None:
+            if task.done or task.thread is None or task.thread.ident is None:
                 continue
             task.gate.release()
             # One that blocks elsewhere cannot be made to leave; whoever looks for leaks will find it.
@@ -308,7 +222,7 @@ class Scheduler:
         task = self.current
         if task is not None and task.thread is not None and task.thread.ident == ident:
             return True
-        if ident == self._owner and task is None:
+        if ident == self.owner and task is None:
             return False
         if self.abandoned:
             raise Abandoned
@@ -338,10 +252,8 @@ class Scheduler:
         )
 
     def _live(self, task: Task) -> None:
-        task.gate.acquire()
         try:
-            if not self.abandoned:
-                task.body()
+            task.body()
         except Abandoned:
             pass
         except BaseException as error:
@@ -380,7 +292,11 @@ class Scheduler:
 
     def _hand_to(self, task: Task) -> None:
         self.current = task
-        task.gate.release()
+        assert task.thread is not None, "spawn made it"
+        if task.thread.ident is None:
+            task.thread.start()
+        else:
+            task.gate.release()
 
     def _await_baton(self) -> None:
         count = -1
@@ -430,16 +346,6 @@ class Scheduler:
     def _look_at_holds(self) -> None:
         for task in self.tasks:
             task.held = self._is_held(task)
-
-
-def is_failure(error: BaseException) -> bool:
-    """Whether it says that a test has failed: an AssertionError, or pytest's own.
-
-    Neither a skip nor the end of pytest-timeout's patience is one.
-    """
-    if isinstance(error, AssertionError):
-        return True
-    return type(error).__name__ == "Failed" and not str(error).startswith("Timeout (>")
 
 
 def literally(name: str) -> str:

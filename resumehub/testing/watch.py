@@ -1,18 +1,21 @@
-"""Looks on while a hub in the lab runs its callbacks: contract B1 and B2, whatever the scenario does.
+"""What the lab notices by itself, whatever the scenario does: callbacks out of order, and the log.
 
 Per connection id: connect, then messages and pairs of drop and restore, then perhaps a drop, then
-disconnect, once and last; never two at a time. Used by ``lab.py``; runs on the hub's own threads.
+disconnect, once and last; never two at a time (contract B1 and B2). Used by ``lab.py``; runs on the
+hub's own threads.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from ..connection import Connection
 from ..hub import HOOKS, Hub
-from .scheduler import Scheduler, is_failure
+from .scheduler import Scheduler
+from .tasks import Abandoned, is_failure
 
 #: What may come behind what; None is the beginning. A message may come behind all but these.
 _FOLLOWS: dict[str, tuple[str | None, ...]] = {
@@ -79,3 +82,28 @@ class Watch:
 
     def _complain(self, what: str) -> None:
         self.failure = self.failure or CallbackOrder(f"callbacks out of order: {what}")
+
+
+class Ears(logging.Filter):
+    """Keeps what the lab's threads log. "Please report this" is a failure of the run."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__()
+        self._scheduler = scheduler
+        #: What was logged, as records.
+        self.heard: list[logging.LogRecord] = []
+        #: Whether it goes no further.
+        self.quiet = False
+        self.bug: str | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, Abandoned):
+            return False  # a handler was inside a wait when its run was given up
+        task = self._scheduler.current
+        if record.thread not in (self._scheduler.owner, task.thread.ident if task and task.thread else None):
+            return True
+        self.heard.append(record)
+        if record.getMessage().endswith("please report this"):
+            self.bug = f"{record.getMessage()}: {error!r}"
+        return not self.quiet

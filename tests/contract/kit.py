@@ -177,6 +177,15 @@ def heard_all(ws: WebSocketClient) -> None:
     assert ws.wait_for_pong(before + 1, PATIENCE), "the server does not answer a ping"
 
 
+def handled_all(s: Stage, ws: WebSocketClient, connection_id: str = "u1") -> None:
+    """The same, and that no callback runs or waits any more: another thread may be at one of them."""
+    heard_all(ws)
+    connection = s.hub.get(connection_id)
+    assert connection is not None, f"{connection_id} has no session"
+    strand = connection._strand
+    until(lambda: not strand._running and not strand._jobs)
+
+
 def rock(s: Stage, connection_id: str = "u1") -> None:
     """Send a message that the peer's kernel takes only in part; nothing goes past it."""
     s.hub.send(connection_id, Message("rock", "r" * ROCK))

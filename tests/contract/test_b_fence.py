@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resumehub import Connection, Message
-from tests.contract.kit import Gate, heard_all, until
+from tests.contract.kit import Gate, handled_all, heard_all, until
 from tests.support import Stage, text
 
 
@@ -39,7 +39,7 @@ def test_messages_of_a_lost_transport_that_have_not_started_are_discarded(stage,
     gate.open()
 
     s.recorder.wait_for("message", count=2)
-    heard_all(again)
+    handled_all(s, again)
     assert s.recorder.hooks() == ["connect", "message", "drop", "restore", "message"]
     assert payloads(s) == [1, 4]
 
@@ -72,7 +72,7 @@ def test_messages_of_a_superseded_transport_that_have_not_started_are_discarded(
     gate.open()
 
     s.recorder.wait_for("message", count=2)
-    heard_all(again)
+    handled_all(s, again)
     assert s.recorder.hooks() == ["connect", "message", "drop", "restore", "message"]
     assert payloads(s) == [1, 4]
 
@@ -91,7 +91,7 @@ def test_what_a_superseded_transport_still_sends_is_discarded(stage) -> None:
     assert ws.receive_close() == (4101, "superseded")
     assert ws.wait_for_eof(20), "the server has read all that there was"
     s.recorder.wait_for("message")
-    heard_all(again)
+    handled_all(s, again)
     assert payloads(s) == ["from the new one"]
 
 
@@ -168,7 +168,7 @@ def test_a_message_whose_handler_raises_counts_as_handled(stage) -> None:
         ws = s.resume(ws)
 
     ws.send(text("n", "harmless"))
-    heard_all(ws)
+    handled_all(s, ws)
     assert connection._inbox.handled == 4
 
 
@@ -182,7 +182,7 @@ def test_an_undecodable_message_counts_as_handled(stage) -> None:
     ws.send(text("$mine"))
     ws.send(b"\x00")
     ws.send(text("n", 1))
-    heard_all(ws)
+    handled_all(s, ws)
 
     assert s.hub.get("u1")._inbox.handled == 4
     assert payloads(s) == [1]

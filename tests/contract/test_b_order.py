@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from resumehub import Connection, DuplicateConnectionId, Message, TransportLost
-from tests.contract.kit import Gate, heard_all
+from tests.contract.kit import Gate, handled_all, heard_all
 from tests.support import PATIENCE, read, text
 
 HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")
@@ -21,11 +21,11 @@ def test_the_callbacks_of_a_session_tell_its_life_in_order(stage) -> None:
     s = stage()
     ws = s.open()
     ws.send(text("one"))
-    heard_all(ws)
+    handled_all(s, ws)
     connection = s.drop(ws)
     again = s.resume(ws)
     again.send(text("two"))
-    heard_all(again)
+    handled_all(s, again)
     s.drop(again, count=2)
 
     s.clock.advance(30)

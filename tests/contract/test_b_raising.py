@@ -8,7 +8,7 @@ import pytest
 
 from resumehub import Connection, HandlerError, Message, ResumeHubError
 from resumehub.testing import UpgradeRefused, WebSocketClient
-from tests.contract.kit import Gate, Ledger, busy_hub, heard_all, waiting_for_hub
+from tests.contract.kit import Gate, Ledger, busy_hub, handled_all, heard_all, waiting_for_hub
 from tests.support import Call, Stage, read, text
 
 
@@ -40,7 +40,7 @@ def goes_on(s: Stage, ws: WebSocketClient) -> None:
     ws.send(text("still", "here"))
     s.hub.send("u1", Message("yes"))
     assert read(ws) == ("yes", None)
-    heard_all(ws)
+    handled_all(s, ws)
     assert s.recorder.events[-1] == ("message", "u1", Message("still", "here"))
 
 

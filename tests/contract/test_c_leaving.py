@@ -6,7 +6,7 @@ import pytest
 
 from resumehub import Connection, Message, TransportLost
 from resumehub.testing import UpgradeRefused
-from tests.contract.kit import Ledger, heard_all, rock, until
+from tests.contract.kit import Ledger, handled_all, rock, until
 from tests.contract.test_b_slow_handlers import handler_is_stuck, nobody_reads
 from tests.support import PATIENCE, Stage, text
 
@@ -48,7 +48,7 @@ def test_any_other_close_suspends(stage, code) -> None:
     assert (error.code, error.reason) == (code, "why")
     assert ws.closed == (code, "")
     assert s.hub.get("u1").suspended
-    heard_all(s.resume(ws))
+    handled_all(s, s.resume(ws))
     assert s.recorder.hooks() == ["connect", "drop", "restore"]
 
 

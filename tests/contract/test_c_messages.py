@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resumehub import Message
-from tests.contract.kit import Ledger, heard_all
+from tests.contract.kit import Ledger, handled_all
 from tests.support import Stage, read, text
 
 RESERVED = ["$", "$hello", "$ack", "$anything at all"]
@@ -89,7 +89,7 @@ def test_a_reserved_event_that_arrives_is_skipped(stage, event, codec) -> None:
 
     ws.send(json.dumps({"event": event, "payload": "x"}) if codec is None else f"{event}|x")
     ws.send(json.dumps({"event": "fine", "payload": "x"}) if codec is None else "fine|x")
-    heard_all(ws)
+    handled_all(s, ws)
 
     assert handled(s) == [Message("fine", "x")]
     assert s.hub._engine.undecodable == 1
@@ -173,7 +173,7 @@ def test_what_cannot_be_decoded_is_counted_and_skipped(stage, sent, caplog) -> N
 
     ws.send(sent)
     ws.send(text("next"))
-    heard_all(ws)
+    handled_all(s, ws)
 
     assert handled(s) == [Message("next")]
     assert ws.closed is None
@@ -191,12 +191,12 @@ def test_a_connection_that_sends_nonsense_is_logged_once(stage, caplog) -> None:
     ws, other = s.open("u1"), s.open("u2")
     for _ in range(50):
         ws.send("nonsense")
-    heard_all(ws)
+    handled_all(s, ws)
     ws = s.resume(ws)  # the same connection
     ws.send("nonsense")
-    heard_all(ws)
+    handled_all(s, ws)
     other.send("nonsense")
-    heard_all(other)
+    handled_all(s, other, "u2")
 
     assert s.hub._engine.undecodable == 52
     assert sorted("'u1'" in line for line in warnings(caplog)) == [False, True]
@@ -235,7 +235,7 @@ def test_whatever_a_codec_raises_in_decode_means_undecodable(stage, caplog) -> N
 
     ws.send("hush")  # ValueError: not enough values to unpack
     ws.send(b"\x00\x01")
-    heard_all(ws)
+    handled_all(s, ws)
 
     assert handled(s) == [Message("binary", b"\x00\x01")]
     assert "hush" not in caplog.text

@@ -21,7 +21,6 @@ def hub_threads(s: Stage) -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith(prefix)]
 
 
-
 @pytest.mark.contract("C8")
 def test_a_hub_that_was_closed_leaves_no_thread_and_no_socket(stage) -> None:
     """With sessions of every kind: idle, talking, suspended, expired, kicked."""

@@ -100,6 +100,15 @@ def test_a_session_that_resumes_all_day_does_not_fill_the_heap(deadlines):
     assert popped(deadlines, 1e9) == [(1.0, PING, 7)]
 
 
+def test_a_heap_that_was_cleaned_up_is_still_in_order(deadlines):
+    """Fifty owners, the last one armed due first; one that is moved again and again forces the cleaning."""
+    for owner in range(50):
+        deadlines.arm(PING, owner, 100.0 - owner)
+    for step in range(1000):
+        deadlines.arm(GRACE, 1, 1000.0 + step)
+    assert [one.at for one in popped(deadlines, 100.0)] == [float(at) for at in range(51, 101)]
+
+
 def test_it_agrees_with_a_plain_dictionary():
     """Any mix of arming, moving, cancelling and popping gives what a sorted list would give."""
     chance = random.Random(20)

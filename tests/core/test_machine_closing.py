@@ -132,6 +132,7 @@ class TestAWriteError:
         play.knock()
         effects = play.do(c.WriteFailed(1))
         assert ignored(effects) == ["a write error only stops writing: the reader has the last word"]
+        assert play.wait(100) == []
         assert play.state() == "CONNECTED"
 
     @pytest.mark.parametrize(

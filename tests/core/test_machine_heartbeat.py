@@ -120,6 +120,19 @@ class TestAPeerIsAlive:
         play.wait(0.1)
         assert play.state() == "SUSPENDED"
 
+    def test_and_is_looked_for_again_without_another_ping(self):
+        """Nobody reads when the answer is due; once somebody does, the next Ping is not waited for."""
+        play = Play(ping_interval=60.0)
+        play.blocked = False
+        play.knock()
+        play.reading_since = None
+        play.wait(75)
+        play.reading_since = 75.0
+        play.wait(9.9)
+        assert play.state() == "CONNECTED"
+        play.wait(0.1)
+        assert play.state() == "SUSPENDED"
+
     def test_until_it_has_had_its_time_since_the_ping_was_really_sent(self):
         """A hub thread that was late sends the Ping late; the peer must not pay for it."""
         play = beating()

@@ -47,6 +47,16 @@ def test_deadlines_fire_in_their_order_and_each_at_its_own_time():
     ]
 
 
+def test_a_command_behind_a_deadline_happens_at_its_own_time():
+    """What was overdue fires at its time; the command that came with it does not, and counts from now."""
+    play = suspended()
+    play.knock("u2")
+    play.now = 40.0
+    play.do(c.PeerGone(2, reset=True))
+    assert play.session("u1") is None
+    assert play.due(DeadlineKind.GRACE, owner=2) == 70.0
+
+
 def test_time_never_goes_back():
     """A command that was stamped before another and queued behind it happens at the later time."""
     play = Play()

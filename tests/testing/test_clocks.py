@@ -80,7 +80,7 @@ def test_a_deadline_that_another_one_sets_fires_in_the_same_move() -> None:
 
     class Heart(Agenda):
         def fired(self, due: float) -> None:
-            self.deadlines.append(due + 20)
+            self.deadlines += [due + 20] if due < 80 else []
 
     clock = FakeClock()
     heart = Heart(clock, 20)

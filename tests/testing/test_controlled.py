@@ -12,8 +12,9 @@ from resumehub.runtime import SystemRuntime
 from resumehub.testing import Lab
 from resumehub.testing.controlled import ControlledRuntime
 from resumehub.testing.lookalike import Threading
-from resumehub.testing.scheduler import Deadlock, Scheduler
+from resumehub.testing.scheduler import Scheduler
 from resumehub.testing.strategies import Exhaustive
+from resumehub.testing.tasks import Deadlock
 from tests.testing.toys import Scene, outcomes, stage
 
 # -- like the real ones ------------------------------------------------------------------------
@@ -209,6 +210,21 @@ def test_a_socket_that_was_closed_holds_nobody_back() -> None:
         assert not scheduler.tasks
         runtime.wait_readable(near)
     far.close()
+
+
+def test_a_socket_whose_number_is_anothers_now_holds_nobody_back() -> None:
+    near, far = socket.socketpair()
+    with stage() as (scheduler, runtime):
+        scheduler.spawn("reader", lambda: runtime.wait_readable(near))
+        scheduler.run_until_idle()
+        number = near.fileno()
+        near.close()
+        others = socket.socketpair()  # takes the lowest free number
+        assert number in [other.fileno() for other in others]
+        scheduler.run_until_idle()
+        assert not scheduler.tasks
+    for one in (far, *others):
+        one.close()
 
 
 # -- where the stops are -----------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from freezegun import api, freeze_time
 
 from resumehub.testing import FreezegunClock
+from tests.support import Call
 from tests.testing.agenda import Agenda
 
 NOON = datetime(2024, 5, 17, 12, 0, 0)
@@ -69,6 +70,19 @@ def test_fractions_of_a_second_do_not_get_in_the_way(microsecond: int) -> None:
         assert [due - begun for due, _ in agenda.times()] == pytest.approx([29.999_999, 30])
 
 
+def test_a_deadline_between_two_microseconds_fires_at_the_nearest() -> None:
+    """A date has no more than microseconds; the clock says the deadline's own time all the same."""
+    with freeze_time(NOON) as frozen:
+        clock = FreezegunClock()
+        agenda = Agenda(clock, 1 / 3, 2 / 3, 1 + 1e-10)
+        frozen.tick(0.5)
+        frozen.tick(0.166_667)
+        frozen.tick(0.333_333)
+        assert agenda.times() == [(1 / 3, 1 / 3), (2 / 3, pytest.approx(2 / 3)), (1 + 1e-10, 1 + 1e-10)]
+        assert seconds_after(NOON, agenda) == [(1 / 3, 0.333_333), (2 / 3, 0.666_667), (1 + 1e-10, 1)]
+        assert clock.monotonic() == 1 + 1e-10
+
+
 def test_many_small_ticks_are_one_large_one() -> None:
     with freeze_time(NOON) as frozen:
         agenda = Agenda(FreezegunClock(), 1, 2)
@@ -80,7 +94,7 @@ def test_many_small_ticks_are_one_large_one() -> None:
 def test_a_deadline_that_another_one_sets_fires_in_the_same_tick() -> None:
     class Heart(Agenda):
         def fired(self, due: float) -> None:
-            self.deadlines.append(due + 20)
+            self.deadlines += [due + 20] if due < 80 else []
 
     with freeze_time(NOON) as frozen:
         heart = Heart(FreezegunClock(), 20)
@@ -117,6 +131,25 @@ def test_nobody_sees_the_time_jump_ahead_and_back() -> None:
         frozen.move_to(NOON + timedelta(seconds=60))
         assert seen == sorted(seen)
         assert seen[-1] == NOON + timedelta(seconds=60)
+
+
+def test_threads_that_tick_at_the_same_time_tick_one_after_the_other() -> None:
+    """A handler that ticks while the test does: no second is lost between them."""
+    ticks: list[Call] = []
+
+    class Ticking(Agenda):
+        def fired(self, due: float) -> None:
+            ticks.append(Call(lambda: frozen.tick(1)))
+
+    with freeze_time(NOON) as frozen:
+        clock = FreezegunClock()
+        agenda = Ticking(clock, *range(1, 51))
+        frozen.tick(100)
+        for tick in ticks:
+            tick.result()
+        assert len(agenda.log) == 50
+        assert clock.monotonic() == 150
+        assert datetime.now() == NOON + timedelta(seconds=150)
 
 
 # -- back --------------------------------------------------------------------------------------

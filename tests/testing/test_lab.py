@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import flask
 import pytest
 
 from resumehub import Hub, Message
-from resumehub.testing import Deadlock, Lab, UpgradeRefused
+from resumehub.testing import SEAMS, Deadlock, Lab, UpgradeRefused
 from tests.support import text
 
 
@@ -108,6 +111,7 @@ def test_a_client_that_stops_reading_is_given_up() -> None:
             hub.send("alice", Message("n", "x" * 2000))
         lab.run_until_idle()
         assert lab.task("writer of alice").where == "wait for the peer to read"
+        assert alice.received() == []
         lab.advance(10)
         lab.run_until_idle()
         assert lab.notes == ["connect", "drop"]
@@ -199,6 +203,36 @@ def test_a_place_is_reached_by_the_name_that_is_printed() -> None:
         assert hub.get("alice").suspended
 
 
+def test_a_place_is_that_of_every_thread_of_the_name_or_of_one() -> None:
+    with Lab() as lab:
+        lab.open()
+        alice = lab.dial("/?id=alice")
+        lab.run_until_idle()
+        again = alice.resume()
+        lab.run_until_idle()
+        again.drop()
+        second = lab.run_until("reader of alice (2): tell the hub")
+        assert [task.name for task in second.caught] == ["reader of alice (2)"]
+        second.let_go()
+        alice.drop()
+        first = lab.run_until("reader of alice: tell the hub")
+        assert first.caught
+
+
+def test_two_may_stand_between_the_pre_check_and_the_hub() -> None:
+    """Each goes on by itself."""
+    with Lab() as lab:
+        hub = noting(lab, lab.open())
+        one, two = lab.knock("/?id=alice"), lab.knock("/?id=alice")
+        newer = two.go_on()
+        older = one.go_on()
+        assert newer.wait_closed() == (1000, "duplicate connection id")
+        lab.run_until_idle()
+        assert older.closed() is None
+        assert hub.get("alice") is not None
+        assert lab.notes == ["connect", "disconnect", "connect"]
+
+
 def test_a_place_where_nobody_comes_is_told_with_all_positions() -> None:
     with Lab() as lab:
         lab.open()
@@ -250,3 +284,34 @@ def test_a_stand_in_reads_while_a_handler_is_stuck() -> None:
         alice.close()
         assert alice.wait_closed() == (1000, "")
         gate.set()
+
+
+def test_every_seam_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "testing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`:]+)` \| `([^`]+: [^`]+)` \|$", page, re.MULTILINE)
+    assert dict(rows) == SEAMS
+
+
+@pytest.mark.parametrize("seam", SEAMS)
+def test_every_seam_is_reached(seam: str) -> None:
+    """A place that nobody comes to any more has lost its name."""
+    with Lab(stop_at_locks=False) as lab:
+        hub = lab.open()
+        alice = lab.dial("/?id=alice")
+        lab.run_until_idle()
+
+        @lab.actor
+        def stories() -> None:
+            alice.drop()
+            lab.pause("see it dropped")
+            again = alice.resume()
+            hub.kick("alice")
+            again.drop()
+
+        with lab.hold(seam, "alice") as hold:
+            if seam == "the pre-check has passed":
+                assert lab.knock("/?id=alice", name="alice")
+            lab.play()
+            assert hold.caught
+            hold.let_go()
+            lab.play()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import flask
 import pytest
 
-from resumehub import Hub, HubClosed
+from resumehub import Hub, HubClosed, Message
 from resumehub.testing import Deadlock, Lab, OutOfControl, TransportClosed, connect
 from resumehub.testing import scheduler as kernel
 from resumehub.testing.watch import CallbackOrder
@@ -29,11 +29,13 @@ def test_a_hub_that_was_built_elsewhere_can_be_adopted_again_and_again() -> None
     hub = Hub(from_query)
     greeted: list[str] = []
     hub.on_connect(lambda connection: greeted.append(connection.id))
+    before = dict(vars(hub)) | {"_handlers": dict(hub._handlers), "_lock": None}
     for _ in range(2):
         with Lab() as lab:
             lab.adopt(hub)
             lab.dial("/?id=alice").close()
     assert greeted == ["alice", "alice"]
+    assert vars(hub) | {"_lock": None} == before
     with connect(hub, "/?id=bob") as bob:
         hub.kick("bob")
         assert bob.receive_close() == (1000, "kicked")
@@ -134,6 +136,36 @@ def test_callbacks_out_of_order_fail_the_test() -> None:
         lab.run_until_idle()
 
     with pytest.raises(CallbackOrder, match="on_transport_restore of 'alice' behind on_connect"):
+        play(scene)
+
+
+def test_callbacks_of_one_id_at_the_same_time_fail_the_test() -> None:
+    def scene(lab: Lab) -> None:
+        hub = lab.open()
+        hub.on_message(lambda connection, message: lab.pause("take its time"))
+        alice = lab.dial("/?id=alice")
+        lab.run_until_idle()
+        alice.send(text("n", 1))
+        lab.run_until("reader of alice: take its time")
+
+        @lab.actor
+        def another() -> None:
+            for handler in hub._handlers["on_transport_drop"]:
+                handler(hub.get("alice"), None)
+
+        lab.step("another")
+
+    with pytest.raises(CallbackOrder, match="on_transport_drop of 'alice' while on_message of it is running"):
+        play(scene)
+
+
+def test_a_transport_that_the_hub_never_forgets_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scene(lab: Lab) -> None:
+        hub = lab.open()
+        lab.dial("/?id=alice")
+        monkeypatch.setattr(hub._engine._executor, "forget_link", lambda number: None)
+
+    with pytest.raises(AssertionError, match=r"the hub is closed, but it still has transports \[1\]"):
         play(scene)
 
 
@@ -309,3 +341,20 @@ def test_a_lock_of_the_scenarios_own_is_named_when_it_blocks(monkeypatch: pytest
 
     with pytest.raises(OutOfControl, match="application has not come to a stop"):
         play(scene)
+
+
+def test_the_system_can_run_out_of_threads() -> None:
+    """What a hub does then can be seen without exhausting a machine."""
+    with Lab() as lab:
+        hub = lab.open()
+        hub.on_transport_drop(lambda connection, error: lab.note(f"{connection.id} dropped"))
+        alice = lab.dial("/?id=alice")
+        lab.run_until_idle()
+        lab.runtime.out_of_threads = True
+        alice.drop()
+        lab.run_until_idle()
+        assert lab.notes == []  # no thread for callbacks: they wait
+        lab.runtime.out_of_threads = False
+        lab.dial("/?id=bob").drop()
+        lab.run_until_idle()
+        assert sorted(lab.notes) == ["alice dropped", "bob dropped"]

@@ -79,7 +79,7 @@ def test_its_fixtures_are_there_for_the_asking(run: Run) -> None:
                 alice = ws_app_client(hub, "/")
                 hub.send("alice", Message("n", 1))
                 assert alice.receive() == '{"event":"n","payload":1}'
-                hub.kick("alice")
+                alice.close()
 
         def test_a_lab(lab):
             hub = lab.open()
@@ -133,7 +133,7 @@ def test_a_marked_test_is_run_in_every_order(run: Run) -> None:
         [
             "*schedule 3 of test_both_count fails: AssertionError*",
             "*2. two: start; write*",
-            "*replay: pytest 'test_a_marked_*.py::test_both_count' --schedule=x01  or  RESUMEHUB_SCHEDULE=x01*",
+            "*replay: pytest 'test_a_marked_*.py::test_both_count' --schedule=x01  or  RESUMEHUB_*=x01*",
         ]
     )
 

@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from resumehub.testing import scheduler as kernel
-from resumehub.testing.scheduler import Deadlock, Livelock, OutOfControl, Scheduler
+from resumehub.testing.scheduler import Scheduler
 from resumehub.testing.strategies import Random
+from resumehub.testing.tasks import Deadlock, Livelock, OutOfControl, Task
 from tests.testing.toys import Always, First, stage
 
 # -- one at a time -----------------------------------------------------------------------------
@@ -219,7 +220,7 @@ def test_an_exception_ends_the_run_and_reaches_the_test() -> None:
 
 
 def test_what_looks_on_can_end_the_run() -> None:
-    def look(task: kernel.Task) -> None:
+    def look(task: Task) -> None:
         assert task.where != "take step 2", f"{task.name} went too far"
 
     with stage() as (scheduler, _):

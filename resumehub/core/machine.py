@@ -163,7 +163,6 @@ class Machine(Carriers):
         if entry.outcome is Outcome.TAKEN_OVER:
             self._detach(holder, close=(CloseCode.SUPERSEDED, "superseded"))
             self._count("transport_superseded", holder.room_id, holder.connection_id)
-            holder.last_error = None
             self._notify(holder, "on_transport_drop")
         self.deadlines.cancel(DeadlineKind.GRACE, holder.epoch)
         holder.state = entry.to

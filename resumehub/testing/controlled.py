@@ -42,6 +42,8 @@ class ControlledRuntime:
         self.stop_at_locks = stop_at_locks
         #: Set it, and the system has no more threads to give.
         self.out_of_threads = False
+        #: Set it, and at its next look the watcher finds the main thread gone, as after a SIGTERM.
+        self.main_returned = False
 
     def lock(self, what: str = "a lock") -> Lock:
         return _Lock(self._scheduler, self, what)
@@ -80,7 +82,7 @@ class ControlledRuntime:
         self._scheduler.pause("wait for input", _polled(sock, select.POLLIN))
 
     def main_thread_returned(self) -> bool:
-        return False
+        return self.main_returned
 
     def current(self) -> Thread:
         task = self._scheduler.current

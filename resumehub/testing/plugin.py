@@ -89,7 +89,7 @@ def lab(request: pytest.FixtureRequest, _resumehub_leaks: None) -> Iterator[Lab 
 @pytest.fixture
 def explore(request: pytest.FixtureRequest, _resumehub_leaks: None) -> Callable[..., Explored]:
     """``explore(scenario, …)``; ``--schedule`` has it play just one schedule."""
-    return _explorer(request.config)
+    return _explorer(request.node)
 
 
 @pytest.fixture
@@ -134,10 +134,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 
     def explored(**_: Any) -> None:
         __tracebackhide__ = True
-        _explorer(pyfuncitem.config)(scenario, *mark.args, **mark.kwargs, _line=replay_line)
-
-    def replay_line(schedule: str) -> str:
-        return f"pytest '{pyfuncitem.nodeid}' --schedule={schedule}"
+        _explorer(pyfuncitem)(scenario, *mark.args, **mark.kwargs)
 
     # Instead of the test, which is called by ``explore`` now, many times.
     pyfuncitem.obj = explored
@@ -147,11 +144,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         pyfuncitem.obj = test
 
 
-def _explorer(config: pytest.Config) -> Callable[..., Explored]:
+def _explorer(item: pytest.Item) -> Callable[..., Explored]:
+    """``explore``, which minds ``--schedule`` and tells of it."""
     from .explorer import explore
+
+    def line(schedule: str) -> str:
+        return f"pytest '{item.nodeid}' --schedule={schedule}"
 
     def explore_or_replay(scenario: Callable[[Lab], object], *how: Any, **more: Any) -> Explored:
         __tracebackhide__ = True
-        return explore(scenario, *how, **{"replay": config.getoption("--schedule")} | more)
+        wanted = {"replay": item.config.getoption("--schedule"), "_line": line}
+        return explore(scenario, *how, **wanted | more)
 
     return explore_or_replay

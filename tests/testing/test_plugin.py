@@ -149,6 +149,19 @@ def test_one_schedule_is_played_by_the_option(run: Run, schedule: str, outcome: 
     run(LOST_UPDATE.format(how=""), f"--schedule={schedule}").assert_outcomes(**{outcome: 1})
 
 
+def test_the_fixture_tells_of_the_option_too(run: Run) -> None:
+    result = run(
+        """
+        def test_it(explore):
+            def scene(lab):
+                assert False, "not like this"
+            explore(scene)
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*replay: pytest '*.py::test_it' --schedule=x  or  RESUMEHUB_SCHEDULE=x"])
+
+
 def test_one_schedule_is_played_by_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESUMEHUB_SCHEDULE", "x")
     run(LOST_UPDATE.format(how="")).assert_outcomes(passed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 
@@ -285,6 +286,24 @@ def test_a_strategy_can_be_used_again() -> None:
     """It is played from its beginning each time."""
     strategy = Random(1, 7)
     assert [explore(drop_and_kick, strategy).schedules for _ in range(2)] == [7, 7]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux says where threads may run")
+def test_threads_are_kept_on_one_processor_for_as_long_as_it_takes() -> None:
+    """Which doubles the speed, and is over when it is over."""
+    before = os.sched_getaffinity(0)
+    seen: list[int] = []
+
+    def scene(lab: Lab) -> None:
+        @lab.actor
+        def looks() -> None:
+            seen.append(len(os.sched_getaffinity(0)))
+            assert len(seen) < 2
+
+    with pytest.raises(Uncontrolled):
+        explore(scene)
+    assert set(seen) == {1}
+    assert os.sched_getaffinity(0) == before
 
 
 @pytest.mark.parametrize("everywhere", [False, True], ids=["at the hub's queue", "at every lock"])

@@ -92,9 +92,8 @@ class Engine:
         self._metrics = None if type(metrics) is NoopMetrics else metrics
         self._numbers = itertools.count(1)
         self._mailbox = runtime.mailbox()
-        self._gate = runtime.lock(
-            "the hub's door"
-        )  # held for the time of a put: nothing is put once the hub has left
+        # Held for the time of a put: nothing is put once the hub has left.
+        self._gate = runtime.lock("the hub's door")
         self._left = False
         self._closing = False
         self._stopped = runtime.event("the hub to stop")
@@ -145,12 +144,16 @@ class Engine:
         link.host_thread = host
         self.links[link.number] = link
         if not self.put(replace(knock, transport=link.number)):
-            link.transport.abort()
-            link.aborted.set()
-            link.transport.release()
-            self.links.pop(link.number, None)
-            self.give_back_refusal(link)
+            self._turn_away(link)
         return link.number
+
+    def _turn_away(self, link: Link) -> None:
+        """Close a link that the hub will never hear of: it has left."""
+        link.transport.abort()
+        link.aborted.set()
+        link.transport.release()
+        self.links.pop(link.number, None)
+        self.give_back_refusal(link)
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -240,10 +243,7 @@ class Engine:
         while (item := self._mailbox.get(0)) is not None:
             _, command, reply = item
             if isinstance(command, c.Register):  # too late: it closes its own socket
-                link = self.links.pop(command.transport)
-                link.transport.abort()
-                link.aborted.set()
-                link.transport.release()
+                self._turn_away(self.links[command.transport])
             if reply is not None:
                 if isinstance(command, c.Kick):
                     reply.error = ConnectionNotFound(command.connection_id)
@@ -298,22 +298,15 @@ class Engine:
         self.put(c.Released(link.number))
 
     def _drop_unread(self, link: Link) -> None:
-        # Without a reader nobody would notice the end, so this is a reader's last words.
+        # Nobody else would close it, so this is a reader that only lets go.
+        let_go = Reader(self, link, link.reader).let_go
         self.put(c.TransportAborted(link.number))
-
-        def leave() -> None:
-            link.aborted.wait()
-            if link.channel is not None:
-                link.channel.retire()
-            link.transport.release()
-            self.put(c.Released(link.number))
-
         try:
-            self.crew.spawn("reader", leave)
+            self.crew.spawn("reader", let_go)
         except RuntimeError:
             link.transport.abort()
             link.aborted.set()
-            leave()
+            let_go()
 
     # -- what threads report ----------------------------------------------------------------
 

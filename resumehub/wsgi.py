@@ -27,7 +27,7 @@ from .connection import Connection
 from .core.commands import Register
 from .engine import Engine
 from .errors import ConnectRejected, HubClosed
-from .transport.handover import SUPPORTED, ServerSocket, find_socket
+from .transport.handover import SUPPORTED, ServerSocket, find_socket, has_body
 from .transport.websocket import Handshake, HandshakeError
 from .upgrade import RETRY_AFTER, Upgrade, problem, switching
 
@@ -138,10 +138,7 @@ class _Check:
     def _check_handshake(self) -> None:
         if self._environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             raise Refusal(400, "WebSocket needs HTTP/1.1; a proxy in between may have to be told so.")
-        if (
-            self._environ.get("CONTENT_LENGTH") not in (None, "", "0")
-            or "HTTP_TRANSFER_ENCODING" in self._environ
-        ):
+        if has_body(self._environ):
             raise Refusal(
                 400, "A request with a body cannot be upgraded: its body would be taken for frames."
             )

@@ -22,16 +22,40 @@ from ..runtime import Lock, make_lock
 _NOISE = 1e-9
 
 
-class FakeClock:
+class _Followed:
+    """The hubs that follow a clock."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self._timelines: list[Timeline] = []
+
+    def follow(self, timeline: Timeline) -> None:
+        """Called by a hub that starts."""
+        with self._lock:
+            self._timelines.append(timeline)
+
+    def unfollow(self, timeline: Timeline) -> None:
+        """Called by a hub that stops."""
+        with self._lock:
+            if timeline in self._timelines:
+                self._timelines.remove(timeline)
+
+    def _settle(self) -> float | None:
+        """Have every hub handle what is queued and due; the earliest deadline of them all."""
+        with self._lock:
+            timelines = list(self._timelines)
+        return min((at for timeline in timelines if (at := timeline.settle()) is not None), default=None)
+
+
+class FakeClock(_Followed):
     """A clock that stands still until ``advance`` moves it. Give it to ``Hub(clock=…)``.
 
     Starts at ``start`` seconds. Threads: any.
     """
 
     def __init__(self, start: float = 0.0, *, lock: Callable[[], Lock] = make_lock) -> None:
+        super().__init__(lock())
         self._now = float(start)
-        self._timelines: list[Timeline] = []
-        self._lock = lock()
         self._moving = lock()
 
     def monotonic(self) -> float:
@@ -60,29 +84,12 @@ class FakeClock:
             self._now = max(self._now, target)
             self._settle()
 
-    def _settle(self) -> float | None:
-        """Have every hub handle what is queued and due; the earliest deadline of them all."""
-        with self._lock:
-            timelines = list(self._timelines)
-        return min((at for timeline in timelines if (at := timeline.settle()) is not None), default=None)
-
     def real_wait(self, deadline: float | None) -> float | None:
         """None: a hub on this clock sleeps until a command comes or ``advance`` wakes it."""
         return None
 
-    def follow(self, timeline: Timeline) -> None:
-        """Called by a hub that starts."""
-        with self._lock:
-            self._timelines.append(timeline)
 
-    def unfollow(self, timeline: Timeline) -> None:
-        """Called by a hub that stops."""
-        with self._lock:
-            if timeline in self._timelines:
-                self._timelines.remove(timeline)
-
-
-class FreezegunClock:
+class FreezegunClock(_Followed):
     """A clock that follows freezegun: ticking the frozen time fires the hub's deadlines, too.
 
     Inside ``freeze_time``, ``frozen.tick(30)`` and ``frozen.move_to(…)`` step every hub that follows
@@ -103,10 +110,9 @@ class FreezegunClock:
             from freezegun import api
         except ImportError as error:
             raise ImportError("FreezegunClock needs freezegun: pip install 'resumehub[testing]'") from error
+        super().__init__(make_lock())
         self._api: Any = api
         self._real = SystemClock()
-        self._lock = make_lock()
-        self._timelines: list[Timeline] = []
         self._source: object = None
         self._offset = -self._real.monotonic()
         self._last = 0.0
@@ -135,17 +141,6 @@ class FreezegunClock:
         # A freeze may begin, end or tick by itself at any moment, and tells nobody.
         return min(remaining, self._POLL)
 
-    def follow(self, timeline: Timeline) -> None:
-        """Called by a hub that starts."""
-        with self._lock:
-            self._timelines.append(timeline)
-
-    def unfollow(self, timeline: Timeline) -> None:
-        """Called by a hub that stops."""
-        with self._lock:
-            if timeline in self._timelines:
-                self._timelines.remove(timeline)
-
     def _read(self, factory: Any) -> float:
         if factory is None:
             return self._real.monotonic()
@@ -167,9 +162,7 @@ class FreezegunClock:
             self._offset = self._last - self._read(self._source)
 
     def _settle(self) -> float | None:
-        with self._lock:
-            timelines = list(self._timelines)
-        due = min((at for timeline in timelines if (at := timeline.settle()) is not None), default=None)
+        due = super()._settle()
         if due is None or not 0 < due - self.monotonic() < self._SAME:
             return due
         with self._lock:

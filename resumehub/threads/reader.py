@@ -47,7 +47,7 @@ class Reader:
         except Exception:  # a bug of ours: this transport is lost, and nothing else
             log.exception("reading transport %s failed; please report this", self._link.number)
             self._host.put(TransportAborted(self._link.number))
-            self._let_go()
+            self.let_go()
 
     def _read(self) -> None:
         self._channel.flush()  # what was unsent goes first, in order, before anything newer
@@ -82,7 +82,7 @@ class Reader:
                 self._channel.answer_close(code, reason, failed=True)
             case Ended(reset):
                 self._host.put(PeerGone(number, reset))
-                self._let_go()
+                self.let_go()
                 return False
             case _:
                 assert_never(event)
@@ -126,7 +126,7 @@ class Reader:
             link.reading_since = self._host.clock.monotonic()
         return True
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Wait for the hub to give the transport up, then for the writer; close the descriptor."""
         link = self._link
         link.aborted.wait()

@@ -200,6 +200,11 @@ def borrow_socket(environ: Mapping[str, Any], found: ServerSocket) -> BorrowedSo
     return BorrowedSocket(sock, leftover)
 
 
+def has_body(environ: Mapping[str, Any]) -> bool:
+    """Whether the request announces a body, which nobody could tell from what follows it."""
+    return environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
+
+
 def worker_is_stopping() -> bool:
     """Whether this is a gunicorn worker that has been told to stop. Threads: any. Blocks: never."""
     # The worker is not in the environ, but its SIGTERM handler is a method of it, which clears ``alive``.
@@ -243,7 +248,7 @@ def _find_read_ahead(environ: Mapping[str, Any], found: ServerSocket) -> Callabl
     Raises: SocketUnavailable.
     """
     stream = environ.get("wsgi.input")
-    if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+    if has_body(environ):
         raise SocketUnavailable("the request has a body, which would be taken for what follows it")
     if found.server == "test":
         return stream.read if stream is not None else bytes

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from .clock import Clock
 from .message import Frame
-from .outbox import Outbox
+from .outbox import Item, Missed, Notice, Outbox
 from .runtime import Runtime
 from .transport.base import Transport
 
@@ -43,6 +43,8 @@ class Flushed:
     stalled: bool = False
     writer_wanted: bool = False
     left: int = 0
+    #: What has to be put into words, without the lock, before anything behind it can go.
+    unspoken: Missed | None = None
 
 
 class ChannelOwner(Protocol):
@@ -50,6 +52,7 @@ class ChannelOwner(Protocol):
 
     def on_flushed(self, channel: Channel, flushed: Flushed) -> None: ...
     def start_writer(self, channel: Channel) -> None: ...
+    def word(self, channel: Channel, hole: Missed) -> Frame | None: ...
 
 
 class Channel:
@@ -71,6 +74,8 @@ class Channel:
         self.label = label
         self.transport = transport
         self.took_at = float("-inf")
+        #: Up to which of the peer's messages we have acknowledged; from the ``$hello`` on.
+        self.acked = 0
         self._outbox: Outbox | None = outbox
         self._lock = outbox.lock
         self._left = runtime.condition(outbox.lock)
@@ -100,11 +105,46 @@ class Channel:
 
     def settle(self, flushed: Flushed | None) -> None:
         """Report what ``pump`` did. Without the lock, by the thread that pumped, at once."""
-        if flushed is None:
-            return
-        self._owner.on_flushed(self, flushed)
-        if flushed.writer_wanted:
-            self._owner.start_writer(self)
+        while flushed is not None:
+            self._owner.on_flushed(self, flushed)
+            if flushed.writer_wanted:
+                self._owner.start_writer(self)
+            if flushed.unspoken is None:
+                return
+            flushed = self._tell(flushed.unspoken)
+
+    def _tell(self, hole: Missed) -> Flushed | None:
+        # The codec is not ours, so it runs without the lock; meanwhile the hole may have grown.
+        span = hole.first, hole.last
+        frame = self._owner.word(self, hole)
+        with self._lock:
+            if frame is not None and (hole.first, hole.last) == span:
+                hole.frame = frame
+            return self.pump() if frame is not None else None
+
+    # -- the session's control messages: any thread -----------------------------------------
+
+    def notify(self, notice: Notice) -> None:
+        """Send a control message ahead of unsent data, unless the session has moved on. Never blocks."""
+        with self._lock:
+            if self._outbox is None or self._close_in_pieces or self._broken:
+                return
+            self._outbox.notify(notice)
+            flushed = self.pump()
+        self.settle(flushed)
+
+    def send_ack(self, received: int, frame: Frame) -> None:
+        """Acknowledge the peer's messages up to ``received``, unless more has been said. Never blocks."""
+        with self._lock:
+            if received <= self.acked:
+                return
+            self.acked = received
+        self.notify(Notice("ack", frame))
+
+    def acknowledge(self, received: int) -> bool | None:
+        """The peer has handled our messages up to ``received``: whether that can be; None if too late."""
+        with self._lock:
+            return self._outbox.acknowledge(received) if self._outbox is not None else None
 
     # -- control frames: any thread ---------------------------------------------------------
 
@@ -163,13 +203,13 @@ class Channel:
         self._outbox.started = False
         self._outbox = None
 
-    def discard_unsent(self) -> list[Frame]:
+    def discard_unsent(self, reason: str) -> list[Frame]:
         """Drop the whole frames that wait, so that the close frame is next. Gives them."""
         with self._lock:
             if self._outbox is None:
                 return []
             self._forget_unbegun()
-            dropped = self._outbox.clear(keep_started=True)
+            dropped = self._outbox.drop_unsent(reason, keep_started=True)
             flushed = self.pump()
         self.settle(flushed)
         return dropped
@@ -250,7 +290,10 @@ class Channel:
         else:
             # Without it a writer would go round and round after ``detach`` took away what it waited for.
             self._blocked = False
-        flushed.left = len(self._outbox) if self._outbox is not None else 0
+        if self._outbox is not None:
+            flushed.left = len(self._outbox)
+            if not self._pieces and not self._closed:
+                flushed.unspoken = self._outbox.unspoken()
         return flushed
 
     def _choose(self) -> bool:
@@ -261,15 +304,20 @@ class Channel:
         elif self._lane:
             self._pieces.extend(self._lane)
             self._lane.clear()
-        elif outbox:
-            batch = outbox.first(1 if self.transport.stateful else BATCH_FRAMES, BATCH_BYTES)
-            self._pieces.extend(map(self.transport.encode, batch))
-            self._frames_in_pieces = len(batch)
-            # Compressed bytes, once made, must be sent: the peer's window depends on them.
-            self._begun_frame = outbox.started = self.transport.stateful
-        elif self._close is not None:
+        elif outbox is not None and outbox.unsent and self._take_batch(outbox):
+            pass
+        elif self._close is not None and (outbox is None or not outbox.unsent):
             self._take_close()
         return bool(self._pieces)
+
+    def _take_batch(self, outbox: Outbox) -> bool:
+        batch = outbox.first(1 if self.transport.stateful else BATCH_FRAMES, BATCH_BYTES)
+        for item in batch:
+            self._pieces.append(self.transport.encode(_frame_of(item)))
+        self._frames_in_pieces = len(batch)
+        # Compressed bytes, once made, must be sent: the peer's window depends on them.
+        self._begun_frame = outbox.started = self.transport.stateful and bool(batch)
+        return bool(batch)
 
     def _take_close(self) -> None:
         assert self._close is not None, "chosen because it is there"
@@ -290,8 +338,8 @@ class Channel:
             if self._frames_in_pieces:
                 self._frames_in_pieces -= 1
                 self._begun_frame = False
-                if outbox is not None:
-                    flushed.sizes.append(outbox.written().size)
+                if outbox is not None and isinstance(item := outbox.written(), Frame):
+                    flushed.sizes.append(item.size)
             elif self._close_in_pieces and not self._pieces:
                 self._closed = flushed.close_sent = True
                 if self._half_close:
@@ -324,3 +372,9 @@ class Channel:
         if self._begun_frame and self._outbox is not None:
             self._outbox.started = False
         self._begun_frame = False
+
+
+def _frame_of(item: Item) -> Frame:
+    frame = item if isinstance(item, Frame) else item.frame
+    assert frame is not None, "a hole is told once it is put into words"
+    return frame

@@ -29,6 +29,8 @@ class CloseCode(IntEnum):
     """Never on the wire: the connection went away without a close frame."""
     INVALID_DATA = 1007
     """A text message was not valid UTF-8."""
+    POLICY_VIOLATION = 1008
+    """An ``$ack`` that cannot be, or a count of more messages than were ever sent."""
     TOO_BIG = 1009
     """A message was larger than ``max_message_size``."""
     HANDLER_ERROR = 1011

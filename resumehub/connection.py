@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .channel import Channel, Flushed
-from .codec import Codec, encode_frame
+from .codec import Codec, Undecodable, decode_message, encode_frame
+from .core.claims import Title
 from .core.states import State
 from .errors import ConnectionClosed, SendBufferFull
-from .message import Frame, Message
+from .message import Frame, Message, Opcode
 from .outbox import Outbox
+from .receipts import Receipts
 from .runtime import Event, Lock
 from .trace import Trace
 
@@ -99,13 +101,18 @@ class Connection:
         "_ended",
         "_epoch",
         "_generated",
+        "_generation",
         "_host",
         "_id",
         "_inbox",
+        "_lost",
+        "_lost_counted",
         "_outbox",
+        "_receipts",
         "_room_id",
         "_state",
         "_strand",
+        "_title",
         "_undecodable_logged",
         "data",
     )
@@ -123,6 +130,8 @@ class Connection:
         inbox: Inbox,
         strand: Strand,
         ended: Event,
+        title: Title,
+        receipts: Receipts | None,
     ) -> None:
         self._host = host
         self._epoch = epoch
@@ -136,6 +145,13 @@ class Connection:
         self._channel: Channel | None = None
         self._state = State.CONNECTED
         self._undecodable_logged = False
+        # For the pre-check of the next resume. The hub thread writes both, the generation first.
+        self._generation = 1
+        self._title = title
+        #: Only where the client acknowledges, and is to be acknowledged.
+        self._receipts = receipts
+        self._lost: list[Frame] = []
+        self._lost_counted = 0
         #: What ``connect`` or ``hub.upgrade`` gave, copied when the session began; yours to change.
         self.data: Any = data
 
@@ -158,6 +174,26 @@ class Connection:
     def closed(self) -> bool:
         """Whether the session has ended (``on_disconnect`` may still be running)."""
         return self._state is State.CLOSED
+
+    @property
+    def undelivered(self) -> list[Message]:
+        """The messages of this session of which it is not known that they arrived, oldest first.
+
+        For on_disconnect: to store them, or to send them another way. With a client that acknowledges
+        (``resumehub.v1``) those that it has not acknowledged; with any other those that were not
+        written. While a session that was closed or kicked still sends its last messages, they are
+        in the list until they are through. Threads: any. Blocks: never (the codec decodes them).
+        """
+        with self._outbox.lock:
+            frames = [*self._lost, *self._outbox.undelivered()]
+        messages = []
+        for frame in frames:
+            data = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
+            try:
+                messages.append(decode_message(self._host.codec, data))
+            except Undecodable:  # a codec that cannot read what it writes
+                continue
+        return messages
 
     def send(self, message: Message) -> None:
         """Queue ``message`` for this session and return; while suspended it waits for the resume.
@@ -206,7 +242,7 @@ class Connection:
             if outbox.refusal is not None:
                 raise _fresh(outbox.refusal)
             if not outbox.put(frame):
-                raise SendBufferFull(self._id, len(outbox), outbox.used_bytes)
+                raise SendBufferFull(self._id, outbox.used_frames, outbox.used_bytes)
             channel = self._channel
             flushed = channel.pump() if channel is not None else None
             used = len(outbox)
@@ -222,7 +258,7 @@ class Connection:
         with self._outbox.lock:
             if self._outbox.refusal is not None:
                 return None
-            dropped = len(self._outbox.put_dropping(frame))
+            dropped = self._outbox.put_dropping(frame)
             channel = self._channel
             flushed = channel.pump() if channel is not None else None
             return Offered(self, channel, flushed, dropped, len(self._outbox))

@@ -13,9 +13,10 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
+from . import protocol
 from .channel import Channel, Flushed
 from .clock import Clock, SystemClock
-from .codec import Codec
+from .codec import Codec, Undecodable, encode_frame
 from .config import Config
 from .connection import Connection
 from .core import commands as c
@@ -23,8 +24,13 @@ from .core import effects as e
 from .core.machine import Machine, Rules
 from .errors import ConnectionNotFound
 from .executor import Executor
+from .ledger import Books
+from .message import Frame, Message
 from .metrics import Metrics, NoopMetrics
+from .outbox import Missed
+from .receipts import Due
 from .runtime import Event, Runtime, Thread
+from .stats import Stats
 from .tables import Tables
 from .threads.callbacks import CallbackPool
 from .threads.crew import Crew
@@ -89,6 +95,7 @@ class Engine:
         self.undecodable = 0
         self._refusals = 0
         self._tally = runtime.lock("the tally")
+        self.books = Books(runtime.lock("the books"))
         self._metrics = None if type(metrics) is NoopMetrics else metrics
         self._numbers = itertools.count(1)
         self._mailbox = runtime.mailbox()
@@ -223,7 +230,9 @@ class Engine:
     def _perform(self, command: c.Command, at: float, reply: _Reply | None) -> None:
         if isinstance(command, c.Register):
             link = self.links[command.transport]
-            command = replace(command, stillborn=link.transport.has_hung_up())
+            command = replace(
+                command, stillborn=link.transport.has_hung_up(), claim=self._executor.look(command)
+            )
         if self.trace is not None and not isinstance(command, c.Tick):
             self.trace.note_value(at, "command", command)
         for effect in self.machine.handle(command, at):
@@ -234,6 +243,8 @@ class Engine:
                 self._perform(observed, at, None)
             elif isinstance(effect, e.NotFound) and reply is not None:
                 reply.error = ConnectionNotFound(effect.connection_id)
+        if isinstance(command, c.Register):
+            self._executor.look_away(command)
         if isinstance(command, c.Released):
             self._executor.forget_link(command.transport)
 
@@ -356,13 +367,65 @@ class Engine:
         except Exception:
             log.exception("the metrics collector raised in %s; ignored", method)
 
-    def count_undecodable(self) -> None:
+    def skip(self, connection: Connection, why: Undecodable) -> None:
+        """Any thread: a message that is none. Counted, and logged once for each connection."""
         with self._tally:
             self.undecodable += 1
+        if not connection._undecodable_logged:
+            connection._undecodable_logged = True
+            log.warning("skipped a message of %r that cannot be decoded: %s", connection.id, why)
+
+    # -- acknowledgements (v1) --------------------------------------------------------------
+
+    def handled(self, connection: Connection, size: int) -> None:
+        """Any thread: a message counts as handled, and its client is to be told in time."""
+        assert connection._receipts is not None, "only a v1 session acknowledges"
+        due = connection._receipts.handled(size)
+        channel = connection._channel
+        if due is Due.NOW:
+            self.acknowledge(connection)
+        elif due is Due.SOON and channel is not None:
+            self.put(c.AckDue(channel.number))
+
+    def acknowledge(self, connection: Connection) -> None:
+        """Any thread: tell the client what has been handled."""
+        channel, receipts = connection._channel, connection._receipts
+        if channel is None or receipts is None:
+            return
+        receipts.given()
+        received = connection._inbox.handled
+        frame = self._encode(channel, protocol.ack(received))
+        if frame is not None:
+            channel.send_ack(received, frame)
+
+    def word(self, channel: Channel, hole: Missed) -> Frame | None:
+        """Any thread, without a lock: the ``$missed`` that tells of a hole."""
+        return self._encode(channel, protocol.missed(hole.first, hole.last))
+
+    def _encode(self, channel: Channel, message: Message) -> Frame | None:
+        try:
+            return encode_frame(self.codec, message, allow_reserved=True)
+        except Exception:
+            log.exception("the codec cannot encode %s; its transport is dropped", message.event)
+            self.put(c.TransportAborted(channel.number))
+            return None
 
     def session_over(self, connection: Connection) -> None:
         """on_disconnect has returned."""
         connection._ended.set()
+
+    def stats(self) -> Stats:
+        """Any thread: how many there are, and what became of all that was sent."""
+        ledger, held = self.books.sum()
+        sessions = list(self.tables.sessions.values())
+        return Stats.of(
+            ledger,
+            held,
+            sessions=len(sessions),
+            suspended=sum(session.suspended for session in sessions),
+            rooms=len(self.tables.rooms),
+            undecodable=self.undecodable,
+        )
 
     def may_refuse_by_close(self) -> bool:
         """Any thread: may one more socket be upgraded only to be told why it is refused?

@@ -8,16 +8,22 @@ decides either. Read next: ``engine.py``, which drives it, and ``core/effects.py
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 from weakref import WeakValueDictionary
 
+from . import protocol
 from .channel import Channel
+from .codec import encode_frame
 from .connection import Connection, Inbox
 from .core import effects as e
-from .core.commands import Observed
+from .core.claims import Claim, Title
+from .core.commands import Observed, Register, TransportAborted
 from .core.states import State
 from .errors import ConnectionClosed, HubClosed
-from .outbox import Outbox
+from .message import Frame
+from .outbox import Keep, Notice, Outbox
+from .receipts import Receipts
 from .threads.callbacks import Strand
 from .threads.jobs import HookJob
 from .threads.link import Link
@@ -48,8 +54,8 @@ class Executor:
         match effect:
             case e.OpenSession():
                 self._open(effect)
-            case e.AttachTransport(number, epoch, generation):
-                self._attach(self._link(number), self._by_epoch[epoch], generation)
+            case e.AttachTransport(number, epoch):
+                self._attach(self._link(number), self._by_epoch[epoch], effect)
             case e.DetachTransport(number, epoch):
                 self._detach(self._link(number), self._by_epoch[epoch])
             case e.EndSession():
@@ -66,6 +72,12 @@ class Executor:
                 self._channel(number).ping()
             case e.Inspect():
                 return self._inspect(effect)
+            case e.SendAck(number):
+                connection = self._link(number).connection
+                if connection is not None:
+                    self._engine.acknowledge(connection)
+            case e.Entitle(epoch, title):
+                self._by_epoch[epoch]._title = title
             case e.AbortTransport(number):
                 self._abort(self._link(number))
             case e.Notify():
@@ -80,6 +92,27 @@ class Executor:
                 assert_never(effect)
         return None
 
+    # -- the second look at a resume --------------------------------------------------------
+
+    def look(self, knock: Register) -> Claim:
+        """What the outbox says to the client's count; it keeps what is needed until ``look_away``."""
+        wanted, claim = self._wanted(knock), knock.claim
+        if wanted is None or claim.received is None:
+            return claim
+        with wanted._outbox.lock:
+            standing = wanted._outbox.pin(claim.received)
+        return replace(claim, beyond=standing.beyond, first_available=standing.first_available)
+
+    def look_away(self, knock: Register) -> None:
+        """The decision is made and carried out."""
+        wanted = self._wanted(knock)
+        if wanted is not None:
+            with wanted._outbox.lock:
+                wanted._outbox.unpin()
+
+    def _wanted(self, knock: Register) -> Connection | None:
+        return self._by_epoch.get(knock.seen) if knock.resume and knock.seen is not None else None
+
     def forget_link(self, number: int) -> None:
         """The transport is released; what its ended session could not send is lost now."""
         link = self._engine.links.pop(number, None)
@@ -89,9 +122,10 @@ class Executor:
         connection = link.connection
         if connection is not None and connection._channel is link.channel and connection.closed:
             with connection._outbox.lock:
-                lost = connection._outbox.clear()
+                self._lose(connection, connection._outbox.settle("closed"))
                 connection._channel = None
-            self._count_dropped(connection, len(lost), "closed")
+            self._engine.books.close(connection._outbox)
+            self._count_dropped(connection, "closed")
 
     # -- sessions ---------------------------------------------------------------------------
 
@@ -112,14 +146,31 @@ class Executor:
             generated=link.generated,
             data=link.data,
             outbox=Outbox(
-                runtime.lock(f"the outbox of {whose}"), config.send_buffer, config.send_buffer_bytes
+                runtime.lock(f"the outbox of {whose}"),
+                config.send_buffer,
+                config.send_buffer_bytes,
+                self._keep(effect.title, link.generated),
             ),
             inbox=Inbox(runtime.lock(f"the inbox of {whose}")),
             strand=strand,
             ended=runtime.event(f"on_disconnect of {whose} to return"),
+            title=effect.title,
+            receipts=self._receipts(effect.title, whose),
         )
         self._by_epoch[effect.epoch] = connection
+        self._engine.books.open(connection._outbox)
         self._engine.tables.enter(connection)
+
+    def _keep(self, title: Title, generated: bool) -> Keep:
+        if title.tokens is not None:
+            return Keep.UNPROVEN
+        return Keep.NOTHING if generated or self._config.resume_window == 0 else Keep.HISTORY
+
+    def _receipts(self, title: Title, whose: str) -> Receipts | None:
+        if title.tokens is None:
+            return None
+        lock = self._runtime.lock(f"the receipts of {whose}")
+        return Receipts(lock, self._config.send_buffer, self._config.send_buffer_bytes)
 
     def _end(self, effect: e.EndSession) -> None:
         connection = self._by_epoch[effect.epoch]
@@ -127,13 +178,16 @@ class Executor:
         with outbox.lock:
             if outbox.refusal is None or effect.hub_closed:
                 outbox.refusal = (HubClosed if effect.hub_closed else ConnectionClosed)(connection.id)
-            lost = [] if effect.flush else outbox.clear(keep_started=True)
+            if not effect.flush:
+                self._lose(connection, outbox.settle(effect.drop_reason, keep_started=True))
+            if connection._channel is None:
+                self._engine.books.close(outbox)
         connection._state = State.CLOSED
         if not effect.deliver:
             connection._inbox.fence()
             connection._strand.wake()
         self._engine.tables.leave(connection)
-        self._count_dropped(connection, len(lost), effect.drop_reason)
+        self._count_dropped(connection, effect.drop_reason)
 
     def _notify(self, effect: e.Notify) -> None:
         connection = self._by_epoch[effect.epoch]
@@ -147,15 +201,63 @@ class Executor:
 
     # -- transports -------------------------------------------------------------------------
 
-    def _attach(self, link: Link, connection: Connection, generation: int) -> None:
+    def _attach(self, link: Link, connection: Connection, effect: e.AttachTransport) -> None:
         channel = self._new_channel(link, connection._outbox, (connection.room_id, connection.id))
         link.connection = connection
-        link.generation = generation
-        with connection._outbox.lock:
+        link.generation = connection._generation = effect.generation
+        connection._title = effect.title
+        handled = connection._inbox.attach(effect.generation)
+        outbox, waiting = connection._outbox, 0
+        with outbox.lock:
+            if effect.received is not None:
+                waiting = outbox.rewind(effect.received)
+            elif effect.generation > 1:
+                outbox.restart()
+            # Nobody writes until the channel is there, so this is still the end when it gets its words.
+            last = outbox.place_last("replayed") if effect.title.tokens and effect.generation > 1 else None
+        if effect.title.tokens is not None:
+            self._greet(connection, channel, effect, handled, waiting, last)
+        with outbox.lock:
             connection._channel = channel
-        connection._inbox.attach(generation)
         if not self._engine.start_reader(link):
             connection._strand.call_pool()
+
+    def _greet(
+        self,
+        connection: Connection,
+        channel: Channel,
+        effect: e.AttachTransport,
+        handled: int,
+        waiting: int,
+        last: Notice | None,
+    ) -> None:
+        """Put ``$hello`` in front of all that waits, and ``$replayed`` behind it."""
+        assert connection._receipts is not None, "a v1 session acknowledges"
+        assert effect.title.tokens is not None, "a v1 session has tokens"
+        config, codec = self._config, self._engine.codec
+        connection._receipts.given()
+        channel.acked = handled
+        hello = protocol.hello(
+            connection_id=connection.id,
+            token=effect.title.tokens.newest,
+            resumed=effect.generation > 1,
+            received=handled,
+            replay_from=(effect.received or 0) + 1,
+            window={"messages": config.send_buffer, "bytes": config.send_buffer_bytes},
+            resume_window=config.resume_window,
+            ping_interval=config.ping_interval,
+            max_message_size=config.max_message_size,
+        )
+        try:
+            words = encode_frame(codec, hello, allow_reserved=True)
+            if last is not None:
+                last.frame = encode_frame(codec, protocol.replayed(waiting), allow_reserved=True)
+        except Exception:
+            log.exception("the codec cannot encode $hello; transport %s is dropped", effect.transport)
+            self._engine.put(TransportAborted(effect.transport))
+            return
+        with connection._outbox.lock:
+            connection._outbox.notify(Notice("hello", words))
 
     def _detach(self, link: Link, connection: Connection) -> None:
         assert link.channel is not None, "an attached link has a channel"
@@ -180,9 +282,11 @@ class Executor:
 
     def _discard(self, link: Link) -> None:
         assert link.channel is not None, "only a transport that was admitted can be closing"
-        lost = link.channel.discard_unsent()
+        lost = link.channel.discard_unsent("closed")
         if link.connection is not None:
-            self._count_dropped(link.connection, len(lost), "closed")
+            with link.connection._outbox.lock:
+                self._lose(link.connection, lost)
+            self._count_dropped(link.connection, "closed")
 
     def _inspect(self, effect: e.Inspect) -> Observed:
         link = self._link(effect.transport)
@@ -216,6 +320,12 @@ class Executor:
         assert channel is not None, "only a transport that was admitted is written to"
         return channel
 
-    def _count_dropped(self, connection: Connection, frames: int, reason: str) -> None:
-        for _ in range(frames):
+    @staticmethod
+    def _lose(connection: Connection, frames: list[Frame]) -> None:
+        """Lock held: remember what may not have arrived, for ``connection.undelivered``."""
+        connection._lost.extend(frames)
+
+    def _count_dropped(self, connection: Connection, reason: str) -> None:
+        for _ in range(len(connection._lost) - connection._lost_counted):
             self._engine.count("message_dropped", connection.room_id, connection.id, reason)
+        connection._lost_counted = len(connection._lost)

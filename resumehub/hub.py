@@ -24,6 +24,7 @@ from .errors import ConnectionNotFound, HubClosed
 from .message import Message
 from .metrics import Metrics, NoopMetrics
 from .runtime import Runtime, SystemRuntime
+from .stats import Stats
 from .tables import Tables
 from .trace import Trace
 
@@ -242,6 +243,14 @@ class Hub:
         tables = self._tables()
         return list(tables.rooms) if tables is not None else []
 
+    def stats(self) -> Stats:
+        """How many sessions there are, and what became of every frame that was sent (the ledger).
+
+        ``accepted == acknowledged + written + dropped + expired + closed + held``, as far as nothing is
+        sent meanwhile. Threads: any. Blocks: for one session's lock at a time.
+        """
+        return self._engine.stats() if self._engine is not None else Stats()
+
     def _tables(self) -> Tables | None:
         # A hub that closes shows none of the sessions that its thread has not ended yet.
         return self._engine.tables if self._engine is not None and not self._closed else None
@@ -331,6 +340,11 @@ class Hub:
                 engine.start()
                 self._engine = engine
             return self._engine
+
+    def _holder_of(self, key: str) -> Connection | None:
+        """The v1 session whose tokens begin so."""
+        tables = self._tables()
+        return tables.keys.get(key) if tables is not None else None
 
     def _open_engine(self) -> Engine | None:
         if self._closed:

@@ -149,7 +149,7 @@ class Metrics(Protocol):
         """
 
     def message_dropped(self, room_id: str, connection_id: str, reason: str, /) -> None:
-        """A frame that was accepted for one session will never be written to it.
+        """A frame that was accepted for one session is given up: it was not written, or not acknowledged.
 
         ``reason`` is one of ``REASONS_DROPPED``: ``overflow``, a broadcast met a full buffer;
         ``expired``, the grace window ran out; ``closed``, the session ended otherwise.

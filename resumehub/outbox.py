@@ -1,96 +1,492 @@
-"""A session's outgoing frames: bounded, in order, and alive for as long as the session.
+"""A session's outgoing frames: bounded, in order, numbered, and alive for as long as the session.
 
-A plain data structure beside the lock that guards it. It knows neither sessions nor sockets:
+A plain data structure beside the lock that guards it. It knows neither states nor sockets:
 application threads put frames in, whoever writes takes them from the front, and a suspended
 session is simply one that nobody takes from. A frame stays in place until the kernel has taken
 all of it, so a half-written one is still here for the next transport to send whole.
 
-Every method must be called with ``lock`` held (any thread); none blocks. Read next: ``channel.py``.
+There are two rows. ``unsent`` is what the present transport has still to carry. Behind the cursor
+between them lies what it has carried and a client may ask for again: for a plain client a *history*
+that yields to new frames, for one that acknowledges all that it has not acknowledged, which counts
+against the bounds until it has. Numbers are positions: the first frame behind an attach without a
+count is 1. What a broadcast had to drop leaves a ``Missed`` in its place, so that no gap is
+ever papered over.
+
+Every method must be called with ``lock`` held (any thread); none blocks. Read next: ``channel.py``,
+``ledger.py``, docs/reference/lossless.md.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
+from enum import Enum
 from itertools import islice
 
-from .message import Frame
+from .ledger import Ledger
+from .message import Frame, Opcode
 from .runtime import Lock
+
+_NO_FRAME = Frame(Opcode.TEXT, b"")
+
+
+class Keep(Enum):
+    """What is kept of a frame once it is written."""
+
+    NOTHING = "nothing: this session cannot be resumed"
+    HISTORY = "while there is room, in case the client counts"
+    UNPROVEN = "until the client acknowledges it"
+
+
+class Notice:
+    """A control message on its way: no number, no part in the bounds, and it goes with its transport."""
+
+    __slots__ = ("frame", "kind")
+
+    def __init__(self, kind: str, frame: Frame) -> None:
+        self.kind = kind
+        self.frame = frame
+
+
+class Missed:
+    """A hole: the messages ``first`` to ``last`` were dropped.
+
+    Only a client that acknowledges is told, by ``frame`` once somebody has encoded it. For a plain
+    one a hole has no numbers (``first`` is where the client would be when it meets it).
+    """
+
+    __slots__ = ("first", "frame", "last")
+
+    def __init__(self, first: int, last: int) -> None:
+        self.first = first
+        self.last = last
+        self.frame: Frame | None = None
+
+
+Item = Frame | Notice | Missed
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a client that has handled so many messages can go on without a gap.
+
+    ``beyond``: it claims more than were ever sent. ``first_available``, where there is a gap: the
+    first number of the row that is unbroken.
+    """
+
+    beyond: bool = False
+    first_available: int | None = None
 
 
 class Outbox:
-    """Frames that are accepted and not yet wholly written.
+    """Frames that are accepted and may still have to be written.
 
-    ``max_frames`` and ``max_bytes`` (payload bytes) both hold. ``refusal`` is what senders get once
-    the session has ended; until then it is None.
+    ``max_frames`` and ``max_bytes`` (payload bytes) both hold, for ``unsent`` and what is kept
+    behind it together. ``refusal`` is what senders get once the session has ended; until then None.
     """
 
-    __slots__ = ("_frames", "lock", "max_bytes", "max_frames", "refusal", "started", "used_bytes")
+    __slots__ = (
+        "_deferred",
+        "_held_bytes",
+        "_held_frames",
+        "_last",
+        "_pinned",
+        "_released_to",
+        "_sent",
+        "_sent_bytes",
+        "_sent_frames",
+        "_specials",
+        "_unsent_frames",
+        "keep",
+        "ledger",
+        "lock",
+        "max_bytes",
+        "max_frames",
+        "refusal",
+        "sent_to",
+        "started",
+        "unsent",
+        "unsent_bytes",
+    )
 
-    def __init__(self, lock: Lock, max_frames: int, max_bytes: int) -> None:
+    def __init__(self, lock: Lock, max_frames: int, max_bytes: int, keep: Keep = Keep.NOTHING) -> None:
         self.lock = lock
         self.max_frames = max_frames
         self.max_bytes = max_bytes
-        self.used_bytes = 0
-        #: Whether the first frame has begun on the present transport; such a one is never dropped.
+        self.keep = keep
+        self.ledger = Ledger()
+        #: Whether the first item has begun on the present transport; such a one is never dropped.
         self.started = False
         self.refusal: Exception | None = None
-        self._frames: deque[Frame] = deque()
+        #: What is to be written next. To be looked at, not changed.
+        self.unsent: deque[Item] = deque()
+        self.unsent_bytes = 0
+        #: The number of the last frame that was written.
+        self.sent_to = 0
+        self._unsent_frames = 0
+        self._specials = 0  # items of ``unsent`` that are no frames
+        self._sent: deque[Frame | Missed] = deque()
+        self._sent_frames = 0
+        self._sent_bytes = 0
+        # That part of ``_sent`` that may not make room for anything.
+        self._held_frames = 0
+        self._held_bytes = 0
+        self._pinned = False
+        self._deferred = 0  # an acknowledgement that came while it was
+        self._released_to = 0
+        self._last = 0  # the number that was given last; only where the client acknowledges
 
     def __len__(self) -> int:
-        return len(self._frames)
+        """How many frames have not been written."""
+        return self._unsent_frames
+
+    @property
+    def used_frames(self) -> int:
+        """How many frames count against the bound."""
+        return self._unsent_frames + self._held_frames
+
+    @property
+    def used_bytes(self) -> int:
+        """How many payload bytes count against the bound."""
+        return self.unsent_bytes + self._held_bytes
+
+    @property
+    def held(self) -> int:
+        """How many frames are not settled (see ``ledger.py``)."""
+        return self._unsent_frames + self._sent_frames
+
+    # -- accepting --------------------------------------------------------------------------
 
     def put(self, frame: Frame) -> bool:
         """Accept a frame; False, and nothing changes, if there is no room for it."""
-        if len(self._frames) >= self.max_frames or self.used_bytes + frame.size > self.max_bytes:
+        size = len(frame.payload)
+        if (
+            self._unsent_frames + self._held_frames >= self.max_frames
+            or self.unsent_bytes + self._held_bytes + size > self.max_bytes
+        ):
             return False
-        self._frames.append(frame)
-        self.used_bytes += frame.size
+        self.unsent.append(frame)
+        self._unsent_frames += 1
+        self.unsent_bytes += size
+        self.ledger.accepted += 1
+        if self.keep is Keep.HISTORY:
+            self._make_room()
+        else:
+            self._last += 1
         return True
 
-    def put_dropping(self, frame: Frame) -> list[Frame]:
-        """Accept a frame, dropping the oldest that have not begun; give what was dropped.
+    def put_dropping(self, frame: Frame) -> int:
+        """Accept a frame, dropping the oldest that have not begun; give how many were dropped.
 
         A frame that cannot fit, whatever goes, is dropped alone and evicts nothing.
         """
-        spared = self._frames[0].size if self.started else 0
-        if spared + frame.size > self.max_bytes or int(self.started) >= self.max_frames:
-            return [frame]
-        dropped = []
+        begun = self.unsent[0] if self.started else None
+        spared = begun.size if isinstance(begun, Frame) else 0
+        if (
+            self._held_bytes + spared + frame.size > self.max_bytes
+            or self._held_frames + int(isinstance(begun, Frame)) >= self.max_frames
+        ):
+            self.ledger.accepted += 1
+            self.ledger.dropped += 1
+            self._last += 1
+            self._leave_hole(len(self.unsent), self._last)
+            return 1
+        dropped = 0
         while not self.put(frame):
-            dropped.append(self._drop_oldest())
+            self._drop_oldest()
+            dropped += 1
         return dropped
 
-    def first(self, count: int, size: int) -> list[Frame]:
-        """The next frames to write, at most ``count`` and, but for the first, ``size`` bytes."""
-        batch: list[Frame] = []
-        for frame in islice(self._frames, count):
-            size -= frame.size
+    def notify(self, notice: Notice) -> None:
+        """Send a control message ahead of all that has not begun; it replaces an older of its kind."""
+        at = int(self.started)
+        while at < len(self.unsent) and isinstance(other := self.unsent[at], Notice):
+            if other.kind == notice.kind:
+                self.unsent[at] = notice
+                return
+            at += 1
+        self.unsent.insert(at, notice)
+        self._specials += 1
+
+    def place_last(self, kind: str) -> Notice:
+        """Keep the last place for a control message; its frame must be there before anybody writes."""
+        notice = Notice(kind, _NO_FRAME)
+        self.unsent.append(notice)
+        self._specials += 1
+        return notice
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def first(self, count: int, size: int) -> list[Item]:
+        """The next items to write, at most ``count`` and, but for the first, ``size`` bytes.
+
+        None of them, and yet some left: the first is a hole that somebody must put into words
+        (``unspoken``).
+        """
+        if self._specials:
+            self._pass_silent_holes()
+        batch: list[Item] = []
+        for item in islice(self.unsent, count):
+            if isinstance(item, Missed) and (item.frame is None or self.keep is not Keep.UNPROVEN):
+                break
+            size -= item.size if isinstance(item, Frame) else 0
             if batch and size < 0:
                 break
-            batch.append(frame)
+            batch.append(item)
         return batch
 
-    def written(self) -> Frame:
-        """The kernel has taken the first frame, whole: let it go."""
-        frame = self._frames.popleft()
-        self.used_bytes -= frame.size
+    def unspoken(self) -> Missed | None:
+        """The hole at the front that waits for its frame, if there is one."""
+        if not self._specials or self.started or self.keep is not Keep.UNPROVEN:
+            return None
+        front = self.unsent[0]
+        return front if isinstance(front, Missed) and front.frame is None else None
+
+    def written(self) -> Item:
+        """The kernel has taken the first item, whole: move the cursor behind it, and give it."""
+        item = self.unsent.popleft()
         self.started = False
-        return frame
+        if isinstance(item, Frame):
+            size = len(item.payload)
+            self._unsent_frames -= 1
+            self.unsent_bytes -= size
+            self.sent_to += 1
+            if self.keep is Keep.NOTHING:
+                self._released_to = self.sent_to
+                self.ledger.written += 1
+                return item
+            self._sent.append(item)
+            self._sent_frames += 1
+            self._sent_bytes += size
+            if self._pinned or self.keep is Keep.UNPROVEN:
+                self._held_frames += 1
+                self._held_bytes += size
+            return item
+        self._specials -= 1
+        if isinstance(item, Missed):
+            self.sent_to = item.last
+            self._sent.append(item)
+        return item
 
-    def clear(self, *, keep_started: bool = False) -> list[Frame]:
-        """Drop all frames (but the one that has begun, if ``keep_started``); give them."""
-        kept = [self._frames.popleft()] if keep_started and self.started else []
-        dropped = list(self._frames)
-        self._frames = deque(kept)
-        self.used_bytes = sum(frame.size for frame in kept)
+    # -- what the client has handled --------------------------------------------------------
+
+    def acknowledge(self, received: int) -> bool:
+        """The client has handled the messages up to ``received``; False if that can't be."""
+        if not self._released_to <= received <= self.sent_to:
+            return False
+        if self._pinned:  # a resume is being dealt with, and may need what this would let go
+            self._deferred = received
+        else:
+            self._release(received)
+        return True
+
+    def standing(self, received: int) -> Standing:
+        """Whether a client that has handled the messages up to ``received`` can go on from there."""
+        if received > self.sent_to:
+            return Standing(beyond=True)
+        if received < self._released_to:
+            return Standing(first_available=max(self._released_to + 1, self._behind_holes()))
+        behind = self._behind_holes()
+        return Standing(first_available=behind if received < behind else None)
+
+    def pin(self, received: int) -> Standing:
+        """``standing``, and let nothing go that it needs until ``unpin`` or ``rewind``."""
+        standing = self.standing(received)
+        self._pinned = True
+        if self.keep is not Keep.UNPROVEN and standing == Standing():
+            frames = list(islice(self._sent, len(self._sent) - (self.sent_to - received), None))
+            self._held_frames = self.sent_to - received
+            self._held_bytes = sum(frame.size for frame in frames if isinstance(frame, Frame))
+        return standing
+
+    def unpin(self) -> None:
+        """What was pinned and not rewound is history again."""
+        self._pinned = False
+        self._release(self._deferred)
+        self._deferred = 0
+        if self.keep is not Keep.UNPROVEN:
+            self._held_frames = self._held_bytes = 0
+            self._make_room()
+
+    def rewind(self, received: int) -> int:
+        """Send again what comes after ``received``; ``standing`` must have nothing against it.
+
+        Gives how many frames wait now: those sent again, and those never sent.
+        """
+        assert not self.started, "the older transport has let go"
+        if not self._pinned:
+            self.pin(received)
+        self.forget_notices()
+        while self.sent_to > received:
+            item = self._sent.pop()
+            if isinstance(item, Frame):
+                self._take_back(item)
+                self.sent_to -= 1
+            else:
+                assert self.keep is Keep.UNPROVEN, "a plain client resumes behind every hole"
+                self._cut(item, received)
+                self._specials += 1
+                self.sent_to = max(received, item.first - 1)
+            self.unsent.appendleft(item)
+        self._pinned = False
+        self._deferred = 0
+        self._release(received)
+        return self._unsent_frames
+
+    def restart(self) -> None:
+        """A plain client begins to count anew: the next frame is number 1."""
+        self.forget_notices()
+        self._settle_sent("written")
+        self.sent_to = self._released_to = 0
+        while self.unsent and isinstance(self.unsent[0], Missed):  # that loss was before its time
+            self.unsent.popleft()
+            self._specials -= 1
+
+    def forget_notices(self) -> None:
+        """Control messages go with the transport for which they were meant."""
+        if self._specials:
+            self.unsent = deque(item for item in self.unsent if not isinstance(item, Notice))
+            self._specials = sum(not isinstance(item, Frame) for item in self.unsent)
+
+    # -- ends -------------------------------------------------------------------------------
+
+    def undelivered(self) -> list[Frame]:
+        """The frames of which nobody knows that they arrived, oldest first."""
+        rows = (*self._sent, *self.unsent) if self.keep is Keep.UNPROVEN else self.unsent
+        return [item for item in rows if isinstance(item, Frame)]
+
+    def drop_unsent(self, reason: str, *, keep_started: bool = False) -> list[Frame]:
+        """Drop all that waits (but for what has begun, if ``keep_started``); give the frames."""
+        kept = [self.unsent.popleft()] if keep_started and self.started else []
+        dropped = [item for item in self.unsent if isinstance(item, Frame)]
+        self.unsent = deque(kept)
+        self._specials = sum(not isinstance(item, Frame) for item in kept)
+        self._unsent_frames = len(kept) - self._specials
+        self.unsent_bytes = sum(item.size for item in kept if isinstance(item, Frame))
         self.started = bool(kept)
+        self.ledger.settle(reason, len(dropped))
         return dropped
 
-    def _drop_oldest(self) -> Frame:
-        if not self.started:
-            return self.written()
-        begun = self._frames.popleft()
-        dropped = self._frames.popleft()
-        self._frames.appendleft(begun)
-        self.used_bytes -= dropped.size
-        return dropped
+    def settle(self, reason: str, *, keep_started: bool = False) -> list[Frame]:
+        """The end: drop all that waits and let go of all that is kept; give what may not have arrived."""
+        unproven = self.undelivered()
+        lost = self.drop_unsent(reason, keep_started=keep_started)
+        if self.keep is Keep.UNPROVEN:
+            self._settle_sent(reason)
+            return [frame for frame in unproven if not (self.started and frame is self.unsent[0])]
+        self._settle_sent("written")
+        return lost
+
+    # -- small words ------------------------------------------------------------------------
+
+    def _make_room(self) -> None:
+        """History yields to new frames."""
+        while self._sent_frames > self._held_frames and (
+            self._unsent_frames + self._sent_frames > self.max_frames
+            or self.unsent_bytes + self._sent_bytes > self.max_bytes
+        ):
+            item = self._sent.popleft()
+            while isinstance(item, Missed):
+                item = self._sent.popleft()
+            self._let_go(item)
+            self.ledger.written += 1
+
+    def _release(self, received: int) -> None:
+        while self._sent and self._released_to < received:
+            item = self._sent[0]
+            if isinstance(item, Frame):
+                self._let_go(item)
+                self.ledger.acknowledged += 1
+            elif item.last > received:
+                self._cut(item, received)
+                break
+            else:
+                self._released_to = max(self._released_to, item.last)
+            self._sent.popleft()
+        self._released_to = max(self._released_to, received)
+
+    def _let_go(self, frame: Frame) -> None:
+        self._released_to += 1
+        self._sent_frames -= 1
+        self._sent_bytes -= frame.size
+        if self.keep is Keep.UNPROVEN:
+            self._held_frames -= 1
+            self._held_bytes -= frame.size
+
+    def _take_back(self, frame: Frame) -> None:
+        self._sent_frames -= 1
+        self._sent_bytes -= frame.size
+        self._held_frames -= 1
+        self._held_bytes -= frame.size
+        self._unsent_frames += 1
+        self.unsent_bytes += frame.size
+
+    def _settle_sent(self, reason: str) -> None:
+        self.ledger.settle(reason, self._sent_frames)
+        self._sent.clear()
+        self._released_to = self.sent_to
+        self._sent_frames = self._sent_bytes = self._held_frames = self._held_bytes = 0
+
+    def _behind_holes(self) -> int:
+        """The number of the first frame behind the last hole that a plain client is not told of, or 0."""
+        if self.keep is Keep.UNPROVEN:
+            return 0
+        for at in range(len(self.unsent) - 1, -1, -1):
+            if isinstance(self.unsent[at], Missed):
+                return self.sent_to + 1 + sum(isinstance(item, Frame) for item in islice(self.unsent, at))
+        return max((item.first for item in self._sent if isinstance(item, Missed)), default=0)
+
+    def _drop_oldest(self) -> None:
+        at, number = int(self.started), self.sent_to + 1
+        for item in islice(self.unsent, at):
+            number = _behind(item, number)
+        while not isinstance(item := self.unsent[at], Frame):
+            number = _behind(item, number)
+            at += 1
+        del self.unsent[at]
+        self._unsent_frames -= 1
+        self.unsent_bytes -= item.size
+        self.ledger.dropped += 1
+        self._leave_hole(at, number)
+
+    def _leave_hole(self, at: int, number: int) -> None:
+        """Mark that message ``number``, which stood at ``at`` of ``unsent``, is missing; join holes."""
+        if self.keep is Keep.NOTHING:
+            return
+        hole = Missed(number, number if self.keep is Keep.UNPROVEN else 0)
+        before = self.unsent[at - 1] if at > int(self.started) else None
+        after = self.unsent[at] if at < len(self.unsent) else None
+        if isinstance(before, Missed):
+            hole.first = before.first
+            del self.unsent[at - 1]
+            at -= 1
+            self._specials -= 1
+        if isinstance(after, Missed):
+            hole.last = after.last
+            del self.unsent[at]
+            self._specials -= 1
+        self.unsent.insert(at, hole)
+        self._specials += 1
+
+    def _pass_silent_holes(self) -> None:
+        """A plain client is not told of a hole; but one that counts has to answer for it later."""
+        while self.keep is Keep.HISTORY and self.unsent and isinstance(hole := self.unsent[0], Missed):
+            hole.first = self.sent_to + 1
+            if not self._sent or not isinstance(self._sent[-1], Missed):
+                self._sent.append(hole)
+            self.unsent.popleft()
+            self._specials -= 1
+
+    @staticmethod
+    def _cut(hole: Missed, received: int) -> None:
+        """Take off that part of a hole that the client knows of."""
+        if hole.first <= received:
+            hole.first = received + 1
+            hole.frame = None
+
+
+def _behind(item: Item, number: int) -> int:
+    """The number behind ``item``, which begins at ``number``."""
+    if isinstance(item, Missed):
+        return max(number, item.last + 1)
+    return number + 1 if isinstance(item, Frame) else number

@@ -7,6 +7,7 @@ out its members as a copy, so that nobody iterates over what the hub changes.
 from __future__ import annotations
 
 from .connection import Connection
+from .protocol import key_of
 from .runtime import Runtime
 
 
@@ -47,10 +48,14 @@ class Tables:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.sessions: dict[str, Connection] = {}
+        #: v1 sessions by the first part of their tokens, which is the same for a session's life.
+        self.keys: dict[str, Connection] = {}
         self.rooms: dict[str, Room] = {}
 
     def enter(self, connection: Connection) -> None:
         self.sessions[connection.id] = connection
+        if key := _key(connection):
+            self.keys[key] = connection
         room = self.rooms.get(connection.room_id)
         if room is None:
             room = self.rooms[connection.room_id] = Room(self._runtime, connection.room_id)
@@ -59,6 +64,12 @@ class Tables:
     def leave(self, connection: Connection) -> None:
         if self.sessions.get(connection.id) is connection:
             del self.sessions[connection.id]
+        self.keys.pop(_key(connection), None)
         room = self.rooms.get(connection.room_id)
         if room is not None and room.remove(connection):
             del self.rooms[connection.room_id]
+
+
+def _key(connection: Connection) -> str:
+    tokens = connection._title.tokens
+    return key_of(tokens.newest) if tokens is not None else ""

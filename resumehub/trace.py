@@ -89,6 +89,8 @@ def _plain(value: Any) -> Any:
         return f"{type(value).__name__}: {value}"
     if isinstance(value, float) and not -1e300 < value < 1e300:
         return None  # JSON knows no infinity
+    if dataclasses.is_dataclass(value):
+        return repr(value)  # a claim or a title: their secrets have no part in it
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     return value

@@ -4,17 +4,15 @@ Runs on WSGI request threads, and none of them stays (but for TLS inside the ser
 only look; the hub decides again when the socket arrives, since everything may have changed in
 between. What a check refuses becomes a plain HTTP answer, or, with ``&reject=close``, an upgrade
 that is closed with a code a browser can see. Read next: ``upgrade.py`` (the hand-over),
-``transport/handover.py``, and ``core/machine.py`` for the second decision.
+``transport/handover.py``, ``wsgi_resume.py`` (who may resume what), and ``core/machine.py`` for the
+second decision.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
-import re
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,35 +21,23 @@ from werkzeug.wrappers import Request, Response
 
 from .codes import CloseCode
 from .config import normalize_origin, validate_identifier
-from .connection import Connection
 from .core.commands import Register
 from .engine import Engine
 from .errors import ConnectRejected, HubClosed
+from .protocol import SUBPROTOCOL
 from .transport.handover import SUPPORTED, ServerSocket, find_socket, has_body
 from .transport.websocket import Handshake, HandshakeError
 from .upgrade import RETRY_AFTER, Upgrade, problem, switching
+from .wsgi_refusals import CLOSES, Refusal, closing, upgrade_required
+from .wsgi_resume import Wish
 
 if TYPE_CHECKING:
     from .hub import Hub
 
 log = logging.getLogger("resumehub")
 
-# One digit more than any count that is ever reached.
-_COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
-
 #: What ``connect`` or the view said: room id, connection id, data.
 Wanted = tuple[str, str | None, Any]
-
-
-@dataclass
-class Refusal(Exception):
-    """A check failed: the HTTP answer, and the close frame that says the same."""
-
-    status: int
-    detail: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    close: tuple[int, str] | None = None
-    response: Response | None = None
 
 
 def answer(hub: Hub, environ: dict[str, Any]) -> Response:
@@ -83,8 +69,7 @@ class _Check:
         self._hub = hub
         self._request = request
         self._environ = request.environ
-        # "Exactly": neither ?resume=1 nor ?resume=true&resume=false says it.
-        self._resume = request.args.getlist("resume") == ["true"]
+        self._wish = Wish(request)
         self._by_close = request.args.get("reject") == "close"
         self._preflight = False
         self._found: ServerSocket | None = None
@@ -108,18 +93,18 @@ class _Check:
             log.error("501: this server does not hand out its sockets. %s.", SUPPORTED)
             raise Refusal(501, "This server cannot be upgraded to WebSocket.")
         if self._hub.closing:
-            raise _closing()
+            raise closing()
         self._check_method()
         if self._is_plain():
-            if not self._resume:
-                raise _upgrade_required("This is a WebSocket endpoint.")
+            if not self._wish.resume:
+                raise upgrade_required("This is a WebSocket endpoint.")
             self._preflight = True
         else:
             self._check_handshake()
         self._check_origin()
         room_id, connection_id, data = who(self._request)
         self._check_ids(room_id, connection_id)
-        self._check_counts()
+        self._wish.check_numbers()
         if self._preflight:
             return self._answer_preflight(connection_id)
         return self._decide(room_id, connection_id, data)
@@ -131,8 +116,10 @@ class _Check:
     def _is_plain(self) -> bool:
         """Whether nothing in the request speaks of WebSocket."""
         upgrade = self._environ.get("HTTP_UPGRADE", "").lower()
+        # A preflight may present its token where the upgrade will, but there is no other sign of one.
         return "websocket" not in upgrade and not any(
-            key.startswith("HTTP_SEC_WEBSOCKET_") for key in self._environ
+            key.startswith("HTTP_SEC_WEBSOCKET_") and key != "HTTP_SEC_WEBSOCKET_PROTOCOL"
+            for key in self._environ
         )
 
     def _check_handshake(self) -> None:
@@ -143,9 +130,9 @@ class _Check:
                 400, "A request with a body cannot be upgraded: its body would be taken for frames."
             )
         try:
-            self._handshake = Handshake(
-                self._environ, self._hub.config.subprotocols, self._hub.config.compression
-            )
+            config = self._hub.config
+            known = (SUBPROTOCOL,) if self._wish.v1 else config.subprotocols
+            self._handshake = Handshake(self._environ, known, config.compression)
         except HandshakeError as error:
             headers = dict(error.headers)
             if error.status == 426:
@@ -167,57 +154,31 @@ class _Check:
         except ValueError as error:
             raise Refusal(400, f"{error}.") from error
 
-    def _check_counts(self) -> None:
-        for name in ("received", "attempt"):
-            for value in self._request.args.getlist(name):
-                if not _COUNT.fullmatch(value):
-                    raise Refusal(400, f"{name} must be a whole number from 0 on.")
-
     def _answer_preflight(self, connection_id: str | None) -> Response:
-        if not connection_id:
-            raise _upgrade_required("This session has a generated id and cannot be resumed by it.")
-        if self._resumable(connection_id) is None:
-            raise _gone()
+        if not connection_id and not self._wish.token:
+            raise upgrade_required("This session has a generated id and cannot be resumed by it.")
+        self._wish.find(self._hub, connection_id)
+        self._wish.check_preflight()
         return Response(status=204)
 
     def _decide(self, room_id: str, connection_id: str | None, data: Any) -> Response:
-        hub, config = self._hub, self._hub.config
+        hub, config, wish = self._hub, self._hub.config, self._wish
         engine = self._engine()
-        resume = self._resume and bool(connection_id)
-        seen = self._resumable(connection_id) if connection_id and resume else None
-        holder = hub.get(connection_id) if connection_id else None
-        if resume and seen is None:
-            engine.count("resume_attempt", "", connection_id, False)
-            raise _gone()
-        if holder is not None and not resume and not holder.suspended and config.on_duplicate == "reject":
+        wish.find(hub, connection_id)
+        if wish.is_resume(connection_id):
+            wish.check(engine, connection_id or "")
+        elif config.on_duplicate == "reject" and wish.is_duplicate():
             raise Refusal(
                 409, "This connection id is in use.", close=(CloseCode.CONFLICT, "connection id in use")
             )
-        if holder is None and len(engine.tables.sessions) >= config.max_sessions:
+        if wish.holder is None and len(engine.tables.sessions) >= config.max_sessions:
             raise Refusal(
                 503,
                 "The server holds as many sessions as it may.",
                 {"Retry-After": RETRY_AFTER},
                 (CloseCode.TRY_AGAIN_LATER, "too many sessions"),
             )
-        knock = Register(
-            transport=0,
-            connection_id=connection_id or secrets.token_urlsafe(16),
-            room_id=room_id,
-            resume=resume,
-            seen=seen._epoch if seen is not None else None,
-            seen_room=seen.room_id if seen is not None else "",
-            generated=not connection_id,
-        )
-        return self._switch(engine, knock, data)
-
-    def _resumable(self, connection_id: str) -> Connection | None:
-        """The session that a resume with this id would find."""
-        if self._hub.config.resume_window == 0:
-            return None
-        connection = self._hub.get(connection_id)
-        # A generated id is the server's secret: one that comes back as the application's own is no proof.
-        return connection if connection is not None and not connection._generated else None
+        return self._switch(engine, wish.knock(room_id, connection_id), data)
 
     # -- answers ----------------------------------------------------------------------------
 
@@ -225,7 +186,7 @@ class _Check:
         try:
             return self._hub._started()
         except HubClosed:
-            raise _closing() from None
+            raise closing() from None
         except RuntimeError as error:
             log.exception("the hub's threads could not be started")
             raise Refusal(503, "The server is short of threads.", {"Retry-After": RETRY_AFTER}) from error
@@ -242,7 +203,7 @@ class _Check:
                 return response
         if refusal.response is not None:
             return refusal.response
-        return problem(refusal.status, refusal.detail, refusal.headers)
+        return problem(refusal.status, refusal.detail, refusal.headers, **refusal.members)
 
     def _refuse_by_close(self, close: tuple[int, str]) -> Response | None:
         """Accept the upgrade only to close it with a code; None where that cannot be."""
@@ -275,7 +236,7 @@ def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
         # A copy, since its headers are about to change and the application may raise it again.
         response = copy.copy(Response.force_type(error.get_response(request.environ)))
         response.headers = response.headers.copy()
-        close = _CLOSES.get(response.status_code)
+        close = CLOSES.get(response.status_code)
         raise Refusal(response.status_code, "", close=close, response=response) from error
     except (ConnectRejected, PermissionError) as error:
         log.info("connect refused a client: %s", type(error).__name__)
@@ -283,14 +244,6 @@ def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
     except Exception as error:
         log.exception("connect failed")
         raise Refusal(500, "The server failed to decide about this connection.") from error
-
-
-_CLOSES = {
-    403: (CloseCode.FORBIDDEN, "forbidden"),
-    409: (CloseCode.CONFLICT, "connection id in use"),
-    410: (CloseCode.SESSION_EXPIRED, "session expired"),
-    503: (CloseCode.TRY_AGAIN_LATER, "try again later"),
-}
 
 
 def _shaped(wanted: Any) -> Wanted:
@@ -324,17 +277,3 @@ def _origin_allowed(origin: str, allowed: str | tuple[str, ...] | None, environ:
         return origin == normalize_origin(f"{scheme}://{host}")
     except ValueError:
         return False
-
-
-def _closing() -> Refusal:
-    close = (CloseCode.GOING_AWAY, "server shutting down")
-    return Refusal(503, "The server is shutting down.", {"Retry-After": RETRY_AFTER}, close)
-
-
-def _gone() -> Refusal:
-    detail = "The session to resume is gone. Connect without resume=true to start a new one."
-    return Refusal(410, detail, close=(CloseCode.SESSION_EXPIRED, "session expired"))
-
-
-def _upgrade_required(detail: str) -> Refusal:
-    return Refusal(426, detail, {"Upgrade": "websocket"})

@@ -113,9 +113,9 @@ def test_what_waits_can_be_dropped_in_favour_of_the_close_frame() -> None:
     line.queue("hello", "and", "more")
     line.channel.flush()
     line.channel.close(1000, "kicked", after_data=True)
-    dropped = line.channel.discard_unsent()
+    dropped = line.channel.discard_unsent("closed")
     assert [frame.payload for frame in dropped] == [b"and", b"more"]
-    assert line.channel.discard_unsent() == []
+    assert line.channel.discard_unsent("closed") == []
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "close 1000 kicked"]
@@ -128,7 +128,7 @@ def test_a_detached_channel_has_nothing_to_drop() -> None:
     line.put("hello")
     old = line.channel
     line.attach(window=0)
-    assert old.discard_unsent() == []
+    assert old.discard_unsent("closed") == []
     assert line.waiting() == ["hello"]
 
 

@@ -113,7 +113,10 @@ def test_every_close_code_is_on_the_wire_page_and_in_the_api() -> None:
 
 
 def test_every_status_that_the_hub_answers_is_on_the_wire_page() -> None:
-    sources = [(ROOT / "resumehub" / name).read_text(encoding="utf-8") for name in ("wsgi.py", "upgrade.py")]
+    sources = [
+        path.read_text(encoding="utf-8")
+        for path in [*(ROOT / "resumehub").glob("wsgi*.py"), ROOT / "resumehub" / "upgrade.py"]
+    ]
     answered = {
         int(status)
         for source in sources
@@ -156,7 +159,7 @@ def test_a_page_says_whom_it_is_for_and_where_to_go_next(page: Path) -> None:
 
 def test_every_page_is_on_the_map() -> None:
     on_the_map = {
-        link.partition("#")[0] for link in re.findall(r"\]\(([^)]+\.md[^)]*)\)", text_of("index.md"))
+        link.partition("#")[0] for link in re.findall(r"\]\(([^):]+\.md[^)]*)\)", text_of("index.md"))
     }
 
     assert on_the_map == {page.relative_to(DOCS).as_posix() for page in PAGES} - {"index.md"}

@@ -14,12 +14,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from ..errors import HeartbeatTimeout, ResumeHubError, TransportLost
+from ..protocol import ACK_DELAY
 from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .session import Carrier, Phase
 
-_OWNED = (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.CLOSE, DeadlineKind.ANSWER)
+_OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
 
 
 class Carriers(ABC):
@@ -132,6 +133,13 @@ class Carriers(ABC):
         else:
             self.deadlines.arm(DeadlineKind.STALL, number, self.now + self._write_timeout)
 
+    def _ack_due(self, number: int) -> None:
+        carrier = self.carriers.get(number)
+        if carrier is None or carrier.phase is not Phase.LIVE:
+            self._ignore("a transport that closes acknowledges nothing")
+        elif self.deadlines.armed_at(DeadlineKind.ACK, number) is None:
+            self.deadlines.arm(DeadlineKind.ACK, number, self.now + ACK_DELAY)
+
     # -- deadlines --------------------------------------------------------------------------
 
     def _carrier_due(self, due: Deadline) -> None:
@@ -145,6 +153,8 @@ class Carriers(ABC):
                 self.deadlines.arm(DeadlineKind.PING, due.owner, due.at + self._ping_interval)
             case DeadlineKind.ANSWER:
                 self._abort(carrier)
+            case DeadlineKind.ACK:
+                self._do(e.SendAck(due.owner))
             case _:
                 self._do(e.Inspect(due.owner, due.kind))
 
@@ -201,7 +211,7 @@ class Carriers(ABC):
 
     def _await_close(self, carrier: Carrier) -> None:
         carrier.phase = Phase.CLOSING
-        for kind in (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL):
+        for kind in (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.ACK):
             self.deadlines.cancel(kind, carrier.number)
         if carrier.close_sent:  # nothing can be written to it any more
             self._await_answer(carrier)

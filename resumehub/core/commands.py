@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ResumeHubError
+from .claims import NO_CLAIM, Claim
 from .deadlines import DeadlineKind
 
 
@@ -21,7 +22,7 @@ class Register:
     ``seen`` is the epoch of the session that the pre-check saw and ``seen_room`` its room;
     only a resume needs them. ``refusal`` is a verdict that the pre-check already reached and
     that this socket exists to deliver (``reject=close``). ``stillborn``: the peer has hung up
-    already. ``generated``: the hub made the id.
+    already. ``generated``: the hub made the id. ``claim``: what else the client says of itself.
     """
 
     transport: int
@@ -33,6 +34,7 @@ class Register:
     refusal: tuple[int, str] | None = None
     stillborn: bool = False
     generated: bool = False
+    claim: Claim = NO_CLAIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,31 @@ class HandlerFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The first ``$ack`` on a transport has come in: its ``$hello`` has arrived, token and all."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class AckDue:
+    """A message was handled that is not acknowledged: time to do so in a while."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class GapFound:
+    """The pre-check has told a client that its session cannot be resumed without a gap.
+
+    ``generation``: the one it saw. If the session has been resumed meanwhile, it lives.
+    """
+
+    epoch: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """End every session and take no more."""
 
@@ -168,6 +195,9 @@ Command = (
     | Kick
     | Close
     | HandlerFailed
+    | Acknowledged
+    | AckDue
+    | GapFound
     | Shutdown
     | AbortAll
     | Tick

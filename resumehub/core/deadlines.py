@@ -20,6 +20,7 @@ class DeadlineKind(Enum):
     STALL = "the peer should have taken some bytes"
     CLOSE = "the close frame should be out"
     ANSWER = "the peer should have answered the close frame"
+    ACK = "what has been handled is to be acknowledged"
 
 
 class Deadline(NamedTuple):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ResumeHubError
+from .claims import Title
 from .deadlines import DeadlineKind
 
 
@@ -22,15 +23,22 @@ class OpenSession:
     connection_id: str
     room_id: str
     transport: int
+    title: Title
 
 
 @dataclass(frozen=True, slots=True)
 class AttachTransport:
-    """Start the transport's threads on the session; what is unsent goes first, in order."""
+    """Start the transport's threads on the session; what is unsent goes first, in order.
+
+    ``received``: where the client says it is, None where it does not count. ``title``: what the
+    pre-check of the next resume has to know.
+    """
 
     transport: int
     epoch: int
     generation: int
+    title: Title
+    received: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,21 @@ class Inspect:
 
 
 @dataclass(frozen=True, slots=True)
+class SendAck:
+    """Acknowledge what has been handled."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entitle:
+    """The title of the session has changed."""
+
+    epoch: int
+    title: Title
+
+
+@dataclass(frozen=True, slots=True)
 class AbortTransport:
     """Shut the socket down, which frees every thread that waits on it; its reader then lets go."""
 
@@ -154,6 +177,8 @@ Effect = (
     | DiscardUnsent
     | SendPing
     | Inspect
+    | SendAck
+    | Entitle
     | AbortTransport
     | Notify
     | Count

@@ -11,14 +11,15 @@ Deadlines that are due before a command fire before it, each at its own time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from ..codes import CloseCode
-from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
+from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError, TransportLost
 from . import commands as c
 from . import effects as e
 from .carriers import Carriers
+from .claims import Verdict, attached, gap_reason, judge, opened, returns
 from .deadlines import Deadline, DeadlineKind
 from .session import Carrier, Phase, Session
 from .states import Event, Outcome, State, Transition, transition
@@ -98,6 +99,12 @@ class Machine(Carriers):
                 self._end_on_request(self.epochs.get(epoch), Event.CLOSE, "normal", "")
             case c.HandlerFailed():
                 self._handler_failed(command)
+            case c.Acknowledged(number):
+                self._acknowledged(number)
+            case c.AckDue(number):
+                self._ack_due(number)
+            case c.GapFound(epoch, generation):
+                self._gap_found(epoch, generation)
             case c.Shutdown():
                 self._shutdown()
             case c.AbortAll():
@@ -129,18 +136,18 @@ class Machine(Carriers):
             self._refuse(knock.transport, *knock.refusal)
             return
         holder = self.sessions.get(knock.connection_id)
-        if not knock.resume:
-            event = Event.CONNECT_OR_REFUSE if self.rules.refuse_duplicates else Event.CONNECT
-        else:
+        if knock.resume and holder is not None and holder.epoch != knock.seen:
             # Only the very session that the pre-check saw may be resumed. Another one that has the
             # id by now is somebody else's (tests/races/test_expiry_during_upgrade.py).
-            event = Event.RESUME
-            if holder is not None and holder.epoch != knock.seen:
-                holder = None
-        entry = self._look_up(holder, event)
+            holder = None
+        if knock.resume and holder is not None and not knock.stillborn:
+            verdict = judge(holder.title, knock.claim)
+            if verdict is not Verdict.GRANTED:
+                self._deny(knock, holder, verdict)
+                return
+        entry = self._look_up(holder, self._asked_for(knock, holder))
         if entry.outcome is Outcome.TOO_LATE:
-            self._count("resume_attempt", knock.seen_room, knock.connection_id, False)
-            self._refuse(knock.transport, CloseCode.SESSION_EXPIRED, "session expired")
+            self._too_late(knock)
         elif entry.outcome is Outcome.REFUSED:
             self._refuse(knock.transport, CloseCode.CONFLICT, "connection id in use")
         elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
@@ -150,6 +157,37 @@ class Machine(Carriers):
             self._abort_newcomer(knock.transport, "the newcomer has hung up already")
         else:
             self._welcome(knock, holder, entry)
+
+    def _asked_for(self, knock: c.Register, holder: Session | None) -> Event:
+        if knock.resume:
+            return Event.RESUME
+        if holder is not None and not returns(holder.title, knock.claim):
+            return Event.CLAIM_OR_REFUSE if self.rules.refuse_duplicates else Event.CLAIM
+        return Event.CONNECT_OR_REFUSE if self.rules.refuse_duplicates else Event.CONNECT
+
+    def _too_late(self, knock: c.Register, reason: str = "session expired") -> None:
+        self._count("resume_attempt", knock.seen_room, knock.connection_id, False)
+        self._refuse(knock.transport, CloseCode.SESSION_EXPIRED, reason)
+
+    def _deny(self, knock: c.Register, holder: Session, verdict: Verdict) -> None:
+        """There is a session, but not for this client, or not for this dial."""
+        match verdict:
+            case Verdict.NOT_YOURS:
+                self._too_late(knock)
+            case Verdict.GAP:
+                assert knock.claim.first_available is not None, "a gap has an end"
+                self._end_with_gap(holder)
+                self._too_late(knock, gap_reason(knock.claim.first_available))
+            case Verdict.FORBIDDEN:
+                self._count("resume_attempt", knock.seen_room, knock.connection_id, False)
+                self._refuse(knock.transport, CloseCode.FORBIDDEN, "forbidden")
+            case Verdict.LATE_DIAL:
+                # The older of two dials came in last; the session stays with the newer one.
+                self._refuse(knock.transport, CloseCode.SUPERSEDED, "superseded")
+            case _:
+                self._refuse(
+                    knock.transport, CloseCode.POLICY_VIOLATION, "received is more than was ever sent"
+                )
 
     def _welcome(self, knock: c.Register, holder: Session | None, entry: Transition) -> None:
         if holder is None:
@@ -166,12 +204,13 @@ class Machine(Carriers):
             self._notify(holder, "on_transport_drop")
         self.deadlines.cancel(DeadlineKind.GRACE, holder.epoch)
         holder.state = entry.to
+        holder.title = attached(holder.title, knock.claim)
         holder.generation += 1
         holder.transport = knock.transport
         self._count("resume_attempt", holder.room_id, holder.connection_id, True)
         # Queued before the reader starts: a message must not be handled before the restore.
         self._notify(holder, "on_transport_restore")
-        self._attach(holder)
+        self._attach(holder, knock.claim.received if knock.resume else None)
 
     def _open(self, knock: c.Register) -> None:
         self._last_epoch += 1
@@ -182,21 +221,28 @@ class Machine(Carriers):
             opened_at=self.now,
             state=State.CONNECTED,
             transport=knock.transport,
+            title=opened(knock.claim),
         )
         self.sessions[session.connection_id] = session
         self.epochs[session.epoch] = session
         self.rooms[session.room_id] = self.rooms.get(session.room_id, 0) + 1
-        self._do(e.OpenSession(session.epoch, session.connection_id, session.room_id, knock.transport))
+        self._do(
+            e.OpenSession(
+                session.epoch, session.connection_id, session.room_id, knock.transport, session.title
+            )
+        )
         if self.rooms[session.room_id] == 1:
             self._count("room_created", session.room_id)
         self._count("connection_opened", session.room_id, session.connection_id)
         self._notify(session, "on_connect")
         self._attach(session)
 
-    def _attach(self, session: Session) -> None:
+    def _attach(self, session: Session, received: int | None = None) -> None:
         assert session.transport is not None, "a session is attached to a transport"
         self._new_carrier(session.transport, session.epoch, session.generation, Phase.LIVE)
-        self._do(e.AttachTransport(session.transport, session.epoch, session.generation))
+        self._do(
+            e.AttachTransport(session.transport, session.epoch, session.generation, session.title, received)
+        )
 
     # -- a transport ends, or a session does ------------------------------------------------
 
@@ -252,6 +298,32 @@ class Machine(Carriers):
             self._enter(session, Event.LATE)
         else:
             self._carrier_lost(session.transport, failure.error, close=_HANDLER_ERROR)
+
+    def _acknowledged(self, number: int) -> None:
+        session = self.session_of(number)
+        if session is None or session.title.tokens is None:
+            self._enter(session, Event.LATE)
+            return
+        session.title = replace(session.title, tokens=session.title.tokens.acknowledged())
+        self._do(e.Entitle(session.epoch, session.title))
+
+    def _gap_found(self, epoch: int, generation: int) -> None:
+        session = self.epochs.get(epoch)
+        if session is None or session.generation != generation:
+            self._enter(session, Event.LATE)
+        else:
+            self._end_with_gap(session)
+
+    def _end_with_gap(self, session: Session) -> None:
+        self._enter(session, Event.GAP)
+        error = session.last_error if session.state is State.SUSPENDED else None
+        self._end(
+            session,
+            "gap",
+            error or TransportLost(CloseCode.SESSION_EXPIRED, "gap"),
+            close=(CloseCode.SUPERSEDED, "superseded"),
+            polite=False,
+        )
 
     def _shutdown(self) -> None:
         if self.draining:

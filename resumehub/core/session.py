@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import ResumeHubError
+from .claims import Title
 from .states import State
 
 
@@ -19,6 +20,7 @@ class Session:
     opened_at: float
     state: State
     transport: int | None
+    title: Title
     generation: int = 1
     last_error: ResumeHubError | None = None
 

@@ -4,20 +4,23 @@ A session is CONNECTED while a transport carries it, SUSPENDED while it waits in
 window for a client to come back, CLOSED once it has ended (and for an id that nobody holds:
 to a client that connects, an ended session and one that never was look the same).
 
-Twelve things can happen to it. Three of them are a client knocking:
+Fifteen things can happen to it. Five of them are a client knocking:
 
 * CONNECT: without resume intent. A free id opens a session; a suspended one is *resumed*, since
   its user is plainly back; one that is connected is displaced: the id belongs to the newest.
 * CONNECT_OR_REFUSE: the same under ``on_duplicate="reject"``: a connected session stays.
+* CLAIM and CLAIM_OR_REFUSE: the same for the id of a session that asks for more than the id, a
+  token or a nonce, which this client does not have: a suspended one is not resumed either.
 * RESUME: with resume intent, for the one session that the pre-check saw. If that one is gone
   the answer is 4100, even if another now holds the id: a resume never ends up in a session
   that is not the client's own.
 
 The others are the session's own fate: its transport died (DROP, or DROP_FINAL when there is no
 resume window), the client left with a close frame that says so (LEAVE), the window ran out
-(EXPIRE), the application ended it (KICK, CLOSE), its on_connect raised (REFUSE_ENTRY), the hub
-shuts down (SHUTDOWN). And whatever a transport reports after another one has taken its place is
-LATE, and decides nothing: its generation is compared before anything else is looked at.
+(EXPIRE), its client asked for what is no longer there (GAP), the application ended it (KICK,
+CLOSE), its on_connect raised (REFUSE_ENTRY), the hub shuts down (SHUTDOWN). And whatever a
+transport reports after another one has taken its place is LATE, and decides nothing: its generation
+is compared before anything else is looked at.
 
 "Ignored, because…" is an outcome like any other: it has a name, a reason, and a test.
 The machine (``machine.py``) looks up every transition here and nowhere else, and docs/ shows
@@ -43,12 +46,15 @@ class Event(Enum):
 
     CONNECT = "a client connects without resume intent"
     CONNECT_OR_REFUSE = "a client connects without resume intent, and duplicates are refused"
+    CLAIM = "a stranger to the session connects to its id"
+    CLAIM_OR_REFUSE = "a stranger to the session connects to its id, and duplicates are refused"
     RESUME = "a client resumes the session that the pre-check saw"
     DROP = "its transport died, and it may be resumed"
     DROP_FINAL = "its transport died, and there is no resume window"
     LEAVE = "the client closed with code 1000 or none"
     LATE = "a transport that is no longer the session's reports something"
     EXPIRE = "its grace window ran out"
+    GAP = "its client asks for what is no longer there"
     KICK = "the application kicks it"
     CLOSE = "the application closes it"
     REFUSE_ENTRY = "its on_connect raised"
@@ -95,6 +101,14 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (_C, Event.CONNECT_OR_REFUSE): Transition(
         Outcome.REFUSED, _C, "the id belongs to whoever connected first"
     ),
+    (_X, Event.CLAIM): Transition(Outcome.OPENED, _C, "the id is free"),
+    (_S, Event.CLAIM): Transition(Outcome.DISPLACED, _C, "the id alone does not open this session"),
+    (_C, Event.CLAIM): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
+    (_X, Event.CLAIM_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
+    (_S, Event.CLAIM_OR_REFUSE): Transition(
+        Outcome.REFUSED, _S, "the id alone does not open this session, and its client may come back"
+    ),
+    (_C, Event.CLAIM_OR_REFUSE): Transition(Outcome.REFUSED, _C, "the id belongs to whoever connected first"),
     (_X, Event.RESUME): Transition(Outcome.TOO_LATE, _X, "the session that the pre-check saw is gone"),
     (_S, Event.RESUME): Transition(Outcome.RESUMED, _C, "this is what the grace window is for"),
     (_C, Event.RESUME): Transition(
@@ -117,6 +131,9 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (_X, Event.EXPIRE): _ignored(_X, "the session has ended already"),
     (_C, Event.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
     (_S, Event.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
+    (_C, Event.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),
+    (_S, Event.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),
+    (_X, Event.GAP): _ignored(_X, "the session has ended already"),
     (_X, Event.KICK): Transition(Outcome.NOT_FOUND, _X, "nobody holds the id"),
     (_C, Event.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
     (_S, Event.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),

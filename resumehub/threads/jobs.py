@@ -15,6 +15,7 @@ from ..codec import Codec, Undecodable, decode_message
 from ..connection import Connection
 from ..core.commands import Command, HandlerFailed
 from ..errors import HandlerError, ResumeHubError
+from ..message import Message
 from ..trace import Trace
 
 log = logging.getLogger("resumehub")
@@ -35,7 +36,8 @@ class JobHost(Protocol):
     def put(self, command: Command, /) -> bool: ...
     def note(self, lane: str, what: str, **fields: Any) -> None: ...
     def count(self, method: str, *arguments: Any) -> None: ...
-    def count_undecodable(self) -> None: ...
+    def skip(self, connection: Connection, why: Undecodable) -> None: ...
+    def handled(self, connection: Connection, size: int) -> None: ...
     def session_over(self, connection: Connection) -> None: ...
 
 
@@ -69,12 +71,17 @@ class HookJob:
 
 
 class MessageJob:
-    """One message that was read, for on_message."""
+    """One message that was read, for on_message: decoded if the reader had to look into it."""
 
     __slots__ = ("_connection", "_data", "_generation", "_host", "hook", "size")
 
     def __init__(
-        self, host: JobHost, connection: Connection, generation: int, data: str | bytes, size: int
+        self,
+        host: JobHost,
+        connection: Connection,
+        generation: int,
+        data: str | bytes | Message | Undecodable,
+        size: int,
     ) -> None:
         self._host = host
         self._connection = connection
@@ -92,19 +99,27 @@ class MessageJob:
         if host.trace is not None:
             host.note("app", self.hook, connection_id=connection.id, epoch=connection._epoch, size=self.size)
         host.count("message_received", connection.room_id, self.size)
-        try:
-            message = decode_message(host.codec, self._data)
-        except Undecodable as error:
-            host.count_undecodable()
-            if not connection._undecodable_logged:
-                connection._undecodable_logged = True
-                log.warning("skipped a message of %r that cannot be decoded: %s", connection.id, error)
+        if connection._receipts is not None:
+            host.handled(connection, self.size or 0)
+        message = self._data
+        if isinstance(message, str | bytes):
+            message = read_message(host.codec, message)
+        if isinstance(message, Undecodable):
+            host.skip(connection, message)
             return
         _call(host, connection, self._generation, self.hook, (connection, message))
 
     def is_stale(self) -> bool:
         """Whether it can never start any more: its transport is no longer the session's."""
         return not self._connection._inbox.is_open(self._generation)
+
+
+def read_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = False) -> Message | Undecodable:
+    """The message, or why it is none."""
+    try:
+        return decode_message(codec, data, allow_reserved=allow_reserved)
+    except Undecodable as error:
+        return error
 
 
 def _call(

@@ -31,6 +31,8 @@ class Link:
         self.channel: Channel | None = None
         self.connection: Connection | None = None
         self.generation = 0
+        #: Whether an ``$ack`` has come in. Belongs to the reader.
+        self.acknowledged = False
         self.aborted = runtime.event(f"transport {number} to be given up")
         self.lock = runtime.lock(f"the right to read transport {number}")
         #: Read, not yet looked at. Belongs to the reader.

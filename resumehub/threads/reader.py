@@ -12,10 +12,22 @@ from typing import Protocol, assert_never
 
 from ..channel import Channel
 from ..clock import Clock
+from ..codec import Undecodable
+from ..codes import CloseCode
 from ..connection import Connection
-from ..core.commands import Command, PeerClosed, PeerFailed, PeerGone, Released, TransportAborted
+from ..core.commands import (
+    Acknowledged,
+    Command,
+    PeerClosed,
+    PeerFailed,
+    PeerGone,
+    Released,
+    TransportAborted,
+)
+from ..message import Message, is_reserved
+from ..protocol import ACK, read_ack
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
-from .jobs import JobHost, MessageJob
+from .jobs import JobHost, MessageJob, read_message
 from .link import Link
 
 log = logging.getLogger("resumehub")
@@ -78,8 +90,7 @@ class Reader:
                 self._host.put_and_wait(PeerClosed(number, code, reason))
                 self._channel.answer_close(code, "")
             case Failed(code, reason):
-                self._host.put_and_wait(PeerFailed(number, code, reason))
-                self._channel.answer_close(code, reason, failed=True)
+                self._fail(code, reason)
             case Ended(reset):
                 self._host.put(PeerGone(number, reset))
                 self.let_go()
@@ -89,10 +100,17 @@ class Reader:
         return True
 
     def _message(self, data: str | bytes, size: int) -> bool:
+        content: str | bytes | Message | Undecodable = data
+        if self._connection is not None and self._connection._receipts is not None:
+            # The session's own messages are read here, since a handler may be busy for long.
+            content = read_message(self._host.codec, data, allow_reserved=True)
+            if isinstance(content, Message) and is_reserved(content.event):
+                self._control(self._connection, content)
+                return True
         if not self._is_wanted():
             return True  # a close frame is on its way: what still comes is read and discarded
         assert self._connection is not None, "a message is wanted by a session"
-        job = MessageJob(self._host, self._connection, self._link.generation, data, size)
+        job = MessageJob(self._host, self._connection, self._link.generation, content, size)
         self._connection._strand.post(job, runner_coming=True)
         if not self._run_callbacks():
             return False
@@ -102,6 +120,25 @@ class Reader:
             self._connection._strand.wait_for_room(self._may_stop_waiting)
             self._link.reading_since = self._host.clock.monotonic()
         return True
+
+    def _control(self, connection: Connection, message: Message) -> None:
+        """Obey a control message; one that comes after its session has moved on decides nothing."""
+        if message.event != ACK:
+            self._host.skip(connection, Undecodable("a control message that is not a client's"))
+            return
+        try:
+            possible = self._channel.acknowledge(read_ack(message))
+        except ValueError:
+            possible = False
+        if possible is False:
+            self._fail(CloseCode.POLICY_VIOLATION, "an $ack that cannot be")
+        elif possible and not self._link.acknowledged:
+            self._link.acknowledged = True
+            self._host.put(Acknowledged(self._link.number))
+
+    def _fail(self, code: int, reason: str) -> None:
+        self._host.put_and_wait(PeerFailed(self._link.number, code, reason))
+        self._channel.answer_close(code, reason, failed=True)
 
     def _may_stop_waiting(self) -> bool:
         return self._link.aborted.is_set() or not self._is_wanted()

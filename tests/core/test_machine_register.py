@@ -6,6 +6,7 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
+from resumehub.core.claims import Title
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.session import Phase
 from tests.core.play import Play, aborted, callbacks, closes, counted, errors, ignored, names, suspended
@@ -16,8 +17,10 @@ def test_a_new_client_opens_a_session():
     play = Play()
     effects = play.knock("u1", "lobby")
     assert names(effects) == ["OpenSession", "Notify", "AttachTransport"]
-    assert effects[0] == e.OpenSession(epoch=1, connection_id="u1", room_id="lobby", transport=1)
-    assert effects[-1] == e.AttachTransport(transport=1, epoch=1, generation=1)
+    assert effects[0] == e.OpenSession(
+        epoch=1, connection_id="u1", room_id="lobby", transport=1, title=Title()
+    )
+    assert effects[-1] == e.AttachTransport(transport=1, epoch=1, generation=1, title=Title())
     assert callbacks(effects) == ["on_connect"]
     assert counted(effects) == [("room_created", "lobby"), ("connection_opened", "lobby", "u1")]
 
@@ -36,7 +39,7 @@ def test_a_suspended_session_goes_on_with_whoever_brings_its_id(resume):
     effects = play.knock("u1", "elsewhere", **intent)
     assert names(effects) == ["Notify", "AttachTransport"]
     assert callbacks(effects) == ["on_transport_restore"]
-    assert effects[-1] == e.AttachTransport(transport=2, epoch=1, generation=2)
+    assert effects[-1] == e.AttachTransport(transport=2, epoch=1, generation=2, title=Title())
     assert counted(effects) == [("resume_attempt", "lobby", "u1", True)]
     assert play.session().room_id == "lobby"
 

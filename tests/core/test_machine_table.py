@@ -6,6 +6,7 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
+from resumehub.core.claims import Claim
 from resumehub.core.states import TRANSITIONS, Event, Outcome, State
 from tests.core.play import WINDOW, Play, closes, ignored
 
@@ -14,11 +15,12 @@ def in_state(state: State, event: Event) -> Play:
     """A machine with u1 in ``state``: its session has had transport 1, and 2 if it is connected."""
     play = Play(
         resume_window=0.0 if event is Event.DROP_FINAL else WINDOW,
-        refuse_duplicates=event is Event.CONNECT_OR_REFUSE,
+        refuse_duplicates=event in (Event.CONNECT_OR_REFUSE, Event.CLAIM_OR_REFUSE),
     )
-    play.knock()
+    nonce = Claim(instance="mine" if event in (Event.CLAIM, Event.CLAIM_OR_REFUSE) else "")
+    play.knock(claim=nonce)
     if event is not Event.DROP_FINAL:
-        play.resume()
+        play.resume(claim=nonce)
         if state is State.SUSPENDED:
             play.do(c.PeerGone(2, reset=True))
     if state is State.CLOSED:
@@ -34,6 +36,10 @@ def happen(play: Play, event: Event) -> list[e.Effect]:
     match event:
         case Event.CONNECT | Event.CONNECT_OR_REFUSE:
             return play.knock()
+        case Event.CLAIM | Event.CLAIM_OR_REFUSE:
+            return play.knock(claim=Claim(instance="another"))
+        case Event.GAP:
+            return play.do(c.GapFound(1, 2))
         case Event.RESUME:
             return play.knock(resume=True, seen=1, seen_room="lobby")
         case Event.DROP | Event.DROP_FINAL:

@@ -61,7 +61,7 @@ def test_the_table_has_nothing_else() -> None:
 def test_only_a_new_connect_gets_out_of_closed() -> None:
     """An ended session cannot be revived; its id can be used again."""
     out = {event for event in Event if transition(State.CLOSED, event).to is not State.CLOSED}
-    assert out == {Event.CONNECT, Event.CONNECT_OR_REFUSE}
+    assert out == {Event.CONNECT, Event.CONNECT_OR_REFUSE, Event.CLAIM, Event.CLAIM_OR_REFUSE}
     assert {transition(State.CLOSED, event).outcome for event in out} == {Outcome.OPENED}
 
 

@@ -1,0 +1,144 @@
+"""Whether a client that knocks may have the session it asks for: token, nonce, order of dials, gap.
+
+The table in ``states.py`` says what a resume does to a session; this says whether it is one. Pure,
+called by the machine; ``wsgi.py`` asks the same questions of a copy before the upgrade, to be able to
+answer with a status. Read next: docs/reference/lossless.md.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from ..codes import CloseCode
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The two tokens that open a v1 session. A token is a secret: it has no part in a repr.
+
+    ``newest`` was given with the last attach, and may have been lost on the way; ``proven`` is the
+    last one that the client is known to have. A ``$hello`` can be lost twice in a row, and three
+    times: an attach replaces only ``newest``.
+    """
+
+    newest: str
+    proven: str = ""
+
+    def accept(self, presented: str) -> bool:
+        """Whether it is one of the two. Takes as long for a wrong one as for a right one."""
+        given = presented.encode()
+        return bool(
+            hmac.compare_digest(given, self.newest.encode())
+            | (hmac.compare_digest(given, self.proven.encode()) & (self.proven != ""))
+        )
+
+    def presented(self, token: str) -> Tokens:
+        """What the client has presented, it has."""
+        return replace(self, proven=token)
+
+    def acknowledged(self) -> Tokens:
+        """An acknowledgement on the newest connection says that its token has arrived."""
+        return replace(self, proven=self.newest)
+
+    def issue(self, fresh: str) -> Tokens:
+        """A new attach gives a new token."""
+        return replace(self, newest=fresh)
+
+    def __repr__(self) -> str:
+        return "<Tokens>"
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What a session knows of its client, to tell him from another. Changes with each attach.
+
+    ``tokens``: None in a plain session. ``instance``: the nonce of a plain client, "" without.
+    ``attempt``: the highest number of a dial, -1 before there was one.
+    """
+
+    tokens: Tokens | None = None
+    instance: str = ""
+    attempt: int = -1
+
+    def __repr__(self) -> str:
+        return f"<Title {'plain' if self.tokens is None else 'v1'} attempt={self.attempt}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a client that knocks says of itself. Its tokens have no part in the repr."""
+
+    v1: bool = False
+    token: str = ""
+    #: For the attach that may follow; random numbers are made outside of the core.
+    fresh_token: str = ""
+    instance: str = ""
+    attempt: int | None = None
+    received: int | None = None
+    #: What the outbox says to ``received``: more than was ever sent; or the first number of what is left.
+    beyond: bool = False
+    first_available: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Claim {'v1' if self.v1 else 'plain'} received={self.received} attempt={self.attempt}>"
+
+
+NO_CLAIM = Claim()
+"""Nothing but an id."""
+
+
+class Verdict(Enum):
+    """What a claim comes to; the value is the close code that says so."""
+
+    GRANTED = CloseCode.NORMAL
+    NOT_YOURS = CloseCode.SESSION_EXPIRED
+    FORBIDDEN = CloseCode.FORBIDDEN
+    LATE_DIAL = CloseCode.SUPERSEDED
+    BEYOND = CloseCode.POLICY_VIOLATION
+    GAP = "4100, and the session ends"
+
+
+def judge(title: Title, claim: Claim) -> Verdict:
+    """Whether a client with resume intent gets the session. The secret is looked at first."""
+    if title.tokens is not None:
+        # An attacker without the token learns nothing, and changes nothing.
+        if not claim.v1 or not title.tokens.accept(claim.token):
+            return Verdict.FORBIDDEN
+    elif claim.v1 or claim.instance != title.instance:
+        return Verdict.NOT_YOURS
+    if claim.attempt is not None and claim.attempt <= title.attempt:
+        return Verdict.LATE_DIAL
+    if claim.beyond:
+        return Verdict.BEYOND
+    return Verdict.GRANTED if claim.first_available is None else Verdict.GAP
+
+
+def returns(title: Title, claim: Claim) -> bool:
+    """Whether a client *without* resume intent may get the suspended session all the same."""
+    return title.tokens is None and not claim.v1 and claim.instance == title.instance
+
+
+def attached(title: Title, claim: Claim) -> Title:
+    """The title after the client has been attached."""
+    tokens = title.tokens
+    if tokens is not None:
+        tokens = tokens.presented(claim.token).issue(claim.fresh_token)
+    attempt = title.attempt if claim.attempt is None else max(title.attempt, claim.attempt)
+    return replace(title, tokens=tokens, attempt=attempt)
+
+
+def opened(claim: Claim) -> Title:
+    """The title of a new session."""
+    return Title(
+        Tokens(claim.fresh_token) if claim.v1 else None,
+        "" if claim.v1 else claim.instance,
+        -1 if claim.attempt is None else claim.attempt,
+    )
+
+
+def gap_reason(first_available: int) -> str:
+    """The reason of the close frame 4100 that tells of a gap."""
+    return json.dumps({"reason": "gap", "first_available": first_available})

@@ -1,0 +1,172 @@
+"""What a client asks for: a new session or an old one, how far it got, and by which right.
+
+The first look. It reads the query and the subprotocols, finds the session, and asks the questions of
+``core/claims.py`` to be able to answer with a status; the hub asks them again when the socket
+arrives. Runs on request threads and changes nothing, but for a session that cannot go on without a gap:
+that one ends before its client is told so. Read next: ``wsgi.py``, docs/reference/lossless.md.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Request
+
+from .codes import CloseCode
+from .config import validate_identifier
+from .connection import Connection
+from .core.claims import NO_CLAIM, Claim, Verdict, gap_reason, judge, returns
+from .core.commands import GapFound, Register
+from .engine import Engine
+from .protocol import key_of, read_offer, token_of
+from .wsgi_refusals import Refusal, gone
+
+if TYPE_CHECKING:
+    from .hub import Hub
+
+# One digit more than any count that is ever reached.
+_COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+class Wish:
+    """What one request asks for. Call ``check_numbers``, ``find`` and then one of the checks."""
+
+    def __init__(self, request: Request) -> None:
+        self._args = request.args
+        # "Exactly": neither ?resume=1 nor ?resume=true&resume=false says it.
+        self.resume = request.args.getlist("resume") == ["true"]
+        offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        self.v1, self.token = read_offer([name.strip() for name in offered])
+        self.holder: Connection | None = None
+        self._claim = NO_CLAIM
+        self._verdict = Verdict.NOT_YOURS
+        self._returns = False
+        self._seen_generation = 0
+
+    def check_numbers(self) -> None:
+        """Read what the client says of itself. Raises Refusal (400)."""
+        for name in ("received", "attempt"):
+            for value in self._args.getlist(name):
+                if not _COUNT.fullmatch(value):
+                    raise Refusal(400, f"{name} must be a whole number from 0 on.")
+        try:
+            instance = self._args.get("instance", "")
+            if instance:
+                validate_identifier("instance", instance)
+        except ValueError as error:
+            raise Refusal(400, f"{error}.") from error
+        self._claim = Claim(
+            v1=self.v1,
+            token=self.token,
+            instance=instance,
+            attempt=self._number("attempt"),
+            received=self._number("received") if self.resume else None,
+        )
+
+    def _number(self, name: str) -> int | None:
+        value = self._args.get(name)
+        return int(value) if value is not None else None
+
+    def find(self, hub: Hub, connection_id: str | None) -> None:
+        """Look for the session: by the application's id, or where it gave none, by the token."""
+        if connection_id:
+            holder = hub.get(connection_id)
+        else:
+            holder = hub._holder_of(key_of(self.token)) if self.resume and self.v1 else None
+        if self.resume and (hub.config.resume_window == 0 or not _may_be_resumed(holder)):
+            holder = None
+        self.holder = holder
+        if holder is None:
+            return
+        # In this order: if the session is attached in between, the hub will know that we saw an older one.
+        self._seen_generation = holder._generation
+        title = holder._title
+        if self._claim.received is not None:
+            with holder._outbox.lock:
+                standing = holder._outbox.standing(self._claim.received)
+            self._claim = replace(
+                self._claim, beyond=standing.beyond, first_available=standing.first_available
+            )
+        self._verdict = judge(title, self._claim)
+        self._returns = returns(title, self._claim)
+
+    def is_resume(self, connection_id: str | None) -> bool:
+        """Whether it is one: resume intent, and an id that the client can be known by."""
+        return self.resume and bool(connection_id or (self.v1 and self.token))
+
+    def is_duplicate(self) -> bool:
+        """Without resume intent: whether somebody else has the id, and is not this client."""
+        return self.holder is not None and not (self.holder.suspended and self._returns)
+
+    def check_preflight(self) -> None:
+        """Raises Refusal, unless a resume would succeed now. Tells strangers nothing."""
+        if self.holder is None or self._verdict in (Verdict.NOT_YOURS, Verdict.FORBIDDEN):
+            raise gone()
+        if self._verdict is Verdict.BEYOND:
+            raise _beyond()
+        if self._verdict is Verdict.GAP:
+            raise self._gap()
+
+    def check(self, engine: Engine, connection_id: str) -> None:
+        """Raises Refusal, unless the client may resume. Blocks, where a session is to end for it."""
+        if self.v1 and self._claim.received is None:
+            raise Refusal(400, "A resume of resumehub.v1 must say received=N.")
+        holder = self.holder
+        if holder is None or self._verdict is Verdict.NOT_YOURS:
+            engine.count("resume_attempt", "", connection_id, False)
+            raise gone()
+        if self._verdict is Verdict.FORBIDDEN:
+            engine.count("resume_attempt", holder.room_id, holder.id, False)
+            close = (CloseCode.FORBIDDEN, "forbidden")
+            raise Refusal(403, "This session needs its token to be resumed.", close=close)
+        if self._verdict is Verdict.BEYOND:
+            raise _beyond()
+        if self._verdict is Verdict.GAP:
+            # Ended first: a client that reacts at once must not get the rest of it after all.
+            engine.put_and_wait(GapFound(holder._epoch, self._seen_generation))
+            engine.count("resume_attempt", holder.room_id, holder.id, False)
+            raise self._gap()
+
+    def knock(self, room_id: str, connection_id: str | None) -> Register:
+        """What the hub is to decide about."""
+        resume = self.is_resume(connection_id)
+        seen = self.holder if resume else None
+        claim = self._claim
+        if self.v1:
+            tokens = seen._title.tokens if seen is not None else None
+            key = key_of(tokens.newest) if tokens is not None else secrets.token_urlsafe(12)
+            claim = replace(claim, fresh_token=token_of(key, secrets.token_urlsafe(24)))
+        generated = seen._generated if seen is not None else not connection_id
+        return Register(
+            transport=0,
+            connection_id=seen.id if seen is not None else connection_id or secrets.token_urlsafe(16),
+            room_id=room_id,
+            resume=resume,
+            seen=seen._epoch if seen is not None else None,
+            seen_room=seen.room_id if seen is not None else "",
+            generated=generated,
+            claim=claim,
+        )
+
+    def _gap(self) -> Refusal:
+        first = self._claim.first_available
+        assert first is not None, "a gap has an end"
+        return Refusal(
+            410,
+            "Some of what this client missed is no longer there, so the session has ended. Connect without "
+            "resume=true to start a new one.",
+            close=(CloseCode.SESSION_EXPIRED, gap_reason(first)),
+            members={"reason": "gap", "first_available": first},
+        )
+
+
+def _may_be_resumed(holder: Connection | None) -> bool:
+    # A generated id is the server's secret: one that comes back as the application's own is no proof.
+    return holder is not None and (not holder._generated or holder._title.tokens is not None)
+
+
+def _beyond() -> Refusal:
+    return Refusal(400, "received is more than was ever sent in this session.")

@@ -7,7 +7,8 @@ by hand::
     …
     <!-- end -->
 
-``PAGES`` says which page has which parts. With ``--check`` nothing is written, and a page that differs
+``PAGES`` says which page has which parts, ``FILES`` what is generated as a whole; the gallery of races
+adds its own to both (``_tour.py``). With ``--check`` nothing is written, and a page that differs
 from the code is an error.
 """
 
@@ -19,10 +20,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from resumehub import errors, metrics  # noqa: E402 (it must be this repository's)
+import _tour  # noqa: E402 (it, and what follows, must be this repository's)
+
+from resumehub import errors, metrics  # noqa: E402
 from resumehub.core import states  # noqa: E402
+from tests.core import race_tables  # noqa: E402
+from tests.guards import page as guards  # noqa: E402
 
 
 def mermaid(text: str) -> str:
@@ -61,14 +66,26 @@ def error_tree() -> str:
 
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "docs/explanation/guards.md": guards.DRAWN,
     "docs/explanation/session-states.md": {
         "state diagram": lambda: mermaid(states.diagram()),
         "state table": states.table,
     },
     "docs/howto/metrics.md": {"metrics methods": metrics_methods},
     "docs/reference/errors.md": {"error tree": error_tree},
+    "docs/reference/races.md": {
+        "races of two": race_tables.pairs,
+        "races in the gap": race_tables.gap,
+        "races of three": race_tables.triples,
+        "number of races": race_tables.numbers,
+        "races of all": race_tables.all_orders,
+    },
+    **_tour.pages(),
 }
 """Page → its generated parts, each with what draws it."""
+
+FILES: Mapping[str, Callable[[], str]] = dict(_tour.pictures())
+"""File → what draws all of it."""
 
 
 def redrawn(page: str, parts: Mapping[str, Callable[[], str]]) -> str:
@@ -85,10 +102,10 @@ def redrawn(page: str, parts: Mapping[str, Callable[[], str]]) -> str:
 
 def main(arguments: list[str]) -> int:
     stale = []
-    for name, parts in PAGES.items():
+    for name in [*PAGES, *FILES]:
         path = ROOT / name
-        page = path.read_text(encoding="utf-8")
-        new = redrawn(page, parts)
+        page = path.read_text(encoding="utf-8") if path.exists() else ""
+        new = redrawn(page, PAGES[name]) if name in PAGES else FILES[name]()
         if new != page:
             stale.append(name)
             if "--check" not in arguments:

@@ -18,7 +18,7 @@ _LEFT = 78
 _LANE = 236
 _TITLES = {"client": "client", "reader": "reader", "hub": "hub", "writer": "writer", "app": "application"}
 
-_STYLE = """
+STYLE = """
   :root { --paper: #fbfbfd; --ink: #1c2230; --faint: #7a8296; --rule: #dfe3ec; --lane: #f1f3f8;
     --plain: #3b4fd0; --begin: #0c7f6b; --wait: #b87509; --end: #c22a3a; --quiet: #8a92a6; }
   @media (prefers-color-scheme: dark) {
@@ -45,7 +45,7 @@ def svg(records: Iterable[Record], title: str = "") -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" aria-label="{name}">',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         f'<rect width="{width}" height="{height}" fill="var(--paper)"/>',
     ]
     if title:

@@ -1,0 +1,167 @@
+"""The guards of reports: what a transport may still say (``core/carriers.py``)."""
+
+from __future__ import annotations
+
+from tests.guards.guard import Guard
+
+FILE = "core/carriers.py"
+
+GUARDS = (
+    Guard(
+        "a report of a transport that is gone",
+        FILE,
+        "carrier = self.carriers.get(report.transport)\n        if carrier is None or carrier",
+        "carrier = self.carriers.get(report.transport)\n        if carrier",
+        "A writer cannot be started, and says so when the reader has already let go of the socket.",
+        ("u1 connects", "transport 1 breaks", "transport 1 is released", "transport 1 is given up"),
+        "AttributeError",
+    ),
+    Guard(
+        "a transport dies once",
+        FILE,
+        "get(report.transport)\n        if carrier is None or carrier.phase is Phase.ABORTED:",
+        "get(report.transport)\n        if carrier is None:",
+        "A deadline gives a transport up, and then its reader sees the end: the session would be lost twice.",
+        ("u1 connects", "transport 1 is given up", "transport 1 breaks"),
+        "a live transport carries a session",
+    ),
+    Guard(
+        "a transport that closes decides nothing",
+        FILE,
+        "elif carrier.phase is Phase.CLOSING:",
+        "elif False:",
+        "The client has resumed elsewhere, and then the end of its old transport is seen: it "
+        "would suspend, or end, "
+        "a session that is well.",
+        ("u1 connects", "u1 resumes", "the client leaves on transport 1", "u1 is connected on transport 2"),
+        "a live transport carries a session",
+    ),
+    Guard(
+        "the peer's goodbye does not cut off ours",
+        FILE,
+        "                if carrier.close_sent:\n",
+        "                if True:\n",
+        "The peer hangs up its side while our close frame waits behind data: it would never read why.",
+        (
+            "u1 connects",
+            "u1 is sent a message",
+            "u1 is kicked",
+            "the client hangs up transport 1",
+            "transport 1 is open",
+        ),
+        "it should be open, and is cut",
+    ),
+    Guard(
+        "a reset is the end",
+        FILE,
+        "case c.TransportAborted() | c.PeerGone(reset=True):",
+        "case c.TransportAborted():",
+        "A peer that is gone would be waited for, with its thread and its socket.",
+        ("u1 connects", "u1 is kicked", "transport 1 breaks", "transport 1 is cut"),
+        "it should be cut, and is open",
+    ),
+    Guard(
+        "a writer's report of a transport that is gone",
+        FILE,
+        "carrier = self.carriers.get(number)\n        if carrier is None or carrier.phase is Phase.ABORTED:",
+        "carrier = self.carriers.get(number)\n        if carrier.phase is Phase.ABORTED:",
+        "A writer reports behind its back: the reader has let go by the time that the hub hears "
+        "of the error.",
+        ("u1 connects", "transport 1 breaks", "transport 1 is released", "a write to transport 1 fails"),
+        "AttributeError",
+    ),
+    Guard(
+        "no answer is awaited on a transport that is cut",
+        FILE,
+        "carrier = self.carriers.get(number)\n        if carrier is None or carrier.phase is Phase.ABORTED:",
+        "carrier = self.carriers.get(number)\n        if carrier is None:",
+        "A close frame that was on its way is out when the transport is cut already.",
+        because="It saves a deadline that would find nothing to do; the release cancels it anyway.",
+        besides="a transport takes its deadlines with it",
+        schedule=(
+            "u1 connects",
+            "transport 1 breaks",
+            "a write to transport 1 fails",
+            "transport 1 is released",
+            "10 seconds pass",
+        ),
+        says="the deadlines of a transport go with it",
+    ),
+    Guard(
+        "a write error leaves the last word to the reader",
+        FILE,
+        "if carrier.phase is Phase.LIVE:\n            self._ignore",
+        "if False:\n            self._ignore",
+        "A leave may lie in the kernel's buffer: the transport would be cut under a session that "
+        "thinks it has one.",
+        ("u1 connects", "a write to transport 1 fails", "10 seconds pass", "transport 1 is open"),
+        "it should be open, and is cut",
+    ),
+    Guard(
+        "who has said goodbye is not waited for",
+        FILE,
+        "if carrier.peer_done:",
+        "if False:",
+        "Both have said it, and the socket would stay open for write_timeout.",
+        (
+            "u1 connects",
+            "the client leaves on transport 1",
+            "the close frame of transport 1 is out",
+            "transport 1 is cut",
+        ),
+        "it should be cut, and is open",
+    ),
+    Guard(
+        "a stall of a transport that is gone",
+        FILE,
+        'if carrier is None or carrier.phase is not Phase.LIVE:\n            self._ignore("a '
+        "transport that closes has",
+        'if carrier.phase is not Phase.LIVE:\n            self._ignore("a transport that closes has',
+        "A sender finds the peer's buffer full, and says so when the reader has already let go "
+        "of the socket.",
+        ("u1 connects", "transport 1 breaks", "transport 1 is released", "transport 1 takes no more"),
+        "AttributeError",
+    ),
+    Guard(
+        "a transport that closes has one deadline",
+        FILE,
+        'if carrier is None or carrier.phase is not Phase.LIVE:\n            self._ignore("a '
+        "transport that closes has",
+        'if carrier is None:\n            self._ignore("a transport that closes has',
+        "The peer stops reading while it is told goodbye: it would be given up for not reading.",
+        (
+            "u1 connects",
+            "u1 is kicked",
+            "transport 1 takes no more",
+            "10 seconds pass",
+        ),
+        "a live transport carries a session",
+        because="It saves a look: what is seen of a transport that closes is not about its session.",
+        besides="what is seen of a transport that closes is not about its session",
+    ),
+    Guard(
+        "a transport that is gone acknowledges nothing",
+        FILE,
+        'if carrier is None or carrier.phase is not Phase.LIVE:\n            self._ignore("a '
+        "transport that closes ack",
+        'if carrier.phase is not Phase.LIVE:\n            self._ignore("a transport that closes ack',
+        "A handler returns when its transport has been released.",
+        (
+            "u1 connects",
+            "transport 1 breaks",
+            "transport 1 is released",
+            "transport 1 owes an acknowledgement",
+        ),
+        "AttributeError",
+    ),
+    Guard(
+        "a transport that closes acknowledges nothing",
+        FILE,
+        'if carrier is None or carrier.phase is not Phase.LIVE:\n            self._ignore("a '
+        "transport that closes ack",
+        'if carrier is None:\n            self._ignore("a transport that closes ack',
+        "A handler returns when its session has been kicked: an $ack would follow the close frame.",
+        ("u1 connects", "u1 is kicked", "transport 1 owes an acknowledgement", "5 seconds pass"),
+        "an $ack is due on transport 1, which closes",
+    ),
+)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from . import protocol
@@ -112,7 +112,7 @@ class Engine:
     def start(self) -> None:
         """Start the hub thread and the watcher. Raises RuntimeError when there are no threads."""
         self.clock.follow(self)
-        self.note("hub", "Started", resume_window=self.config.resume_window)
+        self.note("hub", "Started", **asdict(self.machine.rules))
         try:
             self.crew.spawn("hub", self._run)
         except RuntimeError:

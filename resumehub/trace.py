@@ -13,19 +13,21 @@ of what it records. Written by every thread; ``resumehub.testing.traces`` reads,
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any, TextIO
 
+from .core.claims import Claim
 from .runtime import make_lock
 
 #: Who did it: the lanes of a drawing, in their order.
 LANES = ("client", "reader", "hub", "writer", "app")
 
-#: Fields of commands and effects that say nothing to a reader of the trace.
-_LEFT_OUT = frozenset({"seen_room", "stillborn", "generated"})
+#: Fields of commands and effects that say nothing to a reader of the trace, and decide nothing.
+_LEFT_OUT = frozenset({"seen_room", "generated"})
 
 
 class Trace:
@@ -49,16 +51,11 @@ class Trace:
         """Record that something happened. Never blocks for long."""
         with self._lock:
             self._count += 1
-            self._records.append({"n": self._count, "at": round(at, 6), "lane": lane, "what": what, **fields})
+            self._records.append({"n": self._count, "at": round(at, 9), "lane": lane, "what": what, **fields})
 
     def note_value(self, at: float, kind: str, value: Any) -> None:
         """Record a command or an effect of the hub's (a dataclass)."""
-        fields = {
-            field.name: _plain(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.name not in _LEFT_OUT
-        }
-        self.note(at, "hub", type(value).__name__, kind=kind, **fields)
+        self.note(at, "hub", type(value).__name__, kind=kind, **plain_fields(value))
 
     @property
     def forgotten(self) -> int:
@@ -82,15 +79,34 @@ class Trace:
             yield json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 
+def plain_fields(value: Any) -> dict[str, Any]:
+    """The fields of a command or an effect as JSON has them; ``kind`` is ``about``: records have one."""
+    return {
+        "about" if field.name == "kind" else field.name: _plain(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if field.name not in _LEFT_OUT
+    }
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
-        return value.name
+        return int(value) if isinstance(value, int) else value.name
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     if isinstance(value, float) and not -1e300 < value < 1e300:
         return None  # JSON knows no infinity
+    if isinstance(value, Claim):
+        return {field.name: _disguised(field.name, value) for field in dataclasses.fields(value)}
     if dataclasses.is_dataclass(value):
-        return repr(value)  # a claim or a title: their secrets have no part in it
+        return repr(value)  # a title, whose secrets have no part in it
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
+    return value
+
+
+def _disguised(name: str, claim: Claim) -> Any:
+    """A secret as a fingerprint: the same for the same one, so that a replay can compare them."""
+    value = getattr(claim, name)
+    if name in ("token", "fresh_token", "instance") and value:
+        return hashlib.sha256(value.encode()).hexdigest()[:16]
     return value

@@ -28,8 +28,8 @@ PACKAGE = Path(__file__).parents[1] / "resumehub"
 
 LAYERS = {
     "values": ["errors", "message", "codes", "protocol"],
-    "contracts": ["codec", "config", "clock", "runtime", "metrics", "router", "trace"],
-    "core": ["core", "outbox", "receipts", "ledger", "stats"],
+    "contracts": ["codec", "config", "clock", "runtime", "metrics", "router"],
+    "core": ["core", "outbox", "receipts", "ledger", "stats", "trace"],
     "inside": ["threads", "transport", "channel", "connection", "tables", "executor", "engine", "hub"],
     "root": ["__init__"],
     "edges": ["wsgi*", "upgrade", "client", "contrib", "cli", "demo*", "__main__"],

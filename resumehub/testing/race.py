@@ -2,6 +2,7 @@
 
     tools/race incident.jsonl                 the trace as sentences, and the verdict
     tools/race incident.jsonl --svg out.svg   a picture of it
+    tools/race incident.jsonl --test test_incident.py     the same as a test that plays it again
 
 Exit status: 0 if the trace keeps every invariant, 1 if it breaks one, 2 for unusable arguments.
 """
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 from .drawing import html, svg
+from .replay import script
 from .traces import load, mermaid, prose, verify
 
 
@@ -27,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--svg", metavar="FILE", help="write a picture of swimlanes")
     parser.add_argument("--html", metavar="FILE", help="write the same as a page of its own")
+    parser.add_argument("--test", metavar="FILE", help="write a test that plays the same again")
     parser.add_argument("--title", default="", help="what stands above the picture")
     parser.add_argument("--quiet", action="store_true", help="no sentences, only the verdict")
     given = parser.parse_args(arguments)
@@ -39,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         (given.mermaid, mermaid(records)),
         (given.svg, svg(records, given.title)),
         (given.html, html(records, given.title)),
+        (given.test, script(records)),
     )
     for path, drawing in drawings:
         if path == "-":

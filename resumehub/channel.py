@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from .clock import Clock
 from .message import Frame
@@ -31,6 +31,15 @@ BATCH_FRAMES = 64
 BATCH_BYTES = 64 * 1024
 # A peer that sends pings and never reads gets only the newest answers (RFC 6455 §5.5.3 allows it).
 MAX_LANE = 16
+
+
+Passage = Literal["barred", "passed", "begun"]
+BARRED: Final = "barred"
+"""Nothing has happened: the frame is to go by way of the outbox."""
+PASSED: Final = "passed"
+"""Accepted and written, whole."""
+BEGUN: Final = "begun"
+"""Accepted and half written: ``pump`` sees to the rest."""
 
 
 @dataclass(slots=True)
@@ -77,6 +86,7 @@ class Channel:
         #: Up to which of the peer's messages we have acknowledged; from the ``$hello`` on.
         self.acked = 0
         self._outbox: Outbox | None = outbox
+        self._stateful = transport.stateful
         self._lock = outbox.lock
         self._left = runtime.condition(outbox.lock)
         self._clock = clock
@@ -103,6 +113,36 @@ class Channel:
             return None
         return self._write_out()
 
+    def pass_through(self, frame: Frame, size: int) -> Passage:
+        """Write a frame straight from its sender's hand, if nothing is in its way. Lock held."""
+        outbox = self._outbox
+        if (
+            outbox is None
+            or self._stateful
+            or self._pieces
+            or self._lane
+            or self._close is not None
+            or self._writer_running
+            or self._broken
+            or not outbox.may_pass(size)
+        ):
+            return BARRED
+        wire = frame.wire or self.transport.encode(frame)
+        try:
+            taken = self.transport.write((wire,))
+        except OSError:
+            return BARRED  # the way by the buffer meets it again, and reports it
+        if taken == len(wire):
+            outbox.passed(frame, size)
+            return PASSED
+        if not taken:
+            return BARRED
+        outbox.put(frame)
+        self._pieces.append(memoryview(wire)[taken:])
+        self._frames_in_pieces = 1
+        self._begun_frame = outbox.started = True
+        return BEGUN
+
     def settle(self, flushed: Flushed | None) -> None:
         """Report what ``pump`` did. Without the lock, by the thread that pumped, at once."""
         while flushed is not None:
@@ -124,22 +164,21 @@ class Channel:
 
     # -- the session's control messages: any thread -----------------------------------------
 
-    def notify(self, notice: Notice) -> None:
-        """Send a control message ahead of unsent data, unless the session has moved on. Never blocks."""
-        with self._lock:
-            if self._outbox is None or self._close_in_pieces or self._broken:
-                return
-            self._outbox.notify(notice)
-            flushed = self.pump()
-        self.settle(flushed)
-
     def send_ack(self, received: int, frame: Frame) -> None:
-        """Acknowledge the peer's messages up to ``received``, unless more has been said. Never blocks."""
+        """Acknowledge the peer's messages up to ``received``, unless more has been said. Never blocks.
+
+        Ahead of unsent data, and not if the session has moved on.
+        """
         with self._lock:
             if received <= self.acked:
                 return
+            # In one step with the sending: of two threads that acknowledge, none says less than the other.
             self.acked = received
-        self.notify(Notice("ack", frame))
+            if self._outbox is None or self._close_in_pieces or self._broken:
+                return
+            self._outbox.notify(Notice("ack", frame))
+            flushed = self.pump()
+        self.settle(flushed)
 
     def acknowledge(self, received: int) -> bool | None:
         """The peer has handled our messages up to ``received``: whether that can be; None if too late."""

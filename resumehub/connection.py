@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .channel import Channel, Flushed
+from .channel import BARRED, PASSED, Channel, Flushed, Passage
 from .codec import Codec, Undecodable, decode_message, encode_frame
 from .core.claims import Title
 from .core.states import State
@@ -29,10 +29,13 @@ class ConnectionHost(Protocol):
 
     codec: Codec
     trace: Trace | None
+    #: Whether a collector or a trace wants to know of every frame.
+    watched: bool
 
     def note(self, lane: str, what: str, **fields: Any) -> None: ...
     def close_session(self, epoch: int) -> None: ...
     def buffer_changed(self, connection: Connection, used: int) -> None: ...
+    def passed(self, channel: Channel, size: int) -> None: ...
 
 
 class Inbox:
@@ -232,36 +235,46 @@ class Connection:
     # -- the hub's --------------------------------------------------------------------------
 
     def _send_frame(self, frame: Frame) -> None:
-        outbox = self._outbox
-        if frame.size > outbox.max_bytes:
+        outbox, size = self._outbox, len(frame.payload)
+        if size > outbox.max_bytes:
             raise ValueError(
-                f"the encoded message has {frame.size} bytes, more than send_buffer_bytes "
+                f"the encoded message has {size} bytes, more than send_buffer_bytes "
                 f"({outbox.max_bytes}) will ever hold; split it, or raise send_buffer_bytes"
             )
         with outbox.lock:
             if outbox.refusal is not None:
                 raise _fresh(outbox.refusal)
-            if not outbox.put(frame):
-                raise SendBufferFull(self._id, outbox.used_frames, outbox.used_bytes)
             channel = self._channel
-            flushed = channel.pump() if channel is not None else None
+            passage = channel.pass_through(frame, size) if channel is not None else BARRED
+            if passage is BARRED and not outbox.put(frame):
+                raise SendBufferFull(self._id, outbox.used_frames, outbox.used_bytes)
+            flushed = channel.pump() if channel is not None and passage is not PASSED else None
             used = len(outbox)
-        if self._host.trace is not None:
-            self._host.note("app", "Send", connection_id=self._id, size=frame.size, left=used)
-        if channel is not None:
+        if passage is PASSED and not self._host.watched:
+            return
+        self._host.note("app", "Send", connection_id=self._id, size=size, left=used)
+        if channel is not None and passage is PASSED:
+            self._host.passed(channel, size)
+        elif channel is not None:
             channel.settle(flushed)
         if used:
             self._host.buffer_changed(self, used)
 
-    def _offer(self, frame: Frame) -> Offered | None:
-        """A broadcast's frame: what does not fit pushes out the oldest. None if the session ended."""
-        with self._outbox.lock:
-            if self._outbox.refusal is not None:
-                return None
-            dropped = self._outbox.put_dropping(frame)
+    def _offer(self, frame: Frame, size: int) -> Offered | Passage:
+        """A broadcast's frame: what does not fit pushes out the oldest. BARRED if the session ended."""
+        outbox = self._outbox
+        with outbox.lock:
+            if outbox.refusal is not None:
+                return BARRED
             channel = self._channel
+            passage = channel.pass_through(frame, size) if channel is not None else BARRED
+            if passage is PASSED and not self._host.watched:
+                return PASSED
+            if passage is PASSED:
+                return Offered(self, channel, Flushed(sizes=[size]), 0, 0)
+            dropped = outbox.put_dropping(frame) if passage is BARRED else 0
             flushed = channel.pump() if channel is not None else None
-            return Offered(self, channel, flushed, dropped, len(self._outbox))
+            return Offered(self, channel, flushed, dropped, len(outbox))
 
 
 class Offered:

@@ -97,6 +97,7 @@ class Engine:
         self._tally = runtime.lock("the tally")
         self.books = Books(runtime.lock("the books"))
         self._metrics = None if type(metrics) is NoopMetrics else metrics
+        self.watched = self._metrics is not None or trace is not None
         self._numbers = itertools.count(1)
         self._mailbox = runtime.mailbox()
         # Held for the time of a put: nothing is put once the hub has left.
@@ -347,6 +348,10 @@ class Engine:
             for size in flushed.sizes:
                 self.count("message_sent", *channel.label, size)
             self.count("send_buffer", *channel.label, flushed.left, self.config.send_buffer)
+
+    def passed(self, channel: Channel, size: int) -> None:
+        """Any thread, without a lock: a frame was written straight away."""
+        self.on_flushed(channel, Flushed(sizes=[size]))
 
     def note(self, lane: str, what: str, **fields: Any) -> None:
         """Write something into the trace, if there is one. Any thread."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .channel import PASSED
 from .clock import Clock, SystemClock
 from .codec import Codec, JSONCodec, encode_frame
 from .config import Config
@@ -190,17 +191,22 @@ class Hub:
         room = engine.tables.rooms.get(room_id) if engine is not None else None
         if engine is None or room is None:
             return
-        reached: list[Offered] = []
+        size, recipients, waiting = frame.size, 0, list[Offered]()
         with room.order:
             for connection in room.members():
-                if connection.id not in excluded:
-                    offered = connection._offer(frame)
-                    if offered is not None:
-                        reached.append(offered)
-        for offered in reached:
-            self._settle(engine, offered)
-        engine.note("app", "Broadcast", room_id=room_id, size=frame.size, recipients=len(reached))
-        engine.count("message_broadcast", room_id, frame.size, len(reached))
+                if excluded and connection.id in excluded:
+                    continue
+                offered = connection._offer(frame, size)
+                if offered is PASSED:
+                    recipients += 1
+                elif isinstance(offered, Offered):
+                    waiting.append(offered)
+        for one in waiting:
+            self._settle(engine, one)
+        if engine.watched:
+            recipients += len(waiting)
+            engine.note("app", "Broadcast", room_id=room_id, size=size, recipients=recipients)
+            engine.count("message_broadcast", room_id, size, recipients)
 
     def _settle(self, engine: Engine, offered: Offered) -> None:
         if offered.channel is not None:

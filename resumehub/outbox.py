@@ -38,14 +38,22 @@ class Keep(Enum):
     UNPROVEN = "until the client acknowledges it"
 
 
+# Members of an enumeration are looked up, and this is asked for every frame.
+_NOTHING, _UNPROVEN = Keep.NOTHING, Keep.UNPROVEN
+
+
 class Notice:
-    """A control message on its way: no number, no part in the bounds, and it goes with its transport."""
+    """A control message on its way: no number, no part in the bounds, and it goes with its transport.
 
-    __slots__ = ("frame", "kind")
+    ``placed``: its place among the frames means something, so nothing that hurries waits behind it.
+    """
 
-    def __init__(self, kind: str, frame: Frame) -> None:
+    __slots__ = ("frame", "kind", "placed")
+
+    def __init__(self, kind: str, frame: Frame, *, placed: bool = False) -> None:
         self.kind = kind
         self.frame = frame
+        self.placed = placed
 
 
 class Missed:
@@ -175,6 +183,33 @@ class Outbox:
             self._last += 1
         return True
 
+    def may_pass(self, size: int) -> bool:
+        """Whether a frame could be accepted and be the next to write: nothing waits, and it has room."""
+        return (
+            not self.unsent
+            and self._held_bytes + size <= self.max_bytes
+            and self._held_frames < self.max_frames
+        )
+
+    def passed(self, frame: Frame, size: int) -> None:
+        """``put`` and ``written`` in one, for a frame that the kernel took whole (see ``may_pass``)."""
+        self.ledger.accepted += 1
+        self.sent_to += 1
+        if self.keep is _NOTHING:
+            self._released_to = self.sent_to
+            self.ledger.written += 1
+            return
+        self._sent.append(frame)
+        self._sent_frames += 1
+        self._sent_bytes += size
+        if self.keep is _UNPROVEN:
+            self._last += 1
+        if self._pinned or self.keep is _UNPROVEN:
+            self._held_frames += 1
+            self._held_bytes += size
+        elif self._sent_frames > self.max_frames or self._sent_bytes > self.max_bytes:
+            self._make_room()
+
     def put_dropping(self, frame: Frame) -> int:
         """Accept a frame, dropping the oldest that have not begun; give how many were dropped.
 
@@ -200,7 +235,7 @@ class Outbox:
     def notify(self, notice: Notice) -> None:
         """Send a control message ahead of all that has not begun; it replaces an older of its kind."""
         at = int(self.started)
-        while at < len(self.unsent) and isinstance(other := self.unsent[at], Notice):
+        while at < len(self.unsent) and isinstance(other := self.unsent[at], Notice) and not other.placed:
             if other.kind == notice.kind:
                 self.unsent[at] = notice
                 return
@@ -210,7 +245,7 @@ class Outbox:
 
     def place_last(self, kind: str) -> Notice:
         """Keep the last place for a control message; its frame must be there before anybody writes."""
-        notice = Notice(kind, _NO_FRAME)
+        notice = Notice(kind, _NO_FRAME, placed=True)
         self.unsent.append(notice)
         self._specials += 1
         return notice
@@ -323,10 +358,11 @@ class Outbox:
                 self._take_back(item)
                 self.sent_to -= 1
             else:
-                assert self.keep is Keep.UNPROVEN, "a plain client resumes behind every hole"
-                self._cut(item, received)
                 self._specials += 1
-                self.sent_to = max(received, item.first - 1)
+                # For a plain client, a loss behind the look; without a number it stays where it is.
+                if self.keep is Keep.UNPROVEN:
+                    self._cut(item, received)
+                    self.sent_to = max(received, item.first - 1)
             self.unsent.appendleft(item)
         self._pinned = False
         self._deferred = 0

@@ -25,6 +25,9 @@ class Feed:
         self.pulled += len(chunk)
         return chunk
 
+    def send(self, pieces: Sequence[bytes | memoryview]) -> int:
+        raise OSError("nobody listens")
+
 
 def cut(wire: bytes, size: int = 4096) -> Iterator[bytes]:
     """``wire`` in chunks of ``size`` bytes."""

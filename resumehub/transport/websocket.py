@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import simple_websocket
@@ -27,6 +27,7 @@ from wsproto.utilities import ProtocolError, RemoteProtocolError
 from ..codes import CloseCode
 from ..message import Frame, Opcode
 from .base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from .sieve import Plain, Sieve
 from .sockets import RECEIVE_BYTES, ByteStream
 
 # One compressed byte can become a thousand: what is fed at once bounds what can come out at once.
@@ -164,6 +165,7 @@ class WebSocketTransport:
         self._parser = Connection(ConnectionType.SERVER, list(extensions))
         self._encoder = FrameProtocol(False, list(extensions))
         self._compressed = bool(extensions)
+        self._sieve = Sieve(max_message_size)
         self._leftover = leftover
         self._held = bytearray()  # the beginning of a message whose rest is still to come
         self._deaf = False
@@ -200,9 +202,17 @@ class WebSocketTransport:
 
     def _parse(self, data: bytes) -> list[Received]:
         events: list[Received] = []
-        step = _COMPRESSED_FEED if self._compressed else len(data)
-        for start in range(0, len(data), step):
-            self._parser.receive_data(data[start : start + step])
+        if self._compressed:
+            pieces: Iterable[Plain | bytes] = (
+                data[start : start + _COMPRESSED_FEED] for start in range(0, len(data), _COMPRESSED_FEED)
+            )
+        else:
+            pieces = self._sieve.sift(data)
+        for piece in pieces:
+            if isinstance(piece, Plain):
+                events.append(DataReceived(piece.data, piece.size))
+                continue
+            self._parser.receive_data(piece)
             self._translate(events)
             if self._deaf:
                 break
@@ -251,7 +261,7 @@ class WebSocketTransport:
         if self._compressed:
             return self._encode(frame)
         if frame.wire is None:
-            frame.wire = self._encode(frame)
+            frame.wire = _whole(frame.opcode.value, frame.payload)
         return frame.wire
 
     def _encode(self, frame: Frame) -> bytes:
@@ -288,3 +298,13 @@ class WebSocketTransport:
 
     def forget(self) -> None:
         self._stream.forget()
+
+
+def _whole(opcode: int, payload: bytes) -> bytes:
+    """A server's unfragmented, unmasked frame (RFC 6455 §5.2), as wsproto makes it in four times the time."""
+    size = len(payload)
+    if size <= 125:
+        return bytes((0x80 | opcode, size)) + payload
+    if size <= 0xFFFF:
+        return bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big") + payload

@@ -12,6 +12,7 @@
 
     * ``SendBufferFull``: the peer is slower than you send, or away
     * ``SocketUnavailable``: this WSGI server keeps its socket to itself
+    * ``ReceiveTimeout``: a client's ``receive`` has waited long enough
 
   * *given* to handlers, as the reason why something ended:
 
@@ -21,12 +22,18 @@
 
     * ``DuplicateConnectionId``: a newer connect took the id
     * ``HandlerError``: one of your handlers raised
+    * ``SessionExpired``, ``HandshakeRefused``, ``RetriesExhausted``: why a client gave up
 
-Plain values: nothing of the package is imported here. Ids are kept as attributes, so that
-an error handler need not parse messages. None of them shadows a builtin.
+Plain values: nothing of the package is imported here (but for the type checker). Ids are kept
+as attributes, so that an error handler need not parse messages. None of them shadows a builtin.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .message import Message
 
 
 class ResumeHubError(Exception):
@@ -130,3 +137,48 @@ class HandlerError(ResumeHubError):
     def __init__(self, event: str) -> None:
         super().__init__(f"a handler of {event} raised; see __cause__")
         self.event = event
+
+
+class SessionExpired(ResumeHubError):
+    """A client's session is gone: begin a new one, and know that you missed something.
+
+    ``in_doubt``: the client's messages of which nobody knows whether the server has handled them. Nothing
+    is sent again by itself. ``reason`` is ``"gap"`` where the server still knew the session but had
+    dropped messages; ``first_available`` is then the first number that it could still have sent.
+    """
+
+    def __init__(self, reason: str = "", first_available: int | None = None) -> None:
+        super().__init__("the session has expired" + (f" ({reason})" if reason else ""))
+        self.reason = reason
+        self.first_available = first_available
+        self.in_doubt: list[Message] = []
+
+
+class HandshakeRefused(ResumeHubError):
+    """The server refuses a client, and asking again would not change that.
+
+    ``status`` is the HTTP status (403 and 409 may have come as close codes 4403 and 4409); 0 when there
+    was none: no TLS, no WebSocket. ``detail`` is text from the server: do not trust it.
+    """
+
+    def __init__(self, status: int, detail: str = "") -> None:
+        what = f"with status {status}" if status else "before it said so"
+        super().__init__(f"the handshake was refused {what}" + (f": {detail}" if detail else ""))
+        self.status = status
+        self.detail = detail
+
+
+class RetriesExhausted(ResumeHubError):
+    """A client dialled ``attempts`` more times and gave up; ``__cause__`` is why the last one failed."""
+
+    def __init__(self, attempts: int, cause: ResumeHubError | None = None) -> None:
+        super().__init__(f"no connection after {attempts} retries; raise max_retries to try longer")
+        self.attempts = attempts
+        self.__cause__ = cause
+
+
+class ReceiveTimeout(ResumeHubError, TimeoutError):
+    """``Client.receive`` found no message in time; the client goes on as before."""
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(f"no message within {timeout:g} seconds")

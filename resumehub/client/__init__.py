@@ -1,0 +1,131 @@
+"""A client for threaded Python programs: it reconnects by itself, and loses nothing if the server lets it.
+
+    with connect("wss://example.org/ws/lobby", headers={"Authorization": …}) as client:
+        client.send(Message("hello"))
+        for message in client:
+            …
+
+``connect`` checks its arguments and starts the threads; the rest of this package is told from
+``engine.py`` inwards. docs/howto/python-client.md shows it at work, docs/reference/client.md has every name.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from random import SystemRandom
+from secrets import token_hex
+from typing import Any
+
+from ..clock import Clock, SystemClock
+from ..codec import Codec, JSONCodec
+from ..runtime import Runtime, SystemRuntime
+from .address import read_address
+from .client import Client
+from .dialing import Open, TcpOpener
+from .engine import Engine
+from .options import Headers, Options, positive, read_headers
+from .states import Rules, State
+from .tally import Stats
+
+__all__ = ["Client", "State", "Stats", "connect"]
+
+
+def connect(
+    url: str,
+    *,
+    plain: bool = False,
+    resume: bool = True,
+    on_message: Callable[..., Any] | None = None,
+    on_transport_drop: Callable[..., Any] | None = None,
+    on_transport_restore: Callable[..., Any] | None = None,
+    on_session_expired: Callable[..., Any] | None = None,
+    on_disconnect: Callable[..., Any] | None = None,
+    on_missed: Callable[..., Any] | None = None,
+    on_message_rejected: Callable[..., Any] | None = None,
+    headers: Headers = (),
+    cookies: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] = (),
+    origin: str | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    codec: Codec | None = None,
+    send_buffer: int = 256,
+    send_buffer_bytes: int = 1 << 20,
+    max_message_size: int = 16 << 20,
+    backoff: tuple[float, float] = (0.5, 30.0),
+    max_retries: int | None = None,
+    open_timeout: float = 10.0,
+    heartbeat_margin: float = 10.0,
+    silence_timeout: float | None = None,
+    clock: Clock | None = None,
+    random: Callable[[], float] | None = None,
+    _runtime: Runtime | None = None,
+    _opener: Open | None = None,
+) -> Client:
+    """Begin to connect to ``url`` and return at once; ``wait_connected`` waits.
+
+    The arguments are described in docs/reference/client.md. Callbacks get the client first, and run one
+    at a time on a thread of the client's: ``on_message(client, message)``, ``on_transport_drop(client,
+    error)``, ``on_transport_restore(client)``, ``on_session_expired(client, error)``,
+    ``on_disconnect(client, error)``, ``on_missed(client, first, last)``, ``on_message_rejected(client,
+    message, error)``.
+
+    Raises: TypeError, ValueError for wrong arguments; RuntimeError when there is no thread to be had.
+    Threads: any. Blocks: never.
+    """
+    runtime = _runtime or SystemRuntime()
+    address = read_address(url)
+    initial, cap = backoff
+    positive("backoff[0]", initial)
+    if positive("backoff[1]", cap) < initial:
+        raise ValueError(f"backoff is (first, longest), and the longest can't be the shorter: {backoff!r}")
+    if max_retries is not None:
+        positive("max_retries", max_retries, zero=True)
+    if silence_timeout is not None:
+        positive("silence_timeout", silence_timeout)
+    options = Options(
+        address=address,
+        rules=Rules(
+            plain=plain,
+            resume=resume,
+            initial=initial,
+            cap=cap,
+            max_retries=max_retries,
+            open_timeout=positive("open_timeout", open_timeout),
+            heartbeat_margin=positive("heartbeat_margin", heartbeat_margin),
+            silence_timeout=silence_timeout,
+        ),
+        codec=codec if codec is not None else JSONCodec(),
+        opener=_opener or TcpOpener(runtime),
+        ssl_context=_context(ssl_context, secure=address.secure),
+        headers=read_headers(headers, cookies or {}, origin),
+        subprotocols=tuple(subprotocols),
+        max_message_size=int(positive("max_message_size", max_message_size)),
+        random=random or SystemRandom().random,
+        nonce=token_hex(8),
+    )
+    options.wire(resume=False, offer=not plain, asked=0, attempt=1, token="")  # can it be written at all?
+    positive("send_buffer", send_buffer)
+    positive("send_buffer_bytes", send_buffer_bytes)
+
+    def make(callbacks: Mapping[str, Callable[..., Any]]) -> Engine:
+        return Engine(options, callbacks, clock or SystemClock(), runtime, send_buffer, send_buffer_bytes)
+
+    callbacks = {
+        "on_message": on_message,
+        "on_transport_drop": on_transport_drop,
+        "on_transport_restore": on_transport_restore,
+        "on_session_expired": on_session_expired,
+        "on_disconnect": on_disconnect,
+        "on_missed": on_missed,
+        "on_message_rejected": on_message_rejected,
+    }
+    client = Client(make, callbacks)
+    client._engine.start()
+    return client
+
+
+def _context(given: ssl.SSLContext | None, *, secure: bool) -> ssl.SSLContext | None:
+    if given is not None and not secure:
+        raise ValueError("ssl_context is for wss:// only")
+    return given if given is not None or not secure else ssl.create_default_context()

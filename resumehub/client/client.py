@@ -1,0 +1,210 @@
+"""The application's handle to one client: send, receive, wait, leave.
+
+Everything here may be called from any thread; what is decided is decided by the machine, on the
+driver's thread. Made by ``connect``. Read next: ``engine.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..clock import SystemClock
+from ..codec import encode_frame
+from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, SendBufferFull, TransportLost
+from ..message import Message
+from . import commands as c
+from .engine import Engine
+from .options import positive
+from .shelf import Parcel
+from .states import State
+from .tally import Stats
+
+_REAL = SystemClock()
+
+
+class Client:
+    """A session with a server, that outlives its connections. Close it, or use it in ``with``."""
+
+    def __init__(
+        self, make: Callable[[Mapping[str, Callable[..., Any]]], Engine], callbacks: Mapping[str, Any]
+    ) -> None:
+        bound = {hook: _bound(self, hook, callback) for hook, callback in callbacks.items() if callback}
+        self._takes = "on_message" not in bound
+        self._engine = make(bound)
+
+    # -- sending ----------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Queue ``message`` and return; while there is no connection it waits for the next.
+
+        Raises: SendBufferFull, and nothing was queued; ConnectionClosed, with the reason as its
+        ``__cause__``; TypeError or ValueError when ``message`` is not a Message, cannot be encoded, has a
+        reserved event, or is larger than the server takes or the buffer holds.
+        Threads: any. Blocks: never.
+        """
+        engine = self._engine
+        frame = encode_frame(engine.options.codec, message)
+        for limit, name in (
+            (engine.max_message_size, "the server's max_message_size"),
+            (engine.send_buffer_bytes, "send_buffer_bytes"),
+        ):
+            if limit is not None and frame.size > limit:
+                raise ValueError(f"the encoded message has {frame.size} bytes, more than {name} ({limit})")
+        try:
+            full = engine.sender.put(Parcel(frame, message))
+        except ConnectionClosed as closed:
+            raise closed from self.error
+        if full is not None:
+            raise SendBufferFull(self.connection_id or engine.options.address.shown, *full)
+
+    # -- receiving --------------------------------------------------------------------------
+
+    def receive(self, timeout: float | None = None) -> Message:
+        """The next message. It counts as handled when the next one is asked for, or at ``close``.
+
+        ``timeout``: real seconds; None: for as long as it takes.
+        Raises: ReceiveTimeout; at the end, when there is no more, the reason: ConnectionClosed after
+        ``close``, else what ``error`` is; TypeError when messages go to ``on_message``.
+        Threads: one at a time. Blocks: until there is a message, the end, or ``timeout``.
+        """
+        message = self._take(timeout)
+        if message is not None:
+            return message
+        if not self._engine.inbox.ended:
+            raise ReceiveTimeout(timeout or 0.0)
+        raise self.error or ConnectionClosed(self.connection_id, "the client is closed; nothing more comes")
+
+    def __iter__(self) -> Iterator[Message]:
+        """Message after message, until the end. Each counts as handled when the loop's body is through.
+
+        A body that is left early (``break``, an exception) leaves its message in hand, for the next
+        ``receive``, loop or ``close`` to count. The loop ends when the client or the server closes the
+        session on purpose (1000); any other end is raised, as by ``receive``.
+        """
+        while (message := self._take(None)) is not None:
+            yield message
+        error = self.error
+        if error is not None and not (isinstance(error, TransportLost) and error.code in (1000, 1005)):
+            raise error.with_traceback(None)
+
+    def _take(self, timeout: float | None) -> Message | None:
+        if not self._takes:
+            raise TypeError("messages go to on_message; receive and the loop are for clients without it")
+        return self._engine.inbox.take(timeout)
+
+    # -- what it is at ----------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """CONNECTING, CONNECTED, WAITING (to dial again), EXPIRED or CLOSED."""
+        return self._engine.status.look()[0]
+
+    @property
+    def error(self) -> ResumeHubError | None:
+        """Why it ended; None while it lives, and when you closed it."""
+        return self._engine.status.look()[1]
+
+    @property
+    def lossless(self) -> bool | None:
+        """Whether the server speaks ``resumehub.v1``; None until the first connection stood."""
+        return self._engine.status.look()[2]
+
+    @property
+    def connection_id(self) -> str:
+        """What the server calls this session; "" until it has said so, which a plain one never does."""
+        return self._engine.connection_id
+
+    @property
+    def in_doubt(self) -> list[Message]:
+        """After the end: what was accepted for sending and may or may not have been handled, in order.
+
+        Of a plain server: what was not written. Nothing is ever sent again by itself.
+        """
+        return list(self._engine.in_doubt)
+
+    def stats(self) -> Stats:
+        """The counters, as they are now."""
+        engine, tally = self._engine, self._engine.tally
+        waiting, acknowledged = engine.sender.waiting()
+        return Stats(
+            dials=tally.dials,
+            connections=tally.connections,
+            drops=tally.drops,
+            sent=engine.sender.written,
+            acknowledged=acknowledged,
+            waiting=waiting,
+            received=engine.inbox.received,
+            missed=tally.missed,
+            rejected=tally.rejected,
+            undecodable=tally.undecodable,
+            callback_errors=tally.callback_errors,
+        )
+
+    def wait_connected(self, timeout: float | None = None) -> bool:
+        """Wait until there is a connection; False if ``timeout`` real seconds passed before.
+
+        Raises: what ``error`` is, or ConnectionClosed, if the client has ended.
+        Threads: any but its callbacks'. Blocks: until connected, ended, or ``timeout``.
+        """
+        give_up = None if timeout is None else _REAL.monotonic() + timeout
+        while (state := self.state) is not State.CONNECTED:
+            if state in (State.EXPIRED, State.CLOSED):
+                raise self.error or ConnectionClosed(self.connection_id, "the client is closed")
+            left = None if give_up is None else give_up - _REAL.monotonic()
+            if (left is not None and left <= 0) or not self._engine.status.wait_for_change(state, left):
+                return self.state is State.CONNECTED
+        return True
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Wait until it is over and the last callback has returned; False after ``timeout`` real seconds."""
+        return self._engine.wait_silent(timeout)
+
+    # -- leaving ----------------------------------------------------------------------------
+
+    def close(self, code: int = 1000, timeout: float = 5.0) -> None:
+        """Send what can be sent within ``timeout`` seconds, then end the connection with ``code``.
+
+        1000 ends the session on the server, too; any other code leaves it there for its grace window.
+        What is not proven to have arrived is in ``in_doubt`` afterwards. A message in hand counts
+        as handled. Closing twice is no error; ``close(timeout=0)`` leaves at once. In a callback
+        it only begins to close, and returns.
+
+        Raises: ValueError for a code that may not be sent (RFC 6455 §7.4.2).
+        Threads: any. Blocks: up to ``timeout`` and a moment; as long again while a callback is busy.
+        """
+        positive("timeout", timeout, zero=True)
+        if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
+            raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
+        engine = self._engine
+        drained = engine.sender.refuse()
+        if self._takes:
+            engine.inbox.handled()
+        engine.put(c.Close(code, timeout, drained))
+        if engine.is_own_thread():
+            return
+        if not engine.finished.wait(timeout):
+            engine.put(c.Close(code, 0.0, drained))
+            engine.finished.wait(1.0)
+        engine.join(max(timeout, 1.0))
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        # On an interrupt nobody wants to wait.
+        interrupted = kind is not None and not issubclass(kind, Exception)
+        self.close(timeout=0.0 if interrupted else 5.0)
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._engine.options.address.shown}, {self.state.value}>"
+
+
+def _bound(client: Client, hook: str, callback: Callable[..., Any]) -> Callable[..., Any]:
+    if not callable(callback):
+        raise TypeError(f"{hook} must be callable, not {type(callback).__name__}")
+
+    def call(*arguments: Any) -> Any:
+        return callback(client, *arguments)
+
+    return call

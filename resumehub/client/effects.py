@@ -1,0 +1,110 @@
+"""What a client's machine asks its surroundings to do, as values, in order; none of them may wait.
+
+Carried out by the driver thread (``engine.py``). Pure values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ResumeHubError
+from .signals import Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Start a thread that connects, and then reads.
+
+    ``resume``: ask for the session, with the count of handled messages as it is *now*: behind the
+    ``Detach`` of the connection before. ``offer``: offer ``resumehub.v1``.
+    """
+
+    number: int
+    resume: bool
+    offer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Let the connection carry messages, both ways.
+
+    ``hello``: forget what it covers, and send the rest again, in order, before anything new. ``culprit``:
+    the close code with which the server threw the last connection out over a message: that message
+    is taken out first, and reported.
+    """
+
+    number: int
+    hello: Hello | None
+    resumed: bool
+    culprit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Take the connection off. ``replay``: what it brought and nobody has begun to handle will come again."""
+
+    number: int
+    replay: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Shut the connection's socket down, whatever it is doing, which frees its thread."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Answer with ``Observed``, at once."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawPause:
+    """Answer with ``Drawn``, at once: a random part of ``upto`` seconds, on top of ``at_least``."""
+
+    upto: float
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendAck:
+    """Tell the server how many of its messages have been handled."""
+
+    number: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendClose:
+    """Send a close frame behind all that was accepted for sending."""
+
+    number: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Queue a callback: ``"on_transport_drop"``, …"""
+
+    hook: str
+    error: ResumeHubError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """It is over: hand back what is in doubt, let the application have what has come, accept nothing more."""
+
+    error: ResumeHubError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing is done, and this is why."""
+
+    because: str
+
+
+Effect = Dial | Attach | Detach | Abort | Inspect | DrawPause | SendAck | SendClose | Notify | End | Ignored

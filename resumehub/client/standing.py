@@ -1,0 +1,99 @@
+"""The part of a client's machine that looks after a connection while it stands.
+
+Two things: whether the server can still be heard, and when to tell it what has been handled. Both are
+deadlines. Pure; ``machine.py`` inherits from it, and decides everything else.
+"""
+
+from __future__ import annotations
+
+from ..errors import HeartbeatTimeout, ResumeHubError
+from ..protocol import ACK_DELAY
+from . import effects as e
+from .signals import Hello
+from .states import Due, Rules, State
+
+
+class Standing:
+    """Deadlines, effects, and the connection that stands. Driver thread only; never blocks."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.state = State.CONNECTING
+        self.now = 0.0
+        #: The number of the latest dial, and whether it has neither ended nor been given up.
+        self.dial = 0
+        self.live = False
+        self.deadlines: dict[Due, float] = {}
+        self._effects: list[e.Effect] = []
+        self._hello: Hello | None = None
+        self._silence: float | None = None
+        self._acked = self._handled = self._handled_bytes = 0
+
+    def next_deadline(self) -> float | None:
+        """When ``handle(Tick(), …)`` is next worth calling; None: only a command can change things."""
+        return min(self.deadlines.values(), default=None)
+
+    def _stand(self, hello: Hello | None, asked: int) -> None:
+        """A connection stands, and what came up to ``asked`` has been handled."""
+        self.state = State.CONNECTED
+        self._hello = hello
+        self._acked = self._handled = asked
+        self._handled_bytes = 0
+
+    def _listen(self) -> None:
+        if self._hello is not None:
+            ping = self._hello.ping_interval
+            self._silence = None if ping is None else ping + self.rules.heartbeat_margin
+        else:
+            self._silence = self.rules.silence_timeout
+        if self._silence is not None:
+            self.deadlines[Due.SILENCE] = self.now + self._silence
+
+    def _observed(self, number: int, heard_at: float) -> None:
+        if self._is_late(number) or self.state is not State.CONNECTED or self._silence is None:
+            return
+        if heard_at + self._silence > self.now:
+            self.deadlines[Due.SILENCE] = heard_at + self._silence
+            return
+        self.live = False
+        self._effects.append(e.Abort(number))
+        self._drop(HeartbeatTimeout())
+
+    def _drop(self, error: ResumeHubError) -> None:
+        """The connection is gone, the session is not."""
+        raise NotImplementedError
+
+    def _handled_one(self, number: int, size: int) -> None:
+        if self.state is not State.CONNECTED or self._hello is None or number <= self._handled:
+            return
+        self._handled = number
+        self._handled_bytes += size
+        if (
+            2 * (self._handled - self._acked) >= self._hello.window_messages
+            or 2 * self._handled_bytes >= self._hello.window_bytes
+        ):
+            self._acknowledge()
+        else:
+            self.deadlines.setdefault(Due.ACK, self.now + ACK_DELAY)
+
+    def _acknowledge(self) -> None:
+        self._disarm(Due.ACK)
+        self._acked = self._handled
+        self._handled_bytes = 0
+        self._effects.append(e.SendAck(self.dial, self._acked))
+
+    # -- small words ------------------------------------------------------------------------
+
+    def _is_late(self, dial: int, *, state: State | None = None) -> bool:
+        """Whether what is said of ``dial`` no longer matters (it does only in ``state``), which is noted."""
+        if dial == self.dial and self.live and state in (None, self.state):
+            return False
+        self._ignore(f"dial {dial} has been given up, or stands already")
+        return True
+
+    def _disarm(self, *dues: Due) -> None:
+        for due in dues:
+            self.deadlines.pop(due, None)
+
+    def _ignore(self, because: str) -> None:
+        self._effects.append(e.Ignored(because))

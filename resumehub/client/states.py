@@ -1,0 +1,49 @@
+"""Where a client can be, what it can wait for, and the options that its decisions depend on. Values.
+
+Read next: ``machine.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """Where a client is; the last two are for good."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    WAITING = "waiting"
+    EXPIRED = "expired"
+    CLOSED = "closed"
+
+
+class Due(Enum):
+    """What a deadline is for."""
+
+    OPEN = "the connection should stand by now"
+    SILENCE = "something should have been heard"
+    ACK = "what has been handled should be acknowledged"
+    RETRY = "the pause is over"
+    CLOSE = "there is no more time to say goodbye"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The options that decisions depend on; durations in seconds.
+
+    ``heartbeat_margin``: how late a server's Ping may come. ``silence_timeout``: the same for a plain
+    server, which does not tell how often it pings; None: any silence is borne. ``stable_after``: a
+    connection that has lasted so long makes the pauses begin anew.
+    """
+
+    plain: bool = False
+    resume: bool = True
+    initial: float = 0.5
+    cap: float = 30.0
+    max_retries: int | None = None
+    open_timeout: float = 10.0
+    heartbeat_margin: float = 10.0
+    silence_timeout: float | None = None
+    stable_after: float = 5.0

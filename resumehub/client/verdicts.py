@@ -1,0 +1,57 @@
+"""What a status or a close code means to a client: two tables. Pure.
+
+They are the client's reading of docs/reference/wire.md. Used by ``machine.py``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ..codes import CloseCode
+
+
+class Verdict(Enum):
+    """What becomes of the session, as far as this client is concerned."""
+
+    RETRY = "dial again"
+    EXPIRED = "the session is gone"
+    REFUSED = "not for us, and dialling again would not change that"
+    ENDED = "somebody ended it, or has it now: stay away"
+    CULPRIT = "a message of ours was the trouble: dial again without it"
+
+
+#: RFC 6455 §7.4.1: a message broke a policy of the server's.
+POLICY_VIOLATION = 1008
+
+_CLOSE_CODES = {
+    CloseCode.NORMAL: Verdict.ENDED,
+    CloseCode.NO_STATUS: Verdict.ENDED,
+    CloseCode.SUPERSEDED: Verdict.ENDED,
+    CloseCode.SESSION_EXPIRED: Verdict.EXPIRED,
+    CloseCode.FORBIDDEN: Verdict.REFUSED,
+    CloseCode.CONFLICT: Verdict.REFUSED,
+    CloseCode.PROTOCOL_ERROR: Verdict.CULPRIT,
+    CloseCode.INVALID_DATA: Verdict.CULPRIT,
+    POLICY_VIOLATION: Verdict.CULPRIT,
+    CloseCode.TOO_BIG: Verdict.CULPRIT,
+}
+
+#: Statuses that say "not now" (RFC 9110 §15.5.9; RFC 8470 §5.2; RFC 6585 §4).
+_NOT_NOW = (408, 425, 429)
+
+#: Statuses from 500 on that no waiting will change: not implemented, wrong version of HTTP.
+_NOT_EVER = (501, 505)
+
+
+def of_close(code: int, by_peer: bool) -> Verdict:
+    """The verdict on a connection that ended with ``code``, which the server has sent if ``by_peer``."""
+    return _CLOSE_CODES.get(code, Verdict.RETRY) if by_peer else Verdict.RETRY
+
+
+def of_status(status: int) -> Verdict:
+    """The verdict on a handshake that was answered with ``status``."""
+    if status == 410:
+        return Verdict.EXPIRED
+    if status in _NOT_NOW or (status >= 500 and status not in _NOT_EVER):
+        return Verdict.RETRY
+    return Verdict.REFUSED

@@ -1,0 +1,209 @@
+"""RFC 6455 from the client's side: bytes in, events out; messages in, masked frames out.
+
+The one module of the client that knows wsproto, and it does no I/O. ``Wire`` is fed by the thread that
+reads; the ``encode_…`` functions are for whoever writes, under the sender's lock. It knows no sessions.
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+from wsproto.frame_protocol import FrameProtocol
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from ..codes import CloseCode
+from ..message import Frame, Opcode
+
+_MOST_OF_A_BODY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """101: ``subprotocol`` is the one that the server selected."""
+
+    subprotocol: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Another answer than 101, with its body, cut to 64 KiB."""
+
+    status: int
+    body: str = field(repr=False)
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A message; ``data`` None: larger than the client reads. ``size``: bytes of payload."""
+
+    data: str | bytes | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PingReceived:
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReceived:
+    """The server's close frame; nothing comes behind it."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The server broke HTTP or RFC 6455; ``code`` is what to close with."""
+
+    code: int
+    problem: str
+
+
+Event = Accepted | Rejected | Data | PingReceived | CloseReceived | Broken
+
+
+class Wire:
+    """One connection, from the handshake on. Feed it what comes, until ``over``.
+
+    Raises: ValueError, when the request cannot be put into HTTP.
+    """
+
+    def __init__(
+        self,
+        authority: str,
+        target: str,
+        headers: Sequence[tuple[str, str]],
+        subprotocols: Sequence[str],
+        max_message_size: int,
+    ) -> None:
+        self._ws = WSConnection(ConnectionType.CLIENT)
+        self._max_message_size = max_message_size
+        self._held = bytearray()
+        self._size = 0
+        self._rejection: RejectConnection | None = None
+        self._body = b""
+        self.over = False
+        extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        try:
+            request = Request(
+                host=authority, target=target, extra_headers=extra, subprotocols=list(subprotocols)
+            )
+            #: What to send first.
+            self.request = bytes(self._ws.send(request))
+        except (LocalProtocolError, UnicodeError) as error:
+            raise ValueError(f"the request cannot be written as HTTP: {type(error).__name__}") from None
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """What ``data`` means, in order of arrival; ``b""`` is the end of the stream.
+
+        Exhaust it before the next call; stop at an event that ends the connection (``over``).
+        """
+        if not data:
+            yield from self._ended()
+            return
+        try:
+            self._ws.receive_data(data)
+            for event in self._ws.events():
+                yield from self._translate(event)
+                if self.over:
+                    return
+        except RemoteProtocolError as error:
+            self.over = True
+            yield Broken(CloseCode.PROTOCOL_ERROR, str(error))
+
+    def _translate(self, event: object) -> Iterator[Event]:
+        match event:
+            case AcceptConnection():
+                yield Accepted(event.subprotocol)
+            case TextMessage() | BytesMessage():
+                yield from self._gather(event)
+            case Ping():
+                yield PingReceived(bytes(event.payload))
+            case CloseConnection():
+                self.over = True
+                code, reason = int(event.code), event.reason or ""
+                # wsproto reports a breach of the protocol as a close that never came.
+                real = self._ws.state is ConnectionState.REMOTE_CLOSING
+                yield CloseReceived(code, reason) if real else Broken(code, reason)
+            case RejectConnection():
+                self._rejection = event
+                if not event.has_body:
+                    yield self._rejected()
+            case RejectData():
+                self._body = (self._body + bytes(event.data))[:_MOST_OF_A_BODY]
+                if event.body_finished:
+                    yield self._rejected()
+
+    def _gather(self, part: TextMessage | BytesMessage) -> Iterator[Event]:
+        data = part.data
+        piece = data.encode() if isinstance(data, str) else data
+        self._size += len(piece)
+        if self._size <= self._max_message_size:
+            self._held += piece
+        if not part.message_finished:
+            return
+        whole, size = bytes(self._held), self._size
+        self._held, self._size = bytearray(), 0
+        if size > self._max_message_size:
+            yield Data(None, size)
+        else:
+            yield Data(whole.decode() if isinstance(data, str) else whole, size)
+
+    def _ended(self) -> Iterator[Event]:
+        self.over = True
+        if self._rejection is not None:  # a body that ends with the connection
+            yield self._rejected()
+
+    def _rejected(self) -> Rejected:
+        self.over = True
+        assert self._rejection is not None, "there is no body without a status"
+        headers = {bytes(name).lower(): bytes(value) for name, value in self._rejection.headers}
+        return Rejected(
+            self._rejection.status_code, self._body.decode("utf-8", "replace"), _retry_after(headers)
+        )
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Wire bytes of a message, under a mask of its own (RFC 6455 §5.3): made anew for each writing."""
+    payload = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
+    return bytes(FrameProtocol(True, []).send_data(payload))
+
+
+def encode_pong(payload: bytes) -> bytes:
+    return bytes(FrameProtocol(True, []).pong(payload))
+
+
+def encode_close(code: int, reason: str = "") -> bytes:
+    if code in (CloseCode.NO_STATUS, CloseCode.ABNORMAL):
+        return bytes(FrameProtocol(True, []).close())
+    return bytes(FrameProtocol(True, []).close(code, reason or None))
+
+
+def _retry_after(headers: dict[bytes, bytes]) -> float | None:
+    """Seconds (RFC 9110 §10.2.3). A date is taken by the server's own clock: its ``Date``, not ours."""
+    value = headers.get(b"retry-after", b"").decode("latin-1").strip()
+    if value.isascii() and value.isdigit() and len(value) <= 9:
+        return float(value)
+    try:
+        at = email.utils.parsedate_to_datetime(value)
+        now = email.utils.parsedate_to_datetime(headers.get(b"date", b"").decode("latin-1"))
+        return max(0.0, (at - now).total_seconds())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,76 @@
+"""What has come and waits: who may still add to it, and who gets it."""
+
+from __future__ import annotations
+
+from resumehub import Message
+from resumehub.client.inbox import MOST, Arrival, Inbox
+from resumehub.runtime import SystemRuntime
+from tests.support import Call
+
+
+def inbox() -> tuple[Inbox, list[tuple[str, int, int]]]:
+    """An inbox, and what it reports."""
+    told: list[tuple[str, int, int]] = []
+    made = Inbox(
+        SystemRuntime(),
+        lambda number, size: told.append(("handled", number, size)),
+        lambda first, last: told.append(("missed", first, last)),
+    )
+    made.begin(1, 0)
+    return made, told
+
+
+def n(number: int) -> Arrival:
+    return Arrival(Message("n", number), size=10)
+
+
+def test_a_connection_that_was_given_up_adds_nothing() -> None:
+    """It may have read on for a moment: what it brings comes again over the next, and must come once."""
+    box, _ = inbox()
+    assert box.put(1, n(1))
+    box.freeze(replay=True)
+    assert not box.put(1, n(2))
+    box.begin(2, 0)
+    assert not box.put(1, n(2))
+    assert box.put(2, n(1))
+    assert box.take() == Message("n", 1)
+    assert box.take(0) is None
+
+
+def test_a_message_is_handled_when_the_next_is_asked_for() -> None:
+    """And holes in the row are told where they are."""
+    box, told = inbox()
+    for arrival in (n(1), Arrival(None, missed_to=4), n(5)):
+        box.put(1, arrival)
+    assert box.take() == Message("n", 1)
+    assert told == []
+    assert box.take() == Message("n", 5)
+    assert told == [("handled", 1, 10), ("missed", 2, 4), ("handled", 4, 0)]
+    assert box.count() == 5
+
+
+def test_who_reads_on_waits_for_who_handles() -> None:
+    """A program that is slower than its server does not fill its own memory."""
+    box, _ = inbox()
+    for number in range(MOST):
+        box.put(1, n(number))
+    assert box.is_full()
+    one_more = Call(lambda: box.put(1, n(MOST)))
+    assert box.take() == Message("n", 0)
+    assert one_more.result()
+    given_up = Call(lambda: box.put(1, n(MOST + 1)))
+    box.freeze(replay=False)
+    assert not given_up.result()
+
+
+def test_callbacks_come_ahead_of_messages_and_the_last_ones_behind() -> None:
+    """A restore is told before the first message behind it, the end after the last."""
+    box, _ = inbox()
+    order: list[object] = []
+    box.put(1, n(1))
+    box.call(lambda: order.append("over"), last=True)
+    box.call(lambda: order.append("back"))
+    box.end()
+    while (job := box.job(lambda message: order.append(message.payload))) is not None:
+        job()
+    assert order == ["back", 1, "over"]

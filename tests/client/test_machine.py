@@ -1,0 +1,350 @@
+"""What a client makes of what happens to it, one event at a time; no thread, socket or clock takes part."""
+
+from __future__ import annotations
+
+import pytest
+
+from resumehub import TransportLost
+from resumehub.client import State
+from resumehub.client import commands as c
+from resumehub.client import effects as e
+from resumehub.client.verdicts import Verdict, of_close, of_status
+from resumehub.errors import HandshakeRefused, HeartbeatTimeout, RetriesExhausted, SessionExpired
+from tests.client.machine_kit import Bench, of
+
+CLOSE_CODES = [
+    (1000, Verdict.ENDED),
+    (1005, Verdict.ENDED),
+    (4101, Verdict.ENDED),
+    (4100, Verdict.EXPIRED),
+    (4403, Verdict.REFUSED),
+    (4409, Verdict.REFUSED),
+    (1002, Verdict.CULPRIT),
+    (1007, Verdict.CULPRIT),
+    (1008, Verdict.CULPRIT),
+    (1009, Verdict.CULPRIT),
+    (1001, Verdict.RETRY),
+    (1006, Verdict.RETRY),
+    (1011, Verdict.RETRY),
+    (1013, Verdict.RETRY),
+    (4999, Verdict.RETRY),
+]
+
+STATUSES = [
+    (410, Verdict.EXPIRED),
+    (400, Verdict.REFUSED),
+    (401, Verdict.REFUSED),
+    (403, Verdict.REFUSED),
+    (404, Verdict.REFUSED),
+    (409, Verdict.REFUSED),
+    (426, Verdict.REFUSED),
+    (501, Verdict.REFUSED),
+    (200, Verdict.REFUSED),
+    (302, Verdict.REFUSED),
+    (408, Verdict.RETRY),
+    (429, Verdict.RETRY),
+    (500, Verdict.RETRY),
+    (502, Verdict.RETRY),
+    (503, Verdict.RETRY),
+]
+
+
+@pytest.mark.parametrize(("code", "verdict"), CLOSE_CODES)
+def test_each_close_code_has_one_meaning(code: int, verdict: Verdict) -> None:
+    """A client stays away, gives up or comes back exactly as the table on the wire's page says."""
+    assert of_close(code, by_peer=True) is verdict
+    assert of_close(code, by_peer=False) is Verdict.RETRY
+
+
+@pytest.mark.parametrize(("status", "verdict"), STATUSES)
+def test_each_status_has_one_meaning(status: int, verdict: Verdict) -> None:
+    """ "Not now" is asked again, "not you" is not."""
+    assert of_status(status) is verdict
+
+
+@pytest.mark.parametrize(("code", "verdict"), CLOSE_CODES)
+def test_what_becomes_of_a_connection_that_ends(code: int, verdict: Verdict) -> None:
+    """Either it is over, and nothing will ever happen again, or the session is asked for."""
+    bench = Bench()
+    bench.open()
+    effects = bench.lose(code)
+    ends = {
+        Verdict.ENDED: (State.CLOSED, TransportLost),
+        Verdict.EXPIRED: (State.EXPIRED, SessionExpired),
+        Verdict.REFUSED: (State.CLOSED, HandshakeRefused),
+    }
+    if verdict in ends:
+        state, error = ends[verdict]
+        assert bench.state is state
+        assert type(bench.machine.error) is error
+        assert bench.machine.next_deadline() is None  # nothing will ever happen again
+        assert "on_transport_drop" not in bench.hooks()
+    else:
+        assert bench.state is State.WAITING
+        assert bench.hooks() == ["on_transport_drop"]
+        assert of(effects, e.Detach) == [e.Detach(1, replay=True)]
+
+
+def test_a_lost_connection_is_resumed() -> None:
+    """Detach first, then read the count, then dial: in this order, and with a higher number."""
+    bench = Bench(chance=1.0)
+    assert of(bench.done, e.Dial) == [e.Dial(1, resume=False, offer=True)]
+    bench.open()
+    bench.lose()
+    assert not of(bench.wait(0.4), e.Dial)
+    assert bench.wait(0.2) == [e.Dial(2, resume=True, offer=True)]
+    order = [type(effect) for effect in bench.done if isinstance(effect, e.Detach | e.Dial)]
+    assert order == [e.Dial, e.Detach, e.Dial]
+    effects = bench.open(resumed=True, asked=7)
+    # The callback is queued ahead of the first message, and the count acknowledged at once.
+    assert effects[0] == e.Notify("on_transport_restore")
+    assert isinstance(effects[1], e.Attach)
+    assert effects[2] == e.SendAck(2, 7)
+
+
+def test_pauses_double_up_to_a_bound_and_begin_anew_after_a_good_connection() -> None:
+    """Full jitter: what is drawn is a part of the bound, and only the bound grows."""
+    bench = Bench(initial=1.0, cap=6.0, chance=0.1)
+    for _ in range(4):
+        bench.do(c.Failed(bench.machine.dial, TransportLost()))
+        bench.wait_for_retry()
+    assert [pause.upto for pause in of(bench.done, e.DrawPause)] == [1.0, 2.0, 4.0, 6.0]
+    bench.open()
+    bench.lose()  # at once: that was no good connection
+    assert of(bench.done, e.DrawPause)[-1].upto == 6.0
+    bench.wait_for_retry()
+    bench.open(resumed=True)
+    bench.wait(5.0)
+    bench.lose()
+    assert of(bench.done, e.DrawPause)[-1].upto == 1.0
+
+
+def test_retry_after_is_the_least_that_is_waited() -> None:
+    """The server says when; the random part on top keeps its clients from coming all at once."""
+    bench = Bench(chance=1.0)
+    bench.do(c.Refused(1, 503, retry_after=7.0))
+    assert bench.machine.next_deadline() == 7.5
+
+
+def test_retries_run_out() -> None:
+    """The last failure is the cause of the error."""
+    bench = Bench(max_retries=2)
+    for number in (1, 2, 3):
+        bench.do(c.Failed(number, TransportLost(1006, f"number {number}")))
+        bench.wait(0.0 if number == 3 else (bench.machine.next_deadline() or 0.0) - bench.now)
+    error = bench.machine.error
+    assert isinstance(error, RetriesExhausted)
+    assert error.attempts == 2
+    assert str(error.__cause__).endswith("number 3")
+    assert len(of(bench.done, e.Dial)) == 3
+
+
+def test_a_dial_that_gets_no_answer_is_given_up() -> None:
+    """A server that accepts and is silent costs open_timeout; what it says later is ignored."""
+    bench = Bench(open_timeout=3.0, chance=0.0)
+    effects = bench.wait(3.0)
+    assert of(effects, e.Abort) == [e.Abort(1)]
+    assert bench.machine.dial == 2
+    bench.do(c.Failed(1, TransportLost()))
+    assert e.Abort(1) in bench.do(c.Opened(1, None))
+    assert bench.state is State.CONNECTING
+
+
+def test_an_expired_session_ends_the_loop() -> None:
+    """410, with what the server says of the gap."""
+    bench = Bench()
+    bench.open()
+    bench.lose()
+    bench.wait_for_retry()
+    bench.do(c.Refused(2, 410, reason="gap", first_available=42))
+    assert bench.state is State.EXPIRED
+    error = bench.machine.error
+    assert isinstance(error, SessionExpired)
+    assert (error.reason, error.first_available) == ("gap", 42)
+    assert bench.hooks() == ["on_transport_drop", "on_session_expired", "on_disconnect"]
+    assert not bench.wait(3600.0)
+
+
+def test_a_session_that_expires_during_the_upgrade_has_expired() -> None:
+    """Close code 4100 right behind the 101 says the same as 410, gap and all."""
+    bench = Bench()
+    bench.open()
+    bench.lose()
+    bench.wait_for_retry()
+    bench.lose(4100, '{"reason": "gap", "first_available": 9}')
+    error = bench.machine.error
+    assert isinstance(error, SessionExpired)
+    assert (error.reason, error.first_available) == ("gap", 9)
+
+
+def test_a_new_session_in_place_of_the_old_one_counts_as_expired() -> None:
+    """A server that was replaced by one that speaks plain must not pass for a resume."""
+    for opened in (c.Opened(2, None), c.Opened(2, Bench().machine._hello)):
+        bench = Bench()
+        bench.open()
+        bench.lose()
+        bench.wait_for_retry()
+        bench.do(opened)
+        assert bench.state is State.EXPIRED
+
+
+def test_gone_without_a_session_is_a_refusal() -> None:
+    """A server that answers the very first dial with 410 has nothing to expire."""
+    bench = Bench()
+    bench.do(c.Refused(1, 410))
+    assert isinstance(bench.machine.error, HandshakeRefused)
+
+
+def test_our_own_lost_dial_may_hold_the_id_for_a_while() -> None:
+    """The server got the first dial, its answer was lost: the 409 to the second is about ourselves."""
+    bench = Bench()
+    bench.do(c.Failed(1, TransportLost(), reached=True))
+    bench.wait_for_retry()
+    bench.do(c.Refused(2, 409))
+    assert bench.state is State.WAITING
+    while bench.state is State.WAITING:
+        bench.wait_for_retry()
+        bench.do(c.Refused(bench.machine.dial, 409))
+    assert bench.machine.dial == 12
+    assert isinstance(bench.machine.error, HandshakeRefused)  # it is somebody else after all
+
+    stranger = Bench()
+    stranger.do(c.Failed(1, TransportLost()))
+    stranger.wait_for_retry()
+    stranger.do(c.Refused(2, 409))
+    assert isinstance(stranger.machine.error, HandshakeRefused)
+
+
+def test_silence_is_a_half_open_connection() -> None:
+    """The server pings every 20 seconds; 10 seconds later than that it is taken for gone."""
+    bench = Bench(heartbeat_margin=10.0)
+    bench.open(ping_interval=20.0)
+    bench.heard_at = 20.0
+    assert of(bench.wait(49.0), e.Inspect) == [e.Inspect(1)]
+    assert bench.state is State.CONNECTED
+    effects = bench.wait(1.0)
+    assert of(effects, e.Abort) == [e.Abort(1)]
+    assert isinstance(of(effects, e.Notify)[0].error, HeartbeatTimeout)
+    assert bench.state is State.WAITING
+
+
+def test_a_server_without_heartbeat_may_be_silent() -> None:
+    """Where no ping is due none is missed; a plain server says nothing of it, so you may."""
+    bench = Bench()
+    bench.open(ping_interval=None)
+    assert not bench.wait(3600.0)
+    plain = Bench(plain=True, silence_timeout=60.0)
+    plain.do(c.Opened(1, None))
+    assert of(plain.wait(60.0), e.Abort)
+
+
+def test_acknowledgements_at_half_of_the_window_or_after_a_second() -> None:
+    """By messages, by bytes, or one second after the first that is not acknowledged."""
+    bench = Bench()
+    bench.open(window_messages=8, window_bytes=1000)
+    assert of(bench.done, e.SendAck) == [e.SendAck(1, 0)]
+    for number in (1, 2, 3):
+        assert not bench.do(c.Handled(number, 10))
+    assert bench.do(c.Handled(4, 10)) == [e.SendAck(1, 4)]
+    assert bench.do(c.Handled(5, 500)) == [e.SendAck(1, 5)]
+    bench.do(c.Handled(6, 1))
+    bench.wait(0.5)
+    bench.do(c.Handled(7, 1))
+    assert not bench.wait(0.4)
+    assert bench.wait(0.1) == [e.SendAck(1, 7)]
+    assert not of(bench.wait(10.0), e.SendAck)
+
+
+def test_what_was_handled_before_the_resume_is_not_acknowledged_again() -> None:
+    """An acknowledgement must never go back: the one in hand at the dial is in its count already."""
+    bench = Bench()
+    bench.open()
+    bench.lose()
+    bench.wait_for_retry()
+    bench.do(c.Handled(4, 10))
+    bench.open(resumed=True, asked=5)
+    assert of(bench.done, e.SendAck)[-1] == e.SendAck(2, 5)
+    assert not bench.do(c.Handled(5, 10))
+    assert not of(bench.wait(5.0), e.SendAck)
+
+
+def test_the_message_that_the_server_cannot_take_is_left_out_of_the_resume() -> None:
+    """1009 is about a message: sending it again would only end the next connection, too."""
+    bench = Bench()
+    bench.open()
+    bench.lose(1009, "message too big")
+    bench.wait_for_retry()
+    bench.do(c.Failed(2, TransportLost()))  # the knowledge outlives a dial that fails
+    bench.wait_for_retry()
+    assert of(bench.open(resumed=True), e.Attach)[0].culprit == 1009
+    bench.lose()
+    bench.wait_for_retry()
+    assert of(bench.open(resumed=True), e.Attach)[0].culprit is None
+
+
+def test_a_plain_server_of_our_kind_is_asked_for_the_session() -> None:
+    """``plain=True`` is for a resumehub unless you say otherwise."""
+    bench = Bench(plain=True)
+    assert of(bench.done, e.Dial) == [e.Dial(1, resume=False, offer=False)]
+    bench.do(c.Opened(1, None))
+    bench.lose()
+    assert bench.wait_for_retry() == [e.Dial(2, resume=True, offer=False)]
+
+
+def test_a_server_that_does_not_know_the_protocol_is_never_asked_to_resume() -> None:
+    """Nothing will come again, so what has come and waits is not thrown away."""
+    bench = Bench()
+    bench.do(c.Opened(1, None))
+    assert bench.machine.lossless is False
+    effects = bench.lose()
+    assert of(effects, e.Detach) == [e.Detach(1, replay=False)]
+    assert bench.wait_for_retry() == [e.Dial(2, resume=False, offer=False)]
+
+
+def test_closing_waits_until_all_is_sent() -> None:
+    """The close frame goes out when nothing is left to prove, and the server's answer ends it."""
+    bench = Bench()
+    bench.open()
+    assert not of(bench.do(c.Close(1000, 5.0, drained=False)), e.SendClose)
+    assert of(bench.do(c.Drained()), e.SendClose) == [e.SendClose(1, 1000)]
+    bench.lose(1000)
+    assert bench.state is State.CLOSED
+    assert bench.machine.error is None
+    assert bench.hooks() == ["on_disconnect"]
+
+
+def test_closing_takes_no_longer_than_it_may() -> None:
+    """A server that acknowledges nothing does not hold the program up."""
+    bench = Bench()
+    bench.open()
+    bench.do(c.Close(1000, 5.0, drained=False))
+    effects = bench.wait(5.0)
+    assert of(effects, e.Abort) == [e.Abort(1)]
+    assert bench.state is State.CLOSED
+
+
+def test_closing_again_with_less_patience() -> None:
+    """The second ``close`` may hurry the first."""
+    bench = Bench()
+    bench.open()
+    bench.do(c.Close(1000, 60.0, drained=False))
+    bench.do(c.Close(1000, 0.0, drained=False))
+    bench.wait(0.0)
+    assert bench.state is State.CLOSED
+
+
+def test_what_was_sent_just_before_the_first_connection_is_still_sent() -> None:
+    """``with connect(url) as client: client.send(…)`` must not lose the message to the race."""
+    bench = Bench()
+    bench.do(c.Close(1000, 5.0, drained=False))
+    assert bench.state is State.CONNECTING
+    bench.open()
+    assert of(bench.do(c.Drained()), e.SendClose)
+
+
+def test_closing_without_a_connection_and_with_nothing_to_send_is_immediate() -> None:
+    """Nobody dials just to say goodbye."""
+    bench = Bench()
+    bench.do(c.Failed(1, TransportLost()))
+    bench.do(c.Close(1000, 5.0, drained=True))
+    assert bench.state is State.CLOSED

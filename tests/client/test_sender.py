@@ -1,0 +1,55 @@
+"""The writer and the socket that it waits on: nobody may close it under its hands."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from resumehub import Message
+from resumehub.client.sender import Sender
+from resumehub.client.shelf import Parcel, Shelf
+from resumehub.message import Frame, Opcode
+from resumehub.runtime import SystemRuntime
+from resumehub.transport.sockets import PlainSocket
+from tests.support import PATIENCE, Call
+
+
+class Outlet:
+    """A connection whose other end reads nothing."""
+
+    def __init__(self, runtime: SystemRuntime) -> None:
+        ours, self.theirs = socket.socketpair()
+        self.number = 1
+        self.stream = PlainSocket(ours, runtime)
+
+
+class Watched(SystemRuntime):
+    """Says when somebody waits for a peer to read."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Event()
+
+    def wait_writable(self, sock: socket.socket) -> None:
+        self.waiting.set()
+        super().wait_writable(sock)
+
+
+def test_a_socket_is_let_go_only_when_the_writer_has_left_it() -> None:
+    """A descriptor that is closed too early is the next connection's, and gets this one's bytes."""
+    runtime = Watched()
+    drained: list[bool] = []
+    sender = Sender(runtime, Shelf(10, 1 << 24), lambda: drained.append(True))
+    outlet = Outlet(runtime)
+    writer = Call(sender.run)
+    sender.attach(outlet, 0, None, without_culprit=False)
+    large = Parcel(Frame(Opcode.BINARY, bytes(1 << 23)), Message("large"))
+    sender.put(large)
+    assert runtime.waiting.wait(PATIENCE)
+    outlet.stream.abort()
+    sender.let_go(outlet)
+    assert sender._waiting_on is None
+    outlet.stream.release()
+    outlet.theirs.close()
+    assert sender.end() == [large]  # not written whole, so it is still here
+    writer.result()
+    assert not drained

@@ -1,8 +1,8 @@
 """The command line: ``python -m resumehub serve`` runs the demo on Werkzeug's threaded server.
 
-It reads arguments, opens the listening socket, waits for a signal and closes everything in order.
-What is wrong with an argument or a port is said in one line on stderr, with exit code 2. What is
-served is not its business: see ``demo.py``.
+(And ``client-js`` prints the JavaScript client.) It reads arguments, opens the listening socket, waits for a
+signal and closes everything in order. What is wrong with an argument or a port is said in one line on
+stderr, with exit code 2. What is served is not its business: see ``demo.py``.
 
 Threads: ``main`` runs on the main thread, because Python delivers signals there; the server accepts
 on a thread of its own.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib.metadata
+import importlib.resources
 import ipaddress
 import logging
 import math
@@ -23,13 +24,19 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from resumehub import limits
 from resumehub.runtime import SystemRuntime
 
 if TYPE_CHECKING:
     from resumehub.demo import DemoApp
 
-BACKLOG: Final = 2_048
+log = logging.getLogger("resumehub")
+
+BACKLOG: Final = 4_096
 """Connections that may wait to be accepted: after an outage everybody comes back at once."""
+
+MAX_SESSIONS: Final = 10_000
+"""As the hub has it."""
 
 CLOSE_TIMEOUT: Final = 5.0
 EXIT_OK: Final = 0
@@ -40,10 +47,12 @@ EXIT_USAGE: Final = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and give the exit code.
 
-    0: ended by a signal, in order. 1: ended, but something of the hub was stuck. 2: bad usage.
+    0: done, or ended by a signal, in order. 1: ended, but something of the hub was stuck. 2: bad usage.
     Raises: SystemExit for ``--help``, ``--version`` and bad arguments. Threads: the main thread.
     """
     arguments = _parser().parse_args(argv)
+    if arguments.command == "client-js":
+        return _print_client(arguments.types)
     try:
         return _serve(arguments)
     except _UsageError as error:
@@ -65,7 +74,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="resumehub", description="Resumable WebSocket sessions.")
     parser.add_argument("--version", action="version", version=f"resumehub {_version()}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND", parser_class=_Parser
+    )
     serve = commands.add_parser(
         "serve",
         help="serve the demo: a chat whose connection you can cut",
@@ -75,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_network_options(serve.add_argument_group("network"))
     _add_hub_options(serve.add_argument_group("the hub"))
     serve.add_argument("--verbose", action="store_true", help="log every request and what the hub does")
+    client = commands.add_parser(
+        "client-js",
+        help="print the JavaScript client",
+        description="Print the JavaScript client, one ES module without dependencies, to standard output.",
+    )
+    client.add_argument("--types", action="store_true", help="print its TypeScript declarations instead")
     return parser
 
 
@@ -164,11 +181,21 @@ def _version() -> str:
         return "(not installed: run from a source tree)"
 
 
+def _print_client(types: bool) -> int:
+    name = "resumehub.d.ts" if types else "resumehub.js"
+    text = importlib.resources.files("resumehub").joinpath("static", name).read_text("utf-8")
+    # In the file's own encoding, whatever that of a terminal or a redirection would be.
+    sys.stdout.buffer.write(text.encode("utf-8"))
+    return EXIT_OK
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.INFO if arguments.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    for sentence in limits.prepare(MAX_SESSIONS, BACKLOG):
+        log.warning("%s", sentence)
     listener = _listen(arguments.host, arguments.port)
     with listener:
         app = _build(arguments)

@@ -23,6 +23,7 @@ MAX_TEXT: Final = 2_000
 MAX_ROSTER: Final = 200
 MAX_BURST_MESSAGES: Final = 50
 MAX_BURST_SECONDS: Final = 60.0
+MAX_STORM: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -42,6 +43,15 @@ class Room:
     messages: int = 0
 
 
+@dataclass(slots=True)
+class Storm:
+    """Numbered messages of one person, as they were handled."""
+
+    tag: str
+    seen: set[int] = field(default_factory=set)
+    repeated: int = 0
+
+
 class Chat:
     """Presence, messages and bursts of all rooms of one hub.
 
@@ -57,6 +67,8 @@ class Chat:
         runtime = runtime or SystemRuntime()
         self._lock = runtime.lock()
         self._rooms: dict[str, Room] = {}
+        self._storms: dict[str, Storm] = {}
+        """By connection id; each is touched by the handlers of that connection only, one at a time."""
         self._bursts = Bursts(timeline, runtime)
         hub.on_connect(self._on_connect)
         hub.on_message(self._on_message)
@@ -89,6 +101,8 @@ class Chat:
                 self._say(connection, payload.get("text"), tag)
             case "demo.kick":
                 self._hub.kick(connection.id)
+            case "demo.storm":
+                self._storm(connection, payload, tag)
             case "demo.burst":
                 self._burst(connection, payload)
             case _:
@@ -122,6 +136,7 @@ class Chat:
 
     def _on_disconnect(self, connection: Connection, error: Exception | None) -> None:
         self._bursts.disarm(connection)
+        self._storms.pop(connection.id, None)
         with self._lock:
             room = self._rooms.get(connection.room_id)
             member = room.members.pop(handle_of(connection.id), None) if room else None
@@ -169,6 +184,22 @@ class Chat:
             self._tell(connection, "demo.armed", {"count": plan.count, "tag": plan.tag})
         elif not self._bursts.start(connection, plan):
             self._tell(connection, "demo.problem", {"text": "Too many bursts are under way; try again soon."})
+
+    def _storm(self, connection: Connection, payload: dict[str, Any], tag: str) -> None:
+        """Count a message of a storm, and answer it: the page compares the counts of both sides."""
+        storm = self._storms.get(connection.id)
+        if storm is None or storm.tag != tag:
+            storm = self._storms[connection.id] = Storm(tag)
+        number, last = payload.get("i"), payload.get("last") is True
+        if not last:
+            if type(number) is not int or not 0 < number <= MAX_STORM:
+                self._tell(connection, "demo.problem", {"text": "A message of a storm needs a number."})
+                return
+            storm.repeated += number in storm.seen
+            storm.seen.add(number)
+        counts = {"tag": tag, "i": number, "handled": len(storm.seen), "repeated": storm.repeated}
+        at = round(self._timeline.now(), 4)
+        self._tell(connection, "demo.storm", {**counts, "at": at, "last": last})
 
     # Telling people.
 

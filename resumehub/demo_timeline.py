@@ -31,10 +31,10 @@ MAX_SESSIONS: Final = 500
 """Sessions with a story; the one that was silent for longest is forgotten first."""
 
 MAX_MILESTONES: Final = 100
-MAX_TRAFFIC: Final = 300
+MAX_TRAFFIC: Final = 500
 """Events of one session. What happened once is kept apart from what happens with each message."""
 
-TRAFFIC: Final = frozenset({"sent", "received", "buffered", "replayed", "dropped"})
+TRAFFIC: Final = frozenset({"sent", "received", "buffered", "released", "replayed", "dropped"})
 
 
 def handle_of(connection_id: str) -> str:
@@ -221,10 +221,10 @@ class TimelineMetrics(NoopMetrics):
     def send_buffer(self, room_id: str, connection_id: str, used: int, capacity: int) -> None:
         with self._lock:
             outgoing = self._outgoing.setdefault(connection_id, _Outgoing())
-            grew = used > outgoing.used
-            outgoing.used = used
-        if grew:
-            self._timeline.record("buffered", room_id, connection_id, used=used, capacity=capacity)
+            before, outgoing.used = outgoing.used, used
+        if used != before:
+            kind = "buffered" if used > before else "released"
+            self._timeline.record(kind, room_id, connection_id, used=used, capacity=capacity)
 
     def heartbeat_failed(self, room_id: str, connection_id: str) -> None:
         self._timeline.record("heartbeat_failed", room_id, connection_id)

@@ -32,7 +32,7 @@ LAYERS = {
     "core": ["core", "outbox", "receipts", "ledger", "stats", "trace"],
     "inside": ["threads", "transport", "channel", "connection", "tables", "executor", "engine", "hub"],
     "root": ["__init__"],
-    "edges": ["wsgi*", "upgrade", "client", "contrib", "cli", "demo*", "__main__"],
+    "edges": ["wsgi*", "upgrade", "client", "contrib", "cli", "limits", "demo*", "__main__"],
     "testing": ["testing"],
 }
 """From the bottom to the top: a module imports from its own layer and those above it in this

@@ -41,6 +41,7 @@ def client(app: DemoApp) -> Client:
         ("/", "text/html"),
         ("/static/demo.css", "text/css"),
         ("/static/demo.js", "text/javascript"),
+        ("/static/resumehub.js", "text/javascript"),
         ("/static/demo_icon.svg", "image/svg+xml"),
     ],
 )
@@ -187,7 +188,7 @@ def test_each_story_is_bounded_and_says_what_it_lost() -> None:
     for _ in range(MAX_TRAFFIC + 5):
         timeline.record("sent", "r", ID)
 
-    assert kinds(timeline) == ["opened"] + ["sent"] * MAX_TRAFFIC
+    assert kinds(timeline, limit=2 * MAX_TRAFFIC) == ["opened"] + ["sent"] * MAX_TRAFFIC
     assert timeline.after("r", 5).lost
     assert not timeline.after("r", 6).lost
 
@@ -249,6 +250,7 @@ def test_what_waited_is_replayed_and_the_rest_is_sent() -> None:
         "resumed",
         "replayed",
         "replayed",
+        "released",
         "sent",
     ]
 
@@ -554,6 +556,9 @@ def test_what_is_said_is_numbered_and_reaches_everybody(hub: StandInHub, room: C
         Message("chat.say", ["a list"]),
         Message("demo.burst", {"count": "many"}),
         Message("demo.burst", {"seconds": None}),
+        Message("demo.storm", {"i": "one"}),
+        Message("demo.storm", {"i": True}),
+        Message("demo.storm", {"i": 10**9}),
         Message("no.such.event"),
     ],
     ids=repr,
@@ -570,6 +575,28 @@ def test_nonsense_is_answered_and_ends_nothing(
 
     assert ada.got[-1].event == "demo.problem"
     assert len(hub.said) == told
+
+
+def test_a_storm_is_counted_and_each_message_of_it_answered(
+    hub: StandInHub, room: Callable[..., None]
+) -> None:
+    """What came twice is told apart from what came, and a new storm begins at nothing."""
+    ada = Visitor("Ada")
+    room("on_connect", ada)
+
+    for number in (1, 2, 2):
+        room("on_message", ada, Message("demo.storm", {"tag": "first", "i": number}))
+    room("on_message", ada, Message("demo.storm", {"tag": "first", "last": True}))
+    room("on_message", ada, Message("demo.storm", {"tag": "second", "i": 1}))
+
+    answers = [message.payload for message in ada.got if message.event == "demo.storm"]
+    assert [(one["i"], one["handled"], one["repeated"], one["last"]) for one in answers] == [
+        (1, 1, 0, False),
+        (2, 2, 0, False),
+        (2, 2, 1, False),
+        (None, 2, 1, True),
+        (1, 1, 0, False),
+    ]
 
 
 def test_whoever_asks_for_it_is_kicked(hub: StandInHub, room: Callable[..., None]) -> None:

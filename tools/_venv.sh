@@ -68,3 +68,15 @@ install_project() {
     fi
     if command -v flock >/dev/null; then exec 9<&-; fi
 }
+
+# install_node_modules: what the tests of the JavaScript client need, exactly as tests/js/package-lock.json says.
+install_node_modules() {
+    local modules=$root/tests/js/node_modules lock=$root/tests/js/package-lock.json
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+        apt_install "the tests of the JavaScript client need node and npm" nodejs npm || return
+    fi
+    if ! cmp -s "$lock" "$modules/.installed"; then
+        say "installing ws and typescript into $modules"
+        npm ci --silent --prefix "$root/tests/js" && cp "$lock" "$modules/.installed"
+    fi
+}

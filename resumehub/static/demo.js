@@ -1,24 +1,31 @@
 // The demo page: wires the link (a session over WebSockets), the server's timeline and the page together.
-// Read next: demo_link.js (what happens when a socket ends), demo_model.js (what the timeline shows).
+// Read next: demo_link.js (how it uses the client), demo_model.js (what the timeline shows), demo_storm.js.
 
 import { Chart } from "./demo_chart.js";
 import { Events } from "./demo_events.js";
 import { Link } from "./demo_link.js";
 import { Model } from "./demo_model.js";
 import { $, ChatLog, People, Verdict, Words } from "./demo_page.js";
-import { holdHint } from "./demo_story.js";
+import { Storm } from "./demo_storm.js";
+import { holdHint, stormWords } from "./demo_story.js";
 
 const BURST = 10;
+const STORM = 200;
 const PILL = { idle: "Not connected", dialing: "Connecting", open: "Connected", away: "Away", over: "Session over" };
 
 const now = () => performance.now() / 1000;
 const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-// What outlives a reload of this tab, and only of this tab.
+// What outlives a reload of this tab. (A duplicate of the tab has a copy of it, see socketAddress.)
 const kept = {
-  get id() {
-    return kept._get("id") || kept._set("id", randomId());
-  },
+  get id() { return kept._get("id"); },
+  set id(value) { kept._set("id", value); },
+  get owner() { return kept._get("owner"); },
+  set owner(value) { kept._set("owner", value); },
+  get slot() { return kept._get("slot") || "a"; },
+  set slot(value) { kept._set("slot", value); },
+  get plain() { return kept._get("plain") === "yes"; },
+  set plain(value) { kept._set("plain", value ? "yes" : ""); },
   get name() { return kept._get("name"); },
   set name(value) { kept._set("name", value); },
   get room() { return kept._get("room"); },
@@ -29,17 +36,13 @@ const kept = {
   set chat(lines) { kept._set("chat", JSON.stringify(lines)); },
   get joined() { return kept._get("joined") === "yes"; },
   set joined(value) { kept._set("joined", value ? "yes" : ""); },
-  _get: (key) => sessionStorage.getItem(`resumehub.${key}`) ?? "",
-  _set: (key, value) => {
-    sessionStorage.setItem(`resumehub.${key}`, value);
-    return value;
-  },
+  _get: (key) => sessionStorage.getItem(`demo.${key}`) ?? "",
+  _set: (key, value) => sessionStorage.setItem(`demo.${key}`, value),
 };
 
 let settings = { resume_window: 30 };
 let tag = 0;
 let lost = 0; // messages that went with the latest session that ended
-const waitingToSay = []; // typed while away
 const armed = new Map(); // tag of a burst -> resolve, until the server has taken the order
 
 const model = new Model();
@@ -48,7 +51,14 @@ const chat = new ChatLog();
 const people = new People();
 const words = new Words(model);
 const chart = new Chart({ box: $("chart"), svg: $("chart-svg"), tip: $("tip"), model, now });
-const link = new Link({ address: socketAddress, report: (kind, facts) => LINK[kind](facts) });
+// "Connect anew" has two sessions for a moment: each is kept under a name of its own.
+const slots = {
+  get current() { return `demo-${kept.slot}`; },
+  get other() { return `demo-${kept.slot === "a" ? "b" : "a"}`; },
+  swap() { kept.slot = kept.slot === "a" ? "b" : "a"; },
+};
+const link = new Link({ address: socketAddress, slots, report: (kind, facts) => LINK[kind](facts) });
+const storm = new Storm({ send: (event, payload) => link.send(event, payload), cut: cutNow, show: showStorm });
 const events = new Events({
   query: () => (kept.joined || link.phase !== "idle" ? { room: kept.room, who: kept.handle || "unknown" } : null),
   deliver: onServerEvent,
@@ -56,12 +66,14 @@ const events = new Events({
   restarted: () => model.serverRestarted(now()),
 });
 
-function socketAddress(resume) {
+// `tab` is the client's word for this tab: whoever has another one than the last time begins as somebody else. So a
+// duplicate of the tab gets an id of its own, instead of the session of the original. (The rival wants that very id.)
+function socketAddress({ tab, isRival }) {
+  if (kept.owner !== tab && !isRival) kept.id = randomId();
+  kept.owner = tab;
   const url = new URL("ws", location.href);
-  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  const query = { room: kept.room, name: kept.name, id: kept.id, reject: "close" };
-  url.search = new URLSearchParams(resume ? { ...query, resume: "true" } : query).toString();
-  return url.href;
+  url.search = new URLSearchParams({ room: kept.room, name: kept.name, id: kept.id });
+  return url;
 }
 
 // What the link reports.
@@ -71,11 +83,15 @@ const LINK = {
     $("pill").dataset.phase = phase;
     $("pill-text").textContent = PILL[phase];
     const open = phase === "open";
-    for (const id of ["cut", "take-over", "kick"]) $(id).disabled = !open;
+    for (const id of ["cut", "take-over", "kick"]) $(id).disabled = !open || storm.running;
+    $("storm").disabled = !open || storm.running;
     $("leave").disabled = phase === "idle" || phase === "over";
     $("start-over").disabled = phase === "dialing";
     if (phase === "away") people.me(kept.handle, "suspended");
-    if (phase === "over") people.me(kept.handle, "over");
+    if (phase === "over") {
+      people.me(kept.handle, "over");
+      storm.stop();
+    }
     events.poke();
     refresh();
     keepFocus(phase);
@@ -87,7 +103,7 @@ const LINK = {
     if (["joined", "anew", "resumed", "tookover"].includes(key)) {
       model.page("proven", now(), { key, ...facts });
       people.me(kept.handle, "connected");
-      queueMicrotask(sayWhatWaited);
+      refresh();
     }
     if (link.phase === "away" && key === "conflict") return;
     if (["gone", "kicked", "displaced", "left", "ended", "anew"].includes(key)) chat.giveUp();
@@ -108,22 +124,37 @@ const LINK = {
     events.poke();
   },
 
-  sent({ event, payload }) {
-    model.page("said", now(), { title: `“${short(payload?.text ?? event)}”`, text: "Sent by this page." });
+  sent({ event, payload, number, again }) {
+    chat.pending.get(payload?.tag)?.querySelector(".note").replaceChildren();
+    const what = event === "demo.storm" ? (payload.last ? "The end of the storm" : `Storm ${payload.i}`) : `“${short(payload?.text ?? event)}”`;
+    const text = again ? "Sent again: the server had not acknowledged it." : "Sent by this page.";
+    model.page("said", now(), { title: numbered(number, what), text, again });
+    showUnproven();
     events.poke();
   },
 
-  message({ event, payload, replayed, received }) {
+  ack(facts) {
+    model.page("ack", now(), facts);
+    showUnproven();
+  },
+
+  message({ event, payload, number, replayed, received }) {
     const at = received / 1000;
     const sentAt = typeof payload?.at === "number" ? events.toPage(payload.at) : null;
     const late = sentAt === null ? 0 : Math.max(0, at - sentAt);
     const how = { replayed, late, own: payload?.who === kept.handle };
     MESSAGES[event]?.(payload, how);
     const title = titleOf(event, payload);
-    if (title) model.page("got", at, { title, text: replayed ? `Replayed, ${late.toFixed(1)} s after it was sent.` : "Arrived straight away.", replayed });
+    if (title) model.page("got", at, { title: numbered(number, title), text: replayed ? `Replayed, ${late.toFixed(1)} s after it was sent.` : "Arrived straight away.", replayed });
     events.poke();
   },
 };
+
+function showUnproven() {
+  if (!kept.plain) model.page("unproven", now(), { used: link.stats.unacked ?? 0 });
+}
+
+const numbered = (number, title) => (number === null ? title : `#${number}: ${title}`);
 
 // The button that was pressed may be disabled now; whoever uses a keyboard goes on where it makes sense.
 function keepFocus(phase) {
@@ -153,6 +184,7 @@ const MESSAGES = {
     chat.news(text, "bad");
   },
   "demo.numbered": (payload, how) => chat.numbered(payload, how),
+  "demo.storm": (payload) => storm.answer(payload),
   "chat.message"(payload, how) {
     chat.said(payload, how);
     kept.chat = chat.history;
@@ -171,6 +203,7 @@ function onRoster({ window, ...roster }) {
 
 function titleOf(event, payload) {
   if (event === "chat.message") return `“${short(payload.text)}” from ${short(payload.from)}`;
+  if (event === "demo.storm") return payload.last ? "The storm is over" : `Answer ${payload.i}`;
   if (event === "demo.numbered") return `Number ${payload.i} of ${payload.of}`;
   if (event === "presence") return `News: ${short(payload.name)} is ${payload.state}`;
   return { "demo.welcome": "Welcome", "demo.restored": "Welcome back" }[event] ?? "";
@@ -204,7 +237,8 @@ $("join-form").addEventListener("submit", (event) => {
   const room = $("room").value.trim();
   $("join-problem").textContent = name && room ? "" : "Both a name and a room are needed.";
   if (!name || !room) return;
-  Object.assign(kept, { name, room, joined: true, chat: [] });
+  const plain = chosen("protocol") === "plain";
+  Object.assign(kept, { name, room, plain, joined: true, chat: [] });
   enter();
   link.start();
 });
@@ -215,9 +249,12 @@ $("say-form").addEventListener("submit", (event) => {
   if (!text) return;
   $("say").value = "";
   const message = { text, tag: nextTag() };
-  const sent = link.send("chat.say", message);
-  chat.mine(message.tag, kept.name, text, sent);
-  if (!sent) waitingToSay.push(message);
+  chat.mine(message.tag, kept.name, text, link.phase === "open");
+  try {
+    link.send("chat.say", message);
+  } catch (error) {
+    chat.refuse(message.tag, error.message);
+  }
 });
 
 $("cut").addEventListener("click", async () => {
@@ -238,8 +275,38 @@ async function cut(hold, burst) {
     await order({ count: BURST, when: "away", seconds: burst === "once" ? 0 : over * 0.8 });
   }
   link.plan(seconds);
-  const answer = await fetch(`cut?id=${encodeURIComponent(kept.id)}`, { method: "POST", cache: "no-store" });
+  const answer = await askForCut();
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+}
+
+const askForCut = () => fetch(`cut?id=${encodeURIComponent(kept.id)}`, { method: "POST", cache: "no-store" });
+
+// In a storm: true if there was something to cut.
+async function cutNow() {
+  try {
+    return link.phase === "open" && (await askForCut()).ok;
+  } catch {
+    return false;
+  }
+}
+
+function startStorm() {
+  link.hurry = true;
+  storm.start(STORM, nextTag());
+}
+
+function showStorm(counts) {
+  for (const name of ["sent", "handled", "back", "repeated", "cuts"]) $(`storm-${name}`).textContent = String(counts[name]);
+  $("storm-again").textContent = String(link.stats.resent ?? 0);
+  $("storm-lost").textContent = counts.lost === null ? "…" : String(counts.lost);
+  $("storm-counts").dataset.tone = counts.running ? "running" : counts.lost || counts.repeated ? "bad" : "good";
+  for (const name of ["lost", "repeated"]) {
+    $(`storm-${name}`).parentElement.dataset.tone = counts.running ? "" : counts[name] ? "bad" : "good";
+  }
+  $("storm-words").textContent = stormWords(counts, kept.plain);
+  if (counts.running) return;
+  link.hurry = false;
+  for (const id of ["cut", "take-over", "kick", "storm"]) $(id).disabled = link.phase !== "open";
 }
 
 // Order a burst and wait until the server has it, so that the cut cannot come first.
@@ -252,7 +319,7 @@ function order(burst) {
       armed.delete(burstTag);
       resolve();
     });
-    if (!link.send("demo.burst", { ...burst, tag: burstTag })) armed.get(burstTag)();
+    link.send("demo.burst", { ...burst, tag: burstTag });
   });
 }
 
@@ -261,6 +328,7 @@ const CLICKS = {
   "start-new": () => link.start(),
   "take-over": () => link.takeOver(),
   "start-over": () => link.connectAnew(),
+  storm: startStorm,
   kick: () => link.send("demo.kick", {}),
   leave: () => link.leave(),
   preflight: askFirst,
@@ -273,7 +341,7 @@ const CLICKS = {
   },
 };
 for (const [id, click] of Object.entries(CLICKS)) $(id).addEventListener("click", () => click());
-for (const id of ["cut", "take-over", "start-over", "kick", "start-new"]) $(id).addEventListener("click", showVerdict);
+for (const id of ["cut", "take-over", "start-over", "kick", "start-new", "storm"]) $(id).addEventListener("click", showVerdict);
 
 // On a phone the buttons are far below what they cause.
 function showVerdict() {
@@ -289,9 +357,8 @@ for (const choice of document.querySelectorAll("input[name=hold]")) choice.addEv
 
 // The preflight: the same request without upgrade headers. Its status says what a resume would get.
 async function askFirst() {
-  const url = new URL(socketAddress(true));
-  url.protocol = location.protocol;
-  url.searchParams.delete("reject");
+  const url = new URL("ws", location.href);
+  url.search = new URLSearchParams({ room: kept.room, name: kept.name, id: kept.id, instance: kept.owner, resume: "true" });
   const answer = $("preflight-answer");
   answer.textContent = "Asking…";
   try {
@@ -299,12 +366,6 @@ async function askFirst() {
     answer.textContent = { 204: "204: yes, a resume would succeed now.", 410: "410: no, the session is gone." }[status] ?? `The server answered ${status}.`;
   } catch {
     answer.textContent = "No answer: the network is down, which says nothing about the session.";
-  }
-}
-
-function sayWhatWaited() {
-  while (waitingToSay.length > 0 && link.send("chat.say", waitingToSay[0])) {
-    chat.pending.get(waitingToSay.shift().tag)?.querySelector(".note").replaceChildren();
   }
 }
 
@@ -328,6 +389,9 @@ function enter() {
   $("join").hidden = true;
   $("stage").hidden = false;
   $("room-name").textContent = kept.room;
+  link.plain = kept.plain;
+  $("preflight-item").hidden = !kept.plain;   // it needs the token of a lossless session, which a page can't put there
+  $("protocol").textContent = kept.plain ? "plain" : "lossless";
   chat.clear();
   if (link.phase === "idle" && kept.joined) chat.remember(kept.chat);
   people.mine = kept.handle;
@@ -338,7 +402,6 @@ function enter() {
 function backToDoor() {
   kept.joined = false;
   kept.chat = [];
-  waitingToSay.length = 0;
   $("stage").hidden = true;
   $("join").hidden = false;
   verdict.key = "none";
@@ -366,7 +429,7 @@ $("name").value = kept.name;
 $("room").value = kept.room || "lobby";
 if (kept.joined) {
   enter();
-  link.resume(); // the page was reloaded: the session may still be waiting
+  link.start(); // the page was reloaded: the session may still be waiting
 } else {
   $("name").focus();
 }

@@ -9,11 +9,11 @@ const NAMES = {
   page: ["This page"],
   transport: ["Transport,", "the WebSocket"],
   session: ["Session,", "in the hub"],
-  buffer: ["Kept for you,", "in the hub"],
+  buffer: ["Kept,", "here and there"],
 };
 const WIDE = { gutter: 112, page: [8, 54], transport: [78, 26], session: [120, 32], buffer: [168, 66], axis: 246, height: 262 };
 const NARROW = { gutter: 0, page: [20, 54], transport: [96, 24], session: [142, 30], buffer: [194, 66], axis: 272, height: 290 };
-const ROW = { replayed: 10, live: 27, own: 44 }; // of dots, in the page's lane
+const ROW = { replayed: 10, live: 27, own: 44, again: 44 }; // of dots, in the page's lane
 const ROWS = 11;
 const CLUSTER = 15; // pixels: dots closer than this become one with a number
 
@@ -39,7 +39,9 @@ export class Chart {
   }
 
   zoom(step) {
+    const before = SPANS[this.spanIndex];
     this.spanIndex = Math.max(0, Math.min(SPANS.length - 1, this.spanIndex + step));
+    if (this.paused) this.end += (SPANS[this.spanIndex] - before) / 2;   // around the middle of what is looked at
     this._hideTip();
     this._draw();
   }
@@ -145,7 +147,10 @@ export class Chart {
     for (const session of model.sessions.filter(seen)) this._session(session);
     for (const wait of model.waits.filter((wait) => wait.from <= to && wait.from + wait.window >= from)) this._wait(wait);
     for (const tick of model.ticks) if (tick.at >= from && tick.at <= to) this._sent(tick);
+    this._level(model.levels, "level", from, to);
+    this._level(model.unproven, "unproven", from, to);
     for (const held of model.held.filter(seen)) this._held(held);
+    for (const ack of model.acks) if (ack.at >= from && ack.at <= to) this._ack(ack);
     this._arrows(model.arrows.filter((arrow) => arrow.at >= from && arrow.at <= to));
     this._flags = {};
     for (const mark of model.marks) if (mark.at >= from && mark.at <= to) this._mark(mark);
@@ -236,7 +241,39 @@ export class Chart {
   }
 
   _highest() {
-    return Math.max(1, ...this.model.held.map((held) => held.row));
+    const { held, levels, unproven } = this.model;
+    const most = (highest, { row, used }) => Math.max(highest, row ?? used);
+    return [held, levels, unproven].reduce((highest, list) => list.reduce(most, highest), 1);
+  }
+
+  // How full a buffer is, as steps: up with each message, down with each acknowledgement.
+  _level(levels, kind, from, to) {
+    const first = Math.max(0, levels.findIndex((level) => level.at >= from) - 1);
+    const shown = levels.slice(first).filter((level) => level.at <= to);
+    if (shown.length === 0) return;
+    const { y, height } = this.lanes.buffer;
+    const base = y + height - 3;
+    const pitch = Math.min(6, (height - 6) / Math.max(ROWS, this._highest()));
+    const steps = shown.map(({ at, used }, index) => `${index ? "H" : "M"}${(at * this._scale).toFixed(1)}${index ? "V" : " "}${(base - used * pitch).toFixed(1)}`).join("");
+    const area = add(this.world, "path", { class: `level-area ${kind}-area` });
+    const line = add(this.world, "path", { class: kind });
+    const stretch = (now) => {
+      const end = (Math.max(now, shown.at(-1).at) * this._scale).toFixed(1);
+      line.setAttribute("d", `${steps}H${end}`);
+      area.setAttribute("d", `${steps}H${end}V${base}H${(shown[0].at * this._scale).toFixed(1)}Z`);
+    };
+    this._live.push(stretch);
+    stretch(this.now());
+    for (const { at, title, used, text } of shown) this._hit({ x: at * this._scale, y: base - used * pitch, title, text });
+  }
+
+  // Small triangles on the transport, pointing to whoever learns from them.
+  _ack({ at, ours, title, text }) {
+    const { y, height } = this.lanes.transport;
+    const x = at * this._scale;
+    const shape = ours ? `M${(x - 4).toFixed(1)} ${y + height - 7}h8l-4 6z` : `M${(x - 4).toFixed(1)} ${y + 7}h8l-4 -6z`;
+    add(this.world, "path", { class: "ack", d: shape });
+    this._hit({ x, y: ours ? y + height - 4 : y + 4, title, text, weight: 2 });
   }
 
   _sent({ at, kind, title, text }) {
@@ -267,7 +304,7 @@ export class Chart {
     const { y, height } = this.lanes.page;
     // On a phone the lane's name is between the lanes: the arrow's head goes above it.
     const above = this.layout === NARROW ? y + height - 8 : this.lanes.transport.y - 9;
-    const [tip, back] = kind === "own" ? [foot - 1, -7] : [above, 7];
+    const [tip, back] = kind === "own" || kind === "again" ? [foot - 1, -7] : [above, 7];
     add(this.world, "path", { class: `head head-${kind}`, d: `M${x.toFixed(1)} ${tip}l-4 ${back}h8z` });
   }
 
@@ -276,7 +313,7 @@ export class Chart {
     const count = arrows.length;
     add(this.world, "circle", { class: `dot dot-${kind}`, cx: x, cy: y, r: count > 1 ? 8.5 : 5 });
     if (count > 1) add(this.world, "text", { class: "dot-count", x, y: y + 3.4, "text-anchor": "middle" }, count > 99 ? "99" : String(count));
-    const verb = { own: "sent", replayed: "replayed", live: "arrived" }[kind];
+    const verb = { own: "sent", again: "sent again", replayed: "replayed", live: "arrived" }[kind];
     const title = count > 1 ? `${count} messages ${verb}` : arrows[0].title;
     const text = count > 1 ? arrows.slice(0, 4).map((one) => one.title).join(", ") + (count > 4 ? ", …" : "") : arrows[0].text;
     this._hit({ x, y, title, text, weight: 3 });
@@ -289,8 +326,8 @@ export class Chart {
     if (kind === "dial") {
       const foot = this.layout === NARROW ? y + height - 1 : this.lanes.transport.y - 3;
       add(this.world, "path", { class: "mark mark-dial", d: `M${x.toFixed(1)} ${foot - 22}V${foot}m-4 -6l4 6l4 -6` });
-    } else if (label) {
-      // Flags in quick succession stand side by side.
+    } else if (label && (this._flags[lane] ?? -Infinity) < x + 30) {
+      // Flags in quick succession stand side by side; where that would lead too far from their place, they are just lines.
       const width = label.length * 7.2 + 9;
       const start = Math.max(x - 2, this._flags[lane] ?? -Infinity);
       this._flags[lane] = start + width + 1;

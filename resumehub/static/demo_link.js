@@ -1,47 +1,52 @@
-// One session, seen from the page: dials, notices how a socket ended, and decides what to do next.
-// It knows sockets and timers and nothing of the DOM. Everything it does is reported through
-// `report(kind, facts)`:
+// One session, seen from the demo page. The work is done by resumehub.js, the client that any application would use; this
+// turns what that tells into the verdicts and pictures of the page, and adds what only a demo wants: to stay away on
+// purpose, and to let a second connection loose on the first. It knows nothing of the DOM. Everything is reported
+// through `report(kind, facts)`:
 //
 //   "phase"            this.phase changed: idle, dialing, open, away, over
 //   "outcome" {key, …} a verdict, one of the keys of OUTCOMES in demo_story.js
-//   "dial" "open" "close" "message" "sent"    what happened on a socket, as it happens
-//
-// A browser never shows the status of a refused upgrade, so every dial says `reject=close`: the server
-// then accepts and closes at once with a code (4100 for 410, 4409 for 409, …). An open
-// socket is therefore no proof of anything yet; the first message of the demo's server is.
+//   "dial" "open" "close" "message" "sent" "ack"    what happened on a socket, as it happens
+
+import { connect } from "./resumehub.js";
 
 const FIRST_PAUSE = 400;
 const LONGEST_PAUSE = 10_000;
+const HURRY = 150;           // during a storm: the network is cut faster than anybody should come back
+
+const PROOFS = ["demo.welcome", "demo.restored"];
 
 export class Link {
-  /** `address(resume)` gives the URL of a dial. */
-  constructor({ address, report }) {
+  /** `address({tab, fresh})` gives the URL of a dial; `slots` remembers under which of two names the session is kept. */
+  constructor({ address, slots, report }) {
     this._address = address;
+    this._slots = slots;
     this._report = report;
-    this._socket = null;
-    this._old = null;        // still open beside the current one, see takeOver()
-    this._beside = "";
+    this._session = null;
+    this._rival = null;      // a second session that wants the first one's id, see connectAnew()
     this._timer = 0;
-    this._attempt = 0;
     this._hold = null;       // seconds to stay away after the coming, planned cut
+    this._verdict = "";      // of the next proof, where it is not the usual one
     this._resume = false;    // what the latest dial asked for
     this._replayed = 0;
-    this._leaving = false;
+    this._opened = false;    // the latest socket was open, for whatever reason
+    this.plain = false;
     this.auto = true;
+    this.hurry = false;
     this.phase = "idle";
     this.proven = false;     // the server has confirmed the session of the open socket
     this.droppedAt = null;   // milliseconds, performance.now()
     this.nextDialAt = null;
   }
 
-  /** Open a session, without asking to resume one. */
-  start() {
-    this._dial(false);
+  /** The client's counters, for the storm. */
+  get stats() {
+    return this._session?.stats ?? {};
   }
 
-  /** Go on with a session that may be waiting; also when the old socket is still open. */
-  resume() {
-    this._dial(true);
+  /** Begin: with the session that this tab had before a reload, if there was one. */
+  start() {
+    this._session?.close();
+    this._session = this._connect(this._slots.current);
   }
 
   /** Announce that the coming drop is planned: stay away for `seconds`, Infinity for "until comeBack()". */
@@ -51,145 +56,167 @@ export class Link {
 
   /** End the time away now. */
   comeBack() {
-    if (this.phase === "away") this._dial(true);
+    if (this.phase === "away") this._session.reconnect();
   }
 
-  /** Resume with a second socket while the first is still open, which the hub then closes with 4101. */
+  /** Resume with a second socket while the first is open, which the hub then closes with 4101. */
   takeOver() {
-    if (this.phase === "open") this._dial(true, { beside: "tookover" });
+    if (this.phase !== "open") return;
+    this._verdict = "tookover";
+    this._session.reconnect();
   }
 
-  /** Connect with the same id, but without asking to resume. */
+  /** Connect with the same id, but as somebody who knows nothing of the session. */
   connectAnew() {
-    this._dial(false, { beside: this.phase === "open" ? "anew" : "" });
+    if (this.phase !== "open") return this.start();
+    this._rival = this._connect(this._slots.other, { isRival: true });
   }
 
   /** Say goodbye: the session ends at once. */
   leave() {
-    if (this._socket && this.phase === "open") {
-      this._leaving = true;
-      this._socket.close(1000);
-      return;
-    }
-    this._forget();
-    this._end("left");
+    if (this._session) this._session.close();
+    else this._end("left");
   }
 
-  /** Send now; false while there is nothing to send on. */
+  /** Send, now or when the connection is back. Throws what the client throws. */
   send(event, payload) {
-    if (this.phase !== "open" || this._socket.readyState !== WebSocket.OPEN) return false;
-    this._socket.send(JSON.stringify({ event, payload }));
-    this._report("sent", { event, payload });
-    return true;
+    this._session.send(event, payload);
   }
 
-  // `beside` leaves the old socket open, for the hub to decide about, and names the outcome if it yields.
-  _dial(resume, { beside = "" } = {}) {
+  _connect(name, { isRival = false } = {}) {
+    let session;
+    const ours = (method) => (...facts) => {
+      if (session === this._session) return method.call(this, ...facts);
+      if (session === this._rival) return this._onRival(method, facts);
+      return undefined;
+    };
+    session = connect(({ tab }) => this._address({ tab, isRival }), {
+      name,
+      plain: this.plain,
+      renew: false,
+      trace: true,
+      // Not the client's own pauses: the visitor decides for how long to stay away.
+      pause: (failures) => this._pause(failures),
+      onMessage: ours(this._onMessage),
+      onConnect: ours(this._onConnect),
+      onRestore: ours(this._onRestore),
+      onState: ours(this._onState),
+      onExpired: ours(this._onExpired),
+      onClosed: ours(this._onClosed),
+      onTrace: ours(this._onTrace),
+    });
+    return session;
+  }
+
+  // The rival has the id as soon as the server has spoken to it, and has lost if it is closed before.
+  _onRival(method, facts) {
+    if (method === this._onClosed) {
+      this._rival = null;
+      this._report("outcome", { key: facts[0].code === 4409 ? "conflict" : "ended", ...facts[0] });
+    }
+    const begun = method === this._onConnect || (method === this._onMessage && this.plain);
+    if (!begun) return undefined;
+    this._session.close();   // it has heard 1000 "duplicate connection id", or is about to
+    this._session = this._rival;
+    this._rival = null;
+    this._slots.swap();
+    this._report("dial", { resume: false });
+    this._begin({ verdict: "anew" });
+    return method.call(this, ...facts);
+  }
+
+  // What the client tells.
+
+  _onTrace({ kind, ...facts }) {
+    TRACES[kind]?.call(this, facts);
+  }
+
+  _begin({ verdict = this._verdict } = {}) {
     clearTimeout(this._timer);
-    if (beside) this._keepBeside();
-    else this._forget();
-    this._beside = beside;
-    this._resume = resume;
+    this._verdict = verdict;
     this._replayed = 0;
     this._hold = null;
-    this._leaving = false;
+    this._opened = false;
     this.proven = false;
     this.nextDialAt = null;
-    const socket = this._socket = new WebSocket(this._address(resume));
-    this._setPhase("dialing");
-    this._report("dial", { resume });
-    let opened = false;
-    socket.onopen = () => {
-      opened = true;
-      this._report("open", { resume });
-    };
-    socket.onmessage = ({ data }) => this._onMessage(socket, data);
-    socket.onclose = ({ code, reason }) => this._onClose(code, reason, opened);
   }
 
-  // Forget the sockets. Handlers go first: what an old socket still says must not be taken for the next one's.
-  _forget({ close = true } = {}) {
-    for (const socket of [this._socket, this._old]) {
-      if (!socket) continue;
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      if (close && socket.readyState < WebSocket.CLOSING) socket.close(4000, "replaced by the page");
-    }
-    this._socket = this._old = null;
-  }
-
-  _keepBeside() {
-    const old = this._old = this._socket;
-    old.onclose = ({ code, reason }) => {
-      if (this._old === old) this._old = null;
-      this._report("close", { code, reason, old: true, opened: true });
-    };
-  }
-
-  _onMessage(socket, data) {
+  _onMessage(event, payload, { number, replayed }) {
     const received = performance.now();
-    let message;
-    try {
-      message = JSON.parse(data);
-    } catch {
-      return;
-    }
-    const { event = "", payload = null } = message;
-    if (socket !== this._socket) return this._report("message", { event, payload, replayed: false, received });
-    const isProof = event === "demo.welcome" || event === "demo.restored";
-    const replayed = !this.proven && !isProof;
-    if (replayed) this._replayed += 1;
-    this._report("message", { event, payload, replayed, received });
-    if (event === "demo.welcome") this._prove("joined", {});
-    if (event === "demo.restored") this._prove("resumed", payload);
+    const isProof = PROOFS.includes(event);
+    // A plain client is not told what is replayed: all that comes before the server's first own word is.
+    const isReplayed = this.plain ? !this.proven && !isProof : replayed && !isProof;
+    this._replayed += isReplayed ? 1 : 0;
+    this._report("message", { event, payload, number, replayed: isReplayed, received });
+    if (this.plain && isProof) this._prove(event === "demo.welcome" ? "joined" : "resumed", payload.away);
   }
 
-  _prove(key, payload) {
+  _onConnect() {
+    if (!this.plain) this._prove("joined");
+  }
+
+  _onRestore() {
+    if (!this.plain) this._prove("resumed");
+  }
+
+  _prove(key, away = this.droppedAt === null ? 0 : (performance.now() - this.droppedAt) / 1000) {
     if (this.proven) return;
     this.proven = true;
-    this._attempt = 0;
-    const away = payload?.away ?? (this.droppedAt === null ? 0 : (performance.now() - this.droppedAt) / 1000);
-    const facts = { away, replayed: this._replayed, asked: this._resume };
-    this._report("outcome", { key: this._beside || key, ...facts });
-    this._beside = "";
+    this._report("outcome", { key: this._verdict || key, away, replayed: this._replayed, asked: this._resume });
+    this._verdict = "";
     this.droppedAt = null;
     this._setPhase("open");
   }
 
-  _onClose(code, reason, opened) {
-    const wasProven = this.proven;
-    this._report("close", { code, reason, old: false, opened });
-    if (code === 4409 && this._old) return this._goOnWithOld();
-    this._forget({ close: false });
-    const away = this.droppedAt === null ? 0 : (performance.now() - this.droppedAt) / 1000;
-    if (code === 1000 || code === 1005) {
-      if (this._leaving) return this._end("left");
-      if (reason === "kicked") return this._end("kicked");
-      if (reason === "duplicate connection id") return this._end("displaced");
-      return this._end("ended", { code, reason });
-    }
-    if (code === 4100) return this._end("gone", { away });
-    if (code === 4101) return this._end("superseded");
-    if (code === 4403) return this._end("forbidden");
-    if (code === 4409) return this._end("conflict");
-    if (code === 1013) return this._stayAway("full", { away });
-    if (!opened) return this._stayAway("unreachable", { away });
-    if (wasProven || this.droppedAt === null) this.droppedAt = performance.now();
-    return this._stayAway(code === 1001 ? "closing" : "dropped", { code });
+  _onState({ state, code, reason, pause, reachable }) {
+    if (state === "connecting") return this._setPhase("dialing");
+    if (state === "waiting") return this._stayAway({ code, reason, pause, reachable });
+    return undefined;
   }
 
-  // The server kept the first of the two sockets.
-  _goOnWithOld() {
-    const socket = this._socket = this._old;
-    this._old = null;
-    this._beside = "";
-    this.proven = true;
-    socket.onclose = ({ code, reason }) => this._onClose(code, reason, true);
-    this._report("outcome", { key: "conflict" });
-    this._setPhase("open");
+  _stayAway({ code, pause, reachable }) {
+    if (reachable && (this.proven || this.droppedAt === null)) this.droppedAt = performance.now();
+    const planned = this._hold !== null;
+    const away = this.droppedAt === null ? 0 : (performance.now() - this.droppedAt) / 1000;
+    const wait = planned ? this._hold * 1000 : pause;
+    this._hold = null;
+    this.proven = false;
+    this.nextDialAt = wait === Infinity ? null : performance.now() + wait;
+    if (planned && wait !== Infinity) this._timer = setTimeout(() => this.comeBack(), wait);
+    const until = wait === Infinity ? "asked" : planned && wait > 0 ? "hold" : "retry";
+    const key = code === 1013 ? "full" : !reachable ? "unreachable" : code === 1001 ? "closing" : "dropped";
+    this._report("outcome", { key, code, planned, until, away });
+    this._setPhase("away");
+  }
+
+  // A planned time away is ended by our own timer: the client must not shorten it when somebody looks at the page.
+  _pause(failures) {
+    if (this._hold !== null || !this.auto) return Infinity;
+    if (this.hurry) return Math.random() * HURRY;
+    return Math.random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
+  }
+
+  _onExpired() {
+    const away = this.droppedAt === null ? 0 : (performance.now() - this.droppedAt) / 1000;
+    this._end("gone", { away });
+  }
+
+  _onClosed({ code, reason }) {
+    if (this._rival) {                    // displaced by our own second connection, which is about to be told
+      this._report("close", { code, reason, old: true, opened: true });
+      return;
+    }
+    if (code === 4100) return;            // told by _onExpired
+    if (reason === "closed by this page") this._report("close", { code, reason: "", old: false, opened: true });
+    const key = reason === "closed by this page" ? "left"
+      : { 4101: "superseded", 4403: "forbidden", 4409: "conflict" }[code]
+        ?? { kicked: "kicked", "duplicate connection id": "displaced" }[reason] ?? "ended";
+    this._end(key, { code, reason });
   }
 
   _end(key, facts = {}) {
     clearTimeout(this._timer);
+    this._session = null;
     this.nextDialAt = null;
     this.droppedAt = null;
     this._hold = null;
@@ -197,28 +224,33 @@ export class Link {
     this._setPhase("over");
   }
 
-  _stayAway(key, facts) {
-    const planned = this._hold !== null;
-    const pause = planned ? this._hold * 1000 : this.auto ? this._pause() : Infinity;
-    this._hold = null;
-    this.nextDialAt = pause === Infinity ? null : performance.now() + pause;
-    // A session that was never confirmed has nothing to resume.
-    const resume = this.droppedAt !== null || this._resume;
-    if (this.nextDialAt !== null) this._timer = setTimeout(() => this._dial(resume), pause);
-    const until = this.nextDialAt === null ? "asked" : planned && pause > 0 ? "hold" : "retry";
-    this._report("outcome", { key, planned, until, ...facts });
-    this._setPhase("away");
-  }
-
-  // Grows, with a random part: after an outage not all pages may come back in the same instant.
-  _pause() {
-    const most = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this._attempt);
-    this._attempt += 1;
-    return most * (0.5 + Math.random() / 2);
-  }
-
   _setPhase(phase) {
     this.phase = phase;
     this._report("phase", { phase });
   }
 }
+
+// The client's trace, in the page's words.
+const TRACES = {
+  dial({ resume }) {
+    this._begin();
+    this._resume = resume;
+    this._report("dial", { resume });
+  },
+  opened() {
+    this._opened = true;
+    this._report("open", {});
+  },
+  closed({ code, reason }) {
+    this._report("close", { code, reason, old: false, opened: this._opened });
+  },
+  out({ number, again, text }) {
+    this._report("sent", { ...JSON.parse(text), number: this.plain ? null : number, again });
+  },
+  ack({ received }) {
+    if (received > 0) this._report("ack", { ours: true, received });
+  },
+  acked({ received }) {
+    this._report("ack", { ours: false, received });
+  },
+};

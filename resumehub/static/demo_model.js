@@ -17,7 +17,10 @@ export class Model {
     this.sessions = [];    // {from, to, reason}
     this.waits = [];       // {from, to, window, end: "restored"|"closed"}
     this.held = [];        // {from, to, row, end: "replayed"|"lost"}
-    this.arrows = [];      // {at, direction: "down"|"up", kind: "live"|"replayed"|"own", title, text}
+    this.arrows = [];      // {at, direction: "down"|"up", kind: "live"|"replayed"|"own"|"again", title, text}
+    this.acks = [];        // {at, ours, title, text}
+    this.levels = [];      // {at, used, title, text}: how much the hub keeps for the session
+    this.unproven = [];    // the same of the page: sent, and not acknowledged
     this.ticks = [];       // {at, kind, title, text}: what the hub sent at once, and what it received
     this.marks = [];       // {at, lane, kind, label, title, text}
     this.words = [];       // {at, text, tone, key, count}
@@ -50,7 +53,7 @@ export class Model {
     for (const list of ["transports", "sessions", "waits", "held"]) {
       this[list] = this[list].filter((thing) => !ended(thing));
     }
-    for (const list of ["arrows", "ticks", "marks", "words"]) this[list] = this[list].filter((thing) => thing.at >= old);
+    for (const list of ["arrows", "acks", "levels", "unproven", "ticks", "marks", "words"]) this[list] = this[list].filter((thing) => thing.at >= old);
   }
 
   /** Is something growing, so that the picture changes without any event? */
@@ -71,6 +74,10 @@ export class Model {
   _touch(at) {
     this.version += 1;
     if (this.began === null || at < this.began) this.began = at;
+  }
+
+  _level(at, used, capacity) {
+    this.levels.push({ at, used, title: `Kept by the hub: ${used} of ${capacity}`, text: "Messages that wait for this page." });
   }
 
   _mark(at, lane, kind, label, title, text) {
@@ -169,9 +176,21 @@ const PAGE = {
     this._note(at, replayed ? "A kept message arrived, replayed." : `Arrived: ${title}.`, "", replayed ? "got-replayed" : "got");
   },
 
-  said(at, { title, text }) {
-    this.arrows.push({ at, direction: "up", kind: "own", title, text });
-    this._note(at, `The page sent: ${title}.`, "", "said");
+  said(at, { title, text, again }) {
+    this.arrows.push({ at, direction: "up", kind: again ? "again" : "own", title, text });
+    this._note(at, again ? `The page sent again: ${title}.` : `The page sent: ${title}.`, "", again ? "again" : "said");
+  },
+
+  unproven(at, { used }) {
+    if (this.unproven.at(-1)?.used === used) return;
+    this.unproven.push({ at, used, title: `Kept by the page: ${used}`, text: "Messages that the server has not acknowledged yet." });
+  },
+
+  ack(at, { ours, received }) {
+    this.acks.push({ at, ours, title: `$ack ${received}`, text: ours
+      ? `The page has handled the server's messages up to number ${received}.`
+      : `The server has handled the page's messages up to number ${received}.` });
+    this._note(at, `${ours ? "The page" : "The server"} acknowledged up to number ${received}.`, "", ours ? "ack" : "acked");
   },
 };
 
@@ -225,9 +244,14 @@ const SERVER = {
   },
 
   buffered(at, { used, capacity }) {
+    this._level(at, used, capacity);
     if (!this._wait) return; // a slow moment of an open connection, over in milliseconds
     this.held.push({ from: at, to: null, row: used, end: "", used, capacity });
     this._note(at, `The hub keeps a message for later (buffer: ${used} of ${capacity}).`, "wait", "buffered");
+  },
+
+  released(at, { used, capacity }) {
+    this._level(at, used, capacity);
   },
 
   replayed(at) {

@@ -124,6 +124,14 @@ export class ChatLog {
     this.pending.clear();
   }
 
+  /** There was no room for what was just typed. */
+  refuse(tag, why) {
+    const line = this.pending.get(tag);
+    this.pending.delete(tag);
+    line?.classList.add("unsent");
+    line?.querySelector(".note").replaceChildren(`not sent: ${why}`);
+  }
+
   said({ from, who, text, n, tag }, { own, replayed, late }) {
     this.arrived += 1;
     this._count(n);

@@ -115,6 +115,17 @@ export function holdHint(hold, window) {
   return `The grace window is ${seconds(window)}: you will be too late.`;
 }
 
+/** What a storm came to, or how it goes. */
+export function stormWords({ running, sent, total, lost, repeated, cuts }, plain) {
+  if (running) return sent < total ? "Sending, while the network is cut at random …" : "All sent. Waiting for the last answer …";
+  if (sent < total) return "The session ended in the middle of it.";
+  const cut = `The network was cut ${cuts === 1 ? "once" : `${cuts} times`}`;
+  if (lost === 0 && repeated === 0) return `${cut}: nothing was lost, nothing came twice.`;
+  const what = [lost > 0 && `${messages(lost)} of ${sent} ${lost === 1 ? "was" : "were"} lost`, repeated > 0 && `${messages(repeated)} came twice`];
+  return `${cut}: ${what.filter(Boolean).join(", ")}.`
+    + (plain ? " What a plain page had sent when the network went is sent once: it arrives or not." : "");
+}
+
 function capital(text) {
   return text[0].toUpperCase() + text.slice(1);
 }

@@ -150,6 +150,15 @@ class Browser:
         self.chrome.get(url)
         return page
 
+    def adopt(self, open_window: Callable[[], Any]) -> Page:
+        """Give the window that a page opens in ``open_window``; it is closed with the others."""
+        before = set(self.chrome.window_handles)
+        open_window()
+        (window,) = set(self.chrome.window_handles) - before
+        page = Page(self.chrome, window)
+        self._pages.append(page)
+        return page
+
     def complaints(self) -> list[str]:
         """What the consoles said since the last call, other than what a test expects."""
         said = [f"{entry['level']}: {entry['message']}" for entry in self.chrome.get_log("browser")]
@@ -225,9 +234,10 @@ class Page:
         """Wait until the card on top shows this outcome, one of the keys in static/demo_story.js."""
         self.wait(lambda: self.attribute("#verdict", "data-verdict") == verdict, f"the verdict {verdict!r}")
 
-    def join(self, name: str, room: str = "lobby") -> None:
+    def join(self, name: str, room: str = "lobby", protocol: str = "lossless") -> None:
         self.type("#name", name)
         self.type("#room", room)
+        self.choose("protocol", protocol)
         self.click("#join-form button")
         self.wait_until_verdict("joined")
 

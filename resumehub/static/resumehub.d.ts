@@ -1,0 +1,181 @@
+// The types of resumehub.js. What each thing is for: docs/howto/javascript-client.md.
+
+export interface Message {
+  event: string;
+  payload: any;
+}
+
+export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
+
+/** Why a connection ended: its close code, 1006 where there was none, and a reason. */
+export interface Cause {
+  code: number;
+  reason: string;
+}
+
+export type StateDetail =
+  | { state: "connecting"; resume: boolean }
+  | { state: "open"; resumed: boolean }
+  /** `pause`: milliseconds until the next dial. `reachable`: there was a session; false: the dial got no answer. */
+  | ({ state: "waiting"; pause: number; reachable: boolean } & Cause)
+  | ({ state: "closed" } & Cause);
+
+export interface Expired {
+  /** "expired", "gap" (the hub no longer has all that is missing), or "replaced". */
+  reason: string;
+  /** After a gap: the number of the first message that could still have been had. */
+  firstAvailable: number | null;
+  /** What was sent and may have been handled, or not. It is not sent again by itself. */
+  inDoubt: Message[];
+}
+
+export interface Callbacks {
+  /** A message. It counts as handled when this has returned, or when the promise that it returns has settled. */
+  onMessage?(event: string, payload: any, info: { number: number; replayed: boolean }): unknown;
+  /** A new session has begun. `id` is null in plain mode. */
+  onConnect?(detail: { id: string | null }): void;
+  /** The connection is lost; the session waits. */
+  onDrop?(cause: Cause): void;
+  /** The session goes on, and all that was missed has been handed over. `replayed` is null in plain mode. */
+  onRestore?(detail: { replayed: number | null }): unknown;
+  /** The numbers `from` to `to` were broadcasts that found the window full, and will never come. */
+  onMissed?(detail: { from: number; to: number; count: number }): unknown;
+  /** The session is gone. Unless `renew` is false, a new one begins. */
+  onExpired?(detail: Expired): void;
+  /** The server did not accept this message, and ended the connection for it. It is not sent again. */
+  onRejected?(detail: Cause & { message: Message }): void;
+  /** The session is over, and the client does not come back. */
+  onClosed?(detail: Cause & { inDoubt: Message[] }): void;
+  onState?(detail: StateDetail): void;
+  /** With `trace: true`: every dial, message and acknowledgement. For debugging; the details may change. */
+  onTrace?(detail: { kind: string; [detail: string]: unknown }): void;
+}
+
+export interface Storage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+export interface Options extends Callbacks {
+  /** No subprotocol: for any hub, with fewer promises. Default false. */
+  plain?: boolean;
+  /** One for each session of a page. Default "default". */
+  name?: string;
+  /** What outlives a reload. Default sessionStorage; null: nothing does. */
+  storage?: Storage | null;
+  /** Messages that may wait for their acknowledgement. Default 256. */
+  sendBuffer?: number;
+  /** The same in bytes. Default 1 MiB. */
+  sendBufferBytes?: number;
+  /** Milliseconds: the most that the first pause lasts; each failure doubles it. Default 500. */
+  firstPause?: number;
+  /** Milliseconds: the most that any pause lasts. Default 10,000. */
+  longestPause?: number;
+  /** Milliseconds until the next dial, in place of the two above. Infinity: until `reconnect()`. */
+  pause?: ((failures: number, cause: Cause) => number) | null;
+  /** Dials in a row that come to nothing, after which the client gives up. Default Infinity. */
+  retries?: number;
+  /** Milliseconds from a dial to the server's first word. Default 10,000. */
+  dialTimeout?: number;
+  /** Milliseconds after which a connection counts as a good one, and the pauses begin small again. Default 5,000. */
+  stableAfter?: number;
+  /** Milliseconds without a sign of life while something is sent and not acknowledged. Default 30,000. */
+  stallTimeout?: number;
+  /** Milliseconds that an acknowledgement may wait. Default 1,000. */
+  ackDelay?: number;
+  /** Begin a new session when the old one has expired. Default true. */
+  renew?: boolean;
+  /** Call onTrace. Default false. */
+  trace?: boolean;
+  /** Default Math.random. */
+  random?(): number;
+  /** Must make text. Default JSON, like the hub's. */
+  codec?: { encode(message: Message): string; decode(text: string): Message };
+  /** What is used in place of the browser's own: for tests, and for other runtimes. */
+  platform?: Partial<Platform>;
+}
+
+export interface Platform {
+  WebSocket: new (url: string, protocols?: string[]) => any;
+  now(): number;
+  setTimeout(run: () => void, pause: number): any;
+  clearTimeout(timer: any): void;
+  locks: any;
+  BroadcastChannel: any;
+  window: any;
+  document: any;
+  /** What a relative address is relative to. */
+  base: string | undefined;
+  /** Gets what callbacks throw, and what could not be decoded or kept. */
+  report(error: unknown): void;
+}
+
+export interface Stats {
+  dials: number;
+  drops: number;
+  resumes: number;
+  sent: number;
+  resent: number;
+  received: number;
+  /** Came again, and were not handed over again. */
+  skipped: number;
+  missed: number;
+  rejected: number;
+  unacked: number;
+  unackedBytes: number;
+}
+
+export interface Session {
+  readonly state: State;
+  /** The id of the connection; null before it is known, and in plain mode. */
+  readonly id: string | null;
+  /** The random name of this tab: a reload keeps it, a duplicate of the tab has another. "" before the first dial. */
+  readonly tab: string;
+  readonly stats: Stats;
+  /** Send, now or when the connection is back. Throws SendBufferFull, SessionClosed, MessageTooBig, TypeError. */
+  send(event: string, payload?: unknown): void;
+  /** Dial now: instead of after the pause, or in place of a connection that only looks alive. */
+  reconnect(): void;
+  /** End the session; on the server as well, if it can be reached. */
+  close(): void;
+}
+
+export type Address = string | URL;
+
+/** Begin a session, or go on with the one that this tab had before it was reloaded. */
+export function connect(
+  url: Address | ((dial: { tab: string; resume: boolean }) => Address | Promise<Address>),
+  options?: Options,
+): Session;
+
+export class SendBufferFull extends Error {}
+export class SessionClosed extends Error {}
+export class MessageTooBig extends RangeError {}
+
+/** One thing that the machine wants done. */
+export interface Effect {
+  do: "dial" | "detach" | "write" | "deliver" | "tell" | "save" | "keep" | "forget" | "release";
+  [detail: string]: any;
+}
+
+/** The decisions of a session without its socket, timers and storage; see the module. */
+export class Machine {
+  constructor(options?: Options);
+  readonly state: State;
+  readonly head: { tab: string; live: boolean; token: string | null; id: string | null; handled: number; acked: number; attempt: number };
+  readonly unacked: { text: string; size: number; written: boolean }[];
+  readonly stats: Omit<Stats, "unacked" | "unackedBytes">;
+  readonly inFlight: { messages: number; bytes: number };
+  readonly deadline: number;
+  start(now: number, tab: string, kept?: { head: object; unacked: { text: string; size: number }[] } | null): Effect[];
+  opened(now: number): Effect[];
+  arrived(message: { event: string; payload: any; broken?: boolean }, size: number, now: number): Effect[];
+  handled(item: object, now: number): Effect[];
+  closed(code: number, reason: string, now: number): Effect[];
+  send(text: string, size: number, now: number): Effect[];
+  reconnect(now: number, reason?: string): Effect[];
+  awake(now: number, maybeDead: boolean): Effect[];
+  close(): Effect[];
+  tick(now: number): Effect[];
+}

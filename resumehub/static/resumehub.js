@@ -1,0 +1,962 @@
+// The browser client of resumehub: one module, no dependencies, nothing to build.
+//
+//   import { connect } from "./resumehub.js";
+//   const session = connect("/ws", { onMessage: (event, payload) => console.log(event, payload) });
+//   session.send("chat.say", { text: "hello" });
+//
+// A WebSocket drops; the session must not. This client comes back by itself, in the same page or in the page that
+// a reload makes of it, and asks the hub for what it missed. The protocol is docs/reference/lossless.md; how to use
+// the client, with a table of its options, is docs/howto/javascript-client.md; the types are in resumehub.d.ts.
+//
+// Three parts, to be read in this order:
+//
+//   Machine   decides. No socket, no timer, no storage, no clock in it: facts go in, with the time at which they
+//             happened, and *effects* come out, a list of plain objects that say what is to be done. So a test can
+//             step it through any order of events, and every decision is in one place.
+//   Session   does it: owns the socket, the timer, the storage and your callbacks, and decides nothing.
+//   claim     finds out whether this page is the only one with the storage that it sees. (A duplicated tab has a
+//             copy of it, and two pages with one session would take it from each other for ever.)
+//
+// Times are milliseconds here, as everywhere in JavaScript; on the wire they are seconds.
+
+const PROTOCOL = "resumehub.v1";
+const TOKEN = "resumehub.token.";
+
+/** What we close a socket with that we have given up: anything but 1000, which would end the session. */
+const REPLACED = 4000;
+
+/** What a close code means for the session. Every other code, and a lost network (1006): dial again, and resume. */
+const FATES = {
+  1000: "over",      // the application closed it, kicked us, or somebody else has our id now
+  4101: "over",      // a newer connection has the session: to come back would be to fight with it
+  4403: "over",      // forbidden; also: the token was wrong
+  4409: "over",      // the id is in use, and the hub keeps the first
+  4100: "expired",   // the session is gone: what is missed is missed
+  1002: "blamed",    // these four blame what we sent: likely the first message that was not acknowledged, and if
+  1007: "blamed",    // we sent that again and again we would never get any further
+  1008: "blamed",
+  1009: "blamed",
+};
+
+const DEFAULTS = {
+  plain: false,                  // true: no subprotocol; any hub, fewer promises
+  sendBuffer: 256,               // messages that may wait for their acknowledgement; the server's window, if smaller
+  sendBufferBytes: 1 << 20,
+  firstPause: 500,               // the pause before a dial is random, up to this …
+  longestPause: 10_000,          // … which doubles with every failure, up to this
+  pause: null,                   // (failures, cause) => milliseconds: a rule of your own; Infinity: until reconnect()
+  retries: Infinity,             // dials in a row that came to nothing, after which the client gives up
+  dialTimeout: 10_000,           // for the whole way from the dial to the server's $hello
+  stableAfter: 5_000,            // a connection that lasted this long ends the row of failures
+  stallTimeout: 30_000,          // sent something, and nothing at all came back for so long: the connection is dead
+  ackDelay: 1_000,               // the longest that an acknowledgement waits for company
+  renew: true,                   // begin a new session when the old one has expired
+  trace: false,                  // tell onTrace about every dial, message and acknowledgement
+  random: Math.random,
+};
+
+/** A browser shows an open socket for a refused dial as well, for a moment: then a plain client has no better proof. */
+const PLAIN_PROOF = 1_000;
+
+/** `send` has no room: more messages wait for their acknowledgement than the window allows. Nothing was sent. */
+export class SendBufferFull extends Error {
+  name = "SendBufferFull";
+}
+
+/** `send` on a session that is over. */
+export class SessionClosed extends Error {
+  name = "SessionClosed";
+}
+
+/** `send` of a message that the server would not take. */
+export class MessageTooBig extends RangeError {
+  name = "MessageTooBig";
+}
+
+// What outlives a reload, apart from the messages that wait for their acknowledgement.
+const newHead = (tab) => ({
+  tab,                // the name of this tab; see claim()
+  live: false,        // there is a session to resume
+  token: null,        // what to present for it (never in a plain session)
+  id: null,           // the connection's id, as the hub said
+  handled: 0,         // how many of the server's messages the application has dealt with
+  acked: 0,           // how many of ours the server has dealt with
+  attempt: 0,         // dials of this session
+});
+
+// -- the machine ----------------------------------------------------------------------
+
+/**
+ * Decides. Each method takes a fact and the time, and gives the effects: `{ do: "dial" | "detach" | "write" | "deliver" | "tell" |
+ * "save" | "keep" | "forget" | "release", … }`. After each, set a timer for `deadline` and call `tick` then.
+ *
+ * Messages are numbered by counting, in each direction; no number is on the wire. Ours: `unacked[i]` has the
+ * number `acked + 1 + i`. The server's: `#next` is the number of what comes next on this connection, `#accepted` the highest
+ * that was ever taken in, `handled` the highest that the application is done with.
+ */
+export class Machine {
+  state = "idle";            // idle → connecting → open → waiting → connecting …; and closed, from where nothing leads back
+  unacked = [];              // {text, size, written}: ours, in order, until the server has dealt with them
+  stats = {
+    dials: 0, drops: 0, resumes: 0, sent: 0, resent: 0, received: 0, skipped: 0, missed: 0, rejected: 0,
+  };
+
+  #options;
+  #effects = [];
+  #head;
+  #bytes = 0;                // of `unacked`
+  #window;                   // {messages, bytes}: what may be unacknowledged, each way
+  #largest = Infinity;       // bytes of one message of ours
+  #written = 0;              // how many of `unacked` are on their way on this connection
+  #writtenBytes = 0;
+  #blamed = null;            // {code, reason}: the first of `unacked` is suspected of having broken the connection
+  #inbox = [];               // what waits for the application, in order
+  #busy = null;              // what the application has now
+  #next = 1;
+  #accepted = 0;
+  #ackSent = 0;
+  #ackBytes = 0;
+  #replaying = false;
+  #resuming = false;         // the current dial asked for a resume
+  #proven = false;           // this connection has a session: the server has spoken on it
+  #failures = 0;             // decides about the pause
+  #inVain = 0;               // dials in a row that led to no session
+  #dialAt = Infinity;        // deadlines; Infinity: none
+  #dialBy = Infinity;
+  #ackAt = Infinity;
+  #proofAt = Infinity;
+  #lastSign = 0;             // when the server last gave a sign of life, or we began to wait for one
+  #openedAt = 0;
+
+  constructor(options = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#window = { messages: this.#options.sendBuffer, bytes: this.#options.sendBufferBytes };
+    this.#head = newHead("");
+  }
+
+  get head() { return this.#head; }
+
+  get inFlight() { return { messages: this.unacked.length, bytes: this.#bytes }; }
+
+  /** The earliest time at which `tick` has something to do. */
+  get deadline() {
+    return Math.min(this.#dialAt, this.#dialBy, this.#ackAt, this.#proofAt, this.#stallAt);
+  }
+
+  get #stallAt() {
+    const waits = this.state === "open" && !this.#options.plain && this.#written > 0;
+    return waits ? this.#lastSign + this.#options.stallTimeout : Infinity;
+  }
+
+  // The facts.
+
+  /** Begin. `kept` is what an earlier page of this tab left: `{ head, unacked: [{ text, size }] }`. */
+  start(now, tab, kept = null) {
+    if (this.state !== "idle") return [];           // close() came first
+    const early = this.unacked;                     // sent before we knew what was kept: behind it
+    this.#head = kept ? { ...newHead(tab), ...kept.head, tab } : newHead(tab);
+    this.unacked = (kept?.unacked ?? []).map(({ text, size }) => ({ text, size, written: true }));
+    this.state = "connecting";
+    early.forEach((entry) => this.#keep(entry));
+    this.#bytes = this.unacked.reduce((sum, { size }) => sum + size, 0);
+    this.#accepted = this.#head.handled;
+    this.#dial(now);
+    return this.#take();
+  }
+
+  /** The socket is open. In the subprotocol that proves nothing yet (see `reject=close`): `$hello` does. */
+  opened(now) {
+    this.#trace("opened", {});
+    if (this.#options.plain && this.state === "connecting") {
+      this.#head.live = true;
+      this.#save();
+      this.#open(now);
+      this.#proofAt = now + PLAIN_PROOF;
+      this.#pump(now);
+    }
+    return this.#take();
+  }
+
+  /** A message came: decoded, and how many bytes it had. `broken` if it could not be decoded: it counts all the same. */
+  arrived({ event, payload, broken = false }, size, now) {
+    this.#lastSign = now;
+    if (this.#options.plain) {
+      this.#prove();
+      this.#takeIn({ event, payload, broken, size });
+    } else if (event.startsWith("$")) {
+      this.#control(event, payload ?? {}, now);
+    } else if (this.state === "open") {
+      this.#takeIn({ event, payload, broken, size });
+      this.#acknowledge(now);                       // it may be one that the application had finished during the dial
+    }
+    return this.#take();
+  }
+
+  /** The application is done with `item`, which it got by a "deliver". */
+  handled(item, now) {
+    if (item !== this.#busy) return [];             // the session was closed meanwhile
+    this.#busy = null;
+    if (item.head === this.#head && item.number > this.#head.handled) {
+      this.#head.handled = item.number;
+      this.#ackBytes += item.size;
+      this.#save();
+      this.#acknowledge(now);
+    }
+    this.#deliver();
+    return this.#take();
+  }
+
+  /** The socket has ended. */
+  closed(code, reason, now) {
+    if (this.state !== "connecting" && this.state !== "open") return [];
+    this.#trace("closed", { code, reason });
+    const cause = { code, reason };
+    const fate = FATES[code] ?? "resume";
+    if (fate === "over") this.#end(cause);
+    else if (fate === "expired") this.#expire(cause, now);
+    else {
+      if (fate === "blamed" && this.#written > 0) this.#blamed = cause;
+      // A plain dial that the hub refused for the moment has made no session.
+      if (!this.#proven && (code === 1013 || code === 1001)) this.#head.live = this.#resuming;
+      this.#lose(cause, now);
+    }
+    return this.#take();
+  }
+
+  /** The application sends: the encoded message and its size in bytes. */
+  send(text, size, now) {
+    if (this.state === "closed") throw new SessionClosed("the session is over: connect() makes a new one");
+    if (size > this.#largest) throw new MessageTooBig(`the message has ${size} bytes; the server takes ${this.#largest}`);
+    const { messages, bytes } = this.#window;
+    if (this.unacked.length >= messages || this.#bytes + size > bytes) {
+      throw new SendBufferFull(
+        `${this.unacked.length} messages (${this.#bytes} bytes) wait for the server, and this one has ${size} bytes; `
+        + `there is room for ${messages} (${bytes} bytes): send less, or later`);
+    }
+    this.stats.sent += 1;
+    this.#keep({ text, size, written: false });
+    this.#bytes += size;
+    this.#pump(now);
+    return this.#take();
+  }
+
+  /** Dial now: the network is back (the old socket may be dead and not know it), or the application says so. */
+  reconnect(now, reason = "asked to reconnect") {
+    if (this.state === "idle" || this.state === "closed") return [];
+    if (this.state === "open") this.#drop({ code: 1006, reason });
+    this.#dial(now);
+    return this.#take();
+  }
+
+  /** The page is looked at, or the network is back. `maybeDead`: so that an open connection is not to be trusted. */
+  awake(now, maybeDead) {
+    const holding = this.state === "waiting" && this.#dialAt === Infinity;
+    return holding || (this.state !== "waiting" && !maybeDead) ? [] : this.reconnect(now, "the network is back");
+  }
+
+  /** The application ends the session. */
+  close() {
+    if (this.state !== "closed") this.#end({ code: 1000, reason: "closed by this page" });
+    return this.#take();
+  }
+
+  /** The time has come for whatever `deadline` said. */
+  tick(now) {
+    if (now >= this.#dialAt) this.#dial(now);
+    else if (now >= this.#dialBy) this.#lose({ code: 1006, reason: "no answer" }, now);
+    if (now >= this.#ackAt) this.#acknowledge(now);
+    if (now >= this.#proofAt) this.#prove();
+    if (now >= this.#stallAt) {
+      this.#drop({ code: 1006, reason: "no sign of life" });
+      this.#dial(now);
+    }
+    return this.#take();
+  }
+
+  // Dialing, and what becomes of it.
+
+  #dial(now) {
+    // First the old socket loses its handlers, then we count, then we dial: a message that slipped in between would
+    // be counted by us and not by the server, or the other way round.
+    this.#emit({ do: "detach", code: REPLACED });
+    const head = this.#head;
+    head.attempt += 1;                              // so that the server knows the latest of two dials that overtake each other
+    this.#save();
+    const query = { reject: "close", attempt: head.attempt };
+    if (this.#options.plain) query.instance = head.tab;
+    if (head.live) Object.assign(query, { resume: "true", received: head.handled });
+    const protocols = this.#options.plain ? [] : head.token ? [PROTOCOL, TOKEN + head.token] : [PROTOCOL];
+    this.#resuming = head.live;
+    this.#proven = false;
+    this.#next = head.handled + 1;
+    this.#calm();
+    this.#dialBy = now + this.#options.dialTimeout;
+    this.stats.dials += 1;
+    this.#emit({ do: "dial", query, protocols, resume: head.live });
+    this.#trace("dial", { resume: head.live, received: head.handled, attempt: head.attempt });
+    this.#become("connecting", { resume: head.live });
+  }
+
+  #open(now) {
+    this.#dialBy = Infinity;
+    this.#openedAt = this.#lastSign = now;
+    this.#become("open", { resumed: this.#resuming });
+  }
+
+  // The server has spoken on this connection.
+  #prove() {
+    if (this.#proven) return;
+    this.#proven = true;
+    this.#inVain = 0;
+    this.#proofAt = Infinity;
+    if (this.#resuming) this.stats.resumes += 1;
+    if (!this.#options.plain) return;
+    while (this.unacked[0]?.written) this.#releaseFirst();   // nobody will acknowledge them
+    if (this.#resuming) this.#queue({ kind: "restore", detail: { replayed: null } });
+    else this.#tell("connect", { id: null });
+  }
+
+  #drop(cause) {
+    this.stats.drops += 1;
+    this.#tell("drop", cause);
+  }
+
+  // The connection is lost, or never came about: wait, then dial again.
+  #lose(cause, now) {
+    const wasOpen = this.state === "open";
+    if (wasOpen) this.#drop(cause);
+    if (wasOpen && now - this.#openedAt >= this.#options.stableAfter) this.#failures = 0;
+    this.#emit({ do: "detach", code: REPLACED });
+    this.#calm();
+    this.#inVain += this.#proven ? 0 : 1;
+    if (this.#inVain > this.#options.retries) return this.#end({ ...cause, reason: `gave up: ${cause.reason || cause.code}` });
+    const pause = this.#pause(cause);
+    this.#failures += 1;
+    this.#dialAt = now + pause;
+    this.#become("waiting", { ...cause, pause, reachable: wasOpen });
+  }
+
+  // "Full jitter": anywhere between nothing and the most. After an outage all pages come back, and not all at once.
+  #pause(cause) {
+    const { pause, firstPause, longestPause, random } = this.#options;
+    if (pause) return pause(this.#failures, cause);
+    return random() * Math.min(longestPause, firstPause * 2 ** this.#failures);
+  }
+
+  #expire(cause, now) {
+    const wasResuming = this.#resuming;
+    const inDoubt = this.#loseSession();
+    this.#tell("expired", { ...explain(cause.reason), inDoubt });
+    if (!this.#options.renew) this.#end({ ...cause, reason: "the session has expired" });
+    else if (wasResuming) this.#dial(now);
+    else this.#lose(cause, now);                    // whoever says "gone" to a new session is to be asked slowly
+  }
+
+  #end(cause) {
+    const ours = cause.code === 1000 && this.state !== "idle";
+    const inDoubt = this.#loseSession();
+    this.#inbox.length = 0;
+    this.#busy = null;
+    this.#calm();
+    this.#emit({ do: "detach", code: ours ? 1000 : REPLACED });
+    this.#emit({ do: "release" });
+    this.#become("closed", cause);
+    this.#tell("closed", { ...cause, inDoubt });
+  }
+
+  // Gives the messages of ours that nobody knows the fate of. What has arrived and waits for the application stays.
+  #loseSession() {
+    const inDoubt = this.unacked;
+    this.#forget(1, inDoubt.length);
+    this.unacked = [];
+    this.#bytes = this.#written = this.#writtenBytes = this.#accepted = 0;
+    this.#blamed = null;
+    this.#head = newHead(this.#head.tab);
+    this.#save();
+    return inDoubt;
+  }
+
+  #calm() {
+    this.#dialAt = this.#dialBy = this.#ackAt = this.#proofAt = Infinity;
+    this.#written = this.#writtenBytes = 0;
+  }
+
+  // What the server tells us.
+
+  #control(event, payload, now) {
+    if (event === "$hello" && this.state === "connecting") return this.#hello(payload, now);
+    if (this.state !== "open") return;
+    if (event === "$ack") {
+      this.#releaseUpTo(payload.received);
+      this.#trace("acked", { received: payload.received });
+      this.#pump(now);
+    } else if (event === "$replayed") {
+      this.#replaying = false;
+      this.#trace("replayed", payload);
+      this.#queue({ kind: "restore", detail: { replayed: payload.messages } });
+    } else if (event === "$missed") {
+      this.#miss(payload, now);
+    }                                               // unknown ones are for newer clients
+  }
+
+  #hello(payload, now) {
+    const head = this.#head;
+    if (head.live && !payload.resumed) this.#tell("expired", { reason: "replaced", firstAvailable: null, inDoubt: this.#loseSession() });
+    this.#resuming = payload.resumed;
+    this.#prove();
+    Object.assign(this.#head, { live: true, token: payload.token, id: payload.connection_id });
+    const { sendBuffer, sendBufferBytes } = this.#options;
+    this.#window = {
+      messages: Math.min(sendBuffer, payload.window.messages),
+      bytes: Math.min(sendBufferBytes, payload.window.bytes),
+    };
+    this.#largest = payload.max_message_size ?? Infinity;
+    this.#next = payload.replay_from;
+    this.#ackSent = payload.replay_from - 1;
+    this.#ackBytes = 0;
+    this.#replaying = payload.resumed;
+    this.#releaseUpTo(payload.received);
+    this.#dropUnsendable();
+    this.#save();                                   // the new token is safe before the server learns that we have it
+    this.#trace("hello", payload);
+    this.#open(now);
+    this.#sendAck(Math.min(this.#head.handled, this.#ackSent));
+    if (!payload.resumed) this.#tell("connect", { id: payload.connection_id });
+    this.#pump(now);
+  }
+
+  // `from` and the numbers up to `to` were broadcasts that found our window full. They count as handled.
+  #miss({ from, to }, now) {
+    const first = Math.max(from, this.#accepted + 1);
+    this.#next = to + 1;
+    if (first <= to) {
+      this.stats.missed += to - first + 1;
+      this.#accepted = to;
+      this.#queue({ kind: "missed", number: to, size: 0, head: this.#head, detail: { from: first, to, count: to - first + 1 } });
+    }
+    this.#acknowledge(now);
+  }
+
+  #takeIn({ event, payload, broken, size }) {
+    const number = this.#next++;
+    const known = number <= this.#accepted;         // taken in before the drop; the application may be at it right now
+    this.#trace("in", { number, event, skipped: known });
+    if (known) {
+      this.stats.skipped += 1;
+      return;
+    }
+    this.#accepted = number;
+    this.stats.received += 1;
+    this.#queue({ kind: "message", number, size, head: this.#head, event, payload, broken, replayed: this.#replaying });
+  }
+
+  // One at a time, in order: the next one waits until the application is done with this one.
+  #queue(item) {
+    this.#inbox.push(item);
+    this.#deliver();
+  }
+
+  #deliver() {
+    if (this.#busy || this.#inbox.length === 0) return;
+    this.#busy = this.#inbox.shift();
+    this.#emit({ do: "deliver", item: this.#busy });
+  }
+
+  // At once when half of the window is used up, else with company, a second after the first.
+  #acknowledge(now) {
+    if (this.#options.plain || this.state !== "open") return;
+    // Not more than this connection has brought: what was handled during a dial is about to be sent again.
+    const upTo = Math.min(this.#head.handled, this.#next - 1);
+    const due = upTo - this.#ackSent;
+    if (due <= 0) return;
+    if (this.#ackAt === Infinity) this.#ackAt = now + this.#options.ackDelay;
+    const half = due * 2 >= this.#window.messages || this.#ackBytes * 2 >= this.#window.bytes;
+    if (half || now >= this.#ackAt) this.#sendAck(upTo);
+  }
+
+  #sendAck(received) {
+    this.#ackSent = received;
+    this.#ackBytes = 0;
+    this.#ackAt = Infinity;
+    this.#emit({ do: "write", message: { event: "$ack", payload: { received } } });
+    this.#trace("ack", { received });
+  }
+
+  // What we send.
+
+  #keep(entry) {
+    this.unacked.push(entry);
+    // Not before start(), which knows the numbers; and not for a plain session, which does not learn what arrived.
+    if (this.state === "idle" || this.#options.plain) return;
+    this.#emit({ do: "keep", number: this.#head.acked + this.unacked.length, text: entry.text });
+  }
+
+  // Write what the window has room for.
+  #pump(now) {
+    if (this.state !== "open") return;
+    const { messages, bytes } = this.#window;
+    while (this.#written < this.unacked.length) {
+      const entry = this.unacked[this.#written];
+      if (this.#written >= messages || this.#writtenBytes + entry.size > bytes) return;
+      if (this.#written === 0) this.#lastSign = Math.max(this.#lastSign, now);
+      this.#written += 1;
+      this.#writtenBytes += entry.size;
+      this.#write(entry, this.#head.acked + this.#written);
+    }
+  }
+
+  #write(entry, number) {
+    if (entry.written && this.#options.plain) return;   // at most once: nobody could tell whether it had arrived
+    this.#emit({ do: "write", text: entry.text });
+    this.stats.resent += entry.written ? 1 : 0;
+    this.#trace("out", { number, again: entry.written, text: entry.text });
+    entry.written = true;
+    if (this.#options.plain && this.#proven) this.#releaseFirst();
+  }
+
+  #releaseUpTo(received) {
+    if (!Number.isInteger(received)) return;
+    while (this.#head.acked < received && this.unacked.length > 0) this.#releaseFirst();
+    this.#head.acked = Math.max(this.#head.acked, received);
+    this.#save();
+  }
+
+  #releaseFirst() {
+    const { size } = this.unacked.shift();
+    this.#forget(1, 1);
+    this.#head.acked += 1;
+    this.#bytes -= size;
+    if (this.#written > 0) {
+      this.#written -= 1;
+      this.#writtenBytes -= size;
+    }
+  }
+
+  // Only now, with the server's count in hand, is it known which message is the first that was not handled.
+  #dropUnsendable() {
+    const blamed = this.#blamed;
+    this.#blamed = null;
+    const refused = this.unacked.filter((entry, index) => (blamed && index === 0 && entry.written) || entry.size > this.#largest);
+    if (refused.length === 0) return;
+    this.#forget(1, this.unacked.length);
+    this.unacked = this.unacked.filter((entry) => !refused.includes(entry));
+    this.#bytes = this.unacked.reduce((sum, { size }) => sum + size, 0);
+    this.unacked.forEach(({ text }, index) => this.#emit({ do: "keep", number: this.#head.acked + 1 + index, text }));
+    for (const entry of refused) {
+      this.stats.rejected += 1;
+      const cause = entry.size > this.#largest ? { code: 1009, reason: "message too big" } : blamed;
+      this.#tell("rejected", { ...cause, message: entry });
+    }
+  }
+
+  // Effects.
+
+  #forget(first, count) {
+    for (let i = 0; i < count; i += 1) this.#emit({ do: "forget", number: this.#head.acked + first + i });
+  }
+
+  #save() {
+    if (this.#head.tab) this.#emit({ do: "save", head: { ...this.#head } });   // "": not started, so nothing is ours yet
+  }
+
+  #become(state, detail) {
+    this.state = state;
+    this.#tell("state", { state, ...detail });
+  }
+
+  #trace(kind, detail) {
+    if (this.#options.trace) this.#tell("trace", { kind, ...detail });
+  }
+
+  #tell(name, detail) { this.#emit({ do: "tell", name, detail }); }
+
+  #emit(effect) { this.#effects.push(effect); }
+
+  #take() { return this.#effects.splice(0); }
+}
+
+// A gap says in its close reason what could still be had.
+function explain(reason) {
+  try {
+    const { reason: why, first_available: firstAvailable = null } = JSON.parse(reason);
+    return { reason: why, firstAvailable };
+  } catch {
+    return { reason: "expired", firstAvailable: null };
+  }
+}
+
+// -- the session ----------------------------------------------------------------------
+
+/** JSON, as the hub's default codec has it. A codec of yours must make text. */
+const JSON_CODEC = {
+  encode: ({ event, payload }) => JSON.stringify({ event, payload }),
+  decode(text) {
+    const { event = "", payload = null } = JSON.parse(text);
+    return { event, payload };
+  },
+};
+
+// What the surroundings offer. Tests, and other runtimes, give `platform` with some of it replaced.
+const surroundings = () => ({
+  WebSocket: globalThis.WebSocket,
+  now: () => performance.now(),
+  setTimeout: (run, pause) => setTimeout(run, pause),
+  clearTimeout: (timer) => clearTimeout(timer),
+  locks: globalThis.navigator?.locks,
+  BroadcastChannel: globalThis.BroadcastChannel,
+  window: globalThis.window,
+  document: globalThis.document,
+  base: globalThis.location?.href,
+  report: (error) => (globalThis.reportError ?? console.error)(error),
+});
+
+const names = new Set();     // of the sessions of this page that keep something in a storage
+const bytesOf = (text) => new TextEncoder().encode(text).length;
+
+class Session {
+  #options;
+  #platform;
+  #codec;
+  #url;
+  #machine;
+  #name = null;
+  #notebook = null;          // what outlives a reload; null: nothing does
+  #release = () => {};       // gives the claim on this tab back
+  #socket = null;
+  #turn = 0;                 // of dials: an address that took too long is not dialed any more
+  #timer = null;
+  #todo = [];
+  #running = false;
+  #listening = [];
+
+  constructor(url, { name = "default", storage, platform, codec = JSON_CODEC, ...options }) {
+    this.#platform = { ...surroundings(), ...platform };
+    this.#options = options;
+    this.#codec = codec;
+    this.#url = typeof url === "function" ? url : () => url;
+    if (typeof url !== "function") this.#address(url, {});   // a bad one fails here, in the caller's face
+    this.#machine = new Machine(options);
+    const where = storage === undefined ? sessionStorageOrNone() : storage;
+    if (where) {
+      if (names.has(name)) throw new Error(`this page has a session named "${name}" already: give each a name of its own`);
+      names.add(name);
+      this.#name = name;
+      const key = options.plain ? `resumehub.plain.${name}` : `resumehub.${name}`;   // a session is one or the other, for life
+      this.#notebook = new Notebook(where, key, this.#platform.report);
+    }
+    this.#begin();
+  }
+
+  /** "idle", "connecting", "open", "waiting" or "closed". */
+  get state() { return this.#machine.state; }
+
+  /** The id of the connection, as the hub said; null before, and in plain mode. */
+  get id() { return this.#machine.head.id; }
+
+  /** The random name of this tab: it survives a reload, and no other tab has it. "" before the first dial. */
+  get tab() { return this.#machine.head.tab; }
+
+  /** Counts since this page was loaded, and what waits now. */
+  get stats() {
+    const { messages, bytes } = this.#machine.inFlight;
+    return { ...this.#machine.stats, unacked: messages, unackedBytes: bytes };
+  }
+
+  /** Send, now or when the connection is back. Throws SendBufferFull, SessionClosed, MessageTooBig, or what JSON does. */
+  send(event, payload = null) {
+    if (typeof event !== "string" || event.startsWith("$")) throw new TypeError(`event ${String(event)}: a string that does not begin with $`);
+    const text = this.#codec.encode({ event, payload });
+    this.#run(this.#machine.send(text, bytesOf(text), this.#now()));
+  }
+
+  /** Dial now instead of after the pause, or in place of a connection that only looks alive. */
+  reconnect() { this.#run(this.#machine.reconnect(this.#now())); }
+
+  /** End the session, on the server as well if it can be reached. */
+  close() { this.#run(this.#machine.close()); }
+
+  async #begin() {
+    await null;                                     // whoever called connect() has its result before the first callback
+    const { tab, kept, release } = await claim(this.#notebook, this.#platform);
+    if (this.state === "closed") return release();
+    this.#release = release;
+    this.#listen();
+    this.#run(this.#machine.start(this.#now(), tab, kept));
+  }
+
+  // Effects are done one after the other, also when a callback in the middle of it asks for more.
+  #run(effects) {
+    this.#todo.push(...effects);
+    if (this.#running) return;
+    this.#running = true;
+    while (this.#todo.length > 0) {
+      try {
+        this.#perform(this.#todo.shift());
+      } catch (error) {
+        this.#platform.report(error);
+      }
+    }
+    this.#running = false;
+    this.#arm();
+  }
+
+  #perform(effect) {
+    switch (effect.do) {
+      case "dial": return this.#dial(effect);
+      case "detach": return this.#detach(effect.code);
+      case "write": return this.#socket.send(effect.text ?? this.#codec.encode(effect.message));
+      case "deliver": return this.#deliver(effect.item);
+      case "tell": return this.#tell(effect.name, effect.detail);
+      case "save": return this.#notebook?.save(effect.head);
+      case "keep": return this.#notebook?.keep(effect.number, effect.text);
+      case "forget": return this.#notebook?.forget(effect.number);
+      case "release": return this.#leave();
+      default: throw new Error(`unknown effect ${effect.do}`);
+    }
+  }
+
+  #dial({ query, protocols, resume }) {
+    const turn = this.#turn += 1;
+    const go = (url) => { if (turn === this.#turn) this.#open(this.#address(url, query), protocols); };
+    const fail = (error) => {
+      this.#platform.report(error);
+      if (turn === this.#turn) this.#run(this.#machine.closed(1006, "no address to dial", this.#now()));
+    };
+    try {
+      const url = this.#url({ tab: this.tab, resume });
+      if (typeof url?.then === "function") url.then(go).catch(fail);
+      else go(url);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #open(address, protocols) {
+    const socket = this.#socket = new this.#platform.WebSocket(address, protocols);
+    socket.onerror = () => {};                      // says nothing, and onclose follows
+    socket.onopen = () => this.#run(this.#machine.opened(this.#now()));
+    socket.onclose = ({ code, reason }) => this.#run(this.#machine.closed(code, reason, this.#now()));
+    socket.onmessage = ({ data }) => {
+      let message;
+      try {
+        message = this.#codec.decode(data);
+      } catch (error) {
+        this.#platform.report(error);
+        message = { event: "", payload: null, broken: true };
+      }
+      this.#run(this.#machine.arrived(message, bytesOf(data), this.#now()));
+    };
+  }
+
+  // What an old socket still has to say must not be taken for the next one's.
+  #detach(code) {
+    const socket = this.#socket;
+    this.#turn += 1;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    if (socket.readyState <= 1) socket.close(code);
+  }
+
+  #deliver(item) {
+    const done = () => this.#run(this.#machine.handled(item, this.#now()));
+    const result = this.#give(item);
+    // The message counts when the application is done with it, well or badly: to be given it again would not help.
+    if (typeof result?.then === "function") result.then(done, (error) => { this.#platform.report(error); done(); });
+    else done();
+  }
+
+  #give({ kind, detail, event, payload, broken, number, replayed }) {
+    if (kind !== "message") return this.#tell(kind, detail);
+    return broken ? undefined : this.#call("onMessage", event, payload, { number, replayed });
+  }
+
+  #tell(name, detail) {
+    const told = { ...detail };
+    if (told.inDoubt) told.inDoubt = told.inDoubt.map((entry) => this.#codec.decode(entry.text));
+    if (told.message) told.message = this.#codec.decode(told.message.text);
+    return this.#call(`on${name[0].toUpperCase()}${name.slice(1)}`, told);
+  }
+
+  #call(callback, ...values) {
+    try {
+      return this.#options[callback]?.(...values);
+    } catch (error) {
+      return this.#platform.report(error);
+    }
+  }
+
+  #arm() {
+    this.#platform.clearTimeout(this.#timer);
+    const pause = this.#machine.deadline - this.#now();
+    if (pause === Infinity) return;
+    this.#timer = this.#platform.setTimeout(() => this.#run(this.#machine.tick(this.#now())), Math.min(Math.max(pause, 0), 1e9));
+  }
+
+  // A page sees no pings, so an open socket may have been dead for minutes. What it does see is taken for a hint.
+  #listen() {
+    const { window, document } = this.#platform;
+    const hear = (target, type, listener) => {
+      target?.addEventListener(type, listener);
+      this.#listening.push(() => target?.removeEventListener(type, listener));
+    };
+    const awake = (maybeDead) => this.#run(this.#machine.awake(this.#now(), maybeDead));
+    hear(window, "online", () => awake(true));
+    hear(window, "pageshow", ({ persisted }) => { if (persisted) awake(true); });
+    hear(document, "resume", () => awake(true));    // the browser had frozen the page
+    hear(document, "visibilitychange", () => { if (document.visibilityState === "visible") awake(false); });
+  }
+
+  #leave() {
+    this.#listening.splice(0).forEach((stop) => stop());
+    this.#notebook?.clear();
+    this.#release();
+    names.delete(this.#name);
+  }
+
+  // `url` may be relative and http(s): it is where the page itself would look.
+  #address(url, query) {
+    const address = new URL(url, this.#platform.base);
+    address.protocol = address.protocol.replace(/^http/, "ws");
+    for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
+    return address.href;
+  }
+
+  #now() { return this.#platform.now(); }
+}
+
+/**
+ * Begin a session, or go on with the one that this tab had before it was reloaded. `url` is where the hub listens, relative to the page
+ * or not, or a function `({ tab, resume }) => url` (or a promise of it) that is asked before every dial.
+ */
+export function connect(url, options = {}) {
+  return new Session(url, options);
+}
+
+// -- what outlives a reload, and whose it is -------------------------------------------------------------
+
+/** A storage's view of one session: the head under one key, each message that is not acknowledged under another. */
+class Notebook {
+  tab = "";                  // whose messages: what another tab has left behind is never taken for ours
+  #storage;
+  #key;
+  #report;
+
+  constructor(storage, key, report) {
+    this.#storage = storage;
+    this.#key = key;
+    this.#report = report;
+  }
+
+  /** `{ head, unacked }` as the page before left it, or null. */
+  load() {
+    try {
+      const head = JSON.parse(this.#storage.getItem(this.#key));
+      this.tab = head.tab;
+      const unacked = [];
+      const next = () => this.#storage.getItem(this.#entry(head.acked + 1 + unacked.length));
+      for (let text = next(); text !== null; text = next()) unacked.push({ text, size: bytesOf(text) });
+      return { head, unacked };
+    } catch {
+      return null;                                  // nothing there, or nothing of ours
+    }
+  }
+
+  save(head) { this.#write(this.#key, JSON.stringify(head)); }
+
+  keep(number, text) { this.#write(this.#entry(number), text); }
+
+  forget(number) { this.#storage?.removeItem(this.#entry(number)); }
+
+  clear() {
+    const kept = this.#storage && this.load();
+    if (!kept) return;
+    kept.unacked.forEach((_, index) => this.forget(kept.head.acked + 1 + index));
+    this.#storage.removeItem(this.#key);
+  }
+
+  // A full storage costs the next page its resume, and nothing else; half a record would cost it messages.
+  #write(key, text) {
+    try {
+      this.#storage?.setItem(key, text);
+    } catch (error) {
+      this.#report(error);
+      this.clear();
+      this.#storage = null;
+    }
+  }
+
+  #entry(number) { return `${this.#key}.${this.tab}.${number}`; }
+}
+
+/** How long to wait for a page that is just going away (a reload), or for the answer of one that is here. */
+const CLAIM_PATIENCE = 1_000;
+
+/**
+ * Make sure that this page is the only one with what its storage says. A duplicated tab begins with a copy of the original's
+ * sessionStorage; it must not present the original's token. So each tab has a random name, beside the record, and
+ * whoever uses the record holds a lock of that name for as long as the page lives. The copy does not get it.
+ */
+async function claim(notebook, platform) {
+  if (!notebook) return { tab: randomName(), kept: null, release() {} };
+  const kept = notebook.load();
+  if (kept) {
+    const release = await hold(`resumehub.${kept.head.tab}`, platform, CLAIM_PATIENCE);
+    if (release) return { tab: kept.head.tab, kept, release };
+    notebook.clear();
+  }
+  const tab = notebook.tab = randomName();
+  // Nobody else can have a fresh name, so there is nothing to be impatient about: not to hold it would invite a thief.
+  return { tab, kept: null, release: await hold(`resumehub.${tab}`, platform, null) ?? (() => {}) };
+}
+
+function hold(name, platform, patience) {
+  if (platform.locks) return holdByLock(name, platform, patience);
+  return platform.BroadcastChannel ? holdByChannel(name, platform, patience ?? 0) : () => {};
+}
+
+// Give a function that lets go of the lock, or null if somebody else keeps it. The browser lets go of it when the page dies.
+function holdByLock(name, { locks, setTimeout, clearTimeout }, patience) {
+  return new Promise((resolve) => {
+    const tooLong = new AbortController();
+    const timer = patience === null ? null : setTimeout(() => tooLong.abort(), patience);
+    locks.request(name, { signal: tooLong.signal }, () => {
+      clearTimeout(timer);
+      return new Promise((release) => { resolve(release); });
+    }).catch(() => resolve(null));
+  });
+}
+
+// Where there are no locks (plain http): ask whether anybody has that name. Of two who ask at once the smaller one stays.
+function holdByChannel(name, { BroadcastChannel, setTimeout, clearTimeout }, patience) {
+  return new Promise((resolve) => {
+    const me = randomName();
+    const channel = new BroadcastChannel(name);
+    let mine = false;
+    const timer = setTimeout(() => {
+      mine = true;
+      resolve(() => channel.close());
+    }, patience);
+    channel.onmessage = ({ data: { ask, taken } }) => {
+      if (ask) channel.postMessage(mine || me < ask ? { taken: ask } : { ask: me });
+      if (taken !== me || mine) return;
+      clearTimeout(timer);
+      channel.close();
+      resolve(null);
+    };
+    channel.postMessage({ ask: me });
+  });
+}
+
+function randomName() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// Where cookies are blocked even looking at it throws.
+function sessionStorageOrNone() {
+  try {
+    return globalThis.sessionStorage ?? null;
+  } catch {
+    return null;
+  }
+}

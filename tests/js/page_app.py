@@ -1,0 +1,99 @@
+"""What the browser tests of the JavaScript client talk to: a hub, a page with the client in it, and levers.
+
+Served by a process of its own (``tests.integration.servers.werkzeug``). The hub's clock is moved by
+``/advance`` only, so that a session expires when a test says so.
+
+| path | does |
+|---|---|
+| ``/`` | a page: ``session`` is the client's session, ``log`` what it told |
+| ``/ws?id=`` | the hub; it echoes each message |
+| ``/handled`` | JSON: what the hub's application has handled |
+| ``/cut?id=`` | ends that session's transport without a close frame |
+| ``/say?text=`` | broadcasts |
+| ``/advance?seconds=`` | moves the clock |
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask, Response, jsonify, request
+
+from resumehub import Connection, Hub, Message
+from resumehub.testing import FakeClock
+
+STATIC = Path(__file__).parents[2] / "resumehub" / "static"
+PAGE = """<!doctype html>
+<html lang="en"><title>client</title><link rel="icon" href="data:,">
+<script type="module" src="/page.js"></script></html>
+"""
+SCRIPT = """
+import { connect } from "/static/resumehub.js";
+
+const query = new URLSearchParams(location.search);
+window.log = [];
+const note = (kind) => (detail) => window.log.push({ kind, ...detail });
+window.session = connect(({ tab }) => `/ws?id=${tab}`, {
+  platform: query.has("nolocks") ? { locks: undefined } : {},
+  pause: () => Number(query.get("pause") ?? 20),
+  onMessage(event, payload) {
+    window.log.push({ kind: "message", payload });
+    sessionStorage.diary = JSON.stringify([...JSON.parse(sessionStorage.diary ?? "[]"), payload]);
+  },
+  onConnect: note("connect"),
+  onDrop: note("drop"),
+  onRestore: note("restore"),
+  onExpired: note("expired"),
+  onClosed: note("closed"),
+  onState: note("state"),
+});
+"""
+
+clock = FakeClock()
+app = Flask(__name__, static_folder=str(STATIC), static_url_path="/static")
+hub = Hub(resume_window=30.0, ping_interval=None, clock=clock)
+handled: list[object] = []
+
+
+@hub.on_message
+def keep(connection: Connection, message: Message) -> None:
+    handled.append(message.payload)
+    connection.send(Message("echo", message.payload))
+
+
+@app.get("/")
+def page() -> str:
+    return PAGE
+
+
+@app.get("/page.js")
+def script() -> Response:
+    return Response(SCRIPT, mimetype="text/javascript")
+
+
+@app.get("/ws")
+@app.get("/ws", websocket=True)
+def ws() -> Response:
+    return hub.upgrade(request, "room", request.args["id"])
+
+
+@app.get("/handled")
+def what_was_handled() -> Response:
+    return jsonify(handled)
+
+
+@app.get("/cut")
+def cut() -> Response:
+    return jsonify(hub._abort_transport(request.args["id"]))
+
+
+@app.get("/say")
+def say() -> Response:
+    hub.broadcast("room", Message("news", request.args["text"]))
+    return jsonify(True)
+
+
+@app.get("/advance")
+def advance() -> Response:
+    clock.advance(float(request.args["seconds"]))
+    return jsonify(True)

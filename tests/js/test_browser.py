@@ -1,0 +1,171 @@
+"""The JavaScript client in a real Chromium, against a real hub: what only a browser has.
+
+Reloads, duplicated tabs and the browser's own idea of the network. The decisions behind it, step by step,
+are tested in ``machine.test.js``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.integration.browser import Browser, Page, browser, chromium  # noqa: F401  (fixtures)
+from tests.integration.servers import ServerProcess, werkzeug
+
+# Chromium alone takes seconds to start on a busy machine.
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def server() -> Iterator[ServerProcess]:
+    with werkzeug("tests.js.page_app:app") as server:
+        yield server
+
+
+class Client:
+    """A page with the client in it."""
+
+    def __init__(self, page: Page, server: ServerProcess) -> None:
+        self.page = page
+        self._server = server
+
+    def wait(self, condition: Callable[[], Any], what: str) -> None:
+        try:
+            self.page.wait(condition, what)
+        except pytest.fail.Exception as failure:
+            pytest.fail(f"{failure}\nand its log: {self.log() if self.alive() else 'none'}")
+
+    def alive(self) -> bool:
+        return bool(self.page.run("return typeof log !== 'undefined'"))
+
+    def open(self) -> Client:
+        """Wait until it is connected."""
+        self.wait(lambda: self.alive() and self.state() == "open", "the client to be connected")
+        return self
+
+    def state(self) -> str:
+        return str(self.page.run("return session.state"))
+
+    def tab(self) -> str:
+        return str(self.page.run("return session.tab"))
+
+    def send(self, payload: str) -> None:
+        self.page.run("session.send('say', arguments[0])", payload)
+
+    def log(self, kind: str = "") -> list[dict[str, Any]]:
+        log = self.page.run("return window.log") or []
+        return [entry for entry in log if kind in ("", entry["kind"])]
+
+    def messages(self) -> list[str]:
+        return [entry["payload"] for entry in self.log("message")]
+
+    def cut(self) -> None:
+        ask(self._server, f"/cut?id={self.tab()}")
+
+    def network(self, up: bool) -> None:
+        """Switch the browser's network: it fires ``online`` and ``offline`` as with a real one."""
+        self.page.focus()
+        conditions = {"offline": not up, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.page.chrome.execute_cdp_cmd("Network.enable", {})
+        self.page.chrome.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+
+
+def ask(server: ServerProcess, path: str) -> Any:
+    status, body = server.get(path)
+    assert status == 200, body
+    return json.loads(body)
+
+
+def visit(browser: Browser, server: ServerProcess, query: str = "") -> Client:  # noqa: F811
+    return Client(browser.open(f"{server.url}/{query}"), server).open()
+
+
+def test_a_reload_goes_on_with_the_session(server: ServerProcess, browser: Browser) -> None:  # noqa: F811
+    """Whichever of the two pages handles a message: it is handled once, and what was sent is, too."""
+    ada = visit(browser, server)
+    tab = ada.tab()
+    ada.send("before")
+    ada.wait(lambda: ada.messages() == ["before"], "the echo")
+
+    ada.page.run("session.send('say', 'with the last breath'); location.reload()")
+    ada.wait(lambda: ada.alive() and ada.log("restore"), "the session to go on")
+    ask(server, "/say?text=after")
+    ada.wait(lambda: "after" in ada.messages(), "what comes afterwards")
+
+    assert ada.tab() == tab
+    assert ada.log("connect") == []
+    diary = json.loads(ada.page.run("return sessionStorage.diary"))
+    assert diary == ["before", "with the last breath", "after"]
+    assert ask(server, "/handled") == ["before", "with the last breath"]
+
+
+@pytest.mark.parametrize("locks", [True, False], ids=["by locks", "by asking each other"])
+def test_a_duplicated_tab_gets_a_session_of_its_own(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+    locks: bool,
+) -> None:
+    """A window that a page opens has a copy of its sessionStorage, as a duplicated tab has."""
+    ada = visit(browser, server, "" if locks else "?nolocks")
+
+    twin = Client(browser.adopt(lambda: ada.page.run("window.open(location.href)")), server).open()
+
+    assert twin.page.run("return Object.keys(sessionStorage).length") > 0
+    assert twin.tab() != ada.tab()
+    assert twin.log("restore") == []
+    ask(server, f"/say?text={quote('to both')}")
+    for client in (ada, twin):
+        client.wait(lambda client=client: client.messages() == ["to both"], "the broadcast")
+    assert ada.log("drop") == ada.log("closed") == []
+
+
+def test_it_dials_at_once_when_the_browser_is_online_again(server: ServerProcess, browser: Browser) -> None:  # noqa: F811
+    """Not after a pause: here that would be an hour."""
+    browser.expected_complaints.append("ERR_INTERNET_DISCONNECTED")
+    ada = visit(browser, server, "?pause=3600000")
+    ada.network(up=False)
+    ada.cut()
+    ada.wait(lambda: ada.state() == "waiting", "the drop to be noticed")
+    ada.send("typed in a tunnel")
+
+    ada.network(up=True)
+
+    ada.wait(lambda: ada.messages() == ["typed in a tunnel"], "the message to go through")
+    assert [entry["reachable"] for entry in ada.log("state") if entry["state"] == "waiting"] == [True]
+    assert ada.log("expired") == []
+
+
+def test_an_expired_session_is_told_with_what_is_in_doubt(server: ServerProcess, browser: Browser) -> None:  # noqa: F811
+    """After the grace window the page learns it from the server, once, and has a new session."""
+    ada = visit(browser, server, "?pause=3600000")
+    ada.cut()
+    ada.wait(lambda: ada.state() == "waiting", "the drop to be noticed")
+    ada.send("too late")
+    ask(server, "/advance?seconds=30")
+
+    ada.page.run("session.reconnect()")
+
+    ada.wait(lambda: len(ada.log("connect")) == 2, "the new session")
+    (expired,) = ada.log("expired")
+    assert (expired["reason"], expired["inDoubt"]) == ("expired", [{"event": "say", "payload": "too late"}])
+    assert ask(server, "/handled") == []
+
+
+def test_a_server_that_is_away_is_not_taken_for_an_expired_session(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+) -> None:
+    browser.expected_complaints.append("net::ERR_")
+    ada = visit(browser, server)
+
+    server.stop()
+
+    def refused() -> list[dict[str, Any]]:
+        return [entry for entry in ada.log("state") if entry["state"] == "waiting" and not entry["reachable"]]
+
+    ada.wait(lambda: len(refused()) > 1, "some dials that nobody answers")
+    assert ada.log("expired") == []

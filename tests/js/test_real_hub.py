@@ -1,0 +1,47 @@
+"""The JavaScript client in node against a real hub, while the network is cut under both of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from tests.integration.servers import werkzeug
+from tests.js.test_node import HERE, node  # noqa: F401  (a fixture)
+
+MESSAGES = 400
+NUMBERS = [*range(1, MESSAGES + 1)]
+
+
+def storm(node: str, protocol: str) -> tuple[dict[str, Any], list[Any]]:  # noqa: F811
+    """Give what the client got, and what the hub's application has handled."""
+    with werkzeug("tests.js.page_app:app") as server:
+        done = subprocess.run(
+            [node, "storm.js", server.url, protocol, str(MESSAGES)],
+            cwd=HERE,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr + server.log_text()
+        return json.loads(done.stdout), json.loads(server.get("/handled")[1])
+
+
+def test_lossless_means_once_and_in_order_in_both_directions(node: str) -> None:  # noqa: F811
+    """However often the network is cut, and while a handler is at work."""
+    client, handled = storm(node, "lossless")
+
+    assert handled == [*NUMBERS, "end"]
+    assert client["got"] == [*NUMBERS, "end"]
+    assert client["stats"]["drops"] > 3
+
+
+def test_plain_loses_nothing_that_the_server_sent(node: str) -> None:  # noqa: F811
+    """What a plain client has sent may be lost, but each answer to what arrived comes, once and in order."""
+    client, handled = storm(node, "plain")
+
+    assert client["got"] == handled[: handled.index("end") + 1]
+    assert client["got"] == [*sorted(client["got"][:-1]), "end"]
+    assert client["stats"]["drops"] > 3

@@ -330,7 +330,7 @@ class Channel:
             # Without it a writer would go round and round after ``detach`` took away what it waited for.
             self._blocked = False
         if self._outbox is not None:
-            flushed.left = len(self._outbox)
+            flushed.left = self._outbox.used_frames
             if not self._pieces and not self._closed:
                 flushed.unspoken = self._outbox.unspoken()
         return flushed

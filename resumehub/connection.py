@@ -35,7 +35,7 @@ class ConnectionHost(Protocol):
     def note(self, lane: str, what: str, **fields: Any) -> None: ...
     def close_session(self, epoch: int) -> None: ...
     def buffer_changed(self, connection: Connection, used: int) -> None: ...
-    def passed(self, channel: Channel, size: int) -> None: ...
+    def passed(self, channel: Channel, size: int, used: int) -> None: ...
 
 
 class Inbox:
@@ -188,7 +188,7 @@ class Connection:
         in the list until they are through. Threads: any. Blocks: never (the codec decodes them).
         """
         with self._outbox.lock:
-            frames = [*self._lost, *self._outbox.undelivered()]
+            frames = [*self._outbox.undelivered(), *self._lost]
         messages = []
         for frame in frames:
             data = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
@@ -249,12 +249,12 @@ class Connection:
             if passage is BARRED and not outbox.put(frame):
                 raise SendBufferFull(self._id, outbox.used_frames, outbox.used_bytes)
             flushed = channel.pump() if channel is not None and passage is not PASSED else None
-            used = len(outbox)
+            used = outbox.used_frames
         if passage is PASSED and not self._host.watched:
             return
         self._host.note("app", "Send", connection_id=self._id, size=size, left=used)
         if channel is not None and passage is PASSED:
-            self._host.passed(channel, size)
+            self._host.passed(channel, size, used)
         elif channel is not None:
             channel.settle(flushed)
         if used:
@@ -271,10 +271,10 @@ class Connection:
             if passage is PASSED and not self._host.watched:
                 return PASSED
             if passage is PASSED:
-                return Offered(self, channel, Flushed(sizes=[size]), 0, 0)
+                return Offered(self, channel, Flushed(sizes=[size], left=outbox.used_frames), 0, 0)
             dropped = outbox.put_dropping(frame) if passage is BARRED else 0
             flushed = channel.pump() if channel is not None else None
-            return Offered(self, channel, flushed, dropped, len(outbox))
+            return Offered(self, channel, flushed, dropped, outbox.used_frames)
 
 
 class Offered:

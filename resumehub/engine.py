@@ -349,9 +349,9 @@ class Engine:
                 self.count("message_sent", *channel.label, size)
             self.count("send_buffer", *channel.label, flushed.left, self.config.send_buffer)
 
-    def passed(self, channel: Channel, size: int) -> None:
+    def passed(self, channel: Channel, size: int, used: int) -> None:
         """Any thread, without a lock: a frame was written straight away."""
-        self.on_flushed(channel, Flushed(sizes=[size]))
+        self.on_flushed(channel, Flushed(sizes=[size], left=used))
 
     def note(self, lane: str, what: str, **fields: Any) -> None:
         """Write something into the trace, if there is one. Any thread."""

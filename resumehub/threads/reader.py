@@ -38,6 +38,7 @@ class ReaderHost(JobHost, Protocol):
 
     clock: Clock
 
+    def buffer_changed(self, connection: Connection, used: int, /) -> None: ...
     def put_and_wait(self, command: Command, /) -> None: ...
 
 
@@ -132,9 +133,11 @@ class Reader:
             possible = False
         if possible is False:
             self._fail(CloseCode.POLICY_VIOLATION, "an $ack that cannot be")
-        elif possible and not self._link.acknowledged:
-            self._link.acknowledged = True
-            self._host.put(Acknowledged(self._link.number))
+        elif possible:
+            self._host.buffer_changed(connection, connection._outbox.used_frames)
+            if not self._link.acknowledged:
+                self._link.acknowledged = True
+                self._host.put(Acknowledged(self._link.number))
 
     def _fail(self, code: int, reason: str) -> None:
         self._host.put_and_wait(PeerFailed(self._link.number, code, reason))

@@ -323,7 +323,8 @@ class Executor:
     @staticmethod
     def _lose(connection: Connection, frames: list[Frame]) -> None:
         """Lock held: remember what may not have arrived, for ``connection.undelivered``."""
-        connection._lost.extend(frames)
+        # In front: what stayed in the outbox for longer is older.
+        connection._lost[:0] = frames
 
     def _count_dropped(self, connection: Connection, reason: str) -> None:
         for _ in range(len(connection._lost) - connection._lost_counted):

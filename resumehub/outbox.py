@@ -405,12 +405,12 @@ class Outbox:
 
     def settle(self, reason: str, *, keep_started: bool = False) -> list[Frame]:
         """The end: drop all that waits and let go of all that is kept; give what may not have arrived."""
-        unproven = self.undelivered()
         lost = self.drop_unsent(reason, keep_started=keep_started)
-        if self.keep is Keep.UNPROVEN:
+        if self.keep is not Keep.UNPROVEN:
+            self._settle_sent("written")
+        elif not self.started:  # else its transport goes on: what is older than what has begun waits, too
+            lost[:0] = [item for item in self._sent if isinstance(item, Frame)]
             self._settle_sent(reason)
-            return [frame for frame in unproven if not (self.started and frame is self.unsent[0])]
-        self._settle_sent("written")
         return lost
 
     # -- small words ------------------------------------------------------------------------

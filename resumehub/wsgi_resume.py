@@ -49,9 +49,9 @@ class Wish:
     def check_numbers(self) -> None:
         """Read what the client says of itself. Raises Refusal (400)."""
         for name in ("received", "attempt"):
-            for value in self._args.getlist(name):
-                if not _COUNT.fullmatch(value):
-                    raise Refusal(400, f"{name} must be a whole number from 0 on.")
+            values = self._args.getlist(name)
+            if len(values) > 1 or not all(_COUNT.fullmatch(value) for value in values):
+                raise Refusal(400, f"{name} must be one whole number from 0 on.")
         try:
             instance = self._args.get("instance", "")
             if instance:

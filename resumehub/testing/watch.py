@@ -1,8 +1,9 @@
-"""What the lab notices by itself, whatever the scenario does: callbacks out of order, and the log.
+"""What the lab notices by itself, whatever the scenario does: callbacks out of order, frames that are
+booked twice or not at all, and the log.
 
 Per connection id: connect, then messages and pairs of drop and restore, then perhaps a drop, then
-disconnect, once and last; never two at a time (contract B1 and B2). Used by ``lab.py``; runs on the
-hub's own threads.
+disconnect, once and last; never two at a time (contract B1 and B2). Per outbox: what was accepted has
+been settled once, or is held (D6). Used by ``lab.py``; runs on the hub's own threads.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from ..connection import Connection
 from ..hub import HOOKS, Hub
+from ..ledger import Books
 from .scheduler import Scheduler
 from .tasks import Abandoned, is_failure
 
@@ -82,6 +84,22 @@ class Watch:
 
     def _complain(self, what: str) -> None:
         self.failure = self.failure or CallbackOrder(f"callbacks out of order: {what}")
+
+
+def unbalanced(books: Books) -> str | None:
+    """A sentence about the first outbox whose ledger does not add up, and about the sum of those that closed.
+
+    Without their locks: between two steps of the lab nobody is in the middle of a change.
+    """
+    for book in books._open.values():
+        ledger, held = book.ledger, book.held
+        if ledger.accepted != ledger.settled + held:
+            sums = f"accepted {ledger.accepted} frames, settled {ledger.settled} and holds {held}"
+            return f"an outbox {sums}: {ledger}"
+    closed = books._closed
+    if closed.accepted != closed.settled:
+        return f"of {closed.accepted} frames of closed sessions {closed.settled} are settled: {closed}"
+    return None
 
 
 class Ears(logging.Filter):

@@ -1,0 +1,153 @@
+"""A model of the outbox that is too simple to be wrong; ``test_outbox_random.py`` compares the two.
+
+A few lists of messages, each named by its place in the order in which all were offered. It knows no cursor
+and no holes: whether a client can go on without a gap it answers by "is every message behind the last one
+that it has handled still here?".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from resumehub.ledger import Ledger
+from resumehub.outbox import Keep, Standing
+
+
+@dataclass
+class Model:
+    """What an outbox should hold, by message."""
+
+    keep: Keep
+    max_frames: int
+    max_bytes: int
+    #: The size of every message that was ever offered and not refused.
+    sizes: list[int] = field(default_factory=list)
+    lost: set[int] = field(default_factory=set)
+    waiting: list[int] = field(default_factory=list)
+    #: Written, and still kept.
+    kept: list[int] = field(default_factory=list)
+    #: What the client was sent, by its numbers; None: it was told that this one is missing.
+    got: list[int | None] = field(default_factory=list)
+    begun: int | None = None
+    #: From which number on what is kept may not make room; None: no resume is being decided.
+    pinned: int | None = None
+    known: int = 0
+    deferred: int = 0
+    #: The last message before the client began to count.
+    before: int = -1
+    ledger: Ledger = field(default_factory=Ledger)
+
+    # -- bounds -----------------------------------------------------------------------------
+
+    def firm(self) -> list[int]:
+        """What counts against the bounds."""
+        if self.keep is Keep.UNPROVEN:
+            return self.kept + self.waiting
+        pinned = len(self.got) - self.pinned if self.pinned is not None else 0
+        return self.kept[len(self.kept) - pinned :] + self.waiting
+
+    def fits(self, ids: list[int], size: int = 0) -> bool:
+        frames, taken = len(ids) + bool(size), sum(self.sizes[i] for i in ids) + size
+        return frames <= self.max_frames and taken <= self.max_bytes
+
+    def put(self, size: int) -> bool:
+        if not self.fits(self.firm(), size):
+            return False
+        self.accept(size)
+        self.make_room()
+        return True
+
+    def accept(self, size: int) -> None:
+        self.waiting.append(len(self.sizes))
+        self.sizes.append(size)
+        self.ledger.accepted += 1
+
+    def broadcast(self, size: int) -> int:
+        """How many are dropped for it, itself perhaps."""
+        spared = [self.begun] if self.begun is not None else []
+        unmovable = [i for i in self.firm() if i not in self.waiting] + spared
+        if not self.fits(unmovable, size):
+            self.lost.add(len(self.sizes))
+            self.sizes.append(size)
+            self.ledger.accepted += 1
+            self.ledger.dropped += 1
+            return 1
+        dropped = 0
+        while not self.put(size):
+            oldest = self.waiting.pop(len(spared))
+            self.lost.add(oldest)
+            self.ledger.dropped += 1
+            dropped += 1
+        return dropped
+
+    def make_room(self) -> None:
+        """History yields."""
+        while self.kept and len(self.firm()) < len(self.kept + self.waiting):
+            if self.fits(self.kept + self.waiting):
+                break
+            self.kept.pop(0)
+            self.ledger.written += 1
+
+    # -- the client -------------------------------------------------------------------------
+
+    def write(self) -> None:
+        message = self.waiting.pop(0)
+        self.begun = None
+        self.got.append(message)
+        if self.keep is Keep.NOTHING:
+            self.ledger.written += 1
+        else:
+            self.kept.append(message)
+
+    def acknowledge(self, received: int) -> None:
+        if self.pinned is not None:
+            self.deferred = received
+            return
+        self.known = max(self.known, received)
+        for message in self.got[:received]:
+            if message in self.kept:
+                self.kept.remove(message)
+                self.ledger.acknowledged += 1
+
+    def all_here(self, messages: range) -> bool:
+        told = self.lost if self.keep is Keep.UNPROVEN else set[int]()
+        return all(i in self.kept or i in self.waiting or i in told for i in messages)
+
+    def standing(self, received: int) -> Standing:
+        if received > len(self.got):
+            return Standing(beyond=True)
+        if self.keep is Keep.UNPROVEN:
+            return Standing(first_available=self.known + 1 if received < self.known else None)
+        row = [*self.got, *self.waiting]
+        last = self.before if received == 0 else row[received - 1]
+        assert last is not None, "a plain client is told of no hole"
+        if self.all_here(range(last + 1, len(self.sizes))):
+            return Standing()
+        for number in range(received + 1, len(row) + 1):
+            first = row[number - 1]
+            assert first is not None, "as above"
+            if self.all_here(range(first, len(self.sizes))):
+                return Standing(first_available=number)
+        return Standing(first_available=len(row) + 1)
+
+    def rewind(self, received: int) -> None:
+        self.begun = self.pinned = None
+        again = [message for message in self.got[received:] if message is not None]
+        del self.got[received:]
+        self.kept = [message for message in self.kept if message not in again]
+        self.waiting = again + self.waiting
+        self.deferred = 0
+        self.acknowledge(received)
+
+    def unpin(self) -> None:
+        self.pinned = None
+        self.acknowledge(self.deferred)
+        self.deferred = 0
+        if self.keep is Keep.HISTORY:
+            self.make_room()
+
+    def restart(self) -> None:
+        self.begun = None
+        self.ledger.written += len(self.kept)
+        self.kept, self.got, self.known = [], [], 0
+        self.before = (self.waiting[0] if self.waiting else len(self.sizes)) - 1

@@ -1,0 +1,62 @@
+"""The sums of what became of every frame, over sessions that begin and end meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import fields
+
+from resumehub.ledger import Books, Ledger
+from resumehub.outbox import Keep
+from tests.test_outbox_numbers import outbox, put, sent
+
+COLUMNS = [field.name for field in fields(Ledger) if field.name != "accepted"]
+
+
+def test_each_column_is_part_of_what_is_settled() -> None:
+    """A column that was forgotten would make the sums lie."""
+    for column in COLUMNS:
+        ledger = Ledger()
+        ledger.settle(column, 2)
+        assert (getattr(ledger, column), ledger.settled) == (2, 2)
+
+
+def test_ledgers_are_added_column_by_column() -> None:
+    total, other = Ledger(*range(6)), Ledger(*range(10, 16))
+    total.add(other)
+    assert total == Ledger(10, 12, 14, 16, 18, 20)
+    assert other == Ledger(*range(10, 16))
+
+
+def test_the_sum_is_over_all_that_are_open() -> None:
+    books = Books(threading.Lock())
+    for box in (outbox(Keep.HISTORY, written="ab", waiting="c"), outbox(Keep.NOTHING, written="d")):
+        books.open(box)
+    assert books.sum() == (Ledger(accepted=4, written=1), 3)
+
+
+def test_what_has_closed_stays_in_the_sum() -> None:
+    """And is counted once, however often the session is said to be over."""
+    books, box = Books(threading.Lock()), outbox(Keep.HISTORY, written="ab", waiting="c")
+    books.open(box)
+    box.settle("expired")
+    for _ in range(2):
+        books.close(box)
+    assert books.sum() == (Ledger(accepted=3, written=2, expired=1), 0)
+
+
+def test_the_sum_is_a_copy() -> None:
+    """Asking changes nothing, and what was given does not change any more."""
+    books, box = Books(threading.Lock()), outbox(Keep.NOTHING, waiting="a")
+    books.open(box)
+    before, held = books.sum()
+    put(box, "b")
+    sent(box)
+    assert (before, held) == (Ledger(accepted=1), 1)
+    assert books.sum() == (Ledger(accepted=2, written=2), 0)
+
+
+def test_a_session_that_has_not_begun_to_be_booked_may_end() -> None:
+    """It has no frames, and nobody needs to know which came first."""
+    books = Books(threading.Lock())
+    books.close(outbox(Keep.NOTHING))
+    assert books.sum() == (Ledger(), 0)

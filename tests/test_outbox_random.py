@@ -1,0 +1,184 @@
+"""The outbox against a model that is too simple to be wrong: any sequence of what can happen to one.
+
+The model is in ``outbox_model.py``. Hypothesis makes sequences up, and a short one of one that fails.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resumehub.message import Frame, Opcode
+from resumehub.outbox import Keep, Missed, Notice, Outbox, Standing
+from tests.outbox_model import Model
+
+SIZES = (1, 2, 5, 12)
+"""Of payloads; the last is more than some of the buffers hold."""
+
+
+def words(hole: Missed) -> bytes:
+    return f"{hole.first} to {hole.last} are missing".encode()
+
+
+class Pair:
+    """An outbox and its model, which both live through the same."""
+
+    def __init__(self, keep: Keep, max_frames: int, max_bytes: int) -> None:
+        self.box = Outbox(threading.Lock(), max_frames, max_bytes, keep)
+        self.model = Model(keep, max_frames, max_bytes)
+
+    def frame(self, size: int) -> Frame:
+        return Frame(Opcode.TEXT, chr(ord("A") + len(self.model.sizes)).encode("utf-8").ljust(size)[:size])
+
+    # -- what can happen; ``n`` is any small number -----------------------------------------
+
+    def send(self, n: int) -> None:
+        size = SIZES[n % 4]
+        if size <= self.box.max_bytes:
+            assert self.box.put(self.frame(size)) == self.model.put(size)
+
+    def pass_by(self, n: int) -> None:
+        """Its sender has written it, since nothing was in the way."""
+        box, model, size = self.box, self.model, SIZES[n % 4]
+        may = not box.unsent and model.fits(model.firm(), size)
+        assert box.may_pass(size) == may
+        if may:
+            box.passed(self.frame(size), size)
+            model.accept(size)
+            model.write()
+            if model.pinned is None:
+                model.make_room()
+
+    def broadcast(self, n: int) -> None:
+        size = SIZES[n % 4]
+        assert self.box.put_dropping(self.frame(size)) == self.model.broadcast(size)
+
+    def begin(self, n: int) -> None:
+        if first := self.box.first(1, 100):
+            self.box.started = True
+            self.model.begun = self.model.waiting[0] if isinstance(first[0], Frame) else None
+
+    def write(self, n: int) -> None:
+        """Up to n + 1 items."""
+        for _ in range(n + 1):
+            if (hole := self.box.unspoken()) is not None:
+                hole.frame = Frame(Opcode.TEXT, words(hole))
+            if not self.box.first(1, 100):
+                return
+            item = self.box.written()
+            if isinstance(item, Frame):
+                assert item.size == self.model.sizes[self.model.waiting[0]]
+                self.model.write()
+            elif isinstance(item, Missed):
+                assert item.first == len(self.model.got) + 1
+                assert item.frame is not None
+                assert item.frame.payload == words(item)
+                assert self.model.lost >= set(range(item.first - 1, item.last))
+                self.model.got += [None] * (item.last - item.first + 1)
+                self.model.begun = None
+
+    def notify(self, n: int) -> None:
+        self.box.notify(Notice("ab"[n % 2], Frame(Opcode.TEXT, b"notice")))
+
+    def acknowledge(self, n: int) -> None:
+        if self.box.keep is Keep.UNPROVEN:
+            low, high = max(self.model.known, self.model.deferred), len(self.model.got)
+            received = min(low + n, high)
+            assert self.box.acknowledge(received)
+            assert not self.box.acknowledge(high + 1)
+            assert not self.box.acknowledge(self.model.known - 1)
+            self.model.acknowledge(received)
+
+    def look(self, n: int) -> None:
+        """The hub looks whether a client that has missed the last n can go on."""
+        if self.box.keep is Keep.NOTHING or self.model.pinned is not None:
+            return
+        received = max(0, len(self.model.got) - n)
+        standing = self.box.pin(received)
+        assert standing == self.model.standing(received)
+        self.model.pinned = received if standing == Standing() else len(self.model.got)
+        self.wanted = received if standing == Standing() else None
+
+    def decide(self, n: int) -> None:
+        """It attaches the client, if it can; else (n odd) one that does not count."""
+        self.look(n)
+        if self.model.pinned is None:
+            return
+        self.box.started, self.model.begun = False, None
+        if self.wanted is not None and n != 7:
+            self.model.rewind(self.wanted)
+            assert self.box.rewind(self.wanted) == len(self.model.waiting)
+        self.box.unpin()
+        self.model.unpin()
+        if self.wanted is None and self.box.keep is Keep.HISTORY and n % 2:
+            self.box.restart()
+            self.model.restart()
+
+    # -- what must hold ---------------------------------------------------------------------
+
+    def check(self) -> None:
+        box, model = self.box, self.model
+        assert box.ledger == model.ledger
+        assert box.held == len(model.kept) + len(model.waiting)
+        assert box.ledger.accepted == box.ledger.settled + box.held
+        assert (len(box), box.sent_to) == (len(model.waiting), len(model.got))
+        firm = [model.sizes[i] for i in model.firm()]
+        assert (box.used_frames, box.used_bytes) == (len(firm), sum(firm))
+        undelivered = model.kept + model.waiting if box.keep is Keep.UNPROVEN else model.waiting
+        assert [frame.size for frame in box.undelivered()] == [model.sizes[i] for i in undelivered]
+        if box.keep is not Keep.NOTHING:
+            for received in range(len(model.got) + 2):
+                assert box.standing(received) == model.standing(received), received
+
+    def end(self) -> None:
+        unproven = [frame.size for frame in self.box.undelivered()]
+        assert [frame.size for frame in self.box.settle("closed")] == unproven
+        assert self.box.held == 0
+        assert self.box.ledger.accepted == self.box.ledger.settled
+
+
+WORDS = {
+    word.__name__: word
+    for word in (
+        Pair.send,
+        Pair.pass_by,
+        Pair.broadcast,
+        Pair.begin,
+        Pair.write,
+        Pair.notify,
+        Pair.acknowledge,
+        Pair.look,
+        Pair.decide,
+    )
+}
+
+Story = list[tuple[str, int]]
+
+
+@pytest.mark.parametrize(
+    ("keep", "examples"),
+    [(Keep.NOTHING, 20), (Keep.HISTORY, 150), (Keep.UNPROVEN, 150)],
+    ids=["nothing is kept", "history", "what is unproven"],
+)
+def test_it_does_what_the_model_does(keep: Keep, examples: int) -> None:
+    """Sends, broadcasts, writes, acknowledgements and resumes, in any order, within any bounds."""
+
+    @settings(max_examples=examples, database=None, deadline=None, derandomize=True)
+    @given(
+        max_frames=st.integers(1, 5),
+        max_bytes=st.sampled_from((5, 12, 100)),
+        story=st.lists(
+            st.tuples(st.sampled_from(sorted(WORDS)), st.integers(0, 7)), min_size=20, max_size=60
+        ),
+    )
+    def play(max_frames: int, max_bytes: int, story: Story) -> None:
+        pair = Pair(keep, max_frames, max_bytes)
+        for word, n in story:
+            WORDS[word](pair, n)
+            pair.check()
+        pair.end()
+
+    play()

@@ -211,11 +211,16 @@ GUARDS = (
         MACHINE,
         "return session if session is not None and session.transport == number else None",
         "return session",
-        "A superseded transport would be taken for its session's.",
-        ("u1 connects", "u1 resumes", "the client leaves on transport 1", "u1 is connected on transport 2"),
-        "it should be connected on transport 2, and is gone",
-        because="Only live transports are asked whose they are, and a superseded one is closing.",
-        besides="a transport that closes decides nothing",
+        "An $ack that was read on a superseded transport would prove the token of the next one, whose $hello "
+        "may be lost.",
+        (
+            "u1 connects, with v1",
+            "u1 resumes, with v1, token 1",
+            "the first $ack comes in on transport 1",
+            "u1 resumes, with v1, token 1",
+            "u1 is connected on transport 3",
+        ),
+        "it should be connected on transport 3, and is connected on transport 2",
     ),
     Guard(
         "a shutdown is one",

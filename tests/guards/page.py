@@ -8,29 +8,34 @@ from functools import partial
 
 from tests.guards import (
     carrier_guards,
+    claim_guards,
     ending_guards,
     newcomer_guards,
     report_guards,
     shell_guards,
     time_guards,
+    v1_shell_guards,
 )
 from tests.guards.guard import Guard
 from tests.guards.sentences import is_claim
-from tests.guards.shell_guards import ShellGuard
+from tests.guards.shell_guard import ShellGuard
 
 MACHINE = time_guards.GUARDS + newcomer_guards.GUARDS + ending_guards.GUARDS
+CLAIMS = claim_guards.GUARDS
 TRANSPORTS = report_guards.GUARDS + carrier_guards.GUARDS
+SHELL = shell_guards.GUARDS + v1_shell_guards.GUARDS
 PARTS: dict[str, Sequence[Guard]] = {
     "guards of the machine": MACHINE,
+    "guards of who may resume": CLAIMS,
     "guards of the transports": TRANSPORTS,
-    "guards of the shell": shell_guards.GUARDS,
+    "guards of the shell": SHELL,
 }
 
 
 def counts() -> str:
     """How many guards there are, and of how many it is shown that a schedule needs them."""
     lines = ["| | guards | a schedule needs it | explained |", "|---|---|---|---|"]
-    rows = [*PARTS.items(), ("all", [*MACHINE, *TRANSPORTS, *shell_guards.GUARDS])]
+    rows = [*PARTS.items(), ("all", [*MACHINE, *CLAIMS, *TRANSPORTS, *SHELL])]
     for name, guards in rows:
         proven = sum(guard.proven for guard in guards)
         lines.append(f"| {name} | {len(guards)} | {proven} | {len(guards) - proven} |")
@@ -49,7 +54,7 @@ def proven(name: str) -> str:
 def explained() -> str:
     """All guards that no schedule needs, and why they are there all the same."""
     lines = ["| guard | what it looks after | why no schedule needs it |", "|---|---|---|"]
-    for guard in (*MACHINE, *TRANSPORTS, *shell_guards.GUARDS):
+    for guard in (*MACHINE, *CLAIMS, *TRANSPORTS, *SHELL):
         if not guard.proven:
             both = f" Without *{guard.besides}*, too: {_story(guard)}" if guard.besides else ""
             lines.append(f"| {_title(guard)} | {guard.protects} | {guard.because}{both} |")

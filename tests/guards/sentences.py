@@ -13,6 +13,7 @@ from typing import Any
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
+from resumehub.core.claims import Claim
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.invariants import broken
 from resumehub.errors import HandlerError
@@ -73,6 +74,16 @@ class Stage(World):
             epoch = self.machine.sessions[connection_id].epoch
         self.knock(connection_id, resume=True, seen=epoch, seen_room="lobby", **more)
 
+    def claim(self, connection_id: str, how: str, said: str) -> None:
+        """Connect or resume, and say more than the id: a list of what is in ``CLAIMS``."""
+        claim: dict[str, Any] = {"fresh_token": f"token {self.knocks + 1}"}
+        for word in said.split(", "):
+            name, _, value = word.partition(" ")
+            claim |= CLAIMS[name](value)
+        hung_up = bool(claim.pop("hung_up", False))
+        knock = self.resume if how == "resumes" else self.knock
+        knock(connection_id, claim=Claim(**claim), stillborn=hung_up)
+
     def fail(self, hook: str, epoch: int, generation: int) -> None:
         self.do(c.HandlerFailed(epoch, generation, hook, HandlerError(hook)))
 
@@ -93,6 +104,19 @@ def state_of(stage: Stage, connection_id: str) -> str:
         return "gone"
     where = f" on transport {session.transport}" if session.transport is not None else ""
     return f"{session.state.value}{where}"
+
+
+CLAIMS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "v1": lambda _: {"v1": True},
+    "token": lambda number: {"token": f"token {number}"},
+    "nonce": lambda nonce: {"instance": nonce},
+    "dial": lambda number: {"attempt": int(number)},
+    "too": lambda _: {"received": 9, "beyond": True},
+    "a": lambda _: {"received": 1, "first_available": 3},
+    "hung": lambda _: {"hung_up": True},
+}
+"""What a client says, by the first word of it: "v1", "token 2" (that of the second knock), "nonce mine",
+"dial 3", "too many received", "a gap", "hung up already"."""
 
 
 def set_peers(**how: Any) -> Act:
@@ -129,6 +153,7 @@ HAPPENS: dict[str, Act] = {
     r"(u\d) resumes": lambda stage, who: stage.resume(who),
     r"(u\d) resumes, and has hung up already": lambda stage, who: stage.resume(who, stillborn=True),
     r"somebody resumes (u\d), having seen session (\d)": lambda stage, who, n: stage.resume(who, int(n)),
+    r"(u\d) (connects|resumes), with (.+)": lambda stage, who, how, said: stage.claim(who, how, said),
     r"(u\d) connects, and was refused by the check": lambda stage, who: stage.knock(
         who, refusal=(4403, "no")
     ),
@@ -149,6 +174,7 @@ HAPPENS: dict[str, Act] = {
     r"the check found a gap in session (\d), as of transport (\d)": lambda stage, n, g: stage.do(
         c.GapFound(int(n), int(g))
     ),
+    r"the first \$ack comes in on transport (\d)": command(c.Acknowledged),
     r"transport (\d) owes an acknowledgement": lambda stage, n: stage.do(c.AckDue(int(n))),
     r"the hub shuts down": command(c.Shutdown),
     r"the hub aborts everything": command(c.AbortAll),

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from resumehub.testing import Lab
 from tests.guards import scenes
-from tests.guards.guard import Guard
-
-
-@dataclass(frozen=True)
-class ShellGuard(Guard):
-    """``scene`` fails without the guard, in the order ``replay``; ``locks``: others may come in at locks."""
-
-    scene: Callable[[Lab], None] = scenes.a_message_and_a_kick
-    replay: str = ""
-    locks: bool = False
-
+from tests.guards.shell_guard import ShellGuard
 
 GUARDS = (
     ShellGuard(
@@ -150,7 +136,7 @@ GUARDS = (
         "        self._outbox.started = False\n        self._outbox = None",
         "        self._outbox = None",
         "A message that was begun on a dead transport would count as begun on none, and never be dropped.",
-        says="0 messages are counted as dropped",
+        says="of 1 frames of closed sessions 0 are settled",
         scene=scenes.half_a_message_and_a_kick,
         replay="x1",
     ),

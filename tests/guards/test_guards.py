@@ -11,26 +11,30 @@ import pytest
 from resumehub.testing import ScheduleFailed, explore
 from tests.guards import (
     carrier_guards,
+    claim_guards,
     ending_guards,
     newcomer_guards,
     report_guards,
     shell_guards,
     time_guards,
+    v1_shell_guards,
 )
 from tests.guards.guard import Guard
 from tests.guards.mutation import Moved, without
 from tests.guards.sentences import failure_of
-from tests.guards.shell_guards import ShellGuard
+from tests.guards.shell_guard import ShellGuard
 
 ALL_CORE = (
     *time_guards.GUARDS,
     *newcomer_guards.GUARDS,
+    *claim_guards.GUARDS,
     *ending_guards.GUARDS,
     *report_guards.GUARDS,
     *carrier_guards.GUARDS,
 )
 CORE: dict[str, Guard] = {guard.name: guard for guard in ALL_CORE}
-SHELL: dict[str, ShellGuard] = {guard.name: guard for guard in shell_guards.GUARDS}
+ALL_SHELL = (*shell_guards.GUARDS, *v1_shell_guards.GUARDS)
+SHELL: dict[str, ShellGuard] = {guard.name: guard for guard in ALL_SHELL}
 
 ORDERS = 60
 """How many orders of a scene are played where none may fail."""
@@ -70,7 +74,7 @@ def test_without_the_guard_its_scene_fails_in_an_order_that_can_be_replayed(guar
         explore(guard.scene, stop_at_locks=guard.locks, twice=False, max_schedules=1000)
     assert guard.says in str(failed.value)
     assert failed.value.schedule == guard.replay, (
-        "the schedule has moved: write the new one into shell_guards.py"
+        "the schedule has moved: write the new one into its …shell_guards.py"
     )
 
 
@@ -96,7 +100,7 @@ def test_a_guard_whose_text_has_moved_is_named() -> None:
 
 
 def test_every_entry_says_what_it_is_for() -> None:
-    assert len(CORE) + len(SHELL) == len({*CORE, *SHELL}) == len(ALL_CORE) + len(shell_guards.GUARDS)
+    assert len(CORE) + len(SHELL) == len({*CORE, *SHELL}) == len(ALL_CORE) + len(ALL_SHELL)
     for guard in (*CORE.values(), *SHELL.values()):
         assert guard.protects
         assert guard.proven == bool(not guard.because)

@@ -1,0 +1,184 @@
+"""Orders of events around a client of ``resumehub.v1`` that does everything right: it must lose nothing.
+
+Its surroundings are those of ``surroundings.py``, with an outbox that is wound back by a resume, and with the
+client itself: what it knows (its token, its count, the number of its next dial) and what it has read. Once
+it has dialed it takes no notice of older connections; a ``$hello`` reaches it only if it reads.
+
+To replay one by hand: ``python -m tests.core.orders_v1 resume, late ack, second resume``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from resumehub.core import commands as c
+from resumehub.core import effects as e
+from resumehub.core.claims import Claim
+from resumehub.core.invariants import broken
+from resumehub.core.machine import Machine
+from tests.core.surroundings import World, Wrong
+
+
+class V1World(World):
+    """u1 (epoch 1) is connected on transport 1, has read its ``$hello``, and believes the line dead."""
+
+    def __init__(self, machine: type[Machine] = Machine, **options: Any) -> None:
+        super().__init__(machine, **options)
+        self.greetings: dict[int, str] = {}  # the token of the $hello on each transport
+        self.counts: dict[int, int] = {}  # up to where the client was on each
+        self.attempts: dict[int, int] = {}
+        self.given_up: set[int] = set()  # dials whose answer nobody waits for
+        self.token = ""
+        self.handled: list[int] = []
+        self.line: int | None = None  # the connection that the client has now
+        self.closes: list[tuple[int, int]] = []
+        self.knock(claim=Claim(v1=True, fresh_token="token 1"))
+        self.token = self.greetings[1]
+        self.late_dial = self._claim()
+
+    # -- what the client does ---------------------------------------------------------------
+
+    def resume(self) -> None:
+        """Dial, with all that the client knows now; whether it hears the answer is another matter."""
+        self._arrive(self._claim())
+        self.line = self.knocks if self.knocks in self.greetings else None
+
+    def late(self) -> None:
+        """The first dial of all, which the client has given up, arrives."""
+        self.given_up.add(self.knocks + 1)
+        self._arrive(self.late_dial)
+
+    def hear(self) -> None:
+        """Read all that has come, the ``$hello`` first, and acknowledge."""
+        if self.line is None:
+            return
+        wire = self.wires[self.line]
+        self.token = self.greetings[self.line]
+        frames = [entry for entry in wire.log if isinstance(entry, int)]
+        due = self.sessions[1].accepted[self.counts[self.line] :]
+        insist(frames == due[: len(frames)], f"{frames} came on transport {self.line}, where {due} was due")
+        self.handled = self.sessions[1].accepted[: self.counts[self.line] + len(frames)]
+        if wire.close is None and not wire.aborted:
+            self.do(c.Acknowledged(self.line))
+
+    def _claim(self) -> Claim:
+        attempt = max(self.attempts.values(), default=0) + 1
+        return Claim(v1=True, token=self.token, attempt=attempt, received=len(self.handled))
+
+    def _arrive(self, claim: Claim) -> None:
+        number = self.knocks + 1
+        self.attempts[number] = claim.attempt or 0
+        more = Claim(True, claim.token, f"token {number}", "", claim.attempt, claim.received)
+        self.knock(claim=more, resume=True, seen=1, seen_room="lobby")
+
+    # -- effects ----------------------------------------------------------------------------
+
+    def _execute(self, effect: e.Effect) -> c.Observed | None:
+        match effect:
+            case e.AttachTransport(number, epoch, _, title, received) if title.tokens is not None:
+                self.greetings[number] = title.tokens.newest
+                self.counts[number] = received or 0
+                if received is not None:
+                    self._rewind(epoch, received)
+            case e.SendClose(number, code):
+                self.closes.append((number, int(code)))
+        return super()._execute(effect)
+
+    def _rewind(self, epoch: int, received: int) -> None:
+        session = self.sessions[epoch]
+        session.written = session.accepted[:received]
+        session.outbox = session.accepted[received:]
+
+    # -- what must hold ---------------------------------------------------------------------
+
+    def check(self) -> None:
+        super().check()
+        for number, code in self.closes:
+            insist(code != 1008, f"transport {number} of a client that counts right is closed 1008")
+            awaited = number in self.attempts and number not in self.given_up
+            insist(code != 4403 or not awaited, f"transport {number} of the client gets 4403")
+        session = self.machine.sessions.get("u1")
+        if session is None or session.epoch != 1:
+            return
+        admitted = [attempt for number, attempt in self.attempts.items() if number in self.greetings]
+        present = self.attempts.get(session.transport or 0, 0)
+        insist(
+            session.transport is None or present == max(admitted, default=0),
+            f"the dial {present} has the session, and not the latest one",
+        )
+
+
+def insist(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise Wrong(sentence)
+
+
+WRONG = Claim(v1=True, token="guessed", fresh_token="never", received=0)
+
+WORDS: dict[str, Callable[[V1World], None]] = {
+    "drop": lambda world: world.do(c.PeerGone(1, reset=True)),
+    "newest drops": lambda world: world.do(c.PeerGone(world.present(), reset=False)),
+    "resume": lambda world: world.resume(),
+    "second resume": lambda world: world.resume(),
+    "late dial": lambda world: world.late(),
+    "hear": lambda world: world.hear(),
+    "hear again": lambda world: world.hear(),
+    "late ack": lambda world: world.do(c.Acknowledged(1)),
+    "owe an ack": lambda world: world.do(c.AckDue(world.present())),
+    "send": lambda world: world.send(),
+    "stranger": lambda world: world.knock(claim=WRONG, resume=True, seen=1, seen_room="lobby"),
+    "plain client": lambda world: world.knock(),
+    "a second": lambda world: world.wait(1),
+    "expire": lambda world: world.wait(30),
+    "kick": lambda world: world.do(c.Kick("u1")),
+    "gap of the first": lambda world: world.do(c.GapFound(1, 1)),
+}
+"""What can happen to u1 and its client."""
+
+
+def play(order: Sequence[str], machine: type[Machine] = Machine, **options: Any) -> V1World:
+    """Play an order to its end; raises Wrong with the order and the line that replays it."""
+    words = ", ".join(order)
+    told = "at the beginning"
+    world = V1World(machine, **options)
+    try:
+        for told in order:
+            WORDS[told](world)
+            insist(not (sentences := broken(world.machine)), "; ".join(sentences))
+            world.check()
+        told = "the end"
+        world.finish()
+        world.check_end()
+    except AssertionError as error:
+        raise Wrong(f"after {told!r} of [{words}]: {error}\n{_replay(words)}") from error
+    return world
+
+
+def _replay(words: str) -> str:
+    return f"replay: python -m tests.core.orders_v1 {words}"
+
+
+def play_all(orders: Iterable[Sequence[str]], **options: Any) -> int:
+    """Play them all; give how many there were."""
+    count = 0
+    for order in orders:
+        play(order, **options)
+        count += 1
+    return count
+
+
+def first_broken(orders: Iterable[Sequence[str]], machine: type[Machine]) -> str:
+    """The story of the first order that breaks a naive machine; empty if none does."""
+    for order in orders:
+        try:
+            play(order, machine)
+        except Wrong as wrong:
+            return str(wrong)
+    return ""
+
+
+if __name__ == "__main__":
+    played = play([word.strip() for word in " ".join(sys.argv[1:]).split(",")])
+    print(played.handled, played.closes)

@@ -1,0 +1,190 @@
+"""Whether a client gets the session it asks for: all that it may say, of all that a session may know."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from resumehub.codes import CloseCode
+from resumehub.core.claims import (
+    NO_CLAIM,
+    Claim,
+    Title,
+    Tokens,
+    Verdict,
+    attached,
+    gap_reason,
+    judge,
+    opened,
+    returns,
+)
+
+G, N, F, L, B, P = (
+    Verdict.GRANTED,
+    Verdict.NOT_YOURS,
+    Verdict.FORBIDDEN,
+    Verdict.LATE_DIAL,
+    Verdict.BEYOND,
+    Verdict.GAP,
+)
+
+SESSIONS = {
+    "v1": Title(Tokens("newest", "proven"), attempt=5),
+    "v1, nothing proven": Title(Tokens("newest"), attempt=5),
+    "plain": Title(attempt=5),
+    "plain with a nonce": Title(instance="mine", attempt=5),
+}
+
+CLIENTS = {
+    "plain": Claim(),
+    "plain with the nonce": Claim(instance="mine"),
+    "plain with another": Claim(instance="yours"),
+    "plain with a token": Claim(token="newest"),
+    "v1 without a token": Claim(v1=True),
+    "v1 with the newest": Claim(v1=True, token="newest"),
+    "v1 with the proven": Claim(v1=True, token="proven"),
+    "v1 with a wrong one": Claim(v1=True, token="newes"),
+    "v1 with the nonce": Claim(v1=True, instance="mine"),
+}
+
+RIGHT = [
+    # v1, v1 with nothing proven, plain, plain with a nonce
+    ("plain", F, F, G, N),
+    ("plain with the nonce", F, F, N, G),
+    ("plain with another", F, F, N, N),
+    ("plain with a token", F, F, G, N),
+    ("v1 without a token", F, F, N, N),
+    ("v1 with the newest", G, G, N, N),
+    ("v1 with the proven", G, F, N, N),
+    ("v1 with a wrong one", F, F, N, N),
+    ("v1 with the nonce", F, F, N, N),
+]
+"""Whether the client may have the session at all."""
+
+PROGRESS = {
+    "nothing": ({}, G),
+    "a count": ({"received": 3}, G),
+    "a later dial": ({"attempt": 6}, G),
+    "the same dial": ({"attempt": 5}, L),
+    "an older dial": ({"attempt": 0}, L),
+    "too much": ({"received": 9, "beyond": True}, B),
+    "a gap": ({"received": 1, "first_available": 3}, P),
+    "an older dial and too much": ({"attempt": 4, "received": 9, "beyond": True}, L),
+    "an older dial and a gap": ({"attempt": 4, "received": 1, "first_available": 3}, L),
+    "a later dial and a gap": ({"attempt": 6, "received": 1, "first_available": 3}, P),
+}
+"""What comes of the rest of a claim, if the client may have the session."""
+
+
+def saying(claim: Claim, **more: object) -> Claim:
+    """The same claim, with more in it."""
+    return Claim(claim.v1, claim.token, claim.fresh_token, claim.instance, **more)
+
+
+@pytest.mark.parametrize(
+    ("client", "session", "expected"),
+    [
+        (client, session, verdict)
+        for client, *verdicts in RIGHT
+        for session, verdict in zip(SESSIONS, verdicts, strict=True)
+    ],
+)
+def test_every_client_at_every_session(client, session, expected):
+    """The secret is looked at first: who has no right to the session learns nothing of the rest."""
+    for more, verdict in PROGRESS.values():
+        wanted = verdict if expected is G else expected
+        assert judge(SESSIONS[session], saying(CLIENTS[client], **more)) is wanted, more
+
+
+def test_the_table_is_whole():
+    assert [client for client, *_ in RIGHT] == list(CLIENTS)
+
+
+@pytest.mark.parametrize(("client", "session"), list(product(CLIENTS, SESSIONS)))
+def test_who_gets_a_suspended_session_without_asking_for_it(client, session):
+    """Plain clients with the same nonce, or none: a v1 session must be asked for, with its token."""
+    same = [
+        ("plain", "plain"),
+        ("plain with a token", "plain"),
+        ("plain with the nonce", "plain with a nonce"),
+    ]
+    assert returns(SESSIONS[session], CLIENTS[client]) == ((client, session) in same)
+
+
+# -- what an attach leaves behind -------------------------------------------------------------
+
+
+def test_a_new_session_is_of_the_kind_of_its_client():
+    assert opened(NO_CLAIM) == Title()
+    assert opened(Claim(instance="mine", attempt=3)) == Title(instance="mine", attempt=3)
+    assert opened(Claim(v1=True, fresh_token="new", attempt=0)) == Title(Tokens("new"), attempt=0)
+
+
+def test_a_nonce_has_no_part_in_a_v1_session():
+    """The token says more."""
+    assert opened(Claim(v1=True, fresh_token="new", instance="mine")) == Title(Tokens("new"))
+
+
+@pytest.mark.parametrize("presented", ["newest", "proven"])
+def test_an_attach_gives_a_new_token_and_proves_the_one_presented(presented):
+    title = attached(Title(Tokens("newest", "proven")), Claim(v1=True, token=presented, fresh_token="new"))
+    assert title.tokens == Tokens("new", presented)
+
+
+def test_an_attach_without_a_token_changes_no_plain_session():
+    assert attached(Title(instance="mine", attempt=2), Claim(instance="mine")) == Title(None, "mine", 2)
+
+
+@pytest.mark.parametrize(("before", "dial", "after"), [(-1, 0, 0), (2, 7, 7), (7, None, 7), (-1, None, -1)])
+def test_the_highest_dial_is_remembered(before, dial, after):
+    assert attached(Title(attempt=before), Claim(attempt=dial)).attempt == after
+
+
+# -- tokens -----------------------------------------------------------------------------------
+
+
+def keys(tokens: Tokens, *names: str) -> list[str]:
+    return [name for name in names if tokens.accept(name)]
+
+
+def test_a_first_token_opens_before_anything_is_proven():
+    assert keys(Tokens("one"), "one", "") == ["one"]
+
+
+def test_however_many_hellos_are_lost_the_proven_token_opens():
+    """And the newest, since the client may have got that one; those in between do not."""
+    tokens = Tokens("one")
+    for fresh in ("two", "three", "four"):
+        tokens = tokens.presented("one").issue(fresh)
+    assert keys(tokens, "one", "two", "three", "four") == ["one", "four"]
+
+
+def test_an_acknowledgement_retires_all_but_the_newest():
+    tokens = Tokens("one").presented("one").issue("two").acknowledged()
+    assert keys(tokens, "one", "two") == ["two"]
+    assert keys(tokens.issue("three"), "one", "two", "three") == ["two", "three"]
+
+
+@pytest.mark.parametrize("presented", ["", "n", "newest ", "NEWEST", "né", "\0", "newest" * 1000])
+def test_anything_can_be_presented(presented):
+    """Whatever the client sends is compared, and nothing raises."""
+    assert not Tokens("newest", "proven").accept(presented)
+
+
+def test_secrets_have_no_part_in_what_is_printed():
+    claim = Claim(v1=True, token="secret-a", fresh_token="secret-b", received=3, attempt=1)
+    title = Title(Tokens("secret-c", "secret-d"), instance="secret-e")
+    assert repr(claim) == "<Claim v1 received=3 attempt=1>"
+    assert "secret" not in f"{title!r}{title}{title.tokens!r}{title.tokens}{[claim, title]}"
+
+
+def test_the_verdicts_name_their_close_codes():
+    assert [verdict.value for verdict in (G, N, F, L, B)] == [
+        1000,
+        4100,
+        4403,
+        4101,
+        CloseCode.POLICY_VIOLATION,
+    ]
+    assert gap_reason(42) == '{"reason": "gap", "first_available": 42}'

@@ -1,0 +1,99 @@
+"""Every order of drops, resumes, late dials and acknowledgements: a v1 client by the book loses nothing.
+
+It is never refused for its token, though every ``$hello`` may be lost; a dial that comes late takes nothing
+over; what it reads is, on each connection, exactly what it lacks, in order. The last test shows that
+machines without their guards are caught by the same orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import permutations, product
+
+import pytest
+
+from resumehub.core import commands as c
+from resumehub.core.claims import Tokens
+from resumehub.core.machine import Machine
+from resumehub.core.session import Session
+from resumehub.core.states import Transition
+from tests.core.orders_v1 import WORDS, first_broken, play, play_all
+
+SEVEN = ("drop", "resume", "second resume", "late dial", "hear", "late ack", "send")
+
+Note = Callable[[int], None]
+
+
+def test_every_order_of_five_of_the_seven(note_orders: Note) -> None:
+    """A drop, two resumes, a dial that was given up, a read, an old $ack, a send: any five, in any order."""
+    count = play_all(permutations(SEVEN, 5))
+    assert count == 2520
+    note_orders(count)
+
+
+@pytest.mark.parametrize("end", ["expire", "kick", "plain client", "stranger", "gap of the first"])
+def test_every_order_with_an_end(end: str, note_orders: Note) -> None:
+    """An expiry, a kick, somebody who takes the id, one who guesses tokens, a gap found too late."""
+    count = play_all(permutations(("resume", "second resume", "late dial", "hear", "send", end)))
+    note_orders(count)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"takes": 1}], ids=["peers that read", "peers that read one message"]
+)
+def test_every_three_things_however_often(options: dict[str, object], note_orders: Note) -> None:
+    once = sorted(set(WORDS) - {"second resume", "hear again"})
+    note_orders(play_all(product(once, repeat=3), **options))
+
+
+def test_the_client_reads_all_in_the_end() -> None:
+    """One order by hand: sent before and behind, read twice, the first time for nothing."""
+    world = play(["send", "resume", "send", "second resume", "hear", "send", "hear again"])
+    assert (world.handled, world.token) == ([1, 2, 3], "token 3")
+
+
+# -- the same orders catch machines that lack a guard -------------------------------------
+
+
+class BelievesOldAcks(Machine):
+    """Takes the first $ack of any transport for a proof of the newest token."""
+
+    def _acknowledged(self, number: int) -> None:
+        for session in self.sessions.values():
+            if session.title.tokens is not None:
+                session.title = replace(session.title, tokens=session.title.tokens.acknowledged())
+
+
+class KeepsOneToken(Machine):
+    """Forgets the proven token as soon as it gives a new one."""
+
+    def _welcome(self, knock: c.Register, holder: Session | None, entry: Transition) -> None:
+        super()._welcome(knock, holder, entry)
+        for session in self.sessions.values():
+            if session.title.tokens is not None:
+                session.title = replace(session.title, tokens=Tokens(session.title.tokens.newest))
+
+
+class CountsNoDials(Machine):
+    """Lets the last one to arrive take over, however old its dial is."""
+
+    def _register(self, knock: c.Register) -> None:
+        super()._register(replace(knock, claim=replace(knock.claim, attempt=None)))
+
+
+@pytest.mark.parametrize(
+    ("naive", "words", "complaint"),
+    [
+        (BelievesOldAcks, SEVEN, "of the client gets 4403"),
+        (KeepsOneToken, SEVEN, "of the client gets 4403"),
+        (CountsNoDials, SEVEN, "has the session, and not the latest one"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_a_machine_without_its_guard_is_caught(
+    naive: type[Machine], words: tuple[str, ...], complaint: str
+) -> None:
+    told = first_broken(permutations(words, 3), naive)
+    assert complaint in told
+    assert "replay: python -m tests.core.orders_v1 " in told

@@ -1,0 +1,219 @@
+"""Acknowledgements, tokens, late dials and gaps, as the machine decides about them."""
+
+from __future__ import annotations
+
+import pytest
+
+from resumehub.core import commands as c
+from resumehub.core import effects as e
+from resumehub.core.claims import Claim, Title, Tokens
+from resumehub.core.deadlines import DeadlineKind
+from resumehub.protocol import ACK_DELAY
+from tests.core.play import Play, callbacks, closes, counted, errors, ignored, names
+
+
+def claim(token: str = "", fresh: str = "", **more: object) -> Claim:
+    return Claim(v1=True, token=token, fresh_token=fresh, received=0, **more)
+
+
+def greeted(**rules: object) -> Play:
+    """A connected v1 session that was given token "one"."""
+    play = Play(**rules)
+    play.knock(claim=claim(fresh="one"))
+    play.effects.clear()
+    return play
+
+
+def tokens(play: Play) -> Tokens | None:
+    session = play.session()
+    return session.title.tokens if session is not None else None
+
+
+def acks(effects: list[e.Effect]) -> list[int]:
+    return [effect.transport for effect in effects if isinstance(effect, e.SendAck)]
+
+
+class TestAResume:
+    def test_brings_its_count_to_the_outbox_and_gets_a_new_token(self):
+        play = greeted()
+        effects = play.resume(claim=Claim(v1=True, token="one", fresh_token="two", received=7))
+        title = Title(Tokens("two", "one"))
+        assert effects[-1] == e.AttachTransport(2, 1, 2, title, received=7)
+        assert play.session().title == title
+
+    def test_of_an_opening_client_brings_no_count(self):
+        play = Play()
+        effects = play.knock(claim=claim(fresh="one"))
+        assert effects[-1] == e.AttachTransport(1, 1, 1, Title(Tokens("one")), received=None)
+
+    def test_with_a_wrong_token_is_closed_4403_and_counted(self):
+        play = greeted()
+        effects = play.resume(claim=claim("wrong"))
+        assert names(effects) == ["AdmitToRefuse", "SendClose"]
+        assert closes(effects) == [(2, 4403, "forbidden", False)]
+        assert counted(effects) == [("resume_attempt", "lobby", "u1", False)]
+        assert (play.session().transport, tokens(play)) == (1, Tokens("one"))
+
+    def test_of_the_other_kind_is_closed_4100(self):
+        play = Play()
+        play.knock()
+        effects = play.resume(claim=claim("one"))
+        assert closes(effects) == [(2, 4100, "session expired", False)]
+        assert play.session().transport == 1
+
+    def test_beyond_what_was_sent_is_closed_1008(self):
+        play = greeted()
+        effects = play.resume(claim=claim("one", beyond=True))
+        assert [close[:2] for close in closes(effects)] == [(2, 1008)]
+        assert (play.session().transport, counted(effects)) == (1, [])
+
+    def test_that_has_hung_up_is_not_even_judged(self):
+        """A gap must not end the session for somebody who is not there any more."""
+        play = greeted()
+        for one in (claim("wrong"), claim("one", first_available=5), claim("one", beyond=True)):
+            assert names(play.resume(claim=one, stillborn=True)) == ["AbortTransport"]
+        assert play.session().transport == 1
+
+
+class TestALateDial:
+    @pytest.mark.parametrize("state", ["CONNECTED", "SUSPENDED"])
+    @pytest.mark.parametrize("attempt", [1, 2])
+    def test_is_superseded_and_the_session_lives(self, state, attempt):
+        play = greeted()
+        play.resume(claim=claim("one", "two", attempt=2))
+        if state == "SUSPENDED":
+            play.do(c.PeerGone(2, reset=True))
+        grace = play.due(DeadlineKind.GRACE)
+        effects = play.resume(claim=claim("one", "three", attempt=attempt))
+        assert closes(effects) == [(3, 4101, "superseded", False)]
+        assert (callbacks(effects), counted(effects)) == ([], [])
+        assert (play.state(), play.due(DeadlineKind.GRACE)) == (state, grace)
+        assert tokens(play) == Tokens("two", "one")
+
+    def test_of_a_plain_client_too(self):
+        play = Play()
+        play.knock(claim=Claim(attempt=3))
+        assert closes(play.resume(claim=Claim(attempt=3)))[0][:2] == (2, 4101)
+        assert closes(play.resume(claim=Claim(attempt=4)))[0][:2] == (1, 4101)
+
+
+class TestTheFirstAcknowledgement:
+    def test_proves_the_newest_token(self):
+        play = greeted()
+        effects = play.do(c.Acknowledged(1))
+        assert effects == [e.Entitle(1, Title(Tokens("one", "one")))]
+        play.resume(claim=claim("one", "two"))
+        play.do(c.Acknowledged(2))
+        assert tokens(play) == Tokens("two", "two")
+
+    def test_of_an_older_transport_proves_nothing(self):
+        """It may have been on its way when the next $hello was lost."""
+        play = greeted()
+        play.resume(claim=claim("one", "two"))
+        assert ignored(play.do(c.Acknowledged(1))) != []
+        assert tokens(play) == Tokens("two", "one")
+
+    @pytest.mark.parametrize("end", [c.PeerGone(1, reset=True), c.Kick("u1")], ids=["lost", "kicked"])
+    def test_that_comes_behind_the_end_proves_nothing(self, end):
+        play = greeted()
+        play.do(end)
+        effects = play.do(c.Acknowledged(1))
+        assert [type(effect) for effect in effects] == [e.Ignored]
+
+    def test_of_a_plain_session_or_of_nobody_is_ignored(self):
+        play = Play()
+        play.knock()
+        assert len(ignored(play.do(c.Acknowledged(1), c.Acknowledged(9)))) == 2
+
+
+class TestAnAcknowledgementOfOurs:
+    def test_is_sent_a_second_after_it_is_owed(self):
+        play = greeted()
+        play.wait(5)
+        play.do(c.AckDue(1))
+        assert acks(play.wait(ACK_DELAY - 0.001)) == []
+        assert acks(play.wait(0.001)) == [1]
+        assert acks(play.wait(100)) == []
+
+    def test_is_not_put_off_by_the_next_message(self):
+        play = greeted()
+        play.do(c.AckDue(1))
+        play.wait(0.9)
+        play.do(c.AckDue(1))
+        assert play.due(DeadlineKind.ACK) == ACK_DELAY
+
+    def test_can_be_owed_again(self):
+        play = greeted()
+        for _ in range(3):
+            play.do(c.AckDue(1))
+            assert acks(play.wait(1)) == [1]
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            c.PeerGone(1, reset=True),
+            c.PeerClosed(1, 1000, ""),
+            c.PeerFailed(1, 1008, ""),
+            c.TransportAborted(1),
+            c.Kick("u1"),
+            c.Close(1),
+            c.Shutdown(),
+            c.AbortAll(),
+        ],
+        ids=lambda end: type(end).__name__,
+    )
+    @pytest.mark.parametrize("order", ["owed first", "owed behind"])
+    def test_is_not_sent_on_a_transport_that_ends(self, end, order):
+        play = greeted()
+        commands = [c.AckDue(1), end]
+        play.do(*(commands if order == "owed first" else reversed(commands)))
+        assert play.due(DeadlineKind.ACK) is None
+        assert acks(play.wait(60)) == []
+
+    def test_goes_with_its_transport(self):
+        """After a resume the $hello has said it all."""
+        play = greeted()
+        play.do(c.AckDue(1))
+        play.resume(claim=claim("one", "two"))
+        assert acks(play.wait(10)) == []
+        assert ignored(play.do(c.AckDue(1))) != []
+
+
+class TestAGap:
+    @pytest.mark.parametrize("state", ["CONNECTED", "SUSPENDED"])
+    def test_that_a_resume_finds_ends_the_session(self, state):
+        """The newcomer hears where the unbroken row begins; the old transport, that it is over."""
+        play = greeted()
+        if state == "SUSPENDED":
+            play.do(c.PeerGone(1, reset=True))
+        effects = play.resume(claim=claim("one", first_available=42))
+        assert closes(effects)[-1] == (2, 4100, '{"reason": "gap", "first_available": 42}', False)
+        assert callbacks(effects) == ["on_disconnect"]
+        assert counted(effects, "connection_closed")[0][-1] == "gap"
+        assert counted(effects, "resume_attempt") == [("resume_attempt", "lobby", "u1", False)]
+        assert play.session() is None
+        if state == "CONNECTED":
+            assert closes(effects)[0] == (1, 4101, "superseded", False)
+
+    @pytest.mark.parametrize("state", ["CONNECTED", "SUSPENDED"])
+    def test_that_the_check_found_ends_the_session(self, state):
+        play = greeted()
+        if state == "SUSPENDED":
+            play.do(c.PeerGone(1, reset=True))
+        effects = play.do(c.GapFound(1, 1))
+        assert callbacks(effects) == ["on_disconnect"]
+        assert errors(effects) == ["TransportLost"]
+        assert play.session() is None
+
+    def test_that_the_check_found_ends_no_session_that_has_been_resumed_since(self):
+        play = greeted()
+        play.resume(claim=claim("one", "two"))
+        assert ignored(play.do(c.GapFound(1, 1))) != []
+        assert play.state() == "CONNECTED"
+
+    def test_that_the_check_found_ends_no_other_session(self):
+        play = greeted()
+        play.do(c.Kick("u1"))
+        play.knock(claim=claim(fresh="new"))
+        assert ignored(play.do(c.GapFound(1, 1))) != []
+        assert (play.state(), play.session().epoch) == ("CONNECTED", 2)

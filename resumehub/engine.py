@@ -13,10 +13,9 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from . import protocol
 from .channel import Channel, Flushed
 from .clock import Clock, SystemClock
-from .codec import Codec, Undecodable, encode_frame
+from .codec import Codec, Undecodable
 from .config import Config
 from .connection import Connection
 from .core import commands as c
@@ -25,10 +24,9 @@ from .core.machine import Machine, Rules
 from .errors import ConnectionNotFound
 from .executor import Executor
 from .ledger import Books
-from .message import Frame, Message
+from .message import Frame
 from .metrics import Metrics, NoopMetrics
 from .outbox import Missed
-from .receipts import Due
 from .runtime import Event, Runtime, Thread
 from .stats import Stats
 from .tables import Tables
@@ -40,6 +38,7 @@ from .threads.reader import Reader
 from .threads.watcher import Watcher
 from .trace import Trace
 from .transport.base import Transport
+from .voice import Voice
 
 log = logging.getLogger("resumehub")
 
@@ -95,6 +94,7 @@ class Engine:
         self.undecodable = 0
         self._refusals = 0
         self._tally = runtime.lock("the tally")
+        self.voice = Voice(codec, config, self.put)
         self.books = Books(runtime.lock("the books"))
         self._metrics = None if type(metrics) is NoopMetrics else metrics
         self.watched = self._metrics is not None or trace is not None
@@ -380,40 +380,13 @@ class Engine:
             connection._undecodable_logged = True
             log.warning("skipped a message of %r that cannot be decoded: %s", connection.id, why)
 
-    # -- acknowledgements (v1) --------------------------------------------------------------
-
     def handled(self, connection: Connection, size: int) -> None:
-        """Any thread: a message counts as handled, and its client is to be told in time."""
-        assert connection._receipts is not None, "only a v1 session acknowledges"
-        due = connection._receipts.handled(size)
-        channel = connection._channel
-        if due is Due.NOW:
-            self.acknowledge(connection)
-        elif due is Due.SOON and channel is not None:
-            self.put(c.AckDue(channel.number))
-
-    def acknowledge(self, connection: Connection) -> None:
-        """Any thread: tell the client what has been handled."""
-        channel, receipts = connection._channel, connection._receipts
-        if channel is None or receipts is None:
-            return
-        receipts.given()
-        received = connection._inbox.handled
-        frame = self._encode(channel, protocol.ack(received))
-        if frame is not None:
-            channel.send_ack(received, frame)
+        """Any thread: a message counts as handled."""
+        self.voice.handled(connection, size)
 
     def word(self, channel: Channel, hole: Missed) -> Frame | None:
         """Any thread, without a lock: the ``$missed`` that tells of a hole."""
-        return self._encode(channel, protocol.missed(hole.first, hole.last))
-
-    def _encode(self, channel: Channel, message: Message) -> Frame | None:
-        try:
-            return encode_frame(self.codec, message, allow_reserved=True)
-        except Exception:
-            log.exception("the codec cannot encode %s; its transport is dropped", message.event)
-            self.put(c.TransportAborted(channel.number))
-            return None
+        return self.voice.word(channel, hole)
 
     def session_over(self, connection: Connection) -> None:
         """on_disconnect has returned."""

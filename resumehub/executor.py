@@ -12,17 +12,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 from weakref import WeakValueDictionary
 
-from . import protocol
 from .channel import Channel
-from .codec import encode_frame
 from .connection import Connection, Inbox
 from .core import effects as e
 from .core.claims import Claim, Title
-from .core.commands import Observed, Register, TransportAborted
+from .core.commands import Observed, Register
 from .core.states import State
 from .errors import ConnectionClosed, HubClosed
 from .message import Frame
-from .outbox import Keep, Notice, Outbox
+from .outbox import Keep, Outbox
 from .receipts import Receipts
 from .threads.callbacks import Strand
 from .threads.jobs import HookJob
@@ -75,7 +73,7 @@ class Executor:
             case e.SendAck(number):
                 connection = self._link(number).connection
                 if connection is not None:
-                    self._engine.acknowledge(connection)
+                    self._engine.voice.acknowledge(connection)
             case e.Entitle(epoch, title):
                 self._by_epoch[epoch]._title = title
             case e.AbortTransport(number):
@@ -216,48 +214,11 @@ class Executor:
             # Nobody writes until the channel is there, so this is still the end when it gets its words.
             last = outbox.place_last("replayed") if effect.title.tokens and effect.generation > 1 else None
         if effect.title.tokens is not None:
-            self._greet(connection, channel, effect, handled, waiting, last)
+            self._engine.voice.greet(connection, channel, effect, handled, waiting, last)
         with outbox.lock:
             connection._channel = channel
         if not self._engine.start_reader(link):
             connection._strand.call_pool()
-
-    def _greet(
-        self,
-        connection: Connection,
-        channel: Channel,
-        effect: e.AttachTransport,
-        handled: int,
-        waiting: int,
-        last: Notice | None,
-    ) -> None:
-        """Put ``$hello`` in front of all that waits, and ``$replayed`` behind it."""
-        assert connection._receipts is not None, "a v1 session acknowledges"
-        assert effect.title.tokens is not None, "a v1 session has tokens"
-        config, codec = self._config, self._engine.codec
-        connection._receipts.given()
-        channel.acked = handled
-        hello = protocol.hello(
-            connection_id=connection.id,
-            token=effect.title.tokens.newest,
-            resumed=effect.generation > 1,
-            received=handled,
-            replay_from=(effect.received or 0) + 1,
-            window={"messages": config.send_buffer, "bytes": config.send_buffer_bytes},
-            resume_window=config.resume_window,
-            ping_interval=config.ping_interval,
-            max_message_size=config.max_message_size,
-        )
-        try:
-            words = encode_frame(codec, hello, allow_reserved=True)
-            if last is not None:
-                last.frame = encode_frame(codec, protocol.replayed(waiting), allow_reserved=True)
-        except Exception:
-            log.exception("the codec cannot encode $hello; transport %s is dropped", effect.transport)
-            self._engine.put(TransportAborted(effect.transport))
-            return
-        with connection._outbox.lock:
-            connection._outbox.notify(Notice("hello", words))
 
     def _detach(self, link: Link, connection: Connection) -> None:
         assert link.channel is not None, "an attached link has a channel"

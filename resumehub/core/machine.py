@@ -2,8 +2,8 @@
 
 Everything that is decided about sessions and transports is decided here, on one thread, from
 plain values: no thread, socket, clock, log or random number is in reach. The life of a session
-is the table in ``states.py``; this module turns each outcome into effects and keeps the
-deadlines. How transports die is in ``carriers.py``, from which the machine inherits.
+is the table in ``states.py``; this module says what each command comes to. How a session begins and
+ends is in ``sessions.py``, how transports die in ``carriers.py``, from which the machine inherits.
 
 Called by the hub thread (``engine.py``), and by tests with any order of commands they like.
 Deadlines that are due before a command fire before it, each at its own time.
@@ -11,47 +11,33 @@ Deadlines that are due before a command fire before it, each at its own time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from ..codes import CloseCode
-from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError, TransportLost
+from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
 from . import commands as c
 from . import effects as e
-from .carriers import Carriers
-from .claims import Verdict, attached, gap_reason, judge, opened, returns
+from .claims import Verdict, attached, gap_reason, judge, returns
 from .deadlines import Deadline, DeadlineKind
-from .session import Carrier, Phase, Session
-from .states import Event, Outcome, State, Transition, transition
+from .session import Phase, Session
+from .sessions import Rules, Sessions
+from .states import Event, Outcome, Transition
+
+__all__ = ["Machine", "Rules"]
 
 _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
 _SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The options that decisions depend on; durations in seconds."""
-
-    resume_window: float = 30.0
-    ping_interval: float | None = 20.0
-    write_timeout: float = 10.0
-    max_sessions: int = 10_000
-    refuse_duplicates: bool = False
-
-
-class Machine(Carriers):
+class Machine(Sessions):
     """All sessions and transports of one hub. Hub thread only; never blocks."""
 
     def __init__(self, rules: Rules) -> None:
-        super().__init__(rules.write_timeout, rules.ping_interval)
-        self.rules = rules
-        self.sessions: dict[str, Session] = {}
-        self.epochs: dict[int, Session] = {}
-        self.rooms: dict[str, int] = {}
+        super().__init__(rules)
         self.draining = False
         self.impatient = False
         self.finished = False
-        self._last_epoch = 0
 
     def next_deadline(self) -> float | None:
         """When ``handle(Tick(), …)`` is next worth calling; None: only a command can change things."""
@@ -212,45 +198,7 @@ class Machine(Carriers):
         self._notify(holder, "on_transport_restore")
         self._attach(holder, knock.claim.received if knock.resume else None)
 
-    def _open(self, knock: c.Register) -> None:
-        self._last_epoch += 1
-        session = Session(
-            epoch=self._last_epoch,
-            connection_id=knock.connection_id,
-            room_id=knock.room_id,
-            opened_at=self.now,
-            state=State.CONNECTED,
-            transport=knock.transport,
-            title=opened(knock.claim),
-        )
-        self.sessions[session.connection_id] = session
-        self.epochs[session.epoch] = session
-        self.rooms[session.room_id] = self.rooms.get(session.room_id, 0) + 1
-        self._do(
-            e.OpenSession(
-                session.epoch, session.connection_id, session.room_id, knock.transport, session.title
-            )
-        )
-        if self.rooms[session.room_id] == 1:
-            self._count("room_created", session.room_id)
-        self._count("connection_opened", session.room_id, session.connection_id)
-        self._notify(session, "on_connect")
-        self._attach(session)
-
-    def _attach(self, session: Session, received: int | None = None) -> None:
-        assert session.transport is not None, "a session is attached to a transport"
-        self._new_carrier(session.transport, session.epoch, session.generation, Phase.LIVE)
-        self._do(
-            e.AttachTransport(session.transport, session.epoch, session.generation, session.title, received)
-        )
-
     # -- a transport ends, or a session does ------------------------------------------------
-
-    def session_of(self, number: int) -> Session | None:
-        """The session that the transport carries *now*; None for one that was superseded."""
-        carrier = self.carriers.get(number)
-        session = self.epochs.get(carrier.epoch) if carrier and carrier.epoch is not None else None
-        return session if session is not None and session.transport == number else None
 
     def _carrier_lost(self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None) -> None:
         session = self.session_of(number)
@@ -277,7 +225,7 @@ class Machine(Carriers):
 
     def _kick(self, connection_id: str) -> None:
         session = self.sessions.get(connection_id)
-        if transition(_state(session), Event.KICK).outcome is Outcome.NOT_FOUND:
+        if self._look_up(session, Event.KICK).outcome is Outcome.NOT_FOUND:
             self._do(e.NotFound(connection_id))
             return
         self._end_on_request(session, Event.KICK, "kick", "kicked")
@@ -314,17 +262,6 @@ class Machine(Carriers):
         else:
             self._end_with_gap(session)
 
-    def _end_with_gap(self, session: Session) -> None:
-        self._enter(session, Event.GAP)
-        error = session.last_error if session.state is State.SUSPENDED else None
-        self._end(
-            session,
-            "gap",
-            error or TransportLost(CloseCode.SESSION_EXPIRED, "gap"),
-            close=(CloseCode.SUPERSEDED, "superseded"),
-            polite=False,
-        )
-
     def _shutdown(self) -> None:
         if self.draining:
             self._ignore("the hub is shutting down already")
@@ -345,64 +282,3 @@ class Machine(Carriers):
     def _abort_newcomer(self, number: int, because: str) -> None:
         self._abort(self._new_carrier(number, None, 0, Phase.LIVE))
         self._ignore(because)
-
-    def _end(
-        self,
-        session: Session,
-        reason: str,
-        error: ResumeHubError | None,
-        *,
-        close: tuple[int, str] | None = None,
-        polite: bool = True,
-        drop_reason: str = "closed",
-        deliver: bool = False,
-    ) -> None:
-        """End the session; ``polite``: the close frame goes behind what was accepted for sending."""
-        self.deadlines.cancel(DeadlineKind.GRACE, session.epoch)
-        carrier = self.carriers[session.transport] if session.transport is not None else None
-        flush = polite and close is not None and carrier is not None
-        session.state = State.CLOSED
-        session.transport = None
-        del self.sessions[session.connection_id]
-        del self.epochs[session.epoch]
-        self._do(e.EndSession(session.epoch, flush, drop_reason, deliver, isinstance(error, HubClosed)))
-        if carrier is not None and close is not None:
-            # Behind EndSession: by the time the peer sees the close frame, the id is free.
-            self._send_close(carrier, *close, after_data=polite)
-        duration = self.now - session.opened_at
-        self._count("connection_closed", session.room_id, session.connection_id, duration, reason)
-        self.rooms[session.room_id] -= 1
-        if not self.rooms[session.room_id]:
-            del self.rooms[session.room_id]
-            self._count("room_destroyed", session.room_id)
-        self._notify(session, "on_disconnect", error)
-
-    # -- small words ------------------------------------------------------------------------
-
-    def _look_up(self, session: Session | None, event: Event) -> Transition:
-        return transition(_state(session), event)
-
-    def _enter(self, session: Session | None, event: Event) -> Transition:
-        """Look the transition up, and say so when nothing happens."""
-        entry = self._look_up(session, event)
-        if entry.outcome is Outcome.IGNORED:
-            self._ignore(f"{event.name}: {entry.because}")
-        return entry
-
-    def _detach(self, session: Session, close: tuple[int, str] | None) -> None:
-        assert session.transport is not None, "only an attached transport can be detached"
-        self._do(e.DetachTransport(session.transport, session.epoch))
-        if close is not None:
-            self._send_close(self.carriers[session.transport], *close, after_data=False)
-
-    def _heartbeat_failed(self, carrier: Carrier) -> None:
-        session = self.session_of(carrier.number)
-        assert session is not None, "a live transport carries a session"
-        self._count("heartbeat_failed", session.room_id, session.connection_id)
-
-    def _notify(self, session: Session, hook: str, error: ResumeHubError | None = None) -> None:
-        self._do(e.Notify(session.epoch, hook, session.generation, error))
-
-
-def _state(session: Session | None) -> State:
-    return State.CLOSED if session is None else session.state

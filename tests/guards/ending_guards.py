@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.guards.guard import Guard
 
 MACHINE = "core/machine.py"
+SESSIONS = "core/sessions.py"
 
 GUARDS = (
     Guard(
@@ -54,7 +55,7 @@ GUARDS = (
     ),
     Guard(
         "the end of a session cancels its window",
-        MACHINE,
+        SESSIONS,
         "        self.deadlines.cancel(DeadlineKind.GRACE, session.epoch)\n        carrier",
         "        carrier",
         "The window of a session that was kicked would end the next one under its id.",
@@ -110,7 +111,7 @@ GUARDS = (
     Guard(
         "a kick of nobody is answered",
         MACHINE,
-        "if transition(_state(session), Event.KICK).outcome is Outcome.NOT_FOUND:",
+        "if self._look_up(session, Event.KICK).outcome is Outcome.NOT_FOUND:",
         "if False:",
         "Kick and expiry meet: the caller must know which of them ended the session.",
         ("u1 connects", "transport 1 breaks", "30 seconds pass", "u1 is kicked", "the kick finds nobody"),
@@ -208,7 +209,7 @@ GUARDS = (
     ),
     Guard(
         "a transport speaks for a session while it is its own",
-        MACHINE,
+        SESSIONS,
         "return session if session is not None and session.transport == number else None",
         "return session",
         "An $ack that was read on a superseded transport would prove the token of the next one, whose $hello "
@@ -241,7 +242,7 @@ GUARDS = (
     ),
     Guard(
         "nothing is kept for a peer that is not there",
-        MACHINE,
+        SESSIONS,
         "polite and close is not None and carrier is not None",
         "polite and close is not None",
         "A suspended session is kicked: its messages would wait for ever, neither sent nor "
@@ -257,7 +258,7 @@ GUARDS = (
     ),
     Guard(
         "nothing is kept for a peer that has left",
-        MACHINE,
+        SESSIONS,
         "polite and close is not None and carrier is not None",
         "polite and carrier is not None",
         "The client leaves while messages wait for it: they would be dropped only when its "
@@ -274,7 +275,7 @@ GUARDS = (
     ),
     Guard(
         "nothing is kept for a peer that may not enter",
-        MACHINE,
+        SESSIONS,
         "polite and close is not None and carrier is not None",
         "close is not None and carrier is not None",
         "The close frame overtakes what waits, so that is never sent: it is dropped at once.",
@@ -290,7 +291,7 @@ GUARDS = (
     ),
     Guard(
         "a close frame needs a transport",
-        MACHINE,
+        SESSIONS,
         "if carrier is not None and close is not None:",
         "if close is not None:",
         "A suspended session is kicked: there is nobody to say goodbye to.",
@@ -308,7 +309,7 @@ GUARDS = (
     ),
     Guard(
         "a room is made once",
-        MACHINE,
+        SESSIONS,
         "if self.rooms[session.room_id] == 1:",
         "if True:",
         "The metrics would count a room for each session.",
@@ -317,7 +318,7 @@ GUARDS = (
     ),
     Guard(
         "a room goes with its last session",
-        MACHINE,
+        SESSIONS,
         "if not self.rooms[session.room_id]:",
         "if True:",
         "The first of two sessions to end would take the room with it.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.guards.guard import Guard
 
 MACHINE = "core/machine.py"
+SESSIONS = "core/sessions.py"
 
 GUARDS = (
     Guard(
@@ -110,7 +111,7 @@ GUARDS = (
     ),
     Guard(
         "callbacks are queued before the reader starts",
-        MACHINE,
+        SESSIONS,
         "self._do(\n            e.AttachTransport(",
         "self._effects.insert(\n            -1, e.AttachTransport(",
         "A message of the new transport would be handled before on_connect, or before on_transport_restore.",

@@ -36,16 +36,17 @@ class Options:
     subprotocols: tuple[str, ...]
     max_message_size: int
     random: Callable[[], float]
-    #: Says, to a server of the plain mode, that it is still the same client (``instance=``).
+    #: Says that it is still the same client (``instance=``).
     nonce: str = field(repr=False)
 
     def wire(self, *, resume: bool, offer: bool, asked: int, attempt: int, token: str) -> Wire:
         """The request of one dial. Raises: ValueError."""
         query: dict[str, str] = {}
         if resume:
-            query |= {"resume": "true", "received": str(asked), "attempt": str(attempt)}
-        if self.rules.plain and self.rules.resume:
-            query["instance"] = self.nonce
+            query |= {"resume": "true", "received": str(asked)}
+        if self.rules.resume and (offer or self.rules.plain):
+            # In the first dial, too: one that arrives behind the second must not be taken for a newcomer.
+            query |= {"instance": self.nonce, "attempt": str(attempt)}
         offered = list(self.subprotocols)
         if offer:
             tokens = [protocol.TOKEN_PREFIX + token] if token else []

@@ -55,7 +55,7 @@ class Tokens:
 class Title:
     """What a session knows of its client, to tell him from another. Changes with each attach.
 
-    ``tokens``: None in a plain session. ``instance``: the nonce of a plain client, "" without.
+    ``tokens``: None in a plain session. ``instance``: the nonce of the client, "" without.
     ``attempt``: the highest number of a dial, -1 before there was one.
     """
 
@@ -121,6 +121,15 @@ def returns(title: Title, claim: Claim) -> bool:
     return title.tokens is None and not claim.v1 and claim.instance == title.instance
 
 
+def overtaken(title: Title, claim: Claim) -> bool:
+    """Whether a client *without* resume intent is an earlier dial of the one that has the session.
+
+    Its first dial got lost on the way, so it dialled again and was let in; now the first one arrives.
+    """
+    same = claim.instance != "" and claim.instance == title.instance
+    return same and claim.attempt is not None and claim.attempt <= title.attempt
+
+
 def attached(title: Title, claim: Claim) -> Title:
     """The title after the client has been attached."""
     tokens = title.tokens
@@ -134,7 +143,7 @@ def opened(claim: Claim) -> Title:
     """The title of a new session."""
     return Title(
         Tokens(claim.fresh_token) if claim.v1 else None,
-        "" if claim.v1 else claim.instance,
+        claim.instance,
         -1 if claim.attempt is None else claim.attempt,
     )
 

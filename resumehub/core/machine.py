@@ -18,7 +18,7 @@ from ..codes import CloseCode
 from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
 from . import commands as c
 from . import effects as e
-from .claims import Verdict, attached, gap_reason, judge, returns
+from .claims import Verdict, attached, gap_reason, judge, overtaken, returns
 from .deadlines import Deadline, DeadlineKind
 from .session import Phase, Session
 from .sessions import Rules, Sessions
@@ -131,6 +131,9 @@ class Machine(Sessions):
             if verdict is not Verdict.GRANTED:
                 self._deny(knock, holder, verdict)
                 return
+        if not knock.resume and holder is not None and overtaken(holder.title, knock.claim):
+            self._deny(knock, holder, Verdict.LATE_DIAL)
+            return
         entry = self._look_up(holder, self._asked_for(knock, holder))
         if entry.outcome is Outcome.TOO_LATE:
             self._too_late(knock)

@@ -81,7 +81,7 @@ const newHead = (tab) => ({
   id: null,           // the connection's id, as the hub said
   handled: 0,         // how many of the server's messages the application has dealt with
   acked: 0,           // how many of ours the server has dealt with
-  attempt: 0,         // dials of this session
+  attempt: 0,         // dials, of all sessions of this tab
 });
 
 // -- the machine ----------------------------------------------------------------------
@@ -283,7 +283,7 @@ export class Machine {
     head.attempt += 1;                              // so that the server knows the latest of two dials that overtake each other
     this.#save();
     const query = { reject: "close", attempt: head.attempt };
-    if (this.#options.plain) query.instance = head.tab;
+    query.instance = head.tab;
     if (head.live) Object.assign(query, { resume: "true", received: head.handled });
     const protocols = this.#options.plain ? [] : head.token ? [PROTOCOL, TOKEN + head.token] : [PROTOCOL];
     this.#resuming = head.live;
@@ -371,7 +371,8 @@ export class Machine {
     this.unacked = [];
     this.#bytes = this.#written = this.#writtenBytes = this.#accepted = 0;
     this.#blamed = null;
-    this.#head = newHead(this.#head.tab);
+    // The numbers of the dials go on: a dial for the session that is gone may still be under way.
+    this.#head = { ...newHead(this.#head.tab), attempt: this.#head.attempt };
     this.#save();
     return inDoubt;
   }

@@ -46,7 +46,8 @@ def test_the_first_dial_offers_the_protocol_and_acknowledges_the_hello(server: F
     client = server.client("?room=lobby")
     peer = server.accept()
     assert peer.offered == ["resumehub.v1"]
-    assert peer.query == {"room": "lobby"}
+    assert peer.query.pop("instance")
+    assert peer.query == {"room": "lobby", "attempt": "1"}
     peer.switch("resumehub.v1")
     assert not client.wait_connected(0)  # a 101 is no session yet
     peer.hello()
@@ -65,7 +66,12 @@ def test_what_is_not_acknowledged_is_sent_again_before_anything_new(server: Fake
     peer.vanish()
     again = server.accept()
     client.send(Message("n", 4))
-    assert again.query == {"resume": "true", "received": "0", "attempt": "2"}
+    assert again.query == {
+        "resume": "true",
+        "received": "0",
+        "attempt": "2",
+        "instance": peer.query["instance"],
+    }
     assert again.offered == ["resumehub.v1", "resumehub.token.token-1"]
     again.switch("resumehub.v1")
     again.hello(resumed=True, received=1, token="token-2")
@@ -310,7 +316,7 @@ def test_a_hello_that_is_none_is_not_believed(
     peer.switch("resumehub.v1")
     peer.send(*said)
     assert peer.read_until_end()[-1].code == 1002
-    assert server.accept().query == {}  # there is no session to resume
+    assert "resume" not in server.accept().query  # there is no session to resume
     assert problem in caplog.text
 
 

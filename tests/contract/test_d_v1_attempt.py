@@ -119,3 +119,29 @@ def test_an_attempt_that_is_no_number_is_refused(stage, attempt) -> None:
     peer = dial(s)
     assert refused(lambda: again(s, token=peer.token, received=0, query=f"&attempt={attempt}")) == 400
     assert peer.nothing_came()
+
+
+@pytest.mark.contract("D3")
+@pytest.mark.parametrize("state", ["connected", "suspended"])
+def test_a_first_dial_that_arrives_behind_the_second_does_not_throw_it_out(stage, state) -> None:
+    """The client gave its first dial up before it had an answer; the nonce says whose dial it was."""
+    s = stage()
+    second = dial(s, query="&instance=mine&attempt=2")
+    s.say("u1", "here")
+    if state == "suspended":
+        second.drop()
+
+    first = s.open(subprotocols=offer(), query="&instance=mine&attempt=1")
+
+    assert first.receive_close() == (4101, "superseded")
+    third = Speaker(s, again(s, token=second.token, received=0, query="&instance=mine&attempt=3"))
+    assert third.take(1) == ["here"]
+
+
+@pytest.mark.contract("D3")
+def test_a_stranger_with_a_low_number_is_no_earlier_dial(stage) -> None:
+    """Without the nonce it is somebody else, and on_duplicate decides as ever."""
+    s = stage()
+    session = dial(s, query="&instance=mine&attempt=2")
+    dial(s, query="&instance=yours&attempt=1")
+    assert closing(session) == (1000, "duplicate connection id")

@@ -17,6 +17,7 @@ from resumehub.core.claims import (
     gap_reason,
     judge,
     opened,
+    overtaken,
     returns,
 )
 
@@ -121,9 +122,32 @@ def test_a_new_session_is_of_the_kind_of_its_client():
     assert opened(Claim(v1=True, fresh_token="new", attempt=0)) == Title(Tokens("new"), attempt=0)
 
 
-def test_a_nonce_has_no_part_in_a_v1_session():
-    """The token says more."""
-    assert opened(Claim(v1=True, fresh_token="new", instance="mine")) == Title(Tokens("new"))
+def test_a_nonce_opens_no_v1_session():
+    """The token says more. The nonce only tells an earlier dial of the same client."""
+    title = opened(Claim(v1=True, fresh_token="new", instance="mine", attempt=2))
+    assert title == Title(Tokens("new"), instance="mine", attempt=2)
+    assert not returns(title, Claim(v1=True, instance="mine"))
+    assert judge(title, Claim(v1=True, token="new", received=0)) is Verdict.GRANTED
+
+
+@pytest.mark.parametrize("v1", [True, False], ids=["v1", "plain"])
+@pytest.mark.parametrize(
+    ("late", "which"),
+    [
+        (True, {"instance": "mine", "attempt": 1}),
+        (True, {"instance": "mine", "attempt": 2}),
+        (False, {"instance": "mine", "attempt": 3}),
+        (False, {"instance": "mine"}),
+        (False, {"instance": "yours", "attempt": 1}),
+        (False, {"attempt": 1}),
+    ],
+    ids=["an earlier dial", "the same again", "a later dial", "one without a number", "a stranger", "nobody"],
+)
+def test_a_dial_is_overtaken_by_a_later_one_of_the_same_client(v1, late, which):
+    """Without resume intent, too: its first dial may arrive behind its second."""
+    title = opened(Claim(v1=v1, fresh_token="new", instance="mine", attempt=2))
+    assert overtaken(title, Claim(v1=v1, **which)) is late
+    assert not overtaken(opened(Claim(v1=v1, fresh_token="new", attempt=2)), Claim(v1=v1, attempt=1))
 
 
 @pytest.mark.parametrize("presented", ["newest", "proven"])

@@ -198,8 +198,8 @@ GUARDS = (
     Guard(
         "nobody gets a session of another nonce",
         CLAIMS,
-        " and claim.instance == title.instance",
-        "",
+        "title.tokens is None and not claim.v1 and claim.instance == title.instance",
+        "title.tokens is None and not claim.v1",
         "Another device of the user would get what was kept for the first one, and lose it.",
         (
             "u1 connects, with nonce mine",

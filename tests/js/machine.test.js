@@ -16,7 +16,7 @@ describe("dialing", () => {
     const { dial } = new Play();
 
     assert.deepEqual(dial.protocols, ["resumehub.v1"]);
-    assert.deepEqual(dial.query, { reject: "close", attempt: 1 });
+    assert.deepEqual(dial.query, { reject: "close", attempt: 1, instance: "tab" });
   });
 
   it("presents its newest token and its count when it resumes, and a higher attempt", () => {
@@ -26,14 +26,14 @@ describe("dialing", () => {
     play.closed(1006);
     play.advance(500);
 
-    assert.deepEqual(play.dial.query, { reject: "close", attempt: 2, resume: "true", received: 3 });
+    assert.deepEqual(play.dial.query, { reject: "close", attempt: 2, instance: "tab", resume: "true", received: 3 });
     assert.deepEqual(play.dial.protocols, ["resumehub.v1", "resumehub.token.t1"]);
   });
 
   it("goes on after a reload with what the page before has kept", () => {
     const play = new Play({}, KEPT);
 
-    assert.deepEqual(play.dial.query, { reject: "close", attempt: 4, resume: "true", received: 17 });
+    assert.deepEqual(play.dial.query, { reject: "close", attempt: 4, instance: "tab", resume: "true", received: 17 });
     play.connected({ resumed: true, received: 5, replay_from: 18 });
     assert.deepEqual(play.written, ["six"]);
     assert.equal(play.machine.head.acked, 5);
@@ -223,7 +223,7 @@ describe("what a close code means", () => {
     assert.equal(reason, "expired");
     assert.deepEqual(inDoubt.map(({ text }) => text), ["five", "six"]);
     assert.deepEqual(play.all("forget").map(({ number }) => number), [5, 6]);
-    assert.deepEqual(play.dial.query, { reject: "close", attempt: 1 });
+    assert.deepEqual(play.dial.query, { reject: "close", attempt: 5, instance: "tab" });
     assert.deepEqual(play.dial.protocols, ["resumehub.v1"]);
     play.connected();
     assert.deepEqual(play.written, []);

@@ -263,7 +263,7 @@ describe("a reload", { timeout: 10_000 }, () => {
     assert.deepEqual(other.handled, []);
 
     assert.notEqual(second.tab, first.tab);
-    assert.deepEqual(other.dials, [{ room: "r", reject: "close", attempt: "1", token: null }]);
+    assert.deepEqual(other.dials, [{ room: "r", reject: "close", attempt: "1", instance: second.tab, token: null }]);
     assert.equal(first.state, "open");
     second.close();
     await other.close();

@@ -1,0 +1,56 @@
+"""The command: ``tools/soak``. Runs one soak or two, and ends with 1 if a promise was broken.
+
+Read next: ``run.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import signal
+import sys
+from dataclasses import replace
+
+from .report import failures, tell
+from .run import SERVERS, Settings, soak
+
+
+def parser() -> argparse.ArgumentParser:
+    defaults = Settings()
+    parser = argparse.ArgumentParser(
+        prog="tools/soak", description="Many clients, a real server, and a network that breaks all the time."
+    )
+    parser.add_argument("--mode", choices=["v1", "counting", "plain", "both"], default="v1")
+    parser.add_argument("--clients", type=int, default=defaults.clients)
+    parser.add_argument("--cycles", type=int, default=defaults.cycles, help="faults for each client")
+    parser.add_argument("--seconds", type=float, help="end the storm after so long, even before")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument(
+        "--pace", type=float, default=defaults.pace, help="seconds between two messages of a client"
+    )
+    parser.add_argument("--server", choices=sorted(SERVERS), default=defaults.server)
+    return parser
+
+
+def main() -> int:
+    arguments = vars(parser().parse_args())
+    mode = arguments.pop("mode")
+    _allow_many_sockets()
+    # As Ctrl-C: the server has to be stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    failed = False
+    for one in ("v1", "plain") if mode == "both" else (mode,):
+        outcome = soak(replace(Settings(**arguments), mode=one), lambda text: print(text, file=sys.stderr))
+        print(tell(outcome), end="\n\n", flush=True)
+        failed = failed or bool(failures(outcome))
+    return 1 if failed else 0
+
+
+def _allow_many_sockets() -> None:
+    """Each client takes about six descriptors of this process."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -86,7 +86,9 @@ class Channel:
         #: Up to which of the peer's messages we have acknowledged; from the ``$hello`` on.
         self.acked = 0
         self._outbox: Outbox | None = outbox
-        self._stateful = transport.stateful
+        # None where no frame may go straight: compressed bytes have to be kept, a close frame comes, or the
+        # connection is broken.
+        self._direct = None if transport.stateful else transport.write
         self._lock = outbox.lock
         self._left = runtime.condition(outbox.lock)
         self._clock = clock
@@ -114,34 +116,36 @@ class Channel:
         return self._write_out()
 
     def pass_through(self, frame: Frame, size: int) -> Passage:
-        """Write a frame straight from its sender's hand, if nothing is in its way. Lock held."""
-        outbox = self._outbox
-        if (
-            outbox is None
-            or self._stateful
-            or self._pieces
-            or self._lane
-            or self._close is not None
-            or self._writer_running
-            or self._broken
-            or not outbox.may_pass(size)
-        ):
-            return BARRED
-        wire = frame.wire or self.transport.encode(frame)
-        try:
-            taken = self.transport.write((wire,))
-        except OSError:
-            return BARRED  # the way by the buffer meets it again, and reports it
-        if taken == len(wire):
-            outbox.passed(frame, size)
-            return PASSED
-        if not taken:
-            return BARRED
-        outbox.put(frame)
-        self._pieces.append(memoryview(wire)[taken:])
-        self._frames_in_pieces = 1
-        self._begun_frame = outbox.started = True
-        return BEGUN
+        """Write a frame straight from its sender's hand, if nothing is in its way. Never blocks."""
+        with self._lock:
+            outbox, write = self._outbox, self._direct
+            if (
+                write is None
+                or outbox is None
+                or self._pieces
+                or self._lane
+                or self._writer_running
+                or outbox.unsent
+                or outbox.refusal is not None
+                or size > outbox.max_bytes
+                or (outbox.held_frames and not outbox.has_room(size))
+            ):
+                return BARRED
+            wire = frame.wire or self.transport.encode(frame)
+            try:
+                taken = write((wire,))
+            except OSError:
+                return BARRED  # the way by the buffer meets it again, and reports it
+            if taken == len(wire):
+                outbox.passed(frame, size)
+                return PASSED
+            if not taken:
+                return BARRED
+            outbox.put(frame)
+            self._pieces.append(memoryview(wire)[taken:])
+            self._frames_in_pieces = 1
+            self._begun_frame = outbox.started = True
+            return BEGUN
 
     def settle(self, flushed: Flushed | None) -> None:
         """Report what ``pump`` did. Without the lock, by the thread that pumped, at once."""
@@ -208,6 +212,7 @@ class Channel:
                 return
             self._close = self.transport.encode_close(code, reason)
             self._close_after_data = after_data
+            self._direct = None
             start = not self._writer_running
             self._writer_running = True
         if start:
@@ -224,6 +229,7 @@ class Channel:
                 self._close = self.transport.encode_close(code, reason)
             self._close_after_data = False
             self._half_close = failed
+            self._direct = None
             flushed = self.pump()
         self.settle(flushed)
 
@@ -404,6 +410,7 @@ class Channel:
 
     def _break(self) -> None:
         self._broken = True
+        self._direct = None
         self._blocked = False
         self._pieces.clear()
         self._lane.clear()

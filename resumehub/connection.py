@@ -241,37 +241,39 @@ class Connection:
                 f"the encoded message has {size} bytes, more than send_buffer_bytes "
                 f"({outbox.max_bytes}) will ever hold; split it, or raise send_buffer_bytes"
             )
+        channel = self._channel
+        passage = channel.pass_through(frame, size) if channel is not None else BARRED
+        if passage is not PASSED:
+            self._put(frame, passage)
+        elif channel is not None and self._host.watched:
+            self._host.note("app", "Send", connection_id=self._id, size=size, left=outbox.used_frames)
+            self._host.passed(channel, size, outbox.used_frames)
+
+    def _put(self, frame: Frame, passage: Passage) -> None:
+        """By way of the buffer. ``passage``: whether it is BEGUN, and so in there already."""
+        outbox = self._outbox
         with outbox.lock:
-            if outbox.refusal is not None:
-                raise _fresh(outbox.refusal)
+            if passage is BARRED:
+                if outbox.refusal is not None:
+                    raise _fresh(outbox.refusal)
+                if not outbox.put(frame):
+                    raise SendBufferFull(self._id, outbox.used_frames, outbox.used_bytes)
             channel = self._channel
-            passage = channel.pass_through(frame, size) if channel is not None else BARRED
-            if passage is BARRED and not outbox.put(frame):
-                raise SendBufferFull(self._id, outbox.used_frames, outbox.used_bytes)
-            flushed = channel.pump() if channel is not None and passage is not PASSED else None
+            flushed = channel.pump() if channel is not None else None
             used = outbox.used_frames
-        if passage is PASSED and not self._host.watched:
-            return
-        self._host.note("app", "Send", connection_id=self._id, size=size, left=used)
-        if channel is not None and passage is PASSED:
-            self._host.passed(channel, size, used)
-        elif channel is not None:
+        self._host.note("app", "Send", connection_id=self._id, size=frame.size, left=used)
+        if channel is not None:
             channel.settle(flushed)
         if used:
             self._host.buffer_changed(self, used)
 
-    def _offer(self, frame: Frame, size: int) -> Offered | Passage:
-        """A broadcast's frame: what does not fit pushes out the oldest. BARRED if the session ended."""
+    def _offer(self, frame: Frame, passage: Passage) -> Offered | None:
+        """A broadcast's frame: what does not fit pushes out the oldest. None if the session has ended."""
         outbox = self._outbox
         with outbox.lock:
-            if outbox.refusal is not None:
-                return BARRED
+            if passage is BARRED and outbox.refusal is not None:
+                return None
             channel = self._channel
-            passage = channel.pass_through(frame, size) if channel is not None else BARRED
-            if passage is PASSED and not self._host.watched:
-                return PASSED
-            if passage is PASSED:
-                return Offered(self, channel, Flushed(sizes=[size], left=outbox.used_frames), 0, 0)
             dropped = outbox.put_dropping(frame) if passage is BARRED else 0
             flushed = channel.pump() if channel is not None else None
             return Offered(self, channel, flushed, dropped, outbox.used_frames)

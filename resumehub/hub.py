@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .channel import PASSED
+from .channel import BARRED, PASSED, Channel
 from .clock import Clock, SystemClock
 from .codec import Codec, JSONCodec, encode_frame
 from .config import Config
@@ -191,19 +191,25 @@ class Hub:
         room = engine.tables.rooms.get(room_id) if engine is not None else None
         if engine is None or room is None:
             return
-        size, recipients, waiting = frame.size, 0, list[Offered]()
+        size, recipients = frame.size, 0
+        waiting, passed = list[Offered](), list[tuple[Channel, int]]()
         with room.order:
             for connection in room.members():
                 if excluded and connection.id in excluded:
                     continue
-                offered = connection._offer(frame, size)
-                if offered is PASSED:
+                channel = connection._channel
+                passage = channel.pass_through(frame, size) if channel is not None else BARRED
+                if passage is PASSED:
                     recipients += 1
-                elif isinstance(offered, Offered):
+                    if engine.watched and channel is not None:
+                        passed.append((channel, connection._outbox.used_frames))
+                elif (offered := connection._offer(frame, passage)) is not None:
                     waiting.append(offered)
         for one in waiting:
             self._settle(engine, one)
-        if engine.watched:
+        if engine.watched:  # without the room's lock: a collector is not ours
+            for to, used in passed:
+                engine.passed(to, size, used)
             recipients += len(waiting)
             engine.note("app", "Broadcast", room_id=room_id, size=size, recipients=recipients)
             engine.count("message_broadcast", room_id, size, recipients)

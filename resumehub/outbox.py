@@ -96,7 +96,6 @@ class Outbox:
     __slots__ = (
         "_deferred",
         "_held_bytes",
-        "_held_frames",
         "_last",
         "_pinned",
         "_released_to",
@@ -105,6 +104,7 @@ class Outbox:
         "_sent_frames",
         "_specials",
         "_unsent_frames",
+        "held_frames",
         "keep",
         "ledger",
         "lock",
@@ -136,8 +136,8 @@ class Outbox:
         self._sent: deque[Frame | Missed] = deque()
         self._sent_frames = 0
         self._sent_bytes = 0
-        # That part of ``_sent`` that may not make room for anything.
-        self._held_frames = 0
+        #: That part of what was written that may not make room for anything.
+        self.held_frames = 0
         self._held_bytes = 0
         self._pinned = False
         self._deferred = 0  # an acknowledgement that came while it was
@@ -151,7 +151,7 @@ class Outbox:
     @property
     def used_frames(self) -> int:
         """How many frames count against the bound."""
-        return self._unsent_frames + self._held_frames
+        return self._unsent_frames + self.held_frames
 
     @property
     def used_bytes(self) -> int:
@@ -169,7 +169,7 @@ class Outbox:
         """Accept a frame; False, and nothing changes, if there is no room for it."""
         size = len(frame.payload)
         if (
-            self._unsent_frames + self._held_frames >= self.max_frames
+            self._unsent_frames + self.held_frames >= self.max_frames
             or self.unsent_bytes + self._held_bytes + size > self.max_bytes
         ):
             return False
@@ -183,32 +183,40 @@ class Outbox:
             self._last += 1
         return True
 
-    def may_pass(self, size: int) -> bool:
-        """Whether a frame could be accepted and be the next to write: nothing waits, and it has room."""
-        return (
-            not self.unsent
-            and self._held_bytes + size <= self.max_bytes
-            and self._held_frames < self.max_frames
-        )
+    def has_room(self, size: int) -> bool:
+        """Whether one more frame of so many bytes could be accepted."""
+        return self.used_frames < self.max_frames and self.used_bytes + size <= self.max_bytes
 
     def passed(self, frame: Frame, size: int) -> None:
-        """``put`` and ``written`` in one, for a frame that the kernel took whole (see ``may_pass``)."""
-        self.ledger.accepted += 1
+        """``put`` and ``written`` in one, for a frame that the kernel took whole when nothing waited."""
+        ledger = self.ledger
+        ledger.accepted += 1
         self.sent_to += 1
-        if self.keep is _NOTHING:
+        keep = self.keep
+        if keep is _NOTHING:
             self._released_to = self.sent_to
-            self.ledger.written += 1
+            ledger.written += 1
             return
-        self._sent.append(frame)
+        sent = self._sent
+        sent.append(frame)
         self._sent_frames += 1
         self._sent_bytes += size
-        if self.keep is _UNPROVEN:
+        if keep is _UNPROVEN:
             self._last += 1
-        if self._pinned or self.keep is _UNPROVEN:
-            self._held_frames += 1
+        if keep is _UNPROVEN or self._pinned:
+            self.held_frames += 1
             self._held_bytes += size
         elif self._sent_frames > self.max_frames or self._sent_bytes > self.max_bytes:
-            self._make_room()
+            oldest = sent[0]
+            if type(oldest) is Frame and len(oldest.payload) == size:
+                # In a steady stream of like messages one leaves as one comes.
+                sent.popleft()
+                self._sent_frames -= 1
+                self._sent_bytes -= size
+                self._released_to += 1
+                ledger.written += 1
+            else:
+                self._make_room()
 
     def put_dropping(self, frame: Frame) -> int:
         """Accept a frame, dropping the oldest that have not begun; give how many were dropped.
@@ -219,7 +227,7 @@ class Outbox:
         spared = begun.size if isinstance(begun, Frame) else 0
         if (
             self._held_bytes + spared + frame.size > self.max_bytes
-            or self._held_frames + int(isinstance(begun, Frame)) >= self.max_frames
+            or self.held_frames + int(isinstance(begun, Frame)) >= self.max_frames
         ):
             self.ledger.accepted += 1
             self.ledger.dropped += 1
@@ -294,7 +302,7 @@ class Outbox:
             self._sent_frames += 1
             self._sent_bytes += size
             if self._pinned or self.keep is Keep.UNPROVEN:
-                self._held_frames += 1
+                self.held_frames += 1
                 self._held_bytes += size
             return item
         self._specials -= 1
@@ -330,7 +338,7 @@ class Outbox:
         self._pinned = True
         if self.keep is not Keep.UNPROVEN and standing == Standing():
             frames = list(islice(self._sent, len(self._sent) - (self.sent_to - received), None))
-            self._held_frames = self.sent_to - received
+            self.held_frames = self.sent_to - received
             self._held_bytes = sum(frame.size for frame in frames if isinstance(frame, Frame))
         return standing
 
@@ -340,7 +348,7 @@ class Outbox:
         self._release(self._deferred)
         self._deferred = 0
         if self.keep is not Keep.UNPROVEN:
-            self._held_frames = self._held_bytes = 0
+            self.held_frames = self._held_bytes = 0
             self._make_room()
 
     def rewind(self, received: int) -> int:
@@ -417,7 +425,7 @@ class Outbox:
 
     def _make_room(self) -> None:
         """History yields to new frames."""
-        while self._sent_frames > self._held_frames and (
+        while self._sent_frames > self.held_frames and (
             self._unsent_frames + self._sent_frames > self.max_frames
             or self.unsent_bytes + self._sent_bytes > self.max_bytes
         ):
@@ -446,13 +454,13 @@ class Outbox:
         self._sent_frames -= 1
         self._sent_bytes -= frame.size
         if self.keep is Keep.UNPROVEN:
-            self._held_frames -= 1
+            self.held_frames -= 1
             self._held_bytes -= frame.size
 
     def _take_back(self, frame: Frame) -> None:
         self._sent_frames -= 1
         self._sent_bytes -= frame.size
-        self._held_frames -= 1
+        self.held_frames -= 1
         self._held_bytes -= frame.size
         self._unsent_frames += 1
         self.unsent_bytes += frame.size
@@ -461,7 +469,7 @@ class Outbox:
         self.ledger.settle(reason, self._sent_frames)
         self._sent.clear()
         self._released_to = self.sent_to
-        self._sent_frames = self._sent_bytes = self._held_frames = self._held_bytes = 0
+        self._sent_frames = self._sent_bytes = self.held_frames = self._held_bytes = 0
 
     def _behind_holes(self) -> int:
         """The number of the first frame behind the last hole that a plain client is not told of, or 0."""

@@ -28,6 +28,7 @@ from resumehub import errors, metrics  # noqa: E402
 from resumehub.core import states  # noqa: E402
 from tests.core import race_tables  # noqa: E402
 from tests.guards import page as guards  # noqa: E402
+from tools.benching import page as performance  # noqa: E402
 
 
 def mermaid(text: str) -> str:
@@ -67,6 +68,7 @@ def error_tree() -> str:
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/explanation/guards.md": guards.DRAWN,
+    performance.NAME: performance.PARTS,
     "docs/explanation/session-states.md": {
         "state diagram": lambda: mermaid(states.diagram()),
         "state table": states.table,
@@ -84,7 +86,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
 }
 """Page → its generated parts, each with what draws it."""
 
-FILES: Mapping[str, Callable[[], str]] = dict(_tour.pictures())
+FILES: Mapping[str, Callable[[], str]] = dict(_tour.pictures()) | dict(performance.FILES)
 """File → what draws all of it."""
 
 

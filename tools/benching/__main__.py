@@ -1,0 +1,69 @@
+"""The command: ``tools/bench``. Reads the arguments, runs, prints the table, writes the JSON.
+
+Read next: ``run.py``, ``micro.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from . import micro, page
+from .contenders import CONTENDERS
+from .process import prepare_machine
+from .report import tell
+from .run import dumps, run
+from .scenarios import SCENARIOS
+from .stage import QUICK, Sizes
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tools/bench", description="How fast, beside others, in the same run."
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--quick", action="store_true", help="smaller sizes, two rounds, under two minutes")
+    what.add_argument(
+        "--micro", action="store_true", help="the core alone, in this process; before and after a change"
+    )
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float, help="of each measurement")
+    parser.add_argument("--only", metavar="SCENARIO,…", help=", ".join(SCENARIOS))
+    parser.add_argument("--servers", metavar="WORD,…", help="those whose name has one of these words in it")
+    parser.add_argument("--save", metavar="FILE", type=Path, help="write the results as JSON")
+    parser.add_argument("--against", metavar="FILE", type=Path, help="with --micro: compare with these")
+    parser.add_argument(
+        "--docs", action="store_true", help=f"write {page.RESULTS.name}, of which tools/docs draws the page"
+    )
+    return parser
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    if arguments.micro:
+        prepare_machine()
+        return micro.main(arguments.save, arguments.against)
+    changes = {name: getattr(arguments, name) for name in ("rounds", "seconds")}
+    sizes = replace(
+        QUICK if arguments.quick else Sizes(),
+        **{name: value for name, value in changes.items() if value is not None},
+    )
+    words = (arguments.servers or "").split(",")
+    results = run(
+        sizes,
+        [one for one in CONTENDERS if any(word in one.name for word in words)],
+        arguments.only.split(",") if arguments.only else tuple(SCENARIOS),
+        one_visit=arguments.quick,
+        tell=lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    print(tell(results))
+    for path in [arguments.save, page.RESULTS if arguments.docs else None]:
+        if path is not None:
+            path.write_text(dumps(results), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

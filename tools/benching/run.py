@@ -1,0 +1,158 @@
+"""A whole run: who is visited when, and the JSON that comes of it.
+
+Servers run one at a time, each visit on a fresh one, and rounds are interleaved: every contender once, then
+every contender again, beginning with another one, so that a noisy minute is nobody's own. Called by
+``__main__.py`` and by the tests. Read next: ``scenarios.py``; ``report.py`` for what is made of it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .contenders import CONTENDERS, Contender
+from .dial import Unanswered, dial
+from .dialects import Who
+from .flows import now
+from .limit import limits
+from .process import ServerProcess, pause, prepare_machine
+from .scenarios import SCENARIOS
+from .stage import Measure, Sizes, Stage
+
+Results = dict[str, Any]
+Tell = Callable[[str], None]
+
+_BOOT = 30.0
+_PACKAGES = (
+    "flask",
+    "werkzeug",
+    "gunicorn",
+    "flask-sock",
+    "simple-websocket",
+    "websockets",
+    "python-socketio",
+)
+
+
+def run(
+    sizes: Sizes,
+    contenders: Sequence[Contender] = CONTENDERS,
+    scenarios: Iterable[str] = tuple(SCENARIOS),
+    *,
+    one_visit: bool = False,
+    tell: Tell = lambda text: None,
+) -> Results:
+    """Measure. ``one_visit``: all scenarios of a round on one server, instead of a fresh one for each."""
+    processors = prepare_machine()
+    gc.disable()
+    begun = now()
+    results: Results = {
+        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "machine": machine(processors),
+        "sizes": asdict(sizes),
+        "contenders": [contender.name for contender in contenders],
+        "limits": limits(sizes.limit),
+        "rows": [],
+        "failures": [],
+    }
+    visits = [tuple(scenarios)] if one_visit else [(scenario,) for scenario in scenarios]
+    for number in range(sizes.rounds):
+        for visit in visits:
+            for turn in range(len(contenders)):
+                contender = contenders[(turn + number) % len(contenders)]
+                tell(f"{now() - begun:5.0f} s  round {number + 1}: {contender.name}: {', '.join(visit)}")
+                _visit(results, number + 1, contender, visit, sizes, processors)
+                gc.collect()
+    results["seconds"] = round(now() - begun)
+    results["busy_machine"] = os.getloadavg()[0]
+    return results
+
+
+def _visit(
+    results: Results,
+    number: int,
+    contender: Contender,
+    scenarios: Iterable[str],
+    sizes: Sizes,
+    processors: list[int],
+) -> None:
+    with ServerProcess(contender.command, processors) as server:
+        _wait_until_it_serves(contender, server)
+        for scenario in scenarios:
+            stage = Stage(contender, server, sizes)
+            about = {"round": number, "server": contender.name, "scenario": scenario}
+            try:
+                SCENARIOS[scenario](stage)
+            except (Unanswered, OSError) as error:
+                results["failures"].append(
+                    {**about, "why": str(error), "log": server.log().splitlines()[-1:]}
+                )
+            # What was measured before it failed, was measured.
+            for measure in stage.measures:
+                _enter(results["rows"], about, measure)
+            server.settle(1.0)
+
+
+def _enter(rows: list[dict[str, Any]], about: dict[str, Any], measure: Measure) -> None:
+    """A row has one server's values of all rounds, and what else was seen in them."""
+    key = {name: about[name] for name in ("scenario", "server")} | {
+        "what": measure.what,
+        "unit": measure.unit,
+    }
+    row = next((row for row in rows if key.items() <= row.items()), None)
+    if row is None:
+        row = {**key, **measure.about, "values": {}, "busy": {}, "distributions": []}
+        rows.append(row)
+    number = str(about["round"])
+    row["values"][number] = float(f"{measure.value:.5g}")
+    if measure.busy:
+        row["busy"][number] = measure.busy
+    if measure.distribution:
+        row["distributions"].append(measure.distribution)
+
+
+def _wait_until_it_serves(contender: Contender, server: ServerProcess) -> None:
+    give_up = now() + _BOOT
+    while True:
+        try:
+            dial(contender.dialect, server.address, [Who("probe")])[0].cut()
+        except Unanswered as error:
+            if now() > give_up:
+                raise RuntimeError(f"{contender.name} does not serve: {error}\n{server.log()}") from None
+            pause(0.05)
+        else:
+            server.settle(2.0)
+            return
+
+
+def dumps(results: Results) -> str:
+    """The JSON of a run, a row a line, so that two runs can be compared with ``diff``."""
+    rest = {name: value for name, value in results.items() if name != "rows"}
+    rows = ",\n".join("  " + json.dumps(row) for row in results["rows"])
+    return json.dumps({**rest, "rows": []}, indent=1).replace('"rows": []', f'"rows": [\n{rows}\n ]') + "\n"
+
+
+def machine(processors: list[int]) -> dict[str, Any]:
+    """What it ran on."""
+    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return {
+        "processor": model[0].partition(":")[2].strip() if model else platform.machine(),
+        "processors": len(processors),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "versions": versions,
+    }

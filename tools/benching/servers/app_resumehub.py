@@ -1,0 +1,26 @@
+"""resumehub, in a Flask view as its users have it. No heartbeat, like everybody here."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+from werkzeug import Response
+
+from resumehub import Connection, Hub, Message
+
+app = Flask(__name__)
+hub = Hub(ping_interval=None, max_sessions=30_000)
+
+
+@app.get("/ws", websocket=True)
+def ws() -> Response:
+    return hub.upgrade(request, "everybody", request.args["id"])
+
+
+@hub.on_message
+def hear(connection: Connection, message: Message) -> None:
+    if message.event == "all":
+        hub.broadcast(connection.room_id, message)
+    elif message.event == "kick":
+        hub.kick(message.payload)
+    else:
+        connection.send(message)

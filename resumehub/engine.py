@@ -438,6 +438,7 @@ class Engine:
         if not self.crew.join(give_up - min(1.0, timeout / 3)):
             self.put(c.AbortAll())
             self.crew.join(give_up)
+        self.runtime.dismiss(max(0.0, give_up - _REAL.monotonic()))
         return [(thread.name, thread.stack()) for thread in self.crew.others()]
 
     @property
@@ -459,5 +460,6 @@ class Engine:
         """
         self._gate = self.runtime.lock()  # the old one may have been held by a thread of the parent's
         self._left = True
+        self.runtime.forget()
         for link in list(self.links.values()):
             link.transport.forget()

@@ -18,6 +18,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .spares import SpareThreads
+
 
 class Lock(Protocol):
     """A mutual exclusion lock, usable in ``with``; not reentrant."""
@@ -73,6 +75,8 @@ class Runtime(Protocol):
 
     ``what`` names a lock or an event for whoever watches it. ``spawn`` raises ``RuntimeError`` when the
     system has no more threads to give.
+    ``dismiss``: no more is to come; let go of what is kept for that, within ``timeout`` seconds.
+    ``forget``: this is a forked child, whose threads stayed with the parent.
     The two socket waits block without a timeout: a deadline acts by ``shutdown``, which
     wakes them. ``before_receive`` is called ahead of a ``recv`` that blocks by itself.
     """
@@ -87,10 +91,18 @@ class Runtime(Protocol):
     def before_receive(self, sock: socket.socket) -> None: ...
     def main_thread_returned(self) -> bool: ...
     def current(self) -> Thread: ...
+    def dismiss(self, timeout: float) -> None: ...
+    def forget(self) -> None: ...
 
 
 class SystemRuntime:
-    """Threads of the operating system."""
+    """Threads of the operating system. With ``reuse`` those that end wait for more (``spares.py``)."""
+
+    _spares: SpareThreads | None = None
+
+    def __init__(self, *, reuse: bool = False) -> None:
+        if reuse:
+            self._spares = SpareThreads()
 
     def lock(self, what: str = "a lock") -> Lock:
         return threading.Lock()
@@ -105,6 +117,8 @@ class SystemRuntime:
         return _QueueMailbox()
 
     def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        if daemon and self._spares is not None:
+            return self._spares.start(name, run)
         thread = threading.Thread(target=run, name=name, daemon=daemon)
         thread.start()
         return _SystemThread(thread)
@@ -120,6 +134,14 @@ class SystemRuntime:
 
     def before_receive(self, sock: socket.socket) -> None:
         """Nothing: ``recv`` waits as well as ``poll`` does, and costs one system call less."""
+
+    def dismiss(self, timeout: float) -> None:
+        if self._spares is not None:
+            self._spares.dismiss(timeout)
+
+    def forget(self) -> None:
+        if self._spares is not None:
+            self._spares = SpareThreads()
 
     def main_thread_returned(self) -> bool:
         return not threading.main_thread().is_alive()

@@ -28,7 +28,7 @@ PACKAGE = Path(__file__).parents[1] / "resumehub"
 
 LAYERS = {
     "values": ["errors", "message", "codes", "protocol"],
-    "contracts": ["codec", "config", "clock", "runtime", "metrics", "router"],
+    "contracts": ["codec", "config", "clock", "runtime", "metrics", "router", "spares"],
     "core": ["core", "outbox", "receipts", "ledger", "stats", "trace"],
     "inside": [
         "threads",
@@ -77,7 +77,7 @@ IMPURE = ["threading", "_thread", "socket", "select", "ssl", "time", "logging", 
 
 HOMES = {
     "time": ["clock"],
-    "threading": ["runtime", "testing"],
+    "threading": ["runtime", "spares", "testing"],
     "_thread": ["runtime", "testing"],
     "queue": ["runtime", "testing"],
     "concurrent": [],

@@ -81,6 +81,12 @@ class ControlledRuntime:
     def before_receive(self, sock: socket.socket) -> None:
         self._scheduler.pause("wait for input", _polled(sock, select.POLLIN))
 
+    def dismiss(self, timeout: float) -> None:
+        """Nothing: each thread here ends with its work."""
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def main_thread_returned(self) -> bool:
         return self.main_returned
 

@@ -15,6 +15,9 @@ from ..runtime import Runtime, Thread
 
 _REAL = SystemClock()
 
+# Of those whose work has ended, so many may be kept in mind before somebody looks who is still there.
+_FEW = 16
+
 
 class Crew:
     """The threads of one hub. Methods: any thread; only ``join`` blocks."""
@@ -26,6 +29,7 @@ class Crew:
         self._lock = runtime.lock("the crew")
         self._threads: dict[int, Thread] = {}
         self._ending: list[Thread] = []
+        self._sweep_at = _FEW
 
     def spawn(self, role: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
         """Start a thread. Raises RuntimeError when the system has none to give."""
@@ -86,7 +90,9 @@ class Crew:
     def _ends(self, serial: int) -> None:
         # A thread's last words; the system may take a moment longer to see it off.
         with self._lock:
-            self._ending = [thread for thread in self._ending if thread.is_alive()]
+            if len(self._ending) > self._sweep_at:
+                self._ending = [thread for thread in self._ending if thread.is_alive()]
+                self._sweep_at = 2 * len(self._ending) + _FEW
             self._ending.append(self._threads.pop(serial))
 
 

@@ -28,7 +28,7 @@ from ..codes import CloseCode
 from ..message import Frame, Opcode
 from .base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
 from .sieve import Plain, Sieve
-from .sockets import RECEIVE_BYTES, ByteStream
+from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream
 
 # One compressed byte can become a thousand: what is fed at once bounds what can come out at once.
 _COMPRESSED_FEED = 1024
@@ -167,6 +167,7 @@ class WebSocketTransport:
         self._compressed = bool(extensions)
         self._sieve = Sieve(max_message_size)
         self._leftover = leftover
+        self._receive_bytes = IDLE_RECEIVE_BYTES
         self._held = bytearray()  # the beginning of a message whose rest is still to come
         self._deaf = False
         self.heard = 0
@@ -196,9 +197,12 @@ class WebSocketTransport:
             data, self._leftover = self._leftover, b""
             return data, False
         try:
-            return self._stream.receive(RECEIVE_BYTES), False
+            data = self._stream.receive(self._receive_bytes)
         except OSError:
             return b"", True
+        # The kernel's bytes are put into a buffer of this size that waits as long as the thread does.
+        self._receive_bytes = RECEIVE_BYTES if len(data) == self._receive_bytes else IDLE_RECEIVE_BYTES
+        return data, False
 
     def _parse(self, data: bytes) -> list[Received]:
         events: list[Received] = []

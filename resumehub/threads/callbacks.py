@@ -77,13 +77,29 @@ class Strand:
             if self._running:
                 return
             self._running = True
-        while (job := self._next(turn)) is not None:
+        self._run_on(self._next(turn), turn)
+
+    def run_now(self, job: Job) -> bool:
+        """Run a callback without queueing it, and then what has come meanwhile; False if others are first.
+
+        That nothing waits and nobody runs is how it is with nearly every message.
+        """
+        with self._lock:
+            if self._running or self._jobs:
+                return False
+            self._running = True
+        self._run_on(job, None)
+        return True
+
+    def _run_on(self, job: Job | None, turn: int | None) -> None:
+        while job is not None:
             try:
                 job.run()
             except Exception:  # a bug of ours: jobs deal with what user code raises
                 log.exception("a callback could not be run; please report this")
             if turn is not None:
                 turn -= 1
+            job = self._next(turn)
 
     def wait_for_room(self, given_up: Callable[[], bool]) -> None:
         """Block until few enough messages are parked, or ``given_up`` (see ``wake``)."""

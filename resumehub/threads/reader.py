@@ -27,6 +27,7 @@ from ..core.commands import (
 from ..message import Message, is_reserved
 from ..protocol import ACK, read_ack
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from .callbacks import Job
 from .jobs import JobHost, MessageJob, read_message
 from .link import Link
 
@@ -52,6 +53,7 @@ class Reader:
         self._channel: Channel = link.channel
         self._connection: Connection | None = link.connection
         self._token = token
+        self._queued = False  # whether the last callback had to wait its turn
 
     def run(self) -> None:
         """Read until the end, or until another thread has taken over the right to."""
@@ -111,11 +113,11 @@ class Reader:
         if not self._is_wanted():
             return True  # a close frame is on its way: what still comes is read and discarded
         assert self._connection is not None, "a message is wanted by a session"
-        job = MessageJob(self._host, self._connection, self._link.generation, content, size)
-        self._connection._strand.post(job, runner_coming=True)
-        if not self._run_callbacks():
+        if not self._run_callbacks(
+            MessageJob(self._host, self._connection, self._link.generation, content, size)
+        ):
             return False
-        if self._connection._strand.is_full():
+        if self._queued and self._connection._strand.is_full():
             # Nobody reads now, so no deadline for a Pong may run.
             self._link.reading_since = None
             self._connection._strand.wait_for_room(self._may_stop_waiting)
@@ -149,15 +151,20 @@ class Reader:
     def _is_wanted(self) -> bool:
         return self._connection is not None and self._connection._inbox.is_open(self._link.generation)
 
-    def _run_callbacks(self) -> bool:
-        """Run the session's callbacks; False if another thread has become the reader meanwhile."""
+    def _run_callbacks(self, job: Job | None = None) -> bool:
+        """Run the session's callbacks, ``job`` in its turn; False if another thread reads now."""
         link = self._link
         if self._connection is None:
             link.reading_since = self._host.clock.monotonic()
             return True
         link.reading_since = None
         link.busy = True
-        self._connection._strand.run()
+        strand = self._connection._strand
+        self._queued = job is None or not strand.run_now(job)
+        if self._queued:
+            if job is not None:
+                strand.post(job, runner_coming=True)
+            strand.run()
         with link.lock:
             if link.reader is not self._token:
                 return False

@@ -15,7 +15,7 @@ GUARDS = (
         says="on_message of 'alice' behind on_disconnect",
         scene=scenes.a_message_and_a_kick,
         locks=True,
-        replay="x0001",
+        replay="x001",
     ),
     ShellGuard(
         "who was turned away is turned away on every transport",
@@ -86,7 +86,7 @@ GUARDS = (
         says="are handled in the order",
         scene=scenes.a_stand_in_and_a_return,
         locks=True,
-        replay="x201",
+        replay="x21",
     ),
     ShellGuard(
         "who has returned is not replaced",

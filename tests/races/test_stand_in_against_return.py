@@ -21,8 +21,8 @@ from tests.support import PATIENCE, text
 class GoesOn(Reader):
     """Reads on when the handler has returned, whoever else may be at it."""
 
-    def _run_callbacks(self) -> bool:
-        super()._run_callbacks()
+    def _run_callbacks(self, job=None) -> bool:
+        super()._run_callbacks(job)
         return True
 
 

@@ -80,7 +80,7 @@ def test_a_bug_is_found_that_the_order_without_switches_does_not_show(
     assert bug.explore(Deepening(0)).complete
     with pytest.raises(ScheduleFailed, match=bug.says) as failed:
         bug.explore(twice=False)
-    assert failed.value.number <= 300
+    assert failed.value.number <= 400
 
     with pytest.raises(ScheduleFailed, match=bug.says) as again:
         bug.explore(replay=failed.value.schedule)

@@ -100,6 +100,6 @@ def test_a_picture_is_drawn_from_its_schedule(name):
 
 
 def test_no_picture_is_left_over():
-    drawn = {ROOT / name for name in TOOL.FILES}
+    drawn = {ROOT / name for name in TOOL.FILES if name.startswith("docs/tour/")}
 
     assert set((ROOT / "docs" / "tour" / "pictures").iterdir()) == drawn

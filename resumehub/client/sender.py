@@ -47,6 +47,8 @@ class Sender:
         self._cut = False
         self._pong: bytes | None = None
         self._ack: Frame | None = None
+        # Until the first acknowledgement of a connection: it goes ahead of all messages.
+        self._greeting = False
         self._close: bytes | None = None
         self._close_sent = False
         #: How many messages were written, those written again included.
@@ -117,6 +119,7 @@ class Sender:
             culprit = self._shelf.drop_first() if without_culprit and begun and len(self._shelf) else None
             self._window = window or (_NO_LIMIT, _NO_LIMIT)
             self._cut = False
+            self._greeting = received is not None
             self._outlet = outlet
             self._changed.notify_all()
             self._look_whether_drained()
@@ -146,6 +149,7 @@ class Sender:
         with self._lock:
             if self._outlet is not None and self._outlet.number == number:
                 self._ack = frame
+                self._greeting = False
                 self._changed.notify_all()
 
     def close(self, number: int, code: int) -> None:
@@ -208,6 +212,8 @@ class Sender:
             data, self._pong = self._pong, None
         elif self._ack is not None:
             data, self._ack = wire.encode_frame(self._ack), None
+        elif self._greeting:
+            return False
         elif (parcel := self._shelf.next(*self._window)) is not None:
             data, self._begun = wire.encode_frame(parcel.frame), parcel
         elif self._close is not None:

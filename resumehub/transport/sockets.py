@@ -20,7 +20,7 @@ from ..runtime import Runtime
 # How much is asked for at once: little while a client says little, since thousands wait, each with a
 # buffer of that size; more as soon as it was not enough.
 IDLE_RECEIVE_BYTES = 2 * 1024
-RECEIVE_BYTES = 64 * 1024
+RECEIVE_BYTES = 16 * 1024
 
 # As a plain number: the constants are an enumeration, whose "|" costs half as much as the system call.
 _FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)

@@ -62,7 +62,8 @@ class FakeServer:
         peer = self.accept()
         peer.switch("resumehub.v1")
         peer.hello(**fields)
-        assert peer.read() == ("$ack", {"received": fields.get("replay_from", 1) - 1})
+        said = peer.read()
+        assert said == ("$ack", {"received": fields.get("replay_from", 1) - 1}), said
         return peer
 
     def no_dial(self) -> bool:

@@ -41,7 +41,7 @@ def test_a_socket_is_let_go_only_when_the_writer_has_left_it() -> None:
     sender = Sender(runtime, Shelf(10, 1 << 24), lambda: drained.append(True))
     outlet = Outlet(runtime)
     writer = Call(sender.run)
-    sender.attach(outlet, 0, None, without_culprit=False)
+    sender.attach(outlet, None, None, without_culprit=False)
     large = Parcel(Frame(Opcode.BINARY, bytes(1 << 23)), Message("large"))
     sender.put(large)
     assert runtime.waiting.wait(PATIENCE)

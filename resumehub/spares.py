@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from .clock import SystemClock
 
-LINGER = 5.0
+LINGER = 1.0
 """Seconds that a thread waits for its next job."""
 
 MOST_SPARES = 1024

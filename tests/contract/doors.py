@@ -161,10 +161,10 @@ class Door:
 
     def wait_for_threads(self, role: str) -> None:
         """Wait until the threads of a role, as "writer", have ended, and the hub knows what they said."""
-        for thread in threading.enumerate():
-            if f"{id(self.hub):x}-{role}-" in thread.name:
-                thread.join(PATIENCE)
-                assert not thread.is_alive(), f"{thread.name} does not end"
+        engine = self.hub._engine
+        for thread in engine.crew.alive() if engine is not None else ():
+            if f"-{role}-" in thread.name:
+                assert thread.join(PATIENCE), f"{thread.name} does not end"
         self.clock.advance(0)
 
     def leave(self) -> None:

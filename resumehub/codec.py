@@ -7,8 +7,9 @@ else, are types and the reserved prefix checked (contract C10, C11). It refuses 
 sockets, sessions and sizes: whether a frame is too large is the outbox's question, whether a
 message was, the transport's.
 
-Called by the thread that sends (``encode``) and by the thread that runs a message's handlers,
-a reader or a callbacks thread (``decode``), so a codec must be safe for concurrent calls.
+Called by the thread that sends (``encode``; for the hub's own messages in a ``resumehub.v1`` session
+that may be the hub thread) and by a reader or a callbacks thread (``decode``), so a codec must be
+safe for concurrent calls, quick, and must not call the hub.
 
 What clients wrote never gets into an exception of this module: its texts go into logs.
 Read next: ``outbox.py`` for the way out, ``threads/reader.py`` for the way in.

@@ -77,7 +77,7 @@ class World:
 
     def wait(self, seconds: float) -> None:
         until = self.now + seconds
-        while (at := self.machine.next_deadline()) is not None and at <= until:
+        while not self.finished and (at := self.machine.next_deadline()) is not None and at <= until:
             self.now = max(self.now, at)
             self.do(c.Tick())
         self.now = until

@@ -168,10 +168,7 @@ class Outbox:
     def put(self, frame: Frame) -> bool:
         """Accept a frame; False, and nothing changes, if there is no room for it."""
         size = len(frame.payload)
-        if (
-            self._unsent_frames + self.held_frames >= self.max_frames
-            or self.unsent_bytes + self._held_bytes + size > self.max_bytes
-        ):
+        if not self.has_room(size):
             return False
         self.unsent.append(frame)
         self._unsent_frames += 1

@@ -12,13 +12,11 @@ from __future__ import annotations
 import queue
 import select
 import socket
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .spares import SpareThreads
+from .spares import SpareThreads, stack_of
 
 
 class Lock(Protocol):
@@ -200,5 +198,4 @@ class _SystemThread:
         return self._thread.ident == threading.get_ident()
 
     def stack(self) -> str:
-        frame = sys._current_frames().get(self._thread.ident or 0)
-        return "".join(traceback.format_stack(frame)) if frame is not None else ""
+        return stack_of(self._thread.ident or 0)

@@ -26,6 +26,12 @@ MOST_SPARES = 1024
 _REAL = SystemClock()
 
 
+def stack_of(ident: int) -> str:
+    """Where a thread is now, as text; "" when there is none with that number."""
+    frame = sys._current_frames().get(ident)
+    return "".join(traceback.format_stack(frame)) if frame is not None else ""
+
+
 class Job:
     """One call of a function on some thread: what a ``runtime.Thread`` is."""
 
@@ -54,8 +60,7 @@ class Job:
         return self._ident == threading.get_ident()
 
     def stack(self) -> str:
-        frame = sys._current_frames().get(self._ident)
-        return "".join(traceback.format_stack(frame)) if frame is not None else ""
+        return stack_of(self._ident)
 
 
 class SpareThreads:

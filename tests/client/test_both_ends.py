@@ -106,11 +106,8 @@ def test_the_id_is_held_by_our_own_dial_whose_answer_was_lost() -> None:
         scene.leave()
 
 
-def network_that_fails(lab: Lab) -> None:
-    """The line goes dead whenever it likes, while both sides speak."""
-    scene = Scene(lab)
-    scene.connect()
-    assert scene.client.wait_connected()
+def all_talk_and_it_is_cut(lab: Lab, scene: Scene) -> None:
+    """Three who act in any order: both applications speak, and the line goes dead."""
 
     @lab.actor
     def application() -> None:
@@ -124,6 +121,15 @@ def network_that_fails(lab: Lab) -> None:
     @lab.actor
     def network() -> None:
         scene.network.cut()
+
+
+def network_that_fails(lab: Lab) -> None:
+    """The line goes dead whenever it likes, while both sides speak."""
+    scene = Scene(lab)
+    scene.connect()
+    assert scene.client.wait_connected()
+
+    all_talk_and_it_is_cut(lab, scene)
 
     lab.at_end(scene.check)
 
@@ -140,18 +146,7 @@ def plain_network_that_fails(lab: Lab) -> None:
     scene.connect(plain=True)
     assert scene.client.wait_connected()
 
-    @lab.actor
-    def application() -> None:
-        scene.say()
-
-    @lab.actor
-    def server() -> None:
-        for number in SAID:
-            scene.hub.send("ada", Message("down", number))
-
-    @lab.actor
-    def network() -> None:
-        scene.network.cut()
+    all_talk_and_it_is_cut(lab, scene)
 
     @lab.at_end
     def each_down_once_and_up_at_most_once() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from random import SystemRandom
+from random import random as ordinary_chance
 from secrets import token_hex
 from typing import Any
 
@@ -102,6 +103,7 @@ def connect(
         subprotocols=tuple(subprotocols),
         max_message_size=int(positive("max_message_size", max_message_size)),
         random=random or SystemRandom().random,
+        phase=random or ordinary_chance,
         nonce=token_hex(8),
     )
     options.wire(resume=False, offer=not plain, asked=0, attempt=1, token="")  # can it be written at all?

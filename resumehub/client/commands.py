@@ -22,12 +22,15 @@ class Start:
 class Opened:
     """The connection stands. ``hello``: what a ``resumehub.v1`` server said first; None: it speaks plain.
 
-    ``asked``: how many of its messages the dial said had been handled.
+    ``asked``: how many of its messages the dial said had been handled. ``phase``: from 0 to 1, drawn by
+    whoever dialled; the share of half a window that makes the first acknowledgement due, behind that of
+    the ``$hello`` (see ``standing.py``). 1: no sooner than any other.
     """
 
     dial: int
     hello: Hello | None
     asked: int = 0
+    phase: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

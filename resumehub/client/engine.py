@@ -216,7 +216,9 @@ class Engine:
         # Those before have ended, or been told to.
         self._lines = {number: line for number, line in self._lines.items() if number >= dial.number - 1}
         asked = self.inbox.count() if dial.resume else 0
-        line = Line(self, dial.number, resume=dial.resume, offer=dial.offer, asked=asked)
+        # From above 0 to 1: where a test has nothing happen by chance (0.0), no acknowledgement is early.
+        phase = 1.0 - self.options.phase()
+        line = Line(self, dial.number, resume=dial.resume, offer=dial.offer, asked=asked, phase=phase)
         self._lines[dial.number] = line
         try:
             self._spawn("client line", line.run)

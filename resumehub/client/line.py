@@ -33,15 +33,21 @@ log = logging.getLogger("resumehub.client")
 
 
 class Line:
-    """Dial ``number``. ``asked``: how many messages it says have been handled, if it asks to ``resume``."""
+    """Dial ``number``. ``asked``: how many messages it says have been handled, if it asks to ``resume``.
 
-    def __init__(self, engine: Engine, number: int, *, resume: bool, offer: bool, asked: int) -> None:
+    ``phase``: what was drawn for its first acknowledgement, to be handed on.
+    """
+
+    def __init__(
+        self, engine: Engine, number: int, *, resume: bool, offer: bool, asked: int, phase: float
+    ) -> None:
         self._engine = engine
         self._codec = engine.options.codec
         self.number = number
         self.resume = resume
         self.offer = offer
         self.asked = asked
+        self.phase = phase
         self.heard_at = 0.0
         self.stream: ByteStream | None = None
         self._token = engine.token if resume else ""
@@ -138,7 +144,7 @@ class Line:
             if not isinstance(said, signals.Hello):
                 return said
             hello = said
-        self._engine.put(c.Opened(self.number, hello, self.asked))
+        self._engine.put(c.Opened(self.number, hello, self.asked, self.phase))
         self._decided.wait()
         if self._aborted:
             return self._gone()

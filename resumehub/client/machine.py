@@ -2,8 +2,8 @@
 
 It decides when to dial, when to give a connection up, what a status or a close code means, when to
 acknowledge, and when it is over. No thread, socket, clock, log or random number is in reach: time
-comes with each command, chance as the answer to ``DrawPause``. So every order of events can be
-written down and tried (``tests/client/test_machine_orders.py``).
+comes with each command, chance as the answer to ``DrawPause`` and with ``Opened``. So every order of events
+can be written down and tried (``tests/client/test_machine_orders.py``).
 
     CONNECTING --Opened--> CONNECTED --Lost--> WAITING --its pause--> CONNECTING …
     from each of them: --410, 4100--> EXPIRED; --1000, a refusal, close()--> CLOSED, for good
@@ -153,7 +153,7 @@ class Machine(Standing):
             self._no_connection(TransportLost(CloseCode.PROTOCOL_ERROR, "$hello replays from elsewhere"))
             return
         resumed = self.session
-        self._stand(hello, opened.asked)
+        self._stand(hello, opened.asked, opened.phase)
         self._opened_at = self.now
         self.lossless = hello is not None
         self.session = self.lossless or (self.rules.plain and self.rules.resume)

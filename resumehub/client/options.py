@@ -35,7 +35,9 @@ class Options:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     subprotocols: tuple[str, ...]
     max_message_size: int
+    #: What pauses are drawn with, and acknowledgements put out of step: 0 up to 1. Driver thread only.
     random: Callable[[], float]
+    phase: Callable[[], float]
     #: Says that it is still the same client (``instance=``).
     nonce: str = field(repr=False)
 

@@ -2,6 +2,12 @@
 
 Two things: whether the server can still be heard, and when to tell it what has been handled. Both are
 deadlines. Pure; ``machine.py`` inherits from it, and decides everything else.
+
+An acknowledgement is due when half of the window is unacknowledged, or a second after the first message
+that is. The members of a room get the same broadcasts; if all of them began to count at nought, all would
+acknowledge in the same moment, again and again, and the server would have thousands of frames to read at
+once. So the first one on each connection is due sooner, by a *phase* that was drawn for it. Those behind it
+are half a window apart, and so two clients that are out of step stay so for as long as messages flow.
 """
 
 from __future__ import annotations
@@ -28,17 +34,21 @@ class Standing:
         self._hello: Hello | None = None
         self._silence: float | None = None
         self._acked = self._handled = self._handled_bytes = 0
+        #: How much of half a window, and of the time, may pass until the next acknowledgement: 0 to 1.
+        self._share = 1.0
 
     def next_deadline(self) -> float | None:
         """When ``handle(Tick(), …)`` is next worth calling; None: only a command can change things."""
         return min(self.deadlines.values(), default=None)
 
-    def _stand(self, hello: Hello | None, asked: int) -> None:
+    def _stand(self, hello: Hello | None, asked: int, phase: float) -> None:
         """A connection stands, and what came up to ``asked`` has been handled."""
         self.state = State.CONNECTED
         self._hello = hello
         self._acked = self._handled = asked
         self._handled_bytes = 0
+        # Whatever was drawn: never later than the server counts on.
+        self._share = min(1.0, phase)
 
     def _listen(self) -> None:
         if self._hello is not None:
@@ -69,17 +79,19 @@ class Standing:
         self._handled = number
         self._handled_bytes += size
         if (
-            2 * (self._handled - self._acked) >= self._hello.window_messages
-            or 2 * self._handled_bytes >= self._hello.window_bytes
+            2 * (self._handled - self._acked) >= self._share * self._hello.window_messages
+            or 2 * self._handled_bytes >= self._share * self._hello.window_bytes
         ):
             self._acknowledge()
         else:
-            self.deadlines.setdefault(Due.ACK, self.now + ACK_DELAY)
+            # Half of the second at least: what comes slowly is worth waiting for.
+            self.deadlines.setdefault(Due.ACK, self.now + ACK_DELAY * (1.0 + self._share) / 2)
 
     def _acknowledge(self) -> None:
         self._disarm(Due.ACK)
         self._acked = self._handled
         self._handled_bytes = 0
+        self._share = 1.0
         self._effects.append(e.SendAck(self.dial, self._acked))
 
     # -- small words ------------------------------------------------------------------------

@@ -72,9 +72,11 @@ class Bench:
         assert at is not None, "it does not wait for anything"
         return self.wait(at - self.now)
 
-    def open(self, resumed: bool = False, asked: int = 0, **fields: object) -> list[e.Effect]:
+    def open(
+        self, resumed: bool = False, asked: int = 0, phase: float = 1.0, **fields: object
+    ) -> list[e.Effect]:
         """The present dial succeeds, at a ``resumehub.v1`` server."""
-        return self.do(c.Opened(self.machine.dial, hello(resumed, asked, **fields), asked))
+        return self.do(c.Opened(self.machine.dial, hello(resumed, asked, **fields), asked, phase))
 
     def lose(self, code: int = 1006, reason: str = "") -> list[e.Effect]:
         """The present connection ends; with another code than 1006 the server has said so."""

@@ -82,13 +82,13 @@ export interface Options extends Callbacks {
   stableAfter?: number;
   /** Milliseconds without a sign of life while something is sent and not acknowledged. Default 30,000. */
   stallTimeout?: number;
-  /** Milliseconds that an acknowledgement may wait. Default 1,000. */
+  /** Milliseconds that an acknowledgement may wait; the first one on each connection, a random part of them, half at least. Default 1,000. */
   ackDelay?: number;
   /** Begin a new session when the old one has expired. Default true. */
   renew?: boolean;
   /** Call onTrace. Default false. */
   trace?: boolean;
-  /** Default Math.random. */
+  /** From 0 to 1: draws the pauses, and the share of half a window at which a connection first acknowledges. Default Math.random. */
   random?(): number;
   /** Must make text. Default JSON, like the hub's. */
   codec?: { encode(message: Message): string; decode(text: string): Message };

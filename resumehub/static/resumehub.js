@@ -52,7 +52,7 @@ const DEFAULTS = {
   ackDelay: 1_000,               // the longest that an acknowledgement waits for company
   renew: true,                   // begin a new session when the old one has expired
   trace: false,                  // tell onTrace about every dial, message and acknowledgement
-  random: Math.random,
+  random: Math.random,           // draws pauses, and puts acknowledgements out of step with those of other pages
 };
 
 /** A browser shows an open socket for a refused dial as well, for a moment: then a plain client has no better proof. */
@@ -116,6 +116,7 @@ export class Machine {
   #accepted = 0;
   #ackSent = 0;
   #ackBytes = 0;
+  #ackShare = 1;             // of half a window, and of the time, until the next acknowledgement; see #acknowledge
   #replaying = false;
   #resuming = false;         // the current dial asked for a resume
   #proven = false;           // this connection has a session: the server has spoken on it
@@ -422,6 +423,7 @@ export class Machine {
     this.#trace("hello", payload);
     this.#open(now);
     this.#sendAck(Math.min(this.#head.handled, this.#ackSent));
+    this.#ackShare = Math.min(1, this.#options.random());
     if (!payload.resumed) this.#tell("connect", { id: payload.connection_id });
     this.#pump(now);
   }
@@ -463,21 +465,25 @@ export class Machine {
     this.#emit({ do: "deliver", item: this.#busy });
   }
 
-  // At once when half of the window is used up, else with company, a second after the first.
+  // At once when half of the window is used up, else with company, a second after the first. The first time on each
+  // connection it is a random share of that (of the time, half at least): the pages of a room get the same broadcasts, and
+  // if all began to count at nought, all would acknowledge in the same moment, again and again.
   #acknowledge(now) {
     if (this.#options.plain || this.state !== "open") return;
     // Not more than this connection has brought: what was handled during a dial is about to be sent again.
     const upTo = Math.min(this.#head.handled, this.#next - 1);
     const due = upTo - this.#ackSent;
     if (due <= 0) return;
-    if (this.#ackAt === Infinity) this.#ackAt = now + this.#options.ackDelay;
-    const half = due * 2 >= this.#window.messages || this.#ackBytes * 2 >= this.#window.bytes;
-    if (half || now >= this.#ackAt) this.#sendAck(upTo);
+    const share = this.#ackShare;
+    if (this.#ackAt === Infinity) this.#ackAt = now + this.#options.ackDelay * (1 + share) / 2;
+    const enough = due * 2 >= share * this.#window.messages || this.#ackBytes * 2 >= share * this.#window.bytes;
+    if (enough || now >= this.#ackAt) this.#sendAck(upTo);
   }
 
   #sendAck(received) {
     this.#ackSent = received;
     this.#ackBytes = 0;
+    this.#ackShare = 1;
     this.#ackAt = Infinity;
     this.#emit({ do: "write", message: { event: "$ack", payload: { received } } });
     this.#trace("ack", { received });

@@ -391,6 +391,84 @@ describe("acknowledging", () => {
     assert.deepEqual(play.acks, [0, 5, 6]);
   });
 
+  describe("out of step with the other pages of a room", () => {
+    const phases = [0, 0.01, 0.125, 0.3, 0.5, 0.77, 0.999, 1];
+    const room = (phase, window) => new Play({ random: () => phase }).connected({ window });
+    const after = (first, step, end) => Array.from({ length: Math.floor((end - first) / step) + 1 }, (_, i) => first + i * step);
+
+    for (const phase of phases) {
+      it(`does so first at a random share of half of the window, then at every half (${phase})`, () => {
+        const byMessages = room(phase, { messages: 256, bytes: 1 << 20 });
+        byMessages.data(1_000, 1);
+        assert.deepEqual(byMessages.acks, [0, ...after(Math.max(1, Math.ceil(phase * 128)), 128, 1_000)]);
+
+        const byBytes = room(phase, { messages: 256, bytes: 2_000 });
+        byBytes.data(1_000, 10);
+        assert.deepEqual(byBytes.acks, [0, ...after(Math.max(1, Math.ceil(phase * 100)), 100, 1_000)]);
+      });
+    }
+
+    it("waits for company from half of its time on, and for all of it from then on", () => {
+      const play = room(0.5, { messages: 256, bytes: 1 << 20 });
+      for (const [number, wait] of [[1, 750], [2, 1_000], [3, 1_000]]) {
+        play.data(1);
+        play.advance(wait - 1);
+        assert.equal(play.acks.at(-1), number - 1);
+        play.advance(1);
+        assert.equal(play.acks.at(-1), number);
+      }
+    });
+
+    for (const messages of [16, 17]) {
+      it(`never does so at the same message as a page with another phase (window ${messages})`, () => {
+        const half = Math.ceil(messages / 2);
+        const moments = [];
+        for (let step = 1; step <= half; step += 1) {
+          const play = room((2 * step) / messages, { messages, bytes: 1 << 20 });
+          play.data(5_000, 1);
+          moments.push(...play.acks.slice(1));
+        }
+        assert.deepEqual(moments.sort((one, other) => one - other), after(1, 1, 5_000));
+      });
+    }
+
+    it("is never late for it", () => {
+      for (const phase of [...phases, -1, 1.5, Infinity]) {
+        for (const messages of [1, 2, 3, 8, 9, 256]) {
+          const play = room(phase, { messages, bytes: 1_000 });
+          let first = 0;
+          let waiting = [];
+          for (let number = 1; number < 500; number += 1) {
+            const size = [1, 40, 300][Math.floor(number / 50) % 3];
+            first = waiting.length === 0 ? play.now : first;
+            waiting.push(size);
+            play.data(1, size);
+            waiting = waiting.slice(waiting.length - (number - play.acks.at(-1)));
+            if (play.acks.at(-1) === number) waiting = [];
+            assert.ok(2 * waiting.length < messages, `${phase}: ${waiting.length} messages of ${messages}`);
+            assert.ok(2 * waiting.reduce((sum, bytes) => sum + bytes, 0) < 1_000);
+            assert.ok(waiting.length === 0 || play.machine.deadline <= first + 1_000);
+            play.advance([0, 30, 300][Math.floor(number / 150) % 3]);
+            if (play.acks.at(-1) === number) waiting = [];
+          }
+        }
+      }
+    });
+
+    it("draws anew on each connection", () => {
+      let phase = 0.5;
+      const play = new Play({ random: () => phase }).connected({ window: { messages: 16, bytes: 1 << 20 } });
+      play.data(12);
+      assert.deepEqual(play.acks, [0, 4, 12]);
+      play.closed(1006);
+      play.advance(500);
+      phase = 0.25;
+      play.connected({ resumed: true, replay_from: 13, window: { messages: 16, bytes: 1 << 20 } });
+      play.data(10);
+      assert.deepEqual(play.acks.slice(3), [12, 14, 22]);
+    });
+  });
+
   it("counts a message when the application is done with it, and not before", () => {
     const play = new Play().connected();
     play.slow = true;

@@ -7,7 +7,10 @@ export const HELLO = {
   resume_window: 30, ping_interval: 20, max_message_size: 65_536,
 };
 
-/** A machine, the time, and all effects so far. Messages are handled at once unless `slow`. */
+/**
+ * A machine, the time, and all effects so far. Messages are handled at once unless `slow`. What is drawn is the most: the
+ * longest pauses, and no acknowledgement before half of the window.
+ */
 export class Play {
   now = 0;
   effects = [];

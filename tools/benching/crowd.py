@@ -117,7 +117,8 @@ class Crowd:
 
     @staticmethod
     def _begin_to_count(link: Link, number: int) -> None:
-        # As if they had come one after the other: else all would acknowledge in the same moment, for ever.
+        # Out of step, as the real clients put themselves by a random phase (docs/reference/lossless.md): else
+        # all would acknowledge in the same moment, for ever. Not by chance here, so that two runs are alike.
         link.unacked = number * 37 % _ACK_AFTER
         link.first_unacked = time.perf_counter() - _ACK_LATEST * link.unacked / _ACK_AFTER
 

@@ -27,6 +27,7 @@ from wsproto.utilities import ProtocolError, RemoteProtocolError
 from ..codes import CloseCode
 from ..message import Frame, Opcode
 from .base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from .opening import answer_ordinary
 from .sieve import Plain, Sieve
 from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream
 
@@ -53,7 +54,7 @@ class _NoThread:
         pass
 
 
-class Handshake(simple_websocket.Server):  # type: ignore[misc]
+class Handshake:
     """A client's opening handshake (RFC 6455 §4.2), read from a WSGI environ and checked.
 
     Next: send a 101 with ``headers`` on the socket, then ``transport``. Nothing is sent here.
@@ -61,9 +62,27 @@ class Handshake(simple_websocket.Server):  # type: ignore[misc]
     """
 
     def __init__(self, environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool) -> None:
-        self.headers: list[tuple[str, str]] = []
-        self._compression = compression
+        opening = answer_ordinary(environ, subprotocols, compression)
+        self.headers: list[tuple[str, str]]
         self._extensions: list[Extension] = []
+        if opening is not None:
+            self.headers = opening
+        else:
+            judged = _Judge(environ, subprotocols, compression)
+            self.headers, self._extensions = judged.headers, judged.agreed
+
+    def transport(self, stream: ByteStream, max_message_size: int, leftover: bytes) -> WebSocketTransport:
+        """Give the transport for the agreed extensions; ``leftover`` was read behind the request."""
+        return WebSocketTransport(stream, max_message_size, self._extensions, leftover)
+
+
+class _Judge(simple_websocket.Server):  # type: ignore[misc]
+    """The libraries' opinion of a handshake. Raises HandshakeError."""
+
+    def __init__(self, environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool) -> None:
+        self.headers: list[tuple[str, str]] = []
+        self.agreed: list[Extension] = []
+        self._compression = compression
         names = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
         try:
             # The socket entry is only looked at for being there.
@@ -86,16 +105,12 @@ class Handshake(simple_websocket.Server):  # type: ignore[misc]
         self.subprotocol = self.choose_subprotocol(request)
         extensions: list[Extension] = [_Deflate()] if self._compression else []
         head = self.ws.send(AcceptConnection(subprotocol=self.subprotocol, extensions=extensions))
-        self._extensions = [extension for extension in extensions if extension.enabled()]
+        self.agreed = [extension for extension in extensions if extension.enabled()]
         for line in head.split(b"\r\n")[1:]:
             name, colon, value = line.partition(b":")
             if colon:
                 self.headers.append((name.decode("ascii"), value.strip().decode("latin-1")))
         self.connected = True
-
-    def transport(self, stream: ByteStream, max_message_size: int, leftover: bytes) -> WebSocketTransport:
-        """Give the transport for the agreed extensions; ``leftover`` was read behind the request."""
-        return WebSocketTransport(stream, max_message_size, self._extensions, leftover)
 
     def _request_head(self) -> bytes:
         head = [b"GET / HTTP/1.1"]

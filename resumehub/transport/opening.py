@@ -1,0 +1,69 @@
+"""Answers the ordinary opening handshake; leaves every other to wsproto.
+
+Nearly all clients say the same few things in their handshake, in the same words. h11 and wsproto need
+60 µs to agree to that, this needs three. Whatever is not word for word of that kind goes to the library as
+it came: other spellings, other headers, characters that are none of these, a compression to be agreed on,
+and all that breaks RFC 6455 in any way. So nothing is refused here, and wsproto remains the judge of all
+that can go wrong (tests/transport/test_opening.py compares the two on any request). Pure, called on request
+threads. Read next: ``websocket.py``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+_UPGRADES: Final = frozenset({"websocket", "WebSocket"})
+# Firefox names both in one header, and so may a proxy.
+_CONNECTIONS: Final = frozenset(
+    {"Upgrade", "upgrade", "keep-alive, Upgrade", "keep-alive, upgrade", "Keep-Alive, Upgrade"}
+)
+_WEBSOCKET_HEADERS: Final = "HTTP_SEC_WEBSOCKET_"
+_KNOWN: Final = frozenset(_WEBSOCKET_HEADERS + name for name in ("KEY", "VERSION", "EXTENSIONS", "PROTOCOL"))
+
+# RFC 6455 §4.2.1 item 5: 16 bytes in base64. The last of 22 characters says only two bits of them.
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==", re.ASCII)
+# A name of letters, an address, a port. "--" would be the beginning of an international name (xn--…).
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9.:_\[\]]|-(?!-))+", re.ASCII)
+_PRINTABLE: Final = re.compile(r"[ -~]*", re.ASCII)
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+
+
+def answer_ordinary(
+    environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool
+) -> list[tuple[str, str]] | None:
+    """The headers of the 101, if the handshake in a WSGI environ is an ordinary one; None: ask the library.
+
+    Threads: any. Blocks: never.
+    """
+    get = environ.get
+    key, offer = get("HTTP_SEC_WEBSOCKET_KEY", ""), get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")
+    extensions = get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")
+    if (
+        get("HTTP_SEC_WEBSOCKET_VERSION") != "13"
+        or get("HTTP_UPGRADE") not in _UPGRADES
+        or get("HTTP_CONNECTION") not in _CONNECTIONS
+        or (compression and extensions)
+        or not _KEY.fullmatch(key)
+        or not _HOST.fullmatch(get("HTTP_HOST", ""))
+        or not _PRINTABLE.fullmatch(extensions)
+        or not _PRINTABLE.fullmatch(offer)
+    ):
+        return None
+    for name in environ:
+        if name.startswith(_WEBSOCKET_HEADERS) and name not in _KNOWN:
+            return None
+    chosen = next((name for name in map(str.strip, offer.split(",")) if name in subprotocols), None)
+    accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
+    headers = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept.decode()),
+    ]
+    if chosen is not None:
+        headers.append(("Sec-WebSocket-Protocol", chosen))
+    return headers

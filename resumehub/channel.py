@@ -300,6 +300,12 @@ class Channel:
             while self._writer_running:
                 self._left.wait()
 
+    def retire_now(self) -> bool:
+        """``retire`` without waiting: False, where a writer still has to let go."""
+        with self._lock:
+            self._break()
+            return not self._writer_running
+
     # -- the writing itself: lock held ------------------------------------------------------
 
     def _send_control(self, wire: bytes) -> None:

@@ -34,7 +34,8 @@ from .threads.callbacks import CallbackPool
 from .threads.crew import Crew
 from .threads.jobs import Handlers
 from .threads.link import HostThread, Link
-from .threads.reader import Reader
+from .threads.reader import Farewell, Reader, SharedReader
+from .threads.readers import Readers
 from .threads.watcher import Watcher
 from .trace import Trace
 from .transport.base import Transport
@@ -106,18 +107,25 @@ class Engine:
         self._closing = False
         self._stopped = runtime.event("the hub to stop")
         self._watcher: Thread | None = None
+        #: Those who read for many; None where each transport has a reader thread of its own.
+        self.readers: Readers | None = None
         self._executor = Executor(self)
 
     # -- beginning --------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the hub thread and the watcher. Raises RuntimeError when there are no threads."""
+        poller = self.runtime.poller()
+        if poller is not None:
+            self.readers = Readers(self.runtime, self.crew.spawn, poller)
         self.clock.follow(self)
         self.note("hub", "Started", **asdict(self.machine.rules))
         try:
             self.crew.spawn("hub", self._run)
         except RuntimeError:
             self.clock.unfollow(self)
+            if self.readers is not None:
+                self.readers.close()
             raise
         watcher = Watcher(
             self.runtime, self._stopped, lambda: list(self.links.values()), self.stand_in, self._main_returned
@@ -262,6 +270,8 @@ class Engine:
                 reply.done.set()
         self.clock.unfollow(self)
         self.pool.close()
+        if self.readers is not None:
+            self.readers.close()
         self._stopped.set()
 
     # -- other threads ----------------------------------------------------------------------
@@ -269,17 +279,23 @@ class Engine:
     def start_reader(self, link: Link) -> bool:
         """Hub thread: start reading a link; False if no thread was to be had (it is given up)."""
         link.reader = token = object()
-        reader = Reader(self, link, token)
         if link.host_thread is not None:
-            link.host_thread.offer(self.crew.adopted(reader.run))
+            link.host_thread.offer(self.crew.adopted(Reader(self, link, token).run))
             return True
         try:
-            self.crew.spawn("reader", reader.run)
+            self._read_on(link, token)
         except RuntimeError:
             log.exception("no thread to read transport %s could be started; it is dropped", link.number)
             self._drop_unread(link)
             return False
         return True
+
+    def _read_on(self, link: Link, token: object) -> None:
+        """Have the link read by whoever has ``token``. Raises RuntimeError when there are no threads."""
+        if self.readers is not None and link.transport.pollable is not None:
+            self.readers.enter(SharedReader(self, link, token))
+        else:
+            self.crew.spawn("reader", Reader(self, link, token).run)
 
     def stand_in(self, link: Link) -> None:
         """Watcher: the reader is stuck in a callback; give the right to read to a new thread."""
@@ -290,7 +306,7 @@ class Engine:
             link.reader = token = object()
             link.reading_since = self.clock.monotonic()
         try:
-            self.crew.spawn("reader", Reader(self, link, token).run)
+            self._read_on(link, token)
         except RuntimeError:
             log.exception("no thread to stand in for a busy reader could be started")
             self._drop_unread(link)
@@ -304,10 +320,19 @@ class Engine:
             channel.writer_failed_to_start()
             self.put(c.TransportAborted(channel.number))
 
-    def release_unstarted(self, link: Link) -> None:
-        """Hub thread: close a link that no thread ever read."""
+    def release_now(self, link: Link) -> None:
+        """Hub thread: close a link that no thread uses."""
         link.transport.release()
         self.put(c.Released(link.number))
+
+    def see_off(self, link: Link) -> None:
+        """Hub thread: close a link that nobody reads any more."""
+        assert link.channel is not None, "it was read"
+        if link.channel.retire_now():
+            self.release_now(link)
+        else:
+            assert self.readers is not None, "one of them has ended this link's input"
+            self.readers.enter(Farewell(Reader(self, link, None), link.number))
 
     def _drop_unread(self, link: Link) -> None:
         # Nobody else would close it, so this is a reader that only lets go.
@@ -461,5 +486,7 @@ class Engine:
         self._gate = self.runtime.lock()  # the old one may have been held by a thread of the parent's
         self._left = True
         self.runtime.forget()
+        if self.readers is not None:
+            self.readers.abandon()
         for link in list(self.links.values()):
             link.transport.forget()

@@ -269,7 +269,9 @@ class Executor:
             link.connection._strand.wake()
         if link.channel is None:
             # It never had threads, so nobody else will close it.
-            self._engine.release_unstarted(link)
+            self._engine.release_now(link)
+        elif link.is_to_be_closed():
+            self._engine.see_off(link)
 
     # -- small words ------------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ class Hub:
         if trace is not None and not isinstance(trace, Trace):
             raise TypeError(f"trace must be a resumehub.trace.Trace, or None, not {trace!r}")
         self._trace = trace
-        self._runtime: Runtime = _runtime if _runtime is not None else SystemRuntime(reuse=True)
+        self._runtime: Runtime = _runtime if _runtime is not None else SystemRuntime(reuse=True, share=True)
         self._handlers: dict[str, tuple[Callable[..., Any], ...]] = dict.fromkeys(HOOKS, ())
         self._lock = self._runtime.lock("the hub's handlers")
         self._engine: Engine | None = None

@@ -15,6 +15,9 @@ from typing import Final
 DESCRIPTORS_BESIDE: Final = 100
 """Descriptors that a server needs besides those of its sessions."""
 
+THREADS: Final = 500
+"""Threads that are enough for most: each handler that runs, and each peer that reads too slowly, has one."""
+
 _SOMAXCONN: Final = "/proc/sys/net/core/somaxconn"
 _THREADS: Final = ("/sys/fs/cgroup/pids.max", "/proc/sys/kernel/threads-max")
 
@@ -33,10 +36,10 @@ def prepare(sessions: int, backlog: int, *, root: str = "/") -> list[str]:
             "limit (ulimit -Hn)"
         )
     threads = [limit for name in _THREADS if (limit := _read(root, name)) is not None]
-    if threads and min(threads) < sessions + DESCRIPTORS_BESIDE:
+    if threads and min(threads) < THREADS:
         advice.append(
-            f"{min(threads)} threads are allowed, and each session needs one: raise pids.max of the control "
-            "group, or kernel.threads-max"
+            f"{min(threads)} threads are allowed, and each handler that waits for something has one: raise "
+            "pids.max of the control group, or kernel.threads-max"
         )
     waiting = _read(root, _SOMAXCONN)
     if waiting is not None and waiting < backlog:

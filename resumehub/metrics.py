@@ -15,7 +15,7 @@ The threads:
 
 * *hub thread*: the one thread of the control plane;
 * *WSGI request thread*: the server's thread, during the upgrade request;
-* *reader thread*, *writer thread*: those of one transport;
+* *reader thread*: reads for many transports, or for one; *writer thread*: that of one transport;
 * *callbacks thread*: runs handlers that have no reader thread to run on;
 * *application thread*: whichever thread called ``send`` or ``broadcast``. That can be any of the
   application's own, and a reader or callbacks thread while it runs a handler that sends.

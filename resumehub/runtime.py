@@ -9,6 +9,7 @@ It knows nothing of sessions. Read next: ``hub.py`` (who spawns what), ``threads
 
 from __future__ import annotations
 
+import os
 import queue
 import select
 import socket
@@ -57,6 +58,21 @@ class Mailbox(Protocol):
     def get(self, timeout: float | None = None) -> Any: ...
 
 
+class Poller(Protocol):
+    """Waits for input on many sockets at once, by the numbers of their descriptors.
+
+    ``watch`` and ``unwatch`` (any thread, also while another waits) raise ``OSError`` for a number that is
+    none. ``wait`` (one thread at a time) blocks until a watched socket has input or has come to its end,
+    which it goes on saying for as long as that is so, or until ``wake``; it gives some of those that have.
+    """
+
+    def watch(self, number: int) -> None: ...
+    def unwatch(self, number: int) -> None: ...
+    def wait(self) -> list[int]: ...
+    def wake(self) -> None: ...
+    def close(self) -> None: ...
+
+
 class Thread(Protocol):
     """A started thread. ``join`` waits up to ``timeout`` real seconds and says whether it ended."""
 
@@ -77,7 +93,12 @@ class Runtime(Protocol):
     ``forget``: this is a forked child, whose threads stayed with the parent.
     The two socket waits block without a timeout: a deadline acts by ``shutdown``, which
     wakes them. ``before_receive`` is called ahead of a ``recv`` that blocks by itself.
+    ``poller`` gives None where each connection is to have a reader thread of its own; with ``eager`` those
+    who share threads make way before each callback, and not only once callbacks turn out to be slow.
     """
+
+    #: See above.
+    eager: bool
 
     def lock(self, what: str = "a lock") -> Lock: ...
     def condition(self, lock: Lock) -> Condition: ...
@@ -87,6 +108,7 @@ class Runtime(Protocol):
     def wait_readable(self, sock: socket.socket) -> None: ...
     def wait_writable(self, sock: socket.socket) -> None: ...
     def before_receive(self, sock: socket.socket) -> None: ...
+    def poller(self) -> Poller | None: ...
     def main_thread_returned(self) -> bool: ...
     def current(self) -> Thread: ...
     def dismiss(self, timeout: float) -> None: ...
@@ -94,11 +116,18 @@ class Runtime(Protocol):
 
 
 class SystemRuntime:
-    """Threads of the operating system. With ``reuse`` those that end wait for more (``spares.py``)."""
+    """Threads of the operating system.
 
+    ``reuse``: those that end wait for more (``spares.py``). ``share``: a few threads read for all
+    connections (``threads/readers.py``), where the system can wait for many sockets at once (Linux).
+    """
+
+    eager = False
     _spares: SpareThreads | None = None
+    _share = False
 
-    def __init__(self, *, reuse: bool = False) -> None:
+    def __init__(self, *, reuse: bool = False, share: bool = False) -> None:
+        self._share = share
         if reuse:
             self._spares = SpareThreads()
 
@@ -133,6 +162,9 @@ class SystemRuntime:
     def before_receive(self, sock: socket.socket) -> None:
         """Nothing: ``recv`` waits as well as ``poll`` does, and costs one system call less."""
 
+    def poller(self) -> Poller | None:
+        return _Epoll() if self._share and hasattr(select, "epoll") else None
+
     def dismiss(self, timeout: float) -> None:
         if self._spares is not None:
             self._spares.dismiss(timeout)
@@ -156,6 +188,38 @@ def _poll(sock: socket.socket, events: int) -> None:
     poller = select.poll()
     poller.register(sock, events)
     poller.poll()
+
+
+class _Epoll:
+    """``epoll(7)``, level-triggered, with an ``eventfd(2)`` as the bell."""
+
+    # So many at once: the first should not have to wait until thousands have been listed.
+    _MOST = 64
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._epoll.register(self._bell, select.EPOLLIN)
+
+    def watch(self, number: int) -> None:
+        self._epoll.register(number, select.EPOLLIN)
+
+    def unwatch(self, number: int) -> None:
+        self._epoll.unregister(number)
+
+    def wait(self) -> list[int]:
+        numbers = [number for number, _ in self._epoll.poll(None, self._MOST)]
+        if self._bell in numbers:
+            numbers.remove(self._bell)
+            os.eventfd_read(self._bell)
+        return numbers
+
+    def wake(self) -> None:
+        os.eventfd_write(self._bell, 1)
+
+    def close(self) -> None:
+        self._epoll.close()
+        os.close(self._bell)
 
 
 class _QueueMailbox:

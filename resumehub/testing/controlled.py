@@ -20,7 +20,7 @@ from typing import Any
 
 from ..channel import Channel
 from ..engine import Engine
-from ..runtime import Condition, Event, Lock, Mailbox, Thread
+from ..runtime import Condition, Event, Lock, Mailbox, Poller, Thread
 from ..threads.link import Link
 from ..threads.reader import Reader
 from .scheduler import Scheduler
@@ -36,8 +36,12 @@ AT_REST = "take the next command"
 class ControlledRuntime:
     """Threads under the control of a scheduler."""
 
-    def __init__(self, scheduler: Scheduler, *, stop_at_locks: bool = True) -> None:
+    #: No time passes here after which a callback would turn out to be slow.
+    eager = True
+
+    def __init__(self, scheduler: Scheduler, *, stop_at_locks: bool = True, share: bool = False) -> None:
         self._scheduler = scheduler
+        self._share = share
         #: False: a lock that is free is taken without a stop, which leaves far fewer orders.
         self.stop_at_locks = stop_at_locks
         #: Set it, and the system has no more threads to give.
@@ -80,6 +84,9 @@ class ControlledRuntime:
 
     def before_receive(self, sock: socket.socket) -> None:
         self._scheduler.pause("wait for input", _polled(sock, select.POLLIN))
+
+    def poller(self) -> Poller | None:
+        return _Poller(self._scheduler) if self._share else None
 
     def dismiss(self, timeout: float) -> None:
         """Nothing: each thread here ends with its work."""
@@ -253,6 +260,39 @@ class _Event:
     def wait(self, timeout: float | None = None) -> bool:
         self._scheduler.pause(self._where, self.is_set, timed=timeout is not None)
         return self._flag
+
+
+class _Poller:
+    """Waits at a stop for input on any of the sockets; says so in the order in which they came."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._poll = select.poll()
+        self._rung = False
+        self._open = True
+
+    def watch(self, number: int) -> None:
+        self._poll.register(number, select.POLLIN)
+
+    def unwatch(self, number: int) -> None:
+        self._poll.unregister(number)
+
+    def wait(self) -> list[int]:
+        assert self._open, "nobody waits once it is closed"
+        self._scheduler.pause("wait for input", self._has_any)
+        self._rung = False
+        found = self._poll.poll(0)
+        assert not any(event & select.POLLNVAL for _, event in found), "closed while it is watched"
+        return [number for number, _ in found]
+
+    def wake(self) -> None:
+        self._rung = True
+
+    def close(self) -> None:
+        self._open = False
+
+    def _has_any(self) -> bool:
+        return self._rung or bool(self._poll.poll(0))
 
 
 class _Mailbox:

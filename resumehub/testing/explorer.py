@@ -63,6 +63,14 @@ class Explored:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Mode:
+    """How the labs of an exploration are made; see ``Lab``."""
+
+    stop_at_locks: bool
+    share: bool
+
+
 @dataclass(slots=True)
 class _Run:
     choices: list[int]
@@ -78,6 +86,7 @@ def explore(
     *,
     max_schedules: int = 10_000,
     stop_at_locks: bool = False,
+    share: bool = False,
     twice: bool = True,
     replay: str | None = None,
     _line: Callable[[str], str] | None = None,
@@ -86,8 +95,8 @@ def explore(
 
     ``strategy``: ``Deepening`` to two switches unless given. ``max_schedules``: stop there.
     ``stop_at_locks``: switch at every lock that is free, too: many more orders, for bugs in code that
-    a lock should guard and does not. ``twice``: run every schedule twice, to see whether anything is
-    not under control. ``replay``: run only this schedule; the environment variable
+    a lock should guard and does not. ``share``: see ``Lab``. ``twice``: run every schedule twice, to see
+    whether anything is not under control. ``replay``: run only this schedule; the environment variable
     RESUMEHUB_SCHEDULE says the same.
 
     Raises: ScheduleFailed; Uncontrolled. Blocks: until done.
@@ -96,14 +105,14 @@ def explore(
     wanted = replay or os.environ.get(REPLAY)
     exploration: Exploration = Replay(wanted) if wanted else copy.deepcopy(strategy or Deepening())
     with _on_one_processor():
-        return _explore(scenario, exploration, max_schedules, stop_at_locks, twice, _line)
+        return _explore(scenario, exploration, max_schedules, _Mode(stop_at_locks, share), twice, _line)
 
 
 def _explore(
     scenario: Scenario,
     exploration: Exploration,
     max_schedules: int,
-    stop_at_locks: bool,
+    mode: _Mode,
     twice: bool,
     line: Callable[[str], str] | None,
 ) -> Explored:
@@ -111,13 +120,13 @@ def _explore(
     schedules = steps = 0
     complete = False
     while not (complete := not exploration.begin()) and schedules < max_schedules:
-        run = _play(scenario, exploration, stop_at_locks)
+        run = _play(scenario, exploration, mode)
         schedules += 1
         steps += len(run.trace)
         if twice or run.error is not None:
-            _compare(run, _replay(scenario, run.choices, stop_at_locks))
+            _compare(run, _replay(scenario, run.choices, mode))
         if run.error is not None:
-            shortest = _shortest(scenario, run, stop_at_locks)
+            shortest = _shortest(scenario, run, mode)
             raise _failure(scenario, shortest, schedules, line) from run.error
     return Explored(schedules, steps, complete)
 
@@ -138,8 +147,8 @@ def _on_one_processor() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _play(scenario: Scenario, exploration: Exploration, locks: bool) -> _Run:
-    lab = Lab(exploration, stop_at_locks=locks)
+def _play(scenario: Scenario, exploration: Exploration, mode: _Mode) -> _Run:
+    lab = Lab(exploration, stop_at_locks=mode.stop_at_locks, share=mode.share)
     lab._ears.quiet = True  # thousands of runs: what is logged stays in ``lab.log``
     error: BaseException | None = None
     try:
@@ -160,10 +169,10 @@ def _play(scenario: Scenario, exploration: Exploration, locks: bool) -> _Run:
     return _Run(list(exploration.taken), trace, error, start)
 
 
-def _replay(scenario: Scenario, choices: list[int], locks: bool) -> _Run:
+def _replay(scenario: Scenario, choices: list[int], mode: _Mode) -> _Run:
     plan = Replay(encode(choices))
     plan.begin()
-    return _play(scenario, plan, locks)
+    return _play(scenario, plan, mode)
 
 
 def _compare(run: _Run, again: _Run) -> None:
@@ -184,14 +193,14 @@ def _compare(run: _Run, again: _Run) -> None:
     )
 
 
-def _shortest(scenario: Scenario, run: _Run, locks: bool) -> _Run:
+def _shortest(scenario: Scenario, run: _Run, mode: _Mode) -> _Run:
     """The same failure with as few switches as can be found in a moment."""
     best, index = run, 0
     while index < len(best.choices):
         if best.choices[index]:
             # Without this switch, or without all from here on.
             for rest in (best.choices[index + 1 :], []):
-                shorter = _replay(scenario, [*best.choices[:index], 0, *rest], locks)
+                shorter = _replay(scenario, [*best.choices[:index], 0, *rest], mode)
                 if _is_same(shorter, run) and _switches(shorter) < _switches(best):
                     best, index = shorter, -1
                     break
@@ -201,7 +210,7 @@ def _shortest(scenario: Scenario, run: _Run, locks: bool) -> _Run:
     for _ in range(_LOOKS):
         if _switches(best) < 2 or not simpler.begin():
             break
-        shorter = _play(scenario, simpler, locks)
+        shorter = _play(scenario, simpler, mode)
         if _is_same(shorter, run):
             return shorter
     return best

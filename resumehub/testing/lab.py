@@ -54,12 +54,16 @@ class Lab:
 
     ``strategy`` decides who is next while ``play`` runs; before and behind, nobody is interrupted.
     ``stop_at_locks``: every lock is a stop for every thread; else only for the application's.
+    ``share``: a few threads read for all connections, as in production on Linux; else each connection
+    has a reader of its own, with its name ("reader of alice"), as with TLS inside the server.
     """
 
-    def __init__(self, strategy: Strategy | None = None, *, stop_at_locks: bool = True) -> None:
+    def __init__(
+        self, strategy: Strategy | None = None, *, stop_at_locks: bool = True, share: bool = False
+    ) -> None:
         self._strategy = strategy or _NO_SWITCH
         self.scheduler = Scheduler(_NO_SWITCH)
-        self.runtime = ControlledRuntime(self.scheduler, stop_at_locks=stop_at_locks)
+        self.runtime = ControlledRuntime(self.scheduler, stop_at_locks=stop_at_locks, share=share)
         #: For the application's own locks and threads, in place of its ``threading`` module.
         self.threading = Threading(self.scheduler, self.runtime)
         self.clock = FakeClock(lock=self.runtime.silent_lock)

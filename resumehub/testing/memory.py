@@ -74,6 +74,13 @@ class MemoryTransport:
 
     # -- reading ----------------------------------------------------------------------------
 
+    @property
+    def pollable(self) -> None:
+        """There is no socket to wait for."""
+
+    def receive_now(self) -> list[Received]:
+        raise AssertionError("nobody waits for a socket that is not pollable")
+
     def receive(self) -> list[Received]:
         """What the peer said with its next ``send``. Blocks until it does, hangs up, or ``abort``."""
         line = self._line

@@ -48,6 +48,7 @@ class Strand:
         self._parked = 0
         self._parked_bytes = 0
         self._max_parked_bytes = parked_bytes
+        self._told_of_room: list[Callable[[], None]] = []
 
     def post(self, job: Job, *, runner_coming: bool = False) -> None:
         """Queue a callback. With ``runner_coming`` the caller sees to it that ``run`` is called."""
@@ -79,8 +80,8 @@ class Strand:
             self._running = True
         self._run_on(self._next(turn), turn)
 
-    def run_now(self, job: Job) -> bool:
-        """Run a callback without queueing it, and then what has come meanwhile; False if others are first.
+    def claim(self) -> bool:
+        """Have the next turn without queueing for it; False if others are first. ``run_claimed`` must follow.
 
         That nothing waits and nobody runs is how it is with nearly every message.
         """
@@ -88,8 +89,11 @@ class Strand:
             if self._running or self._jobs:
                 return False
             self._running = True
+            return True
+
+    def run_claimed(self, job: Job) -> None:
+        """Run a callback in the turn that was claimed, and then what has come meanwhile."""
         self._run_on(job, None)
-        return True
 
     def _run_on(self, job: Job | None, turn: int | None) -> None:
         while job is not None:
@@ -107,6 +111,14 @@ class Strand:
             while self._full() and not given_up():
                 self._room.wait()
 
+    def when_room(self, tell: Callable[[], None]) -> None:
+        """``tell``, once, when few enough messages are parked or somebody calls ``wake``; at once if so."""
+        with self._lock:
+            if self._full():
+                self._told_of_room.append(tell)
+                return
+        tell()
+
     def is_full(self) -> bool:
         """Whether a reader should stop reading ahead."""
         with self._lock:
@@ -122,29 +134,39 @@ class Strand:
             self._jobs = deque(job for job in self._jobs if not job.is_stale())
             sizes = [job.size for job in self._jobs if job.size is not None]
             self._parked, self._parked_bytes = len(sizes), sum(sizes)
-            self._room.notify_all()
+            told = self._there_is_room()
+        for tell in told:
+            tell()
+
+    def _there_is_room(self) -> list[Callable[[], None]]:
+        """Lock held: wake those who wait; give those who are to be told without it."""
+        self._room.notify_all()
+        told, self._told_of_room = self._told_of_room, []
+        return told
 
     def _full(self) -> bool:
         return self._parked >= PARKED_MESSAGES or self._parked_bytes > self._max_parked_bytes
 
     def _next(self, turn: int | None) -> Job | None:
+        told: list[Callable[[], None]] = []
         with self._lock:
             if not self._jobs:
                 self._running = False
                 return None
-            if turn == 0:
+            job = self._jobs.popleft() if turn != 0 else None
+            if job is None:
                 self._running = False
-            else:
-                job = self._jobs.popleft()
-                if job.size is not None:
-                    was_full = self._full()
-                    self._parked -= 1
-                    self._parked_bytes -= job.size
-                    if was_full:
-                        self._room.notify_all()
-                return job
-        self._pool.submit(self)
-        return None
+            elif job.size is not None:
+                was_full = self._full()
+                self._parked -= 1
+                self._parked_bytes -= job.size
+                if was_full:
+                    told = self._there_is_room()
+        if job is None:
+            self._pool.submit(self)
+        for tell in told:
+            tell()
+        return job
 
 
 class CallbackPool:

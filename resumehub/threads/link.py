@@ -47,10 +47,25 @@ class Link:
         self.seen_turns = -1
         #: Since when a thread reads; None while none does.
         self.reading_since: float | None = None
+        self._ended = False
+        self._closing = False
         #: Whether it counts against ``MAX_REFUSALS``.
         self.refused_slot = False
         #: The request thread that must do the reading (TLS inside the WSGI server); None: one of ours.
         self.host_thread: HostThread | None = None
+
+    def is_to_be_closed(self, *, ended: bool = False) -> bool:
+        """Whether the caller, and nobody else, is to close the transport now.
+
+        That is so once its input has ``ended``, for a reader that shares its thread and goes to do other
+        things, and once the hub has given it up, in whichever order.
+        """
+        with self.lock:
+            self._ended = self._ended or ended
+            if self._closing or not (self._ended and self.aborted.is_set()):
+                return False
+            self._closing = True
+            return True
 
     @property
     def whose(self) -> str:

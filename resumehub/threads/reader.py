@@ -1,8 +1,9 @@
-"""The reader thread: blocking reads, messages to their handlers, answers to pings and closes.
+"""The reader of a transport: messages to their handlers, answers to pings and closes.
 
-One per transport. It reports what it sees to the hub and decides nothing: each report carries
-the transport's number, so that the hub can tell a late one. It is also the last to leave: once
-the hub has aborted the transport it waits for the writer to let go, and closes the descriptor.
+One per transport, either with a thread of its own (``Reader``) or in turns with those of others on the
+threads of ``readers.py`` (``SharedReader``). It reports what it sees to the hub and decides nothing: each
+report carries the transport's number, so that the hub can tell a late one. It is also the last to leave:
+once the hub has aborted the transport it waits for the writer to let go, and closes the descriptor.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from ..core.commands import (
 from ..message import Message, is_reserved
 from ..protocol import ACK, read_ack
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
-from .callbacks import Job
+from .callbacks import Job, Strand
 from .jobs import JobHost, MessageJob, read_message
 from .link import Link
+from .readers import Member, Outcome, Readers, now
 
 log = logging.getLogger("resumehub")
 
@@ -38,6 +40,7 @@ class ReaderHost(JobHost, Protocol):
     """The hub's engine, as a reader sees it."""
 
     clock: Clock
+    readers: Readers | None
 
     def buffer_changed(self, connection: Connection, used: int, /) -> None: ...
     def put_and_wait(self, command: Command, /) -> None: ...
@@ -59,14 +62,11 @@ class Reader:
         """Read until the end, or until another thread has taken over the right to."""
         try:
             self._read()
-        except Exception:  # a bug of ours: this transport is lost, and nothing else
-            log.exception("reading transport %s failed; please report this", self._link.number)
-            self._host.put(TransportAborted(self._link.number))
-            self.let_go()
+        except Exception:
+            self._give_up()
 
     def _read(self) -> None:
-        self._channel.flush()  # what was unsent goes first, in order, before anything newer
-        if not self._run_callbacks():
+        if not self._begin():
             return
         backlog = self._link.backlog
         while True:
@@ -74,6 +74,16 @@ class Reader:
                 backlog.extend(self._link.transport.receive())
             if not self._handle(backlog.popleft()):
                 return
+
+    def _begin(self) -> bool:
+        self._channel.flush()  # what was unsent goes first, in order, before anything newer
+        return self._run_callbacks()
+
+    def _give_up(self) -> None:
+        """In an except block. A bug of ours: this transport is lost, and nothing else."""
+        log.exception("reading transport %s failed; please report this", self._link.number)
+        self._host.put(TransportAborted(self._link.number))
+        self._end()
 
     def _handle(self, event: Received) -> bool:
         """Deal with one event; False when this thread is done."""
@@ -96,7 +106,7 @@ class Reader:
                 self._fail(code, reason)
             case Ended(reset):
                 self._host.put(PeerGone(number, reset))
-                self.let_go()
+                self._end()
                 return False
             case _:
                 assert_never(event)
@@ -120,9 +130,12 @@ class Reader:
         if self._queued and self._connection._strand.is_full():
             # Nobody reads now, so no deadline for a Pong may run.
             self._link.reading_since = None
-            self._connection._strand.wait_for_room(self._may_stop_waiting)
-            self._link.reading_since = self._host.clock.monotonic()
+            self._wait_for_room(self._connection._strand)
         return True
+
+    def _wait_for_room(self, strand: Strand) -> None:
+        strand.wait_for_room(self._may_stop_waiting)
+        self._link.reading_since = self._host.clock.monotonic()
 
     def _control(self, connection: Connection, message: Message) -> None:
         """Obey a control message; one that comes after its session has moved on decides nothing."""
@@ -158,13 +171,20 @@ class Reader:
             link.reading_since = self._host.clock.monotonic()
             return True
         link.reading_since = None
-        link.busy = True
         strand = self._connection._strand
-        self._queued = job is None or not strand.run_now(job)
-        if self._queued:
-            if job is not None:
-                strand.post(job, runner_coming=True)
+        self._about_to_call()
+        claimed = job is not None and strand.claim()
+        if job is not None and not claimed:
+            strand.post(job, runner_coming=True)
+        self._queued = not claimed
+        # Not before the message has its place among the callbacks: from here on another thread may read the
+        # next one (tests/races/test_the_lead.py).
+        link.busy = True
+        if job is not None and claimed:
+            strand.run_claimed(job)
+        else:
             strand.run()
+        self._have_called()
         with link.lock:
             if link.reader is not self._token:
                 return False
@@ -173,6 +193,16 @@ class Reader:
             link.reading_since = self._host.clock.monotonic()
         return True
 
+    def _about_to_call(self) -> None:
+        """Callbacks come next."""
+
+    def _have_called(self) -> None:
+        """They are through."""
+
+    def _end(self) -> None:
+        """Nothing more is to be read."""
+        self.let_go()
+
     def let_go(self) -> None:
         """Wait for the hub to give the transport up, then for the writer; close the descriptor."""
         link = self._link
@@ -180,6 +210,94 @@ class Reader:
         self._channel.retire()
         link.transport.release()
         self._host.put(Released(link.number))
+
+
+class SharedReader(Reader):
+    """Reads one link in turns (``readers.py``), each for as long as there is input or something to call.
+
+    It never waits: not for the network, and not for room where the session's callbacks are behind; then the
+    link is nobody's until there is some. When its input ends, the link is left to the hub, which gives it
+    up and closes it.
+    """
+
+    def __init__(self, host: ReaderHost, link: Link, token: object) -> None:
+        super().__init__(host, link, token)
+        assert host.readers is not None, "there are threads to share"
+        assert link.transport.pollable is not None, "its socket can be waited for"
+        self._readers = host.readers
+        self.number = link.transport.pollable.fileno()
+        self.in_hand = False
+        self._begun = False
+        self._full = False
+        self._me: Member | None = None
+        self._called_at = 0.0
+
+    def take(self, me: Member) -> Outcome:
+        """A turn: read once, and handle what came."""
+        self._me = me
+        try:
+            return self._take()
+        except Exception:
+            self._give_up()
+            return Outcome.LEFT
+
+    def _take(self) -> Outcome:
+        if not self._begun:
+            self._begun = True
+            if not self._begin():
+                return Outcome.LEFT
+        backlog = self._link.backlog
+        if not backlog:
+            backlog.extend(self._link.transport.receive_now())
+        while backlog:
+            if not self._handle(backlog.popleft()):
+                return Outcome.LEFT
+            if self._full:
+                return Outcome.PAUSED
+        return Outcome.READ_ON
+
+    def when_room(self) -> None:
+        """Behind a turn that ended for want of room: have the next one taken once there is some."""
+        assert self._connection is not None, "only a session's messages are parked"
+        self._full = False
+        self._connection._strand.when_room(self._go_on)
+
+    def _go_on(self) -> None:
+        self._link.reading_since = self._host.clock.monotonic()
+        self._readers.enter(self)
+
+    def _wait_for_room(self, strand: Strand) -> None:
+        self._full = True
+
+    def _about_to_call(self) -> None:
+        assert self._me is not None, "callbacks run in a turn"
+        self._readers.step_aside(self._me)
+        self._called_at = now()
+
+    def _have_called(self) -> None:
+        self._readers.callback_took(now() - self._called_at)
+
+    def _end(self) -> None:
+        self._readers.forget(self.number)
+        if self._link.is_to_be_closed(ended=True):
+            self.let_go()
+
+
+class Farewell:
+    """The last turn of a link that the hub has given up while its writer still had the socket."""
+
+    in_hand = False
+
+    def __init__(self, reader: Reader, number: int) -> None:
+        self._let_go = reader.let_go
+        self.number = number
+
+    def take(self, me: Member) -> Outcome:
+        self._let_go()
+        return Outcome.LEFT
+
+    def when_room(self) -> None:
+        raise AssertionError("it reads nothing")
 
 
 def _details(event: Received) -> dict[str, int | bool]:

@@ -4,7 +4,8 @@ The contract is in numbered clauses; the conformance suite in tests/transport/ r
 them on the real transport (over a socketpair and over TCP) and on the in-memory one.
 
 T1.  ``receive`` blocks until there is something to say and says it in the order of arrival;
-     ``heard`` grows with whatever comes, the part of a message included.
+     ``heard`` grows with whatever comes, the part of a message included. Where ``pollable`` gives a
+     socket to wait for, ``receive_now`` says what has come, without waiting: nothing, perhaps.
 T2.  A data message is reported once, whole, however it was fragmented; control frames that arrive
      inside it are reported before it.
 T3.  A message of more than ``max_message_size`` bytes is a failure 1009, reported before more than
@@ -21,12 +22,13 @@ T10. ``finish_writing`` tells the peer that nothing follows, while its last byte
 T11. Encoders are pure but for compression: with ``stateful`` True a frame's wire bytes must be
      written once they were made, and in that order.
 
-Called by reader threads (``receive``), by whoever writes with the session's lock held (``write``,
-the encoders) and by the hub thread (``abort``, ``has_hung_up``). Read next: ``websocket.py``.
+Called by reader threads (``receive``, ``receive_now``), by whoever writes with the session's lock held
+(``write``, the encoders) and by the hub thread (``abort``, ``has_hung_up``). Read next: ``websocket.py``.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -88,7 +90,11 @@ class Transport(Protocol):
     @property
     def heard(self) -> int: ...
 
+    @property
+    def pollable(self) -> socket.socket | None: ...
+
     def receive(self) -> list[Received]: ...
+    def receive_now(self) -> list[Received]: ...
     def encode(self, frame: Frame) -> bytes: ...
     def encode_ping(self) -> bytes: ...
     def encode_pong(self, payload: bytes) -> bytes: ...

@@ -10,6 +10,10 @@ to end is a thread less for everybody else. So the socket is swapped under the s
 3. the server writes its "101 Switching Protocols" into that, logs it, reads end-of-file, closes, and
    its thread is free. No exception travels through anybody's middleware.
 
+gunicorn would keep a connection that swallows a 101 alive: back to its main thread and into its poller,
+from there to a thread of the pool, to find end-of-file. So its client has left for good: the 101 meets
+EPIPE inside the server, which logs its access all the same and closes at once.
+
 TLS that is ended inside the server can't be swapped: its state lives in the server's own ``SSLSocket``.
 There the socket is *borrowed* and the request thread stays for as long as the WebSocket does.
 
@@ -165,7 +169,7 @@ def take_socket(environ: Mapping[str, Any], found: ServerSocket) -> TakenSocket:
     read_ahead = _find_read_ahead(environ, found)
     ours = found.sock.dup()
     try:
-        far_end = _replace(found.sock)
+        far_end = _replace(found.sock, listens=found.server != "gunicorn")
     except BaseException:
         ours.close()
         raise
@@ -218,8 +222,10 @@ def _is_werkzeug(environ: Mapping[str, Any]) -> bool:
     return software.startswith("Werkzeug/") and not environ.get("wsgi.multiprocess")
 
 
-def _replace(sock: socket.socket) -> socket.socket:
+def _replace(sock: socket.socket, listens: bool) -> socket.socket:
     """Put a peer that has hung up where ``sock`` had its client; give that peer.
+
+    One that ``listens`` still takes what it is told; else it is closed already.
 
     An epoll entry belongs to the open connection and not to the descriptor: if the server had one
     now, it would go on firing through our duplicate. None has: gunicorn gthread takes a socket
@@ -229,10 +235,13 @@ def _replace(sock: socket.socket) -> socket.socket:
     """
     near, far = socket.socketpair()
     try:
-        far.shutdown(socket.SHUT_WR)
-        for end, option in ((near, socket.SO_SNDBUF), (far, socket.SO_RCVBUF)):
-            if end.getsockopt(socket.SOL_SOCKET, option) < _ROOM:
-                end.setsockopt(socket.SOL_SOCKET, option, _ROOM)
+        if listens:
+            far.shutdown(socket.SHUT_WR)
+            for end, option in ((near, socket.SO_SNDBUF), (far, socket.SO_RCVBUF)):
+                if end.getsockopt(socket.SOL_SOCKET, option) < _ROOM:
+                    end.setsockopt(socket.SOL_SOCKET, option, _ROOM)
+        else:
+            far.close()
         os.dup2(near.fileno(), sock.fileno(), inheritable=False)
     except BaseException:
         far.close()

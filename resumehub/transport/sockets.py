@@ -23,6 +23,7 @@ IDLE_RECEIVE_BYTES = 2 * 1024
 RECEIVE_BYTES = 16 * 1024
 
 # As a plain number: the constants are an enumeration, whose "|" costs half as much as the system call.
+_DONT_WAIT = int(socket.MSG_DONTWAIT)
 _FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 # IOV_MAX is 1024 on Linux; a longer list is an error, not a short write.
@@ -35,7 +36,12 @@ class ByteStream(Protocol):
     #: Whether bytes that were refused must be offered again, unchanged, before any others.
     sticky: bool
 
+    @property
+    def pollable(self) -> socket.socket | None:
+        """The socket that becomes readable when there is input; None where that says too little (TLS)."""
+
     def receive(self, size: int) -> bytes: ...
+    def receive_now(self, size: int) -> bytes: ...
     def send(self, pieces: Sequence[bytes | memoryview]) -> int: ...
     def wait_writable(self) -> None: ...
     def finish_writing(self) -> None: ...
@@ -51,7 +57,7 @@ class PlainSocket:
     sticky = False
 
     def __init__(self, sock: socket.socket, runtime: Runtime) -> None:
-        self._sock = sock
+        self._sock = self.pollable = sock
         self._runtime = runtime
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # Without it, a small frame behind another waits for an ACK: up to 40 ms.
@@ -62,6 +68,10 @@ class PlainSocket:
         """Wait for input; ``b""`` is its end. Raises ``OSError`` when the connection is reset."""
         self._runtime.before_receive(self._sock)
         return self._sock.recv(size)
+
+    def receive_now(self, size: int) -> bytes:
+        """The same without waiting. Raises ``BlockingIOError`` when there is nothing."""
+        return self._sock.recv(size, _DONT_WAIT)
 
     def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Give the kernel what it takes, at once; 0 if that is nothing. Raises ``OSError``."""
@@ -98,6 +108,8 @@ class TlsSocket:
     """A TLS socket of the WSGI server's, lent to us while its request thread waits in ours."""
 
     sticky = True
+    # The kernel knows nothing of the bytes that OpenSSL has decrypted and holds.
+    pollable = None
 
     def __init__(self, sock: ssl.SSLSocket, runtime: Runtime, give_back: Callable[[], None]) -> None:
         self._sock = sock
@@ -124,6 +136,9 @@ class TlsSocket:
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                     return b""
             wait(self._sock)
+
+    def receive_now(self, size: int) -> bytes:
+        raise AssertionError("nobody waits for a socket that is not pollable")
 
     def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         with self._lock:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import socket
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -193,31 +194,42 @@ class WebSocketTransport:
     def stateful(self) -> bool:
         return self._compressed or self._stream.sticky
 
+    @property
+    def pollable(self) -> socket.socket | None:
+        return self._stream.pollable
+
     # -- reading: the reader thread ---------------------------------------------------------
 
     def receive(self) -> list[Received]:
         """Wait for input and give what it means, at least one event, in order of arrival."""
         while True:
-            data, reset = self._read()
-            self.heard += 1
-            if not data:
-                return [Ended(reset)]
-            if not self._deaf:
-                events = self._parse(data)
-                if events:
-                    return events
+            events = self._receive(self._stream.receive)
+            if events:
+                return events
 
-    def _read(self) -> tuple[bytes, bool]:
-        if self._leftover:
-            data, self._leftover = self._leftover, b""
-            return data, False
+    def receive_now(self) -> list[Received]:
+        """Give what has come and is complete, without waiting."""
         try:
-            data = self._stream.receive(self._receive_bytes)
-        except OSError:
-            return b"", True
-        # The kernel's bytes are put into a buffer of this size that waits as long as the thread does.
-        self._receive_bytes = RECEIVE_BYTES if len(data) == self._receive_bytes else IDLE_RECEIVE_BYTES
-        return data, False
+            return self._receive(self._stream.receive_now)
+        except BlockingIOError:
+            return []
+
+    def _receive(self, read: Callable[[int], bytes]) -> list[Received]:
+        data, self._leftover = self._leftover, b""
+        if not data:
+            try:
+                data = read(self._receive_bytes)
+            except BlockingIOError:
+                raise
+            except OSError:
+                self.heard += 1
+                return [Ended(reset=True)]
+            # A thread that waits in the kernel keeps a buffer of this size for as long as it does.
+            self._receive_bytes = RECEIVE_BYTES if len(data) == self._receive_bytes else IDLE_RECEIVE_BYTES
+        self.heard += 1
+        if not data:
+            return [Ended(reset=False)]
+        return [] if self._deaf else self._parse(data)
 
     def _parse(self, data: bytes) -> list[Received]:
         events: list[Received] = []

@@ -18,6 +18,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from resumehub import Hub, NoopMetrics
 from resumehub.testing import FakeClock
+from tests.contract.kit import until
 from tests.contract.wire import HANDSHAKE, PLAIN, Client, Headers, Reply, Wire, head
 from tests.support import PATIENCE, Recorder, from_query
 
@@ -166,6 +167,10 @@ class Door:
             if f"-{role}-" in thread.name:
                 assert thread.join(PATIENCE), f"{thread.name} does not end"
         self.clock.advance(0)
+
+    def wait_for_releases(self) -> None:
+        """Wait until the hub has forgotten all transports there are."""
+        until(lambda: not self.hub._engine.links)
 
     def leave(self) -> None:
         for wire in self._wires:

@@ -253,7 +253,7 @@ def test_a_place_under_the_cap_is_given_back(door: Callable[..., Door], end: str
         if end == "timed out":
             flooded.wait_for_threads("writer")
             flooded.clock.advance(10)
-        flooded.wait_for_threads("reader")
+        flooded.wait_for_releases()
 
     assert refused(flooded, "id=u1&resume=true").closed()[0] == 4100
 

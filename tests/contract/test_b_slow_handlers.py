@@ -44,13 +44,13 @@ def handler_is_stuck(s: Stage, gate: Gate, hook: str = "on_message", **how: Any)
 def nobody_reads(s: Stage, ws: WebSocketClient, count: int = 100, size: int = 0) -> Iterator[None]:
     """The client sends numbered messages, more than are read ahead: now the server reads no more."""
     strand, stopped = s.hub.get("u1")._strand, threading.Event()
-    wait_for_room = strand.wait_for_room
+    when_room = strand.when_room
 
-    def noticed(given_up: Callable[[], bool]) -> None:
+    def noticed(tell: Callable[[], None]) -> None:
         stopped.set()
-        wait_for_room(given_up)
+        when_room(tell)
 
-    strand.wait_for_room = noticed
+    strand.when_room = noticed
     with running(lambda: [ws.send(text("n", number) + " " * size) for number in range(1, count + 1)]):
         assert stopped.wait(PATIENCE), "the server reads on and on"
         yield

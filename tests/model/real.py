@@ -155,7 +155,7 @@ class InTheLab(Real):
     """One thread at a time: when nobody can go on, everything that will happen has happened."""
 
     def __init__(self, **options: Any) -> None:
-        self.lab = Lab(stop_at_locks=False)
+        self.lab = Lab(stop_at_locks=False, share=True)
         super().__init__(self.lab.open(ping_interval=None, **options))
         self.knocks: dict[str, Knock] = {}
 

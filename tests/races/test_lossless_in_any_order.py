@@ -169,8 +169,9 @@ def and_a_kick(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "strategy", [Deepening(2), Random(seed=3, count=40)], ids=["few switches", "many switches"]
 )
+@pytest.mark.parametrize("share", [False, True], ids=["a reader each", "shared readers"])
 def test_once_and_in_order_whatever_the_order_of_the_threads(
-    scenario: Callable[[Lab], None], strategy: Any
+    scenario: Callable[[Lab], None], strategy: Any, share: bool
 ) -> None:
     """Two resumes, messages both ways, broadcasts into a full window, an acknowledgement."""
-    explore(scenario, strategy, stop_at_locks=True, twice=False, max_schedules=40)
+    explore(scenario, strategy, stop_at_locks=True, share=share, twice=False, max_schedules=40)

@@ -72,7 +72,7 @@ def two_sessions_drop(lab: Lab) -> None:
 # -- a double disconnect -----------------------------------------------------------------------
 
 
-def never_run_now(self: Strand, job: object) -> bool:
+def never_claim(self: Strand) -> bool:
     """Everything goes by way of the queue."""
     return False
 
@@ -262,7 +262,7 @@ PLANTED = {
     ),
     "a double disconnect": Planted(
         message_and_kick,
-        [(Strand, "run", run_without_asking), (Strand, "run_now", never_run_now)],
+        [(Strand, "run", run_without_asking), (Strand, "claim", never_claim)],
         "on_disconnect of 'alice' behind on_disconnect",
         PCT(2, 1000),
     ),

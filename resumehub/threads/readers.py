@@ -1,0 +1,321 @@
+"""A few threads that read for all connections: one leads, the others follow.
+
+The *leader* waits for input on all sockets at once. What comes, it reads and handles itself, connection by
+connection, callbacks and all: a message costs no thread switch, and nobody contends for the interpreter's
+lock. That is well while callbacks are quick. For the others there is this:
+
+* One follower is the leader's *deputy*. It looks every 5 milliseconds, and if the leader is still in the
+  callback in which it was before, the deputy leads, and the other finishes what it has in hand as a follower.
+* Once a callback has taken a millisecond, the next ones are not waited for at all: before each, the leader
+  *steps aside*. So it goes for one callback for each 20 µs that the slow one took, which keeps what slow
+  callbacks cost the others in proportion, and quick ones free of thread switches.
+
+A connection is in one pair of hands at a time: whoever has it neither polls nor hands it to others before its
+turn is over. (POSA 2 calls this pattern Leader/Followers.) There are as many threads as callbacks that run
+at the same moment, and two more. Where nothing can be polled (TLS inside the server, systems without epoll)
+each connection has a reader of its own, ``reader.py``, whose class does the work here, too.
+
+It knows nothing of sessions. Read next: ``reader.py``, docs/explanation/threads.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from ..clock import SystemClock
+from ..runtime import Lock, Poller, Runtime, Thread
+
+log = logging.getLogger("resumehub")
+
+LOOK = 0.005
+"""Seconds between two looks of the deputy."""
+
+QUIET_LOOKS = 20
+"""After so many looks at a leader that has nothing to do, the deputy sleeps until that one wakes it."""
+
+SLOW = 0.001
+"""Seconds from which on a callback is a slow one."""
+
+_PER_CALLBACK = 20e-6
+_MOST_EAGER = 10_000
+
+LINGER = 1.0
+"""Seconds that a follower stays which is not needed."""
+
+now = SystemClock().monotonic
+
+
+class Outcome(Enum):
+    """What became of a connection in a turn."""
+
+    READ_ON = "wait for more of its input"
+    LEFT = "it is somebody else's now, or nobody's"
+    PAUSED = "no more of it until there is room for what was read (``when_room``)"
+
+
+class Turn(Protocol):
+    """One connection's work, a turn at a time. ``number``: of its socket's descriptor."""
+
+    number: int
+    #: Whether somebody has it in hand, or soon will. Belongs to the readers' lock.
+    in_hand: bool
+
+    def take(self, me: Member) -> Outcome: ...
+    def when_room(self) -> None: ...
+
+
+class Member:
+    """One of the threads."""
+
+    __slots__ = ("asleep", "changed", "quiet")
+
+    def __init__(self, runtime: Runtime, lock: Lock) -> None:
+        self.changed = runtime.condition(lock)
+        #: As a deputy: how often it has found the leader without work, and whether it waits to be woken.
+        self.quiet = 0
+        self.asleep = False
+
+
+class Readers:
+    """The threads that read, and the connections for which they do. Methods: any thread; none blocks."""
+
+    def __init__(
+        self, runtime: Runtime, spawn: Callable[[str, Callable[[], None]], Thread], poller: Poller
+    ) -> None:
+        self._runtime = runtime
+        self._spawn = spawn
+        self._poller = poller
+        self._lock = runtime.lock("the lead")
+        self._watched: dict[int, Turn] = {}
+        # Those that had input while they were in somebody's hand: the poller is silent on them.
+        self._muted: set[int] = set()
+        self._ready: deque[Turn] = deque()
+        self._members = 0
+        self._leader: Member | None = None
+        self._deputy: Member | None = None
+        self._others: list[Member] = []
+        self._polling = False
+        self._rung = False
+        self._turns = 0
+        self._eager = _MOST_EAGER if runtime.eager else 0
+        self._always_eager = runtime.eager
+        self._short_of_threads = False
+        self._closed = False
+
+    def enter(self, turn: Turn) -> None:
+        """Have ``turn`` taken as soon as may be.
+
+        Raises: RuntimeError when there is no thread to take it, and none is to be had; then it is not kept.
+        """
+        first = None
+        with self._lock:
+            turn.in_hand = True
+            self._ready.append(turn)
+            self._short_of_threads = False
+            if not self._members:
+                first = self._leader = self._new_member()
+            elif self._polling and not self._rung:
+                self._rung = True
+                self._poller.wake()
+        if first is not None:
+            try:
+                self._start(first)
+            except RuntimeError:
+                with self._lock:
+                    self._ready.remove(turn)
+                raise
+
+    def forget(self, number: int) -> None:
+        """Whoever has a connection in hand: watch its socket no more, which is about to be closed."""
+        with self._lock:
+            if self._watched.pop(number, None) is not None and number not in self._muted:
+                self._poller.unwatch(number)
+            self._muted.discard(number)
+
+    def step_aside(self, me: Member) -> None:
+        """A turn's, before a callback: let another lead meanwhile, if callbacks are slow these days."""
+        if not self._eager:
+            return
+        new = None
+        with self._lock:
+            if self._leader is not me:
+                return
+            if not self._always_eager:
+                self._eager -= 1
+            heir = self._others.pop() if self._others else self._deputy
+            if heir is None:
+                heir = new = self._new_member()
+            if heir is self._deputy:
+                self._deputy = None
+            self._leader = heir
+            heir.changed.notify()
+        if new is not None:
+            self._start_or_do_without(new, me)
+
+    def callback_took(self, seconds: float) -> None:
+        """A turn's, behind a callback."""
+        self._turns += 1  # only the deputy reads it, and only to see whether it is another one
+        if seconds > SLOW and not self._always_eager:
+            self._eager = max(self._eager, min(int(seconds / _PER_CALLBACK), _MOST_EAGER))
+
+    def close(self) -> None:
+        """Let the threads go, each when it has nothing in hand any more."""
+        with self._lock:
+            self._closed = True
+            for member in (self._deputy, *self._others):
+                if member is not None:
+                    member.changed.notify()
+            if self._polling:
+                self._poller.wake()
+            if not self._members:
+                self._poller.close()
+
+    def abandon(self) -> None:
+        """In a forked child: close the descriptors; the threads stayed with the parent."""
+        self._poller.close()
+
+    # -- the threads ------------------------------------------------------------------------
+
+    def _serve(self, me: Member) -> None:
+        turn = self._next(me, None)
+        while turn is not None:
+            outcome = turn.take(me)
+            if outcome is Outcome.PAUSED:
+                turn.when_room()
+            turn = self._next(me, turn if outcome is Outcome.READ_ON else None)
+        self._leave(me)
+
+    def _next(self, me: Member, done: Turn | None) -> Turn | None:
+        """The next turn to take, now or when it comes; None: this thread may end."""
+        while True:
+            with self._lock:
+                if done is not None:
+                    self._hand_back(done)
+                    done = None
+                if self._leader is not me and not self._stand_by(me):
+                    return None
+                if self._ready:
+                    turn = self._ready.popleft()
+                    self._turns += 1
+                    deputy = self._appoint() if self._deputy is None else None
+                    break
+                if self._closed:
+                    return None
+                self._polling = True
+            found = self._poller.wait()
+            with self._lock:
+                self._polling = self._rung = False
+                if self._deputy is not None and self._deputy.asleep:
+                    self._deputy.changed.notify()
+                for number in found:
+                    self._has_input(number)
+        if deputy is not None:
+            self._start_or_do_without(deputy, me)
+        return turn
+
+    def _leave(self, me: Member) -> None:
+        with self._lock:
+            self._members -= 1
+            if self._leader is me:
+                self._leader = None
+            if self._deputy is me:
+                self._deputy = None
+            if self._closed and not self._members:
+                self._poller.close()
+
+    # -- with the lock held -----------------------------------------------------------------
+
+    def _hand_back(self, turn: Turn) -> None:
+        turn.in_hand = False
+        number = turn.number
+        if number not in self._watched:
+            self._poller.watch(number)
+        elif number in self._muted:
+            self._muted.remove(number)
+            self._poller.watch(number)
+        self._watched[number] = turn
+
+    def _has_input(self, number: int) -> None:
+        turn = self._watched.get(number)
+        if turn is None:
+            return  # forgotten while the leader was told of it
+        if not turn.in_hand:
+            turn.in_hand = True
+            self._ready.append(turn)
+        elif number not in self._muted:
+            # Else the poller would say so again and again, until somebody has read it.
+            self._muted.add(number)
+            self._poller.unwatch(number)
+
+    def _stand_by(self, me: Member) -> bool:
+        """Follow, until ``me`` leads; False when that is not needed any more."""
+        while not self._closed:
+            if self._leader is me:
+                return True
+            if self._deputy is None:
+                self._deputy = me
+                me.quiet = 0
+            if self._deputy is me:
+                self._watch_the_leader(me)
+                continue
+            self._others.append(me)
+            me.changed.wait(LINGER)
+            if me in self._others:  # nobody has called
+                self._others.remove(me)
+                return False
+        return self._leader is me
+
+    def _watch_the_leader(self, me: Member) -> None:
+        turns = self._turns
+        me.asleep = self._polling and me.quiet >= QUIET_LOOKS
+        me.changed.wait(None if me.asleep else LOOK)
+        me.asleep = False
+        if self._leader is me or self._closed:
+            return
+        if self._turns != turns:
+            me.quiet = 0
+        elif self._polling:
+            me.quiet += 1
+        else:
+            self._deputy, self._leader = None, me
+            self._eager = max(self._eager, int(LOOK / _PER_CALLBACK))
+
+    def _appoint(self) -> Member | None:
+        """See to it that there is a deputy; a new one is to be started."""
+        if self._others:
+            self._deputy = self._others.pop()
+            self._deputy.quiet = 0
+            self._deputy.changed.notify()
+            return None
+        if self._short_of_threads or self._closed:
+            return None
+        self._deputy = self._new_member()
+        return self._deputy
+
+    def _new_member(self) -> Member:
+        self._members += 1
+        return Member(self._runtime, self._lock)
+
+    # -- without the lock -------------------------------------------------------------------
+
+    def _start(self, member: Member) -> None:
+        try:
+            self._spawn("reader", lambda: self._serve(member))
+        except RuntimeError:
+            self._leave(member)
+            raise
+
+    def _start_or_do_without(self, member: Member, me: Member) -> None:
+        """The leader's: without a thread to step in, it goes on leading whatever it is busy with."""
+        try:
+            self._start(member)
+        except RuntimeError:
+            log.exception("no thread to read beside a busy one could be started")
+            with self._lock:
+                self._short_of_threads = True
+                if self._leader is None:
+                    self._leader = me

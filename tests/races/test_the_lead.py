@@ -1,0 +1,212 @@
+"""One thread leads and reads for all; another takes the lead from it while it is busy with a connection.
+
+The order: the leader has read a message and is in its handler; somebody else leads meanwhile, and is told
+that the same connection has more input. A leader that reads whatever has input reads it: two threads have
+one connection, and its messages are handled in any order. Ours leaves alone what somebody has in hand, and
+does not ask about it until it is handed back (else the poller would say so for ever: the lab would not
+come to its end). And who closes a connection whose input has ended and which is given up: one of the two
+who notice, whichever comes second.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+
+from resumehub import Message
+from resumehub.testing import Lab, explore
+from resumehub.testing.explorer import ScheduleFailed
+from resumehub.testing.strategies import PCT, Deepening, Random
+from resumehub.threads.readers import Readers
+from tests.guards.scenes import stand_in
+from tests.support import text
+
+
+class ReadsWhateverHasInput(Readers):
+    """Does not ask whether somebody has it in hand."""
+
+    def _has_input(self, number: int) -> None:
+        turn = self._watched.get(number)
+        if turn is not None:
+            self._ready.append(turn)
+
+
+def two_talk(lab: Lab, *, senders: tuple[str, ...] = ("alice", "bob")) -> None:
+    """Each of them sends three messages; their handlers take a while, and answer."""
+    hub = lab.open()
+    handled: dict[str, list[int]] = {name: [] for name in senders}
+
+    @hub.on_message
+    def hear(connection, message) -> None:
+        handled[connection.id].append(message.payload)
+        lab.pause("think")
+        connection.send(message)
+
+    peers = {name: lab.dial(f"/?id={name}") for name in senders}
+
+    def talk(name: str) -> None:
+        for number in range(3):
+            peers[name].send(text("n", number))
+
+    for name in senders:
+        talker = partial(talk, name)
+        talker.__name__ = f"client_{name}"  # type: ignore[attr-defined]
+        lab.actor(talker)
+
+    @lab.at_end
+    def all_came_in_order() -> None:
+        for name in senders:
+            assert handled[name] == [0, 1, 2]
+            assert [json.loads(said)["payload"] for said in peers[name].received()] == [0, 1, 2]
+
+
+def one_talks(lab: Lab) -> None:
+    two_talk(lab, senders=("alice",))
+
+
+def one_talks_and_its_reader_is_replaced(lab: Lab) -> None:
+    """The watcher finds a handler that takes long, and gives the connection back to the others."""
+    two_talk(lab, senders=("alice",))
+
+    @lab.actor
+    def watcher_looks() -> None:
+        stand_in(lab)
+
+
+def a_stuck_handler_and_many_messages(lab: Lab) -> None:
+    """More messages than are read ahead; then nobody has the connection until there is room."""
+    hub = lab.open()
+    opened, handled = lab.threading.Event(), []
+
+    @hub.on_message
+    def hear(connection, message) -> None:
+        opened.wait()
+        handled.append(message.payload)
+
+    alice = lab.dial("/?id=alice")
+    for number in range(100):
+        alice.send(text("n", number))
+    lab.run_until_idle()
+    stand_in(lab)
+    lab.run_until_idle()
+
+    @lab.actor
+    def handler_returns() -> None:
+        opened.set()
+
+    @lab.at_end
+    def all_came() -> None:
+        assert handled == list(range(100))
+
+
+def ends(lab: Lab, *, slow: bool, kick: bool) -> None:
+    """A client vanishes while its session is kicked; perhaps a writer waits for it to read."""
+    hub = lab.open()
+    alice = lab.dial("/?id=alice")
+    lab.run_until_idle()
+    [link] = hub._engine.links.values()  # type: ignore[union-attr]
+    released, release = [], link.transport.release
+
+    def counted() -> None:
+        released.append(link.transport.pollable.fileno())  # type: ignore[union-attr]
+        release()
+
+    link.transport.release = counted  # type: ignore[method-assign]
+    if slow:
+        alice.stop_reading()
+        for _ in range(200):
+            hub.send("alice", Message("n", "x" * 5_000))
+        lab.run_until_idle()
+
+    @lab.actor
+    def network() -> None:
+        alice.drop()
+
+    if kick:
+
+        @lab.actor
+        def application() -> None:
+            hub.kick("alice")
+
+    @lab.at_end
+    def closed_once() -> None:
+        lab.advance(100)
+        assert len(released) == 1
+        assert released[0] >= 0
+
+
+def test_reading_what_somebody_has_in_hand_is_wrong(monkeypatch):
+    monkeypatch.setattr("resumehub.engine.Readers", ReadsWhateverHasInput)
+    with pytest.raises(ScheduleFailed):
+        explore(one_talks, Random(3, 1_000), share=True, stop_at_locks=True, twice=False)
+
+
+STRATEGIES = [Deepening(1), Random(1, 40), PCT(2, 40)]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        one_talks,
+        two_talk,
+        one_talks_and_its_reader_is_replaced,
+        a_stuck_handler_and_many_messages,
+        *(partial(ends, slow=slow, kick=kick) for slow in (False, True) for kick in (False, True)),
+    ],
+    ids=lambda scenario: getattr(scenario, "__name__", None) or str(scenario.keywords),
+)
+def test_one_pair_of_hands_at_a_time_in_any_order(scenario, strategy):
+    explore(scenario, strategy, share=True, stop_at_locks=True, max_schedules=60)
+
+
+def test_the_deputy_takes_the_lead_of_one_who_is_stuck():
+    """Its look is the end of a wait in the lab: nothing else lets the other client be heard."""
+    with Lab(stop_at_locks=False, share=True) as lab:
+        hub = lab.open()
+        hub._runtime.eager = False  # type: ignore[attr-defined]
+        opened = lab.threading.Event()
+
+        @hub.on_message
+        def hear(connection, message) -> None:
+            if connection.id == "alice":
+                opened.wait()
+            lab.note(f"{connection.id} is heard")
+
+        alice, bob = lab.dial("/?id=alice"), lab.dial("/?id=bob")
+        lab.run_until_idle()
+        alice.send(text("n", 1))
+        lab.run_until_idle()
+        bob.send(text("n", 1))
+        lab.run_until_idle()
+        assert lab.notes == []
+
+        for _ in range(2):
+            lab.expire("reader (2)")
+            lab.run_until_idle()
+        assert lab.notes == ["bob is heard"]
+        opened.set()
+        lab.run_until_idle()
+        assert lab.notes == ["bob is heard", "alice is heard"]
+
+
+def test_a_deputy_of_a_leader_without_work_goes_to_sleep_and_is_woken():
+    """It looks twenty times in vain; then it waits to be told, which the first input does."""
+    with Lab(stop_at_locks=False, share=True) as lab:
+        hub = lab.open()
+        hub.on_message(lambda connection, message: lab.note("heard"))
+        alice = lab.dial("/?id=alice")
+        lab.run_until_idle()
+        deputy = next(task for task in lab.scheduler.tasks if task.name.startswith("reader") and task.timed)
+        for _ in range(50):
+            if not deputy.timed:
+                break
+            lab.expire(deputy.name)
+            lab.run_until_idle()
+        assert not deputy.timed
+        alice.send(text("n", 1))
+        lab.run_until_idle()
+        assert lab.notes == ["heard"]
+        assert any(task.name.startswith("reader") and task.timed for task in lab.scheduler.tasks)

@@ -1,0 +1,216 @@
+"""A few threads read for all connections: who leads, who waits, and what a slow callback costs the others.
+
+On free threads. Real time decides nothing here: the deputy's look and what counts as slow are set so that
+just what is told happens. All orders of these threads: ``tests/races/test_the_lead.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from resumehub.runtime import SystemRuntime
+from resumehub.testing import TransportClosed
+from tests.contract.kit import Gate, until
+from tests.support import PATIENCE, read, text
+
+NEVER = 10_000.0
+
+
+class Shared(SystemRuntime):
+    """Threads read for many; there are ``most`` of them to be had."""
+
+    def __init__(self, most: int = 1_000) -> None:
+        super().__init__(share=True)
+        self.most = most
+        self.readers = 0
+
+    def spawn(self, name, run, *, daemon=True):
+        if "-reader-" in name:
+            if self.readers >= self.most:
+                raise RuntimeError("can't start new thread")
+            self.readers += 1
+        return super().spawn(name, run, daemon=daemon)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_slow(monkeypatch):
+    monkeypatch.setattr("resumehub.threads.readers.SLOW", NEVER)
+
+
+@pytest.fixture
+def no_deputy(monkeypatch):
+    monkeypatch.setattr("resumehub.threads.readers.LOOK", NEVER)
+    monkeypatch.setattr("resumehub.threads.watcher.INTERVAL", NEVER)
+
+
+@pytest.fixture
+def all_is_slow(monkeypatch):
+    monkeypatch.setattr("resumehub.threads.readers.SLOW", 0.0)
+    monkeypatch.setattr("resumehub.threads.readers._PER_CALLBACK", 1e-9)
+
+
+@pytest.mark.usefixtures("no_deputy")
+def test_one_thread_reads_for_everybody_while_callbacks_are_quick(stage):
+    """A message costs no thread switch, and a connection no thread."""
+    runtime = Shared()
+    one = stage(_runtime=runtime)
+    seen = []
+
+    @one.hub.on_message
+    def answer(connection, message) -> None:
+        seen.append(threading.get_ident())
+        connection.send(message)
+
+    clients = [one.open(f"u{number}") for number in range(20)]
+    for ws in [*clients, *clients]:
+        ws.send(text("n", 1))
+        assert read(ws) == ("n", 1)
+    assert len(set(seen)) == 1
+    assert runtime.readers == 2, "the leader and its deputy"
+
+
+def test_a_stuck_callback_holds_up_nobody_else(stage):
+    """The deputy has seen the leader in the same callback twice, and leads."""
+    one, gate = stage(_runtime=Shared()), Gate()
+
+    @one.hub.on_message
+    def hear(connection, message) -> None:
+        if connection.id == "u1":
+            gate.hold()
+        connection.send(message)
+
+    stuck, other = one.open("u1"), one.open("u2")
+    stuck.send(text("n", 1))
+    gate.wait_reached()
+    for number in range(3):
+        other.send(text("n", number))
+        assert read(other) == ("n", number)
+    gate.open()
+    assert read(stuck) == ("n", 1)
+
+
+@pytest.mark.usefixtures("no_deputy", "all_is_slow")
+def test_once_callbacks_are_slow_the_next_are_not_waited_for(stage):
+    """Three handlers that wait for each other all come to their end: each has a thread."""
+    one = stage(_runtime=Shared())
+    meeting = threading.Barrier(3)
+
+    @one.hub.on_message
+    def hear(connection, message) -> None:
+        if message.payload == "meet":
+            meeting.wait(PATIENCE)
+        connection.send(message)
+
+    clients = [one.open(f"u{number}") for number in range(3)]
+    clients[0].send(text("n", "a slow one"))
+    read(clients[0])
+    for ws in clients:
+        ws.send(text("n", "meet"))
+    for ws in clients:
+        assert read(ws) == ("n", "meet")
+
+
+@pytest.mark.usefixtures("no_deputy")
+def test_a_slow_callback_is_paid_for_by_so_many_others(stage, monkeypatch):
+    """One for each 20 µs; then callbacks are waited for again."""
+    one = stage(_runtime=Shared())
+    clock = [0.0]
+    monkeypatch.setattr("resumehub.threads.reader.now", lambda: clock[0])
+    monkeypatch.setattr("resumehub.threads.readers.SLOW", 0.001)
+
+    @one.hub.on_message
+    def hear(connection, message) -> None:
+        clock[0] += message.payload
+        connection.send(message)
+
+    ws = one.open()
+    readers = one.hub._engine.readers
+
+    def credit_after(seconds: float) -> int:
+        ws.send(text("n", seconds))
+        assert read(ws) == ("n", seconds)
+        ws.ping(b"?")
+        assert ws.wait_for_pong(len(ws.pongs) + 1, timeout=PATIENCE)
+        return readers._eager
+
+    assert credit_after(0.0005) == 0
+    assert credit_after(0.004) == 200
+    assert credit_after(0.0) == 199
+    assert credit_after(0.002) == 198, "that is still more than 100"
+    assert credit_after(1_000.0) == 10_000
+
+
+@pytest.mark.parametrize("slow", [NEVER, 0.0], ids=["for a deputy", "to step in"])
+def test_without_another_thread_callbacks_run_one_after_the_other(stage, monkeypatch, caplog, slow):
+    """Slow, and right; the log says so once for each newcomer, and not for each message."""
+    monkeypatch.setattr("resumehub.threads.readers.SLOW", slow)
+    one, gate, others = stage(_runtime=Shared(most=1)), Gate(), []
+
+    @one.hub.on_message
+    def hear(connection, message) -> None:
+        if message.payload == "stuck":
+            gate.hold()
+        others.append(connection.id)
+        connection.send(message)
+
+    with caplog.at_level(logging.CRITICAL, "resumehub"):
+        clients = [one.open(f"u{number}") for number in range(3)]
+        one.recorder.wait_for("connect", count=3)
+        clients[0].send(text("n", "stuck"))
+        gate.wait_reached()
+        for ws in clients[1:]:
+            ws.send(text("n", 1))
+        gate.open()
+        for ws in clients:
+            assert read(ws)[0] == "n"
+    assert others[0] == "u0", "nobody was there to handle the others' before"
+
+
+def test_no_thread_for_the_first_connection_costs_that_one(stage):
+    """The next finds the hub as it was."""
+    runtime = Shared(most=0)
+    one = stage(_runtime=runtime)
+    with pytest.raises(TransportClosed, match="1006"):
+        one.open()
+    one.recorder.wait_for("drop")
+    runtime.most = 2
+    again = one.open()
+    one.recorder.wait_for("restore")
+    one.say("u1", "welcome back")
+    assert read(again) == ("n", "welcome back")
+
+
+@pytest.mark.usefixtures("all_is_slow")
+def test_who_is_not_needed_any_more_leaves(stage, monkeypatch):
+    """After a rush there are the leader and its deputy again."""
+    monkeypatch.setattr("resumehub.threads.readers.LINGER", 0.0)
+    runtime = Shared()
+    one = stage(_runtime=runtime)
+    stuck = Gate()
+    one.hub.on_message(stuck.hold)
+    clients = [one.open(f"u{number}") for number in range(10)]
+    for ws in clients:
+        ws.send(text("n", 1))
+    for _ in clients:
+        stuck.wait_reached()
+    readers = one.hub._engine.readers
+    assert readers._members >= 10
+    stuck.open()
+    until(lambda: readers._members == 2)
+
+
+def test_a_hub_that_is_closed_leaves_no_thread_and_no_descriptor(stage):
+    """Whether its readers lead, watch or linger."""
+    one = stage(_runtime=Shared())
+    clients = [one.open(f"u{number}") for number in range(5)]
+    one.recorder.wait_for("connect", count=len(clients))
+    for ws in clients:
+        ws.drop()
+    report = one.hub.close(PATIENCE)
+    assert report.complete, report.stuck
+    assert one.hub._engine.readers._members == 0
+    with pytest.raises(ValueError, match="closed epoll"):
+        one.hub._engine.readers._poller.watch(0)

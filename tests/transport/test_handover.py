@@ -349,6 +349,23 @@ def test_gunicorns_buffer_is_emptied(behind: bytes, pair: Pair) -> None:
     taken.sock.close()
 
 
+def test_gunicorn_finds_a_client_that_has_left(pair: Pair) -> None:
+    """It would keep one that takes the 101 for the next request, through its poller and its pool."""
+    server, client = pair
+    client.sendall(HEAD)
+    request = next(RequestParser(Config(), server, ("127.0.0.1", 0)))
+
+    taken = take(gunicorn_environ(server, **{"wsgi.input": request.body}))
+
+    with pytest.raises(BrokenPipeError):
+        server.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    assert server.recv(1) == b""
+    taken.finish()
+    with taken.sock:
+        taken.sock.sendall(b"to you")
+        assert client.recv(100) == b"to you"
+
+
 @pytest.mark.parametrize("environ_of", [werkzeug_environ, gunicorn_environ], ids=["werkzeug", "gunicorn"])
 def test_a_middleware_that_replaces_wsgi_input_is_named(environ_of: Any, pair: Pair) -> None:
     """Bytes read ahead could be lost behind it, so there is no hand-over, and the reason is said."""

@@ -9,7 +9,11 @@ thread that stamps a command. Read next: ``testing/clocks.py``.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Protocol
+
+#: The machine's monotonic clock, in seconds, for measuring what has just happened. Any thread.
+now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 
 class Timeline(Protocol):
@@ -49,7 +53,7 @@ class SystemClock:
     """
 
     def monotonic(self) -> float:
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
+        return now()
 
     def real_wait(self, deadline: float | None) -> float | None:
         return None if deadline is None else max(0.0, deadline - self.monotonic())

@@ -63,13 +63,16 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, 
 
 def switching(upgrade: Upgrade) -> Response:
     """The response that hands the socket over when the server asks for its first byte."""
-    response = Response(status=_STATUS, headers=upgrade.handshake.headers)
-    del response.headers["Content-Type"]
+    response = _Switching(status=_STATUS, headers=upgrade.handshake.headers)
     hand_over = _HandOver(upgrade, response)
     # An attribute, and not a subclass: Flask changes the class of what a view returns, and keeps the
     # attributes. From here on the framework's cookies land on this very object's headers.
     response.get_wsgi_response = hand_over  # type: ignore[method-assign]
     return response
+
+
+class _Switching(Response):
+    default_mimetype = None  # it has no body
 
 
 class _HandOver:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
@@ -59,7 +60,7 @@ def upgrade(hub: Hub, request: Any, room_id: str, connection_id: str | None, dat
     if not isinstance(environ, dict):
         raise TypeError(f"hub.upgrade needs a werkzeug or Flask request, or a WSGI environ, not {request!r}")
     wanted = _shaped((room_id, connection_id, data))
-    return _Check(hub, Request(environ)).answer(lambda _: wanted)
+    return _Check(hub, _request_of(environ)).answer(lambda _: wanted)
 
 
 class _Check:
@@ -244,6 +245,20 @@ def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
     except Exception as error:
         log.exception("connect failed")
         raise Refusal(500, "The server failed to decide about this connection.") from error
+
+
+def _request_of(environ: dict[str, Any]) -> Request:
+    """What the view's framework has made of this environ, if it is werkzeug's: its query is read already."""
+    made = environ.get("werkzeug.request")
+    if (
+        isinstance(made, Request)
+        and made.environ is environ
+        # The environ may have been changed since, and the application may have a way of its own with queries.
+        and made.query_string == environ.get("QUERY_STRING", "").encode("latin-1")
+        and isinstance(made.args, MultiDict)
+    ):
+        return made
+    return Request(environ)
 
 
 def _shaped(wanted: Any) -> Wanted:

@@ -38,7 +38,7 @@ class Wish:
         self._args = request.args
         # "Exactly": neither ?resume=1 nor ?resume=true&resume=false says it.
         self.resume = request.args.getlist("resume") == ["true"]
-        offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        offered = request.environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")
         self.v1, self.token = read_offer([name.strip() for name in offered])
         self.holder: Connection | None = None
         self._claim = NO_CLAIM
@@ -48,12 +48,9 @@ class Wish:
 
     def check_numbers(self) -> None:
         """Read what the client says of itself. Raises Refusal (400)."""
-        for name in ("received", "attempt"):
-            values = self._args.getlist(name)
-            if len(values) > 1 or not all(_COUNT.fullmatch(value) for value in values):
-                raise Refusal(400, f"{name} must be one whole number from 0 on.")
+        received, attempt = self._number("received"), self._number("attempt")
+        instance = self._args["instance"] if "instance" in self._args else ""
         try:
-            instance = self._args.get("instance", "")
             if instance:
                 validate_identifier("instance", instance)
         except ValueError as error:
@@ -62,13 +59,18 @@ class Wish:
             v1=self.v1,
             token=self.token,
             instance=instance,
-            attempt=self._number("attempt"),
-            received=self._number("received") if self.resume else None,
+            attempt=attempt,
+            received=received if self.resume else None,
         )
 
     def _number(self, name: str) -> int | None:
-        value = self._args.get(name)
-        return int(value) if value is not None else None
+        # Most clients do not say it, and a look-up that fails costs an exception.
+        if name not in self._args:
+            return None
+        values = self._args.getlist(name)
+        if len(values) > 1 or not _COUNT.fullmatch(values[0]):
+            raise Refusal(400, f"{name} must be one whole number from 0 on.")
+        return int(values[0])
 
     def find(self, hub: Hub, connection_id: str | None) -> None:
         """Look for the session: by the application's id, or where it gave none, by the token."""

@@ -134,7 +134,7 @@ def test_a_slow_callback_is_paid_for_by_so_many_others(stage, monkeypatch):
         assert read(ws) == ("n", seconds)
         ws.ping(b"?")
         assert ws.wait_for_pong(len(ws.pongs) + 1, timeout=PATIENCE)
-        return readers._eager
+        return readers.eager
 
     assert credit_after(0.0005) == 0
     assert credit_after(0.004) == 200

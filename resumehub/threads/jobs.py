@@ -32,6 +32,8 @@ class JobHost(Protocol):
     codec: Codec
     handlers: Handlers
     trace: Trace | None
+    #: Whether a collector or a trace wants to know of everything.
+    watched: bool
 
     def put(self, command: Command, /) -> bool: ...
     def note(self, lane: str, what: str, **fields: Any) -> None: ...
@@ -98,11 +100,12 @@ class MessageJob:
             return
         if host.trace is not None:
             host.note("app", self.hook, connection_id=connection.id, epoch=connection._epoch, size=self.size)
-        host.count("message_received", connection.room_id, self.size)
+        if host.watched:
+            host.count("message_received", connection.room_id, self.size)
         if connection._receipts is not None:
             host.handled(connection, self.size or 0)
         message = self._data
-        if isinstance(message, str | bytes):
+        if isinstance(message, (str, bytes)):
             message = read_message(host.codec, message)
         if isinstance(message, Undecodable):
             host.skip(connection, message)

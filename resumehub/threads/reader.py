@@ -12,7 +12,7 @@ import logging
 from typing import Protocol, assert_never
 
 from ..channel import Channel
-from ..clock import Clock
+from ..clock import Clock, now
 from ..codec import Undecodable
 from ..codes import CloseCode
 from ..connection import Connection
@@ -28,12 +28,17 @@ from ..core.commands import (
 from ..message import Message, is_reserved
 from ..protocol import ACK, read_ack
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from . import readers
 from .callbacks import Job, Strand
 from .jobs import JobHost, MessageJob, read_message
 from .link import Link
-from .readers import Member, Outcome, Readers, now
+from .readers import Member, Outcome, Readers
 
 log = logging.getLogger("resumehub")
+
+
+# Members of an enumeration are looked up, and these are for every message.
+_LEFT, _READ_ON = Outcome.LEFT, Outcome.READ_ON
 
 
 class ReaderHost(JobHost, Protocol):
@@ -235,26 +240,23 @@ class SharedReader(Reader):
     def take(self, me: Member) -> Outcome:
         """A turn: read once, and handle what came."""
         self._me = me
+        backlog = self._link.backlog
         try:
-            return self._take()
+            if not self._begun:
+                self._begun = True
+                if not self._begin():
+                    return _LEFT
+            if not backlog:
+                backlog.extend(self._link.transport.receive_now())
+            while backlog:
+                if not self._handle(backlog.popleft()):
+                    return _LEFT
+                if self._full:
+                    return Outcome.PAUSED
         except Exception:
             self._give_up()
-            return Outcome.LEFT
-
-    def _take(self) -> Outcome:
-        if not self._begun:
-            self._begun = True
-            if not self._begin():
-                return Outcome.LEFT
-        backlog = self._link.backlog
-        if not backlog:
-            backlog.extend(self._link.transport.receive_now())
-        while backlog:
-            if not self._handle(backlog.popleft()):
-                return Outcome.LEFT
-            if self._full:
-                return Outcome.PAUSED
-        return Outcome.READ_ON
+            return _LEFT
+        return _READ_ON
 
     def when_room(self) -> None:
         """Behind a turn that ended for want of room: have the next one taken once there is some."""
@@ -271,11 +273,15 @@ class SharedReader(Reader):
 
     def _about_to_call(self) -> None:
         assert self._me is not None, "callbacks run in a turn"
-        self._readers.step_aside(self._me)
+        if self._readers.eager:
+            self._readers.step_aside(self._me)
         self._called_at = now()
 
     def _have_called(self) -> None:
-        self._readers.callback_took(now() - self._called_at)
+        self._readers.progress += 1
+        took = now() - self._called_at
+        if took > readers.SLOW:
+            self._readers.callback_was_slow(took)
 
     def _end(self) -> None:
         self._readers.forget(self.number)

@@ -26,7 +26,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from ..clock import SystemClock
 from ..runtime import Lock, Poller, Runtime, Thread
 
 log = logging.getLogger("resumehub")
@@ -46,8 +45,6 @@ _MOST_EAGER = 10_000
 LINGER = 1.0
 """Seconds that a follower stays which is not needed."""
 
-now = SystemClock().monotonic
-
 
 class Outcome(Enum):
     """What became of a connection in a turn."""
@@ -55,6 +52,9 @@ class Outcome(Enum):
     READ_ON = "wait for more of its input"
     LEFT = "it is somebody else's now, or nobody's"
     PAUSED = "no more of it until there is room for what was read (``when_room``)"
+
+
+_READ_ON = Outcome.READ_ON
 
 
 class Turn(Protocol):
@@ -100,8 +100,10 @@ class Readers:
         self._others: list[Member] = []
         self._polling = False
         self._rung = False
-        self._turns = 0
-        self._eager = _MOST_EAGER if runtime.eager else 0
+        #: Callbacks and turns so far, about. The deputy's: has the leader got on since its last look?
+        self.progress = 0
+        #: Before so many callbacks to come the leader steps aside.
+        self.eager = _MOST_EAGER if runtime.eager else 0
         self._always_eager = runtime.eager
         self._short_of_threads = False
         self._closed = False
@@ -137,15 +139,13 @@ class Readers:
             self._muted.discard(number)
 
     def step_aside(self, me: Member) -> None:
-        """A turn's, before a callback: let another lead meanwhile, if callbacks are slow these days."""
-        if not self._eager:
-            return
+        """A turn's, before a callback, while there is something left of ``eager``: let another lead."""
         new = None
         with self._lock:
             if self._leader is not me:
                 return
             if not self._always_eager:
-                self._eager -= 1
+                self.eager -= 1
             heir = self._others.pop() if self._others else self._deputy
             if heir is None:
                 heir = new = self._new_member()
@@ -156,11 +156,10 @@ class Readers:
         if new is not None:
             self._start_or_do_without(new, me)
 
-    def callback_took(self, seconds: float) -> None:
-        """A turn's, behind a callback."""
-        self._turns += 1  # only the deputy reads it, and only to see whether it is another one
-        if seconds > SLOW and not self._always_eager:
-            self._eager = max(self._eager, min(int(seconds / _PER_CALLBACK), _MOST_EAGER))
+    def callback_was_slow(self, seconds: float) -> None:
+        """A turn's, behind a callback that took longer than ``SLOW``."""
+        if not self._always_eager:
+            self.eager = max(self.eager, min(int(seconds / _PER_CALLBACK), _MOST_EAGER))
 
     def close(self) -> None:
         """Let the threads go, each when it has nothing in hand any more."""
@@ -184,9 +183,12 @@ class Readers:
         turn = self._next(me, None)
         while turn is not None:
             outcome = turn.take(me)
+            if outcome is _READ_ON:
+                turn = self._next(me, turn)
+                continue
             if outcome is Outcome.PAUSED:
                 turn.when_room()
-            turn = self._next(me, turn if outcome is Outcome.READ_ON else None)
+            turn = self._next(me, None)
         self._leave(me)
 
     def _next(self, me: Member, done: Turn | None) -> Turn | None:
@@ -200,7 +202,7 @@ class Readers:
                     return None
                 if self._ready:
                     turn = self._ready.popleft()
-                    self._turns += 1
+                    self.progress += 1
                     deputy = self._appoint() if self._deputy is None else None
                     break
                 if self._closed:
@@ -270,19 +272,19 @@ class Readers:
         return self._leader is me
 
     def _watch_the_leader(self, me: Member) -> None:
-        turns = self._turns
+        before = self.progress
         me.asleep = self._polling and me.quiet >= QUIET_LOOKS
         me.changed.wait(None if me.asleep else LOOK)
         me.asleep = False
         if self._leader is me or self._closed:
             return
-        if self._turns != turns:
+        if self.progress != before:
             me.quiet = 0
         elif self._polling:
             me.quiet += 1
         else:
             self._deputy, self._leader = None, me
-            self._eager = max(self._eager, int(LOOK / _PER_CALLBACK))
+            self.eager = max(self.eager, int(LOOK / _PER_CALLBACK))
 
     def _appoint(self) -> Member | None:
         """See to it that there is a deputy; a new one is to be started."""

@@ -36,9 +36,12 @@ from typing import Protocol
 from ..message import Frame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DataReceived:
-    """A whole data message: str from text frames, bytes from binary ones; ``size`` in bytes."""
+    """A whole data message: str from text frames, bytes from binary ones; ``size`` in bytes.
+
+    A value like the others, and not frozen only because making a frozen one takes twice as long.
+    """
 
     data: str | bytes
     size: int

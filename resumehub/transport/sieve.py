@@ -10,8 +10,9 @@ only. One object a connection, used by its reader thread. Read next: ``websocket
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from .base import DataReceived
 
 _FIN: Final = 0x80
 _RESERVED: Final = 0x70
@@ -20,14 +21,6 @@ _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
 _TEXT, _BINARY, _CLOSE = 1, 2, 8
 _SHORT, _MEDIUM = 125, 126  # RFC 6455 §5.2: 126 says that two bytes of length follow, 127 eight
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """A whole message, unmasked and decoded; ``size`` in bytes."""
-
-    data: str | bytes
-    size: int
 
 
 class Sieve:
@@ -40,11 +33,15 @@ class Sieve:
         self._fragmented = False  # between the first and the last fragment of a message
         self._given_up = False  # nothing is ours any more: wsproto will say why
 
-    def sift(self, data: bytes) -> list[Plain | bytes]:
+    def sift(self, data: bytes) -> list[DataReceived | bytes]:
         """Cut input into what is plain and what is not. Keeps the beginning of a header back."""
+        if self._is_one_short_text(data):
+            plain = self._plain(data, 0, 6, len(data))
+            if plain is not None:
+                return [plain]
         if self._head:
             data, self._head = self._head + data, b""
-        sifted: list[Plain | bytes] = []
+        sifted: list[DataReceived | bytes] = []
         at, end = 0, len(data)
         while at < end:
             if self._given_up or self._owed:
@@ -66,6 +63,16 @@ class Sieve:
                 sifted.append(plain)
                 at = stop
         return sifted
+
+    def _is_one_short_text(self, data: bytes) -> bool:
+        """Whether this is one whole short text frame and nothing else, as it nearly always is."""
+        size = len(data) - 6
+        return (
+            0 <= size <= _SHORT
+            and data[0] == _FIN | _TEXT
+            and data[1] == _MASKED | size
+            and not (self._head or self._owed or self._given_up)
+        )
 
     def _header(self, data: bytes, at: int, end: int) -> tuple[int, int]:
         """Where the payload of the frame at ``at`` begins, and its size; -1 if that is not known yet."""
@@ -91,15 +98,15 @@ class Sieve:
             self._given_up = size <= (_SHORT if extra == 2 else 0xFFFF) or size >= 1 << 63
         return begin, size
 
-    def _plain(self, data: bytes, at: int, begin: int, stop: int) -> Plain | None:
+    def _plain(self, data: bytes, at: int, begin: int, stop: int) -> DataReceived | None:
         first, size = data[at], stop - begin
         if self._fragmented or size > self._limit or first not in (_FIN | _TEXT, _FIN | _BINARY):
             return None
         payload = _unmask(data[begin - 4 : begin], data[begin:stop], size)
         if first == _FIN | _BINARY:
-            return Plain(payload, size)
+            return DataReceived(payload, size)
         try:
-            return Plain(payload.decode(), size)
+            return DataReceived(payload.decode(), size)
         except UnicodeDecodeError:
             return None
 

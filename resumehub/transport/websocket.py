@@ -29,8 +29,12 @@ from ..codes import CloseCode
 from ..message import Frame, Opcode
 from .base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
 from .opening import answer_ordinary
-from .sieve import Plain, Sieve
+from .sieve import Sieve
 from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream
+
+# The first byte of a whole message. (Members of an enumeration are looked up, and this is for every frame.)
+_TEXT = Opcode.TEXT
+_FINAL_TEXT, _FINAL_BINARY = 0x80 | Opcode.TEXT.value, 0x80 | Opcode.BINARY.value
 
 # One compressed byte can become a thousand: what is fed at once bounds what can come out at once.
 _COMPRESSED_FEED = 1024
@@ -203,24 +207,18 @@ class WebSocketTransport:
     def receive(self) -> list[Received]:
         """Wait for input and give what it means, at least one event, in order of arrival."""
         while True:
-            events = self._receive(self._stream.receive)
+            events = self.receive_now(self._stream.receive)
             if events:
                 return events
 
-    def receive_now(self) -> list[Received]:
-        """Give what has come and is complete, without waiting."""
-        try:
-            return self._receive(self._stream.receive_now)
-        except BlockingIOError:
-            return []
-
-    def _receive(self, read: Callable[[int], bytes]) -> list[Received]:
+    def receive_now(self, read: Callable[[int], bytes] | None = None) -> list[Received]:
+        """Give what has come and is complete, without waiting (unless ``read`` does)."""
         data, self._leftover = self._leftover, b""
         if not data:
             try:
-                data = read(self._receive_bytes)
+                data = (read or self._stream.receive_now)(self._receive_bytes)
             except BlockingIOError:
-                raise
+                return []
             except OSError:
                 self.heard += 1
                 return [Ended(reset=True)]
@@ -234,14 +232,14 @@ class WebSocketTransport:
     def _parse(self, data: bytes) -> list[Received]:
         events: list[Received] = []
         if self._compressed:
-            pieces: Iterable[Plain | bytes] = (
+            pieces: Iterable[DataReceived | bytes] = (
                 data[start : start + _COMPRESSED_FEED] for start in range(0, len(data), _COMPRESSED_FEED)
             )
         else:
             pieces = self._sieve.sift(data)
         for piece in pieces:
-            if isinstance(piece, Plain):
-                events.append(DataReceived(piece.data, piece.size))
+            if isinstance(piece, DataReceived):
+                events.append(piece)
                 continue
             self._parser.receive_data(piece)
             self._translate(events)
@@ -291,9 +289,10 @@ class WebSocketTransport:
         """Wire bytes of a frame; without compression they are made once for all receivers."""
         if self._compressed:
             return self._encode(frame)
-        if frame.wire is None:
-            frame.wire = _whole(frame.opcode.value, frame.payload)
-        return frame.wire
+        wire = frame.wire
+        if wire is None:
+            wire = frame.wire = _whole(_FINAL_TEXT if frame.opcode is _TEXT else _FINAL_BINARY, frame.payload)
+        return wire
 
     def _encode(self, frame: Frame) -> bytes:
         payload = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
@@ -331,11 +330,11 @@ class WebSocketTransport:
         self._stream.forget()
 
 
-def _whole(opcode: int, payload: bytes) -> bytes:
+def _whole(first: int, payload: bytes) -> bytes:
     """A server's unfragmented, unmasked frame (RFC 6455 §5.2), as wsproto makes it in four times the time."""
     size = len(payload)
     if size <= 125:
-        return bytes((0x80 | opcode, size)) + payload
+        return bytes((first, size)) + payload
     if size <= 0xFFFF:
-        return bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big") + payload
+        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((first, 127)) + size.to_bytes(8, "big") + payload

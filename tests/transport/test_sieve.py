@@ -16,7 +16,7 @@ from wsproto.frame_protocol import FrameProtocol
 from resumehub.message import Frame, Opcode
 from resumehub.testing import client_frame
 from resumehub.transport.base import DataReceived, Ended, Failed, Received
-from resumehub.transport.sieve import Plain, Sieve
+from resumehub.transport.sieve import Sieve
 from resumehub.transport.websocket import WebSocketTransport
 from tests.transport.feed import Feed
 
@@ -26,7 +26,7 @@ repeatable = settings(derandomize=True, database=None, deadline=None, max_exampl
 
 
 class LetsAllThrough(Sieve):
-    def sift(self, data: bytes) -> list[Plain | bytes]:
+    def sift(self, data: bytes) -> list[DataReceived | bytes]:
         return [data]
 
 
@@ -76,7 +76,7 @@ def test_a_whole_message_never_meets_wsproto(kind: str, size: int) -> None:
     """Of whatever length, up to the limit: that is what makes it quick."""
     payload = b"a" * size
     (plain,) = Sieve(LIMIT).sift(client_frame(kind, payload))
-    assert plain == Plain(payload.decode() if kind == "text" else payload, size)
+    assert plain == DataReceived(payload.decode() if kind == "text" else payload, size)
 
 
 def test_messages_that_come_together_are_taken_apart() -> None:

@@ -15,6 +15,7 @@ import binascii
 import socket
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import simple_websocket
@@ -182,8 +183,7 @@ class WebSocketTransport:
     ) -> None:
         self._stream = stream
         self._max_message_size = max_message_size
-        self._parser = Connection(ConnectionType.SERVER, list(extensions))
-        self._encoder = FrameProtocol(False, list(extensions))
+        self._extensions = extensions
         self._compressed = bool(extensions)
         self._sieve = Sieve(max_message_size)
         self._leftover = leftover
@@ -193,6 +193,16 @@ class WebSocketTransport:
         self.heard = 0
         #: T5. The stream's own, since each call on the way costs as much as a tenth of the system call.
         self.write: Callable[[Sequence[bytes | memoryview]], int] = stream.send
+
+    # wsproto's, made when they are wanted: most transports get by with the sieve and ``_whole``.
+
+    @cached_property
+    def _parser(self) -> Connection:
+        return Connection(ConnectionType.SERVER, list(self._extensions))
+
+    @cached_property
+    def _encoder(self) -> FrameProtocol:
+        return FrameProtocol(False, list(self._extensions))
 
     @property
     def stateful(self) -> bool:

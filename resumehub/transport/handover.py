@@ -132,7 +132,7 @@ def find_socket(environ: Mapping[str, Any]) -> ServerSocket | None:
 
     Threads: any. Blocks: never. Raises: nothing.
     """
-    key = next((key for key in _SERVERS if key in environ), None)
+    key = next(filter(environ.__contains__, _SERVERS), None)
     if key is None:
         return None
     sock, server = environ[key], _SERVERS[key]
@@ -175,8 +175,10 @@ def take_socket(environ: Mapping[str, Any], found: ServerSocket) -> TakenSocket:
         raise
     try:
         # gunicorn gthread and timeouts leave O_NONBLOCK on. It belongs to the connection, not to the
-        # descriptor, so this waited until the server no longer shares the connection.
-        ours.setblocking(True)
+        # descriptor, so this waited until the server no longer shares the connection. Where there
+        # was no timeout, dup() has made sure of it.
+        if ours.gettimeout() is not None:
+            ours.setblocking(True)
         # After the swap, so that a reader which has nothing buffered and turns to its
         # socket meets end-of-file there. What is still in the kernel stays behind it, in order.
         return TakenSocket(ours, read_ahead(), far_end)

@@ -71,7 +71,6 @@ class _Check:
         self._request = request
         self._environ = request.environ
         self._wish = Wish(request)
-        self._by_close = request.args.get("reject") == "close"
         self._preflight = False
         self._found: ServerSocket | None = None
         self._handshake: Handshake | None = None
@@ -198,7 +197,7 @@ class _Check:
         return switching(Upgrade(engine, self._found, self._handshake, knock, data))
 
     def _refuse(self, refusal: Refusal) -> Response:
-        if refusal.close is not None and self._by_close:
+        if refusal.close is not None and self._request.args.get("reject") == "close":
             response = self._refuse_by_close(refusal.close)
             if response is not None:
                 return response

@@ -37,7 +37,7 @@ class Wish:
     def __init__(self, request: Request) -> None:
         self._args = request.args
         # "Exactly": neither ?resume=1 nor ?resume=true&resume=false says it.
-        self.resume = request.args.getlist("resume") == ["true"]
+        self.resume = self._values("resume") == ["true"]
         offered = request.environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")
         self.v1, self.token = read_offer([name.strip() for name in offered])
         self.holder: Connection | None = None
@@ -49,7 +49,7 @@ class Wish:
     def check_numbers(self) -> None:
         """Read what the client says of itself. Raises Refusal (400)."""
         received, attempt = self._number("received"), self._number("attempt")
-        instance = self._args["instance"] if "instance" in self._args else ""
+        instance = next(iter(self._values("instance")), "")
         try:
             if instance:
                 validate_identifier("instance", instance)
@@ -63,14 +63,15 @@ class Wish:
             received=received if self.resume else None,
         )
 
+    def _values(self, name: str) -> list[str]:
+        # Most clients say none of them, and a look-up that fails costs an exception.
+        return self._args.getlist(name) if name in self._args else []
+
     def _number(self, name: str) -> int | None:
-        # Most clients do not say it, and a look-up that fails costs an exception.
-        if name not in self._args:
-            return None
-        values = self._args.getlist(name)
-        if len(values) > 1 or not _COUNT.fullmatch(values[0]):
+        values = self._values(name)
+        if len(values) > 1 or not all(_COUNT.fullmatch(value) for value in values):
             raise Refusal(400, f"{name} must be one whole number from 0 on.")
-        return int(values[0])
+        return int(values[0]) if values else None
 
     def find(self, hub: Hub, connection_id: str | None) -> None:
         """Look for the session: by the application's id, or where it gave none, by the token."""

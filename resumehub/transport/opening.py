@@ -54,9 +54,9 @@ def answer_ordinary(
         or not _PRINTABLE.fullmatch(offer)
     ):
         return None
-    for name in environ:
-        if name.startswith(_WEBSOCKET_HEADERS) and name not in _KNOWN:
-            return None
+    # All names at once: to look at them one by one would take half of the time.
+    if " ".join(environ).count(_WEBSOCKET_HEADERS) != sum(name in environ for name in _KNOWN):
+        return None
     chosen = next((name for name in map(str.strip, offer.split(",")) if name in subprotocols), None)
     accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
     headers = [

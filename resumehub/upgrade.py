@@ -97,6 +97,8 @@ class _HandOver:
         except OSError as error:
             log.error("the socket could not be taken over: %s (ulimit -n?)", error)
             return _failed(503, "The server is short of descriptors.", environ, {"Retry-After": RETRY_AFTER})
+        # It has kept its promise, and the two would keep each other alive until the garbage collector comes.
+        vars(self._response).pop("get_wsgi_response", None)
         return body, _STATUS, headers
 
     def _take(self, environ: dict[str, Any], preface: bytes) -> Iterable[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +12,9 @@ from werkzeug import Response
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from resumehub import Connection, Message
+from resumehub.upgrade import Upgrade
 from tests.contract.doors import Door
+from tests.contract.kit import until
 from tests.contract.wire import ACCEPT, PLAIN, head, masked
 from tests.support import PATIENCE, text
 
@@ -61,6 +64,20 @@ def test_the_request_thread_is_free_while_the_websocket_lives(door: Callable[...
     for client in clients:
         client.send(text("hello"))
     light.recorder.wait_for("message", count=5)
+
+
+@pytest.mark.contract("A.101")
+def test_nothing_of_the_request_is_kept_for_the_garbage_collector(door: Callable[..., Door]) -> None:
+    """What promised the hand-over goes with the response, so that reconnects do not heap up garbage."""
+    light = door()
+    gc.collect()
+    gc.disable()
+    try:
+        light.open("u1")
+        light.server.wait_idle()
+        until(lambda: not any(isinstance(thing, Upgrade) for thing in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 @pytest.mark.contract("A.101")

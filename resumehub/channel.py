@@ -17,6 +17,7 @@ kept here. The channel decides nothing about sessions: it reports to a ``Channel
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -54,6 +55,15 @@ class Flushed:
     left: int = 0
     #: What has to be put into words, without the lock, before anything behind it can go.
     unspoken: Missed | None = None
+
+    def behind(self, before: Flushed) -> Flushed:
+        """This bout and the one before it, as one."""
+        self.sizes[:0] = before.sizes
+        self.close_sent |= before.close_sent
+        self.failed |= before.failed
+        self.stalled |= before.stalled
+        self.writer_wanted |= before.writer_wanted
+        return self
 
 
 class ChannelOwner(Protocol):
@@ -109,11 +119,15 @@ class Channel:
 
     # -- sending: with the lock held --------------------------------------------------------
 
-    def pump(self) -> Flushed | None:
-        """Write what can be written now. Lock held. None if a writer thread is at it already."""
+    def pump(self, before: Flushed | None = None) -> Flushed | None:
+        """Write what can be written now. Lock held. None if a writer thread is at it already.
+
+        ``before``: what a bout before this one did that is not settled yet; it becomes part of this.
+        """
         if self._writer_running or self._broken:
-            return None
-        return self._write_out()
+            return before
+        flushed = self._write_out()
+        return flushed if before is None else flushed.behind(before)
 
     def pass_through(self, frame: Frame, size: int) -> Passage:
         """Write a frame straight from its sender's hand, if nothing is in its way. Never blocks."""
@@ -146,6 +160,27 @@ class Channel:
             self._frames_in_pieces = 1
             self._begun_frame = outbox.started = True
             return BEGUN
+
+    def pump_if_full(self, size: int) -> Flushed | None:
+        """Lock held: ``pump``, if there is no room for ``size`` bytes: all of it may be held back."""
+        outbox = self._outbox
+        if outbox is None or not outbox.unsent or outbox.has_room(size):
+            return None
+        return self.pump()
+
+    def hold_back(self, frame: Frame) -> bool:
+        """Accept a frame and do not write it yet; False, and nothing has happened, where that cannot be.
+
+        ``flush`` must follow soon. Never blocks.
+        """
+        with self._lock:
+            outbox = self._outbox
+            return (
+                outbox is not None
+                and outbox.refusal is None
+                and not self._writer_running
+                and outbox.put(frame)
+            )
 
     def settle(self, flushed: Flushed | None) -> None:
         """Report what ``pump`` did. Without the lock, by the thread that pumped, at once."""
@@ -322,6 +357,8 @@ class Channel:
 
     def _write_out(self) -> Flushed:
         flushed = Flushed()
+        if self._direct is not None and not (self._pieces or self._lane or self._blocked):
+            self._write_all_at_once(self._direct, flushed)
         while not self._closed and (self._pieces or self._choose()):
             try:
                 taken = self.transport.write(self._pieces)
@@ -346,6 +383,27 @@ class Channel:
             if not self._pieces and not self._closed:
                 flushed.unspoken = self._outbox.unspoken()
         return flushed
+
+    def _write_all_at_once(self, write: Callable[[Sequence[bytes]], int], flushed: Flushed) -> None:
+        """The usual case: frames wait, and the kernel takes them all in one piece."""
+        outbox = self._outbox
+        frames = outbox.all_frames(BATCH_BYTES) if outbox is not None else []
+        if outbox is None or not frames:
+            return
+        encode = self.transport.encode
+        wires = [frame.wire or encode(frame) for frame in frames]
+        wire = b"".join(wires)
+        try:
+            taken = write((wire,))
+        except OSError:
+            return  # the way in pieces meets it again, and reports it
+        if taken == len(wire):
+            flushed.sizes = [frame.size for frame in frames]
+            outbox.written_frames(frames, flushed.sizes)
+        elif taken:
+            self._pieces.extend(wires)
+            self._frames_in_pieces = len(frames)
+            self._account(taken, flushed)
 
     def _choose(self) -> bool:
         """Fill ``_pieces`` with what goes next; False if nothing is to be sent."""

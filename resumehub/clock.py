@@ -8,12 +8,27 @@ thread that stamps a command. Read next: ``testing/clocks.py``.
 
 from __future__ import annotations
 
+import resource
 import time
 from functools import partial
 from typing import Protocol
 
 #: The machine's monotonic clock, in seconds, for measuring what has just happened. Any thread.
 now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+
+
+def effort() -> tuple[float, int]:
+    """Seconds that the calling thread has computed, and how often it had to make way for another meanwhile.
+
+    Where the system doesn't say: none, and never. Blocks: never.
+    """
+    if _THIS_THREAD is None:
+        return 0.0, 0
+    # The time in ``getrusage`` is counted in ticks of milliseconds.
+    return time.thread_time(), resource.getrusage(_THIS_THREAD).ru_nivcsw
+
+
+_THIS_THREAD: int | None = getattr(resource, "RUSAGE_THREAD", None)
 
 
 class Timeline(Protocol):

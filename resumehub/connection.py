@@ -250,19 +250,22 @@ class Connection:
 
     def _put(self, frame: Frame, passage: Passage) -> None:
         """By way of the buffer. ``passage``: whether it is BEGUN, and so in there already."""
-        outbox = self._outbox
+        outbox, full = self._outbox, None
         with outbox.lock:
-            if passage is BARRED:
-                if outbox.refusal is not None:
-                    raise _fresh(outbox.refusal)
-                if not outbox.put(frame):
-                    raise SendBufferFull(self._id, outbox.used_frames, outbox.used_bytes)
+            if passage is BARRED and outbox.refusal is not None:
+                raise _fresh(outbox.refusal)
             channel = self._channel
-            flushed = channel.pump() if channel is not None else None
+            before = channel.pump_if_full(frame.size) if channel is not None else None
+            if passage is BARRED and not outbox.put(frame):
+                full = SendBufferFull(self._id, outbox.used_frames, outbox.used_bytes)
+            flushed = channel.pump(before) if channel is not None else None
             used = outbox.used_frames
-        self._host.note("app", "Send", connection_id=self._id, size=frame.size, left=used)
+        if full is None:
+            self._host.note("app", "Send", connection_id=self._id, size=frame.size, left=used)
         if channel is not None:
             channel.settle(flushed)
+        if full is not None:
+            raise full
         if used:
             self._host.buffer_changed(self, used)
 
@@ -273,8 +276,9 @@ class Connection:
             if passage is BARRED and outbox.refusal is not None:
                 return None
             channel = self._channel
+            before = channel.pump_if_full(frame.size) if channel is not None else None
             dropped = outbox.put_dropping(frame) if passage is BARRED else 0
-            flushed = channel.pump() if channel is not None else None
+            flushed = channel.pump(before) if channel is not None else None
             return Offered(self, channel, flushed, dropped, outbox.used_frames)
 
 

@@ -39,7 +39,7 @@ class Keep(Enum):
 
 
 # Members of an enumeration are looked up, and this is asked for every frame.
-_NOTHING, _UNPROVEN = Keep.NOTHING, Keep.UNPROVEN
+_NOTHING, _HISTORY, _UNPROVEN = Keep.NOTHING, Keep.HISTORY, Keep.UNPROVEN
 
 
 class Notice:
@@ -168,16 +168,20 @@ class Outbox:
     def put(self, frame: Frame) -> bool:
         """Accept a frame; False, and nothing changes, if there is no room for it."""
         size = len(frame.payload)
-        if not self.has_room(size):
+        # ``has_room``, which would be a third of all this.
+        if (
+            self._unsent_frames + self.held_frames >= self.max_frames
+            or self.unsent_bytes + self._held_bytes + size > self.max_bytes
+        ):
             return False
         self.unsent.append(frame)
         self._unsent_frames += 1
         self.unsent_bytes += size
         self.ledger.accepted += 1
-        if self.keep is Keep.HISTORY:
-            self._make_room()
-        else:
+        if self.keep is not _HISTORY:
             self._last += 1
+        elif self._sent_frames:
+            self._make_room()
         return True
 
     def has_room(self, size: int) -> bool:
@@ -275,6 +279,12 @@ class Outbox:
             batch.append(item)
         return batch
 
+    def all_frames(self, size: int) -> list[Frame]:
+        """All that waits, if that is frames, none of them begun, of at most ``size`` bytes; else nothing."""
+        if self._specials or self.started or self.unsent_bytes > size:
+            return []
+        return list(self.unsent)  # type: ignore[arg-type]  # what is no frame is counted as special
+
     def unspoken(self) -> Missed | None:
         """The hole at the front that waits for its frame, if there is one."""
         if not self._specials or self.started or self.keep is not Keep.UNPROVEN:
@@ -307,6 +317,24 @@ class Outbox:
             self.sent_to = item.last
             self._sent.append(item)
         return item
+
+    def written_frames(self, frames: list[Frame], sizes: list[int]) -> None:
+        """``written``, for all that ``all_frames`` gave; ``sizes``: their payloads' bytes."""
+        count, size = len(frames), sum(sizes)
+        assert count == len(self.unsent) == self._unsent_frames, "nothing has come in between"
+        self.unsent.clear()
+        self._unsent_frames = self.unsent_bytes = 0
+        self.sent_to += count
+        if self.keep is _NOTHING:
+            self._released_to = self.sent_to
+            self.ledger.written += count
+            return
+        self._sent.extend(frames)
+        self._sent_frames += count
+        self._sent_bytes += size
+        if self._pinned or self.keep is _UNPROVEN:
+            self.held_frames += count
+            self._held_bytes += size
 
     # -- what the client has handled --------------------------------------------------------
 

@@ -182,6 +182,11 @@ def make_lock() -> Lock:
     return threading.Lock()
 
 
+def make_local() -> threading.local:
+    """Give a namespace that is another one in each thread."""
+    return threading.local()
+
+
 def _poll(sock: socket.socket, events: int) -> None:
     # poll and not select: descriptors beyond 1023 are everyday with thousands of sessions.
     # A shutdown socket reports POLLHUP, so whoever waits here is always freed by an abort.

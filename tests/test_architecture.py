@@ -34,6 +34,7 @@ LAYERS = {
         "threads",
         "transport",
         "channel",
+        "cork",
         "connection",
         "tables",
         "voice",

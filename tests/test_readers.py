@@ -22,8 +22,9 @@ NEVER = 10_000.0
 class Shared(SystemRuntime):
     """Threads read for many; there are ``most`` of them to be had."""
 
-    def __init__(self, most: int = 1_000) -> None:
+    def __init__(self, most: int = 1_000, *, eager: bool = False) -> None:
         super().__init__(share=True)
+        self.eager = eager
         self.most = most
         self.readers = 0
 
@@ -44,12 +45,6 @@ def nothing_is_slow(monkeypatch):
 def no_deputy(monkeypatch):
     monkeypatch.setattr("resumehub.threads.readers.LOOK", NEVER)
     monkeypatch.setattr("resumehub.threads.watcher.INTERVAL", NEVER)
-
-
-@pytest.fixture
-def all_is_slow(monkeypatch):
-    monkeypatch.setattr("resumehub.threads.readers.SLOW", 0.0)
-    monkeypatch.setattr("resumehub.threads.readers._PER_CALLBACK", 1e-9)
 
 
 @pytest.mark.usefixtures("no_deputy")
@@ -92,10 +87,10 @@ def test_a_stuck_callback_holds_up_nobody_else(stage):
     assert read(stuck) == ("n", 1)
 
 
-@pytest.mark.usefixtures("no_deputy", "all_is_slow")
+@pytest.mark.usefixtures("no_deputy")
 def test_once_callbacks_are_slow_the_next_are_not_waited_for(stage):
     """Three handlers that wait for each other all come to their end: each has a thread."""
-    one = stage(_runtime=Shared())
+    one = stage(_runtime=Shared(eager=True))
     meeting = threading.Barrier(3)
 
     @one.hub.on_message
@@ -105,8 +100,6 @@ def test_once_callbacks_are_slow_the_next_are_not_waited_for(stage):
         connection.send(message)
 
     clients = [one.open(f"u{number}") for number in range(3)]
-    clients[0].send(text("n", "a slow one"))
-    read(clients[0])
     for ws in clients:
         ws.send(text("n", "meet"))
     for ws in clients:
@@ -114,40 +107,46 @@ def test_once_callbacks_are_slow_the_next_are_not_waited_for(stage):
 
 
 @pytest.mark.usefixtures("no_deputy")
-def test_a_slow_callback_is_paid_for_by_so_many_others(stage, monkeypatch):
-    """One for each 20 µs; then callbacks are waited for again."""
+def test_for_twice_as_long_as_a_callback_waits_nobody_is_waited_for(stage, monkeypatch):
+    """Then it is as before. What computes is no slow callback, nor what another process kept from it."""
     one = stage(_runtime=Shared())
-    clock = [0.0]
-    monkeypatch.setattr("resumehub.threads.reader.now", lambda: clock[0])
+    clock, efforts = [100.0], [0.0, 0]
+    monkeypatch.setattr("resumehub.threads.readers.now", lambda: clock[0])
+    monkeypatch.setattr("resumehub.threads.readers.effort", lambda: tuple(efforts))
     monkeypatch.setattr("resumehub.threads.readers.SLOW", 0.001)
 
     @one.hub.on_message
     def hear(connection, message) -> None:
-        clock[0] += message.payload
+        took, computed, made_way = message.payload
+        clock[0] += took
+        efforts[0] += computed
+        efforts[1] += made_way
         connection.send(message)
 
     ws = one.open()
     readers = one.hub._engine.readers
 
-    def credit_after(seconds: float) -> int:
-        ws.send(text("n", seconds))
-        assert read(ws) == ("n", seconds)
+    def eager_after(took: float, computed: float = 0.0, made_way: int = 0) -> float:
+        ws.send(text("n", [took, computed, made_way]))
+        assert read(ws) == ("n", [took, computed, made_way])
         ws.ping(b"?")
         assert ws.wait_for_pong(len(ws.pongs) + 1, timeout=PATIENCE)
-        return readers.eager
+        return max(0.0, readers._eager_until - clock[0])
 
-    assert credit_after(0.0005) == 0
-    assert credit_after(0.004) == 200
-    assert credit_after(0.0) == 199
-    assert credit_after(0.002) == 198, "that is still more than 100"
-    assert credit_after(1_000.0) == 10_000
+    assert eager_after(0.0005) == 0
+    assert eager_after(0.004) == 0, "it may have computed; from now on that is measured"
+    assert eager_after(0.004, computed=0.004) == 0, "it has: nobody can go on meanwhile"
+    assert eager_after(0.004, computed=0.001, made_way=1) == 0, "another process had the processor"
+    assert eager_after(0.004, computed=0.001) == pytest.approx(0.006)
+    assert eager_after(0.0005) == pytest.approx(0.0055)
+    assert eager_after(0.0055) == pytest.approx(0.011)
+    assert eager_after(1_000.0) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("slow", [NEVER, 0.0], ids=["for a deputy", "to step in"])
-def test_without_another_thread_callbacks_run_one_after_the_other(stage, monkeypatch, caplog, slow):
+@pytest.mark.parametrize("eager", [False, True], ids=["for a deputy", "to step in"])
+def test_without_another_thread_callbacks_run_one_after_the_other(stage, caplog, eager):
     """Slow, and right; the log says so once for each newcomer, and not for each message."""
-    monkeypatch.setattr("resumehub.threads.readers.SLOW", slow)
-    one, gate, others = stage(_runtime=Shared(most=1)), Gate(), []
+    one, gate, others = stage(_runtime=Shared(most=1, eager=eager)), Gate(), []
 
     @one.hub.on_message
     def hear(connection, message) -> None:
@@ -183,11 +182,10 @@ def test_no_thread_for_the_first_connection_costs_that_one(stage):
     assert read(again) == ("n", "welcome back")
 
 
-@pytest.mark.usefixtures("all_is_slow")
 def test_who_is_not_needed_any_more_leaves(stage, monkeypatch):
     """After a rush there are the leader and its deputy again."""
     monkeypatch.setattr("resumehub.threads.readers.LINGER", 0.0)
-    runtime = Shared()
+    runtime = Shared(eager=True)
     one = stage(_runtime=runtime)
     stuck = Gate()
     one.hub.on_message(stuck.hold)

@@ -12,7 +12,7 @@ import logging
 from typing import Protocol, assert_never
 
 from ..channel import Channel
-from ..clock import Clock, now
+from ..clock import Clock
 from ..codec import Undecodable
 from ..codes import CloseCode
 from ..connection import Connection
@@ -28,7 +28,6 @@ from ..core.commands import (
 from ..message import Message, is_reserved
 from ..protocol import ACK, read_ack
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
-from . import readers
 from .callbacks import Job, Strand
 from .jobs import JobHost, MessageJob, read_message
 from .link import Link
@@ -235,7 +234,6 @@ class SharedReader(Reader):
         self._begun = False
         self._full = False
         self._me: Member | None = None
-        self._called_at = 0.0
 
     def take(self, me: Member) -> Outcome:
         """A turn: read once, and handle what came."""
@@ -273,15 +271,11 @@ class SharedReader(Reader):
 
     def _about_to_call(self) -> None:
         assert self._me is not None, "callbacks run in a turn"
-        if self._readers.eager:
-            self._readers.step_aside(self._me)
-        self._called_at = now()
+        self._readers.before_callback(self._me, self._link.backlog)
 
     def _have_called(self) -> None:
-        self._readers.progress += 1
-        took = now() - self._called_at
-        if took > readers.SLOW:
-            self._readers.callback_was_slow(took)
+        assert self._me is not None, "callbacks run in a turn"
+        self._readers.after_callback(self._me)
 
     def _end(self) -> None:
         self._readers.forget(self.number)

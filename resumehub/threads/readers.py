@@ -6,9 +6,10 @@ lock. That is well while callbacks are quick. For the others there is this:
 
 * One follower is the leader's *deputy*. It looks every 5 milliseconds, and if the leader is still in the
   callback in which it was before, the deputy leads, and the other finishes what it has in hand as a follower.
-* Once a callback has taken a millisecond, the next ones are not waited for at all: before each, the leader
-  *steps aside*. So it goes for one callback for each 20 µs that the slow one took, which keeps what slow
-  callbacks cost the others in proportion, and quick ones free of thread switches.
+* Once a callback has waited for a millisecond or more, for twice as long nobody waits for a callback at all:
+  before each, the leader *steps aside*. That keeps what slow callbacks cost the others in proportion, and
+  quick ones free of thread switches. A callback that computes for long is not slow in this sense: there is
+  one interpreter, and all would wait for it anyway.
 
 A connection is in one pair of hands at a time: whoever has it neither polls nor hands it to others before its
 turn is over. (POSA 2 calls this pattern Leader/Followers.) There are as many threads as callbacks that run
@@ -26,7 +27,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from ..runtime import Lock, Poller, Runtime, Thread
+from ..clock import effort, now
+from ..cork import Cork
+from ..runtime import Lock, Poller, Runtime, Thread, make_local
 
 log = logging.getLogger("resumehub")
 
@@ -37,11 +40,16 @@ QUIET_LOOKS = 20
 """After so many looks at a leader that has nothing to do, the deputy sleeps until that one wakes it."""
 
 SLOW = 0.001
-"""Seconds from which on a callback is a slow one."""
+"""Seconds that a callback waits from which on it is a slow one."""
 
-_PER_CALLBACK = 20e-6
-_MOST_EAGER = 10_000
+AS_LONG_AGAIN = 2
+"""For so many times as long as a callback has waited, the leader steps aside before others."""
 
+AT_LONGEST = 1.0
+"""Seconds that it does so for one slow callback."""
+
+# After one that took long, for so many callbacks it is measured how much of the time they compute.
+_SUSPICIOUS = 1_000
 LINGER = 1.0
 """Seconds that a follower stays which is not needed."""
 
@@ -71,10 +79,14 @@ class Turn(Protocol):
 class Member:
     """One of the threads."""
 
-    __slots__ = ("asleep", "changed", "quiet")
+    __slots__ = ("asleep", "called_at", "changed", "cork", "effort", "quiet")
 
     def __init__(self, runtime: Runtime, lock: Lock) -> None:
         self.changed = runtime.condition(lock)
+        self.cork = Cork()
+        #: When its present callback began, and its thread's efforts until then if those are measured.
+        self.called_at = 0.0
+        self.effort: tuple[float, int] | None = None
         #: As a deputy: how often it has found the leader without work, and whether it waits to be woken.
         self.quiet = 0
         self.asleep = False
@@ -98,15 +110,29 @@ class Readers:
         self._leader: Member | None = None
         self._deputy: Member | None = None
         self._others: list[Member] = []
+        # From whom the lead was taken: what it holds back is to be written.
+        self._stuck: Member | None = None
         self._polling = False
         self._rung = False
-        #: Callbacks and turns so far, about. The deputy's: has the leader got on since its last look?
-        self.progress = 0
-        #: Before so many callbacks to come the leader steps aside.
-        self.eager = _MOST_EAGER if runtime.eager else 0
-        self._always_eager = runtime.eager
+        # Callbacks and turns so far, about. The deputy's: has the leader got on since its last look?
+        self._progress = 0
+        # Until then the leader steps aside before each callback, and of so many it is measured for how long
+        # they compute.
+        self._eager_until = float("inf") if runtime.eager else 0.0
+        self._suspicious = 0
+        # Callbacks and turns so far, about. The deputy's: has the leader got on since its last look?
+        self._progress = 0
+        # Before so many callbacks to come the leader steps aside, and of so many it is measured for how long
+        # they compute.
+        self._suspicious = 0
         self._short_of_threads = False
         self._closed = False
+        self._here = make_local()
+
+    def open_cork(self) -> Cork | None:
+        """A broadcast's: where to hold it back, if the calling thread reads and has more in hand."""
+        cork: Cork | None = getattr(self._here, "cork", None)
+        return cork if cork is not None and cork.open else None
 
     def enter(self, turn: Turn) -> None:
         """Have ``turn`` taken as soon as may be.
@@ -138,14 +164,51 @@ class Readers:
                 self._poller.unwatch(number)
             self._muted.discard(number)
 
-    def step_aside(self, me: Member) -> None:
-        """A turn's, before a callback, while there is something left of ``eager``: let another lead."""
+    def before_callback(self, me: Member, more: object) -> None:
+        """A turn's, ahead of a callback. ``more``: whether there is more in hand than that."""
+        me.called_at = now()
+        if me.called_at < self._eager_until:
+            me.cork.flush()
+            self._step_aside(me)
+        else:
+            # If the next one follows at once, it may have something for the same receivers.
+            me.cork.open = self._leader is me and bool(more or self._ready)
+        if self._suspicious:
+            self._suspicious -= 1
+            me.effort = effort()
+
+    def after_callback(self, me: Member) -> None:
+        """A turn's, behind a callback."""
+        took = now() - me.called_at
+        if took > SLOW:
+            self._took_long(me, took)
+        me.effort = None
+        self._progress += 1
+        cork = me.cork
+        cork.open = False
+        if cork and cork.is_due():
+            cork.flush()
+
+    def _took_long(self, me: Member, seconds: float) -> None:
+        # The first of its kind may have computed all the time; from the next ones it will be known.
+        self._suspicious = _SUSPICIOUS
+        if me.effort is None:
+            return
+        (before, made_way_before), (after, made_way) = me.effort, effort()
+        waited = seconds - (after - before)
+        # One that was made to stop for another process may just have computed, too.
+        if waited > SLOW and made_way == made_way_before:
+            self._be_eager(waited)
+
+    def _be_eager(self, waited: float) -> None:
+        self._eager_until = max(self._eager_until, now() + min(AS_LONG_AGAIN * waited, AT_LONGEST))
+
+    def _step_aside(self, me: Member) -> None:
+        """Let another lead, if ``me`` does."""
         new = None
         with self._lock:
             if self._leader is not me:
                 return
-            if not self._always_eager:
-                self.eager -= 1
             heir = self._others.pop() if self._others else self._deputy
             if heir is None:
                 heir = new = self._new_member()
@@ -155,11 +218,6 @@ class Readers:
             heir.changed.notify()
         if new is not None:
             self._start_or_do_without(new, me)
-
-    def callback_was_slow(self, seconds: float) -> None:
-        """A turn's, behind a callback that took longer than ``SLOW``."""
-        if not self._always_eager:
-            self.eager = max(self.eager, min(int(seconds / _PER_CALLBACK), _MOST_EAGER))
 
     def close(self) -> None:
         """Let the threads go, each when it has nothing in hand any more."""
@@ -180,9 +238,12 @@ class Readers:
     # -- the threads ------------------------------------------------------------------------
 
     def _serve(self, me: Member) -> None:
+        self._here.cork = cork = me.cork
         turn = self._next(me, None)
         while turn is not None:
             outcome = turn.take(me)
+            if cork and (not self._ready or self._leader is not me or cork.is_due()):
+                cork.flush()
             if outcome is _READ_ON:
                 turn = self._next(me, turn)
                 continue
@@ -200,14 +261,18 @@ class Readers:
                     done = None
                 if self._leader is not me and not self._stand_by(me):
                     return None
-                if self._ready:
+                stuck, self._stuck = self._stuck, None
+                if stuck is None and self._ready:
                     turn = self._ready.popleft()
-                    self.progress += 1
+                    self._progress += 1
                     deputy = self._appoint() if self._deputy is None else None
                     break
-                if self._closed:
+                if stuck is None and self._closed:
                     return None
-                self._polling = True
+                self._polling = stuck is None
+            if stuck is not None:
+                stuck.cork.pull()
+                continue
             found = self._poller.wait()
             with self._lock:
                 self._polling = self._rung = False
@@ -272,19 +337,19 @@ class Readers:
         return self._leader is me
 
     def _watch_the_leader(self, me: Member) -> None:
-        before = self.progress
+        leader, before = self._leader, self._progress
         me.asleep = self._polling and me.quiet >= QUIET_LOOKS
         me.changed.wait(None if me.asleep else LOOK)
         me.asleep = False
         if self._leader is me or self._closed:
             return
-        if self.progress != before:
+        if self._progress != before:
             me.quiet = 0
         elif self._polling:
             me.quiet += 1
         else:
-            self._deputy, self._leader = None, me
-            self.eager = max(self.eager, int(LOOK / _PER_CALLBACK))
+            self._deputy, self._leader, self._stuck = None, me, leader
+            self._be_eager(LOOK)
 
     def _appoint(self) -> Member | None:
         """See to it that there is a deputy; a new one is to be started."""

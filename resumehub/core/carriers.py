@@ -20,6 +20,7 @@ from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .session import Carrier, Phase
 
+_WHILE_ALIVE = (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.ACK)
 _OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
 
 
@@ -211,8 +212,7 @@ class Carriers(ABC):
 
     def _await_close(self, carrier: Carrier) -> None:
         carrier.phase = Phase.CLOSING
-        for kind in (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.ACK):
-            self.deadlines.cancel(kind, carrier.number)
+        self.deadlines.cancel_each(_WHILE_ALIVE, carrier.number)
         if carrier.close_sent:  # nothing can be written to it any more
             self._await_answer(carrier)
         else:
@@ -221,14 +221,12 @@ class Carriers(ABC):
     def _abort(self, carrier: Carrier) -> None:
         if carrier.phase is not Phase.ABORTED:
             carrier.phase = Phase.ABORTED
-            for kind in _OWNED:
-                self.deadlines.cancel(kind, carrier.number)
+            self.deadlines.cancel_each(_OWNED, carrier.number)
             self._do(e.AbortTransport(carrier.number))
 
     def _forget_carrier(self, number: int) -> None:
         self.carriers.pop(number, None)
-        for kind in _OWNED:
-            self.deadlines.cancel(kind, number)
+        self.deadlines.cancel_each(_OWNED, number)
 
     # -- small words ------------------------------------------------------------------------
 

@@ -133,6 +133,8 @@ def overtaken(title: Title, claim: Claim) -> bool:
 def attached(title: Title, claim: Claim) -> Title:
     """The title after the client has been attached."""
     tokens = title.tokens
+    if tokens is None and claim.attempt is None:
+        return title  # that is most of them, and a copy is not free
     if tokens is not None:
         tokens = tokens.presented(claim.token).issue(claim.fresh_token)
     attempt = title.attempt if claim.attempt is None else max(title.attempt, claim.attempt)

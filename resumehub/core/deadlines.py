@@ -7,6 +7,7 @@ first fires first, so that a run can be repeated exactly. Pure.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -21,6 +22,10 @@ class DeadlineKind(Enum):
     CLOSE = "the close frame should be out"
     ANSWER = "the peer should have answered the close frame"
     ACK = "what has been handled is to be acknowledged"
+
+    # An enumeration hashes its member's name, in Python: half of what a look-up takes. There is one
+    # of each, so its identity says as much.
+    __hash__ = object.__hash__
 
 
 class Deadline(NamedTuple):
@@ -55,6 +60,11 @@ class Deadlines:
     def cancel(self, kind: DeadlineKind, owner: int) -> None:
         """Forget the deadline; one that is not armed is no error."""
         self._armed.pop((kind, owner), None)
+
+    def cancel_each(self, kinds: Iterable[DeadlineKind], owner: int) -> None:
+        """The same for several kinds."""
+        for kind in kinds:
+            self._armed.pop((kind, owner), None)
 
     def armed_at(self, kind: DeadlineKind, owner: int) -> float | None:
         """When it is due, None if it is not armed."""

@@ -211,8 +211,8 @@ GUARDS = (
     Guard(
         "no ping behind a close frame",
         FILE,
-        "for kind in (DeadlineKind.PING, DeadlineKind.PONG",
-        "for kind in () and (DeadlineKind.PING, DeadlineKind.PONG",
+        "self.deadlines.cancel_each(_WHILE_ALIVE, carrier.number)",
+        "pass",
         "RFC 6455 §5.5.1: nothing follows a close frame.",
         ("u1 connects", "15 seconds pass", "u1 is kicked", "5 seconds pass"),
         "a Ping is due on transport 1, which closes",
@@ -261,8 +261,8 @@ GUARDS = (
     Guard(
         "a transport that is cut has no deadline",
         FILE,
-        "            for kind in _OWNED:\n                self.deadlines.cancel(kind, carrier.number)",
-        "            pass",
+        "self.deadlines.cancel_each(_OWNED, carrier.number)",
+        "pass",
         "Its reader takes its time to leave, and meanwhile it would be pinged.",
         ("u1 connects", "transport 1 breaks", "20 seconds pass"),
         "a Ping is due on transport 1, which is cut",
@@ -271,8 +271,8 @@ GUARDS = (
     Guard(
         "a transport takes its deadlines with it",
         FILE,
-        "        for kind in _OWNED:\n            self.deadlines.cancel(kind, number)",
-        "        pass",
+        "self.deadlines.cancel_each(_OWNED, number)",
+        "pass",
         "A deadline of a transport that is gone would fall due.",
         (
             "u1 connects",

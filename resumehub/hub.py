@@ -193,7 +193,7 @@ class Hub:
         room = engine.tables.rooms.get(room_id) if engine is not None else None
         if engine is None or room is None:
             return
-        size, recipients = frame.size, 0
+        size, recipients, watched = frame.size, 0, engine.watched
         waiting, passed, held = list[Offered](), list[tuple[Channel, int]](), list[Channel]()
         cork = engine.readers.open_cork() if engine.readers is not None else None
         with room.order:
@@ -207,7 +207,7 @@ class Hub:
                 passage = channel.pass_through(frame, size) if channel is not None else BARRED
                 if passage is PASSED:
                     recipients += 1
-                    if engine.watched and channel is not None:
+                    if watched and channel is not None:
                         passed.append((channel, connection._outbox.used_frames))
                 elif (offered := connection._offer(frame, passage)) is not None:
                     waiting.append(offered)
@@ -216,7 +216,7 @@ class Hub:
             recipients += len(held)
         for one in waiting:
             self._settle(engine, one)
-        if engine.watched:  # without the room's lock: a collector is not ours
+        if watched:  # without the room's lock: a collector is not ours
             for to, used in passed:
                 engine.passed(to, size, used)
             recipients += len(waiting)

@@ -168,11 +168,7 @@ class Outbox:
     def put(self, frame: Frame) -> bool:
         """Accept a frame; False, and nothing changes, if there is no room for it."""
         size = len(frame.payload)
-        # ``has_room``, which would be a third of all this.
-        if (
-            self._unsent_frames + self.held_frames >= self.max_frames
-            or self.unsent_bytes + self._held_bytes + size > self.max_bytes
-        ):
+        if not self.has_room(size):
             return False
         self.unsent.append(frame)
         self._unsent_frames += 1
@@ -186,7 +182,11 @@ class Outbox:
 
     def has_room(self, size: int) -> bool:
         """Whether one more frame of so many bytes could be accepted."""
-        return self.used_frames < self.max_frames and self.used_bytes + size <= self.max_bytes
+        # In one expression: a v1 session is asked this for each of its frames.
+        return (
+            self._unsent_frames + self.held_frames < self.max_frames
+            and self.unsent_bytes + self._held_bytes + size <= self.max_bytes
+        )
 
     def passed(self, frame: Frame, size: int) -> None:
         """``put`` and ``written`` in one, for a frame that the kernel took whole when nothing waited."""

@@ -120,7 +120,7 @@ class Machine(Standing):
             case Due.SILENCE:
                 self._effects.append(e.Inspect(self.dial))
             case Due.ACK:
-                self._acknowledge()
+                self._acknowledge(in_time=True)
             case Due.RETRY:
                 self._dial()
             case Due.CLOSE:

@@ -6,8 +6,9 @@ deadlines. Pure; ``machine.py`` inherits from it, and decides everything else.
 An acknowledgement is due when half of the window is unacknowledged, or a second after the first message
 that is. The members of a room get the same broadcasts; if all of them began to count at nought, all would
 acknowledge in the same moment, again and again, and the server would have thousands of frames to read at
-once. So the first one on each connection is due sooner, by a *phase* that was drawn for it. Those behind it
-are half a window apart, and so two clients that are out of step stay so for as long as messages flow.
+once. So each connection draws a *phase*: by it the first acknowledgement is due sooner, and so is each that
+waits for the second. Those behind it are half a window apart, and so two clients that are out of step stay so
+for as long as messages flow; and after a pause, in which all have acknowledged everything, they are so again.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Standing:
         self._hello: Hello | None = None
         self._silence: float | None = None
         self._acked = self._handled = self._handled_bytes = 0
-        #: How much of half a window, and of the time, may pass until the next acknowledgement: 0 to 1.
-        self._share = 1.0
+        #: From 0 to 1; and how much of half a window may be used until the next acknowledgement.
+        self._phase = self._share = 1.0
 
     def next_deadline(self) -> float | None:
         """When ``handle(Tick(), …)`` is next worth calling; None: only a command can change things."""
@@ -48,7 +49,7 @@ class Standing:
         self._acked = self._handled = asked
         self._handled_bytes = 0
         # Whatever was drawn: never later than the server counts on.
-        self._share = min(1.0, phase)
+        self._phase = self._share = min(1.0, phase)
 
     def _listen(self) -> None:
         if self._hello is not None:
@@ -85,13 +86,14 @@ class Standing:
             self._acknowledge()
         else:
             # Half of the second at least: what comes slowly is worth waiting for.
-            self.deadlines.setdefault(Due.ACK, self.now + ACK_DELAY * (1.0 + self._share) / 2)
+            self.deadlines.setdefault(Due.ACK, self.now + ACK_DELAY * (1.0 + self._phase) / 2)
 
-    def _acknowledge(self) -> None:
+    def _acknowledge(self, *, in_time: bool = False) -> None:
+        """``in_time``: since it is due, and not since half of the window is used: as at the beginning."""
         self._disarm(Due.ACK)
         self._acked = self._handled
         self._handled_bytes = 0
-        self._share = 1.0
+        self._share = self._phase if in_time else 1.0
         self._effects.append(e.SendAck(self.dial, self._acked))
 
     # -- small words ------------------------------------------------------------------------

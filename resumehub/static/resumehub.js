@@ -116,7 +116,8 @@ export class Machine {
   #accepted = 0;
   #ackSent = 0;
   #ackBytes = 0;
-  #ackShare = 1;             // of half a window, and of the time, until the next acknowledgement; see #acknowledge
+  #phase = 1;                // of this connection, and what share of half a window the next acknowledgement may wait for;
+  #ackShare = 1;             // see #acknowledge
   #replaying = false;
   #resuming = false;         // the current dial asked for a resume
   #proven = false;           // this connection has a session: the server has spoken on it
@@ -423,7 +424,7 @@ export class Machine {
     this.#trace("hello", payload);
     this.#open(now);
     this.#sendAck(Math.min(this.#head.handled, this.#ackSent));
-    this.#ackShare = Math.min(1, this.#options.random());
+    this.#ackShare = this.#phase = Math.min(1, this.#options.random());
     if (!payload.resumed) this.#tell("connect", { id: payload.connection_id });
     this.#pump(now);
   }
@@ -466,8 +467,8 @@ export class Machine {
   }
 
   // At once when half of the window is used up, else with company, a second after the first. The first time on each
-  // connection it is a random share of that (of the time, half at least): the pages of a room get the same broadcasts, and
-  // if all began to count at nought, all would acknowledge in the same moment, again and again.
+  // connection, and after each pause, it is a random share of that (of the time, always, half at least): the pages of a room
+  // get the same broadcasts, and if all began to count at nought, all would acknowledge in the same moment, again and again.
   #acknowledge(now) {
     if (this.#options.plain || this.state !== "open") return;
     // Not more than this connection has brought: what was handled during a dial is about to be sent again.
@@ -475,15 +476,15 @@ export class Machine {
     const due = upTo - this.#ackSent;
     if (due <= 0) return;
     const share = this.#ackShare;
-    if (this.#ackAt === Infinity) this.#ackAt = now + this.#options.ackDelay * (1 + share) / 2;
+    if (this.#ackAt === Infinity) this.#ackAt = now + this.#options.ackDelay * (1 + this.#phase) / 2;
     const enough = due * 2 >= share * this.#window.messages || this.#ackBytes * 2 >= share * this.#window.bytes;
-    if (enough || now >= this.#ackAt) this.#sendAck(upTo);
+    if (enough || now >= this.#ackAt) this.#sendAck(upTo, enough ? 1 : this.#phase);
   }
 
-  #sendAck(received) {
+  #sendAck(received, share = 1) {
     this.#ackSent = received;
     this.#ackBytes = 0;
-    this.#ackShare = 1;
+    this.#ackShare = share;
     this.#ackAt = Infinity;
     this.#emit({ do: "write", message: { event: "$ack", payload: { received } } });
     this.#trace("ack", { received });

@@ -408,15 +408,24 @@ describe("acknowledging", () => {
       });
     }
 
-    it("waits for company from half of its time on, and for all of it from then on", () => {
+    it("waits for company between half of its time and all of it, always as long", () => {
       const play = room(0.5, { messages: 256, bytes: 1 << 20 });
-      for (const [number, wait] of [[1, 750], [2, 1_000], [3, 1_000]]) {
+      for (const [number, wait] of [[1, 750], [2, 750], [3, 750]]) {
         play.data(1);
         play.advance(wait - 1);
         assert.equal(play.acks.at(-1), number - 1);
         play.advance(1);
         assert.equal(play.acks.at(-1), number);
       }
+    });
+
+    it("begins anew after a pause, in which all have acknowledged everything", () => {
+      const play = room(0.25, { messages: 16, bytes: 1 << 20 });
+      play.data(1);
+      play.advance(2_000);
+      assert.deepEqual(play.acks, [0, 1]);
+      for (let number = 0; number < 20; number++) play.data(1);
+      assert.deepEqual(play.acks, [0, 1, 3, 11, 19]);
     });
 
     for (const messages of [16, 17]) {

@@ -22,12 +22,14 @@ _CONNECTIONS: Final = frozenset(
     {"Upgrade", "upgrade", "keep-alive, Upgrade", "keep-alive, upgrade", "Keep-Alive, Upgrade"}
 )
 _WEBSOCKET_HEADERS: Final = "HTTP_SEC_WEBSOCKET_"
-_KNOWN: Final = frozenset(_WEBSOCKET_HEADERS + name for name in ("KEY", "VERSION", "EXTENSIONS", "PROTOCOL"))
+_OFFER: Final = "HTTP_SEC_WEBSOCKET_PROTOCOL"
+_EXTENSIONS: Final = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 
 # RFC 6455 §4.2.1 item 5: 16 bytes in base64. The last of 22 characters says only two bits of them.
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==", re.ASCII)
-# A name of letters, an address, a port. "--" would be the beginning of an international name (xn--…).
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9.:_\[\]]|-(?!-))+", re.ASCII)
+# A name of letters, an address, a port.
+_HOST: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]+", re.ASCII)
+_INTERNATIONAL: Final = "--"  # as in xn--…, which the library decodes
 _PRINTABLE: Final = re.compile(r"[ -~]*", re.ASCII)
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -41,21 +43,23 @@ def answer_ordinary(
     Threads: any. Blocks: never.
     """
     get = environ.get
-    key, offer = get("HTTP_SEC_WEBSOCKET_KEY", ""), get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")
-    extensions = get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")
+    key, offer = get("HTTP_SEC_WEBSOCKET_KEY", ""), get(_OFFER, "")
+    extensions, host = get(_EXTENSIONS, ""), get("HTTP_HOST", "")
     if (
         get("HTTP_SEC_WEBSOCKET_VERSION") != "13"
         or get("HTTP_UPGRADE") not in _UPGRADES
         or get("HTTP_CONNECTION") not in _CONNECTIONS
         or (compression and extensions)
         or not _KEY.fullmatch(key)
-        or not _HOST.fullmatch(get("HTTP_HOST", ""))
+        or not _HOST.fullmatch(host)
+        or _INTERNATIONAL in host
         or not _PRINTABLE.fullmatch(extensions)
         or not _PRINTABLE.fullmatch(offer)
     ):
         return None
-    # All names at once: to look at them one by one would take half of the time.
-    if " ".join(environ).count(_WEBSOCKET_HEADERS) != sum(name in environ for name in _KNOWN):
+    # All names at once: to look at them one by one would take half of the time. Key and version are there.
+    known = 2 + (_OFFER in environ) + (_EXTENSIONS in environ)
+    if " ".join(environ).count(_WEBSOCKET_HEADERS) != known:
         return None
     chosen = next((name for name in map(str.strip, offer.split(",")) if name in subprotocols), None)
     accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())

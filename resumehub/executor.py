@@ -189,13 +189,19 @@ class Executor:
 
     def _notify(self, effect: e.Notify) -> None:
         connection = self._by_epoch[effect.epoch]
-        if effect.hook == "on_disconnect":
-            del self._by_epoch[effect.epoch]
         if effect.hook == "on_transport_restore":
             # Before its handler may look, which can be before the hub gets to attach the transport.
             connection._state = State.CONNECTED
+        if effect.hook == "on_disconnect":
+            del self._by_epoch[effect.epoch]
+        elif not self._is_heard(effect.hook):
+            return
         job = HookJob(self._engine, connection, effect.hook, effect.generation, effect.error)
         connection._strand.post(job, runner_coming=effect.hook in _BEFORE_READER)
+
+    def _is_heard(self, hook: str) -> bool:
+        """Whether a thread is worth waking for it: not where nobody has a handler and nothing is recorded."""
+        return bool(self._engine.handlers[hook]) or self._engine.trace is not None
 
     # -- transports -------------------------------------------------------------------------
 

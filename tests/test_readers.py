@@ -11,10 +11,11 @@ import threading
 
 import pytest
 
+from resumehub import Hub
 from resumehub.runtime import SystemRuntime
-from resumehub.testing import TransportClosed
+from resumehub.testing import FakeClock, TransportClosed, connect
 from tests.contract.kit import Gate, until
-from tests.support import PATIENCE, read, text
+from tests.support import PATIENCE, from_query, read, text
 
 NEVER = 10_000.0
 
@@ -212,3 +213,23 @@ def test_a_hub_that_is_closed_leaves_no_thread_and_no_descriptor(stage):
     assert one.hub._engine.readers._members == 0
     with pytest.raises(ValueError, match="closed epoll"):
         one.hub._engine.readers._poller.watch(0)
+
+
+def test_a_drop_that_nobody_listens_to_wakes_no_thread():
+    """Without handlers of it there is nothing to call: no thread of the pool is started, or woken."""
+    runtime = Shared()
+    roles = []
+    spawn = runtime.spawn
+    runtime.spawn = lambda name, run, **how: roles.append(name.split("-")[-2]) or spawn(name, run, **how)
+    with Hub(from_query, clock=FakeClock(), _runtime=runtime) as hub:
+        hub.on_message(lambda connection, message: connection.send(message))
+        ws = connect(hub, "/?room=lobby&id=u1")
+        for number in range(3):
+            ws.drop()
+            until(lambda: hub.get("u1").suspended)
+            ws = ws.resume()
+            ws.send(text("n", number))
+            assert read(ws) == ("n", number)
+        assert "callbacks" not in roles
+        ws.close()
+        until(lambda: hub.get("u1") is None)

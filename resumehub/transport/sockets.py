@@ -24,6 +24,7 @@ RECEIVE_BYTES = 16 * 1024
 
 # As a plain number: the constants are an enumeration, whose "|" costs half as much as the system call.
 _DONT_WAIT = int(socket.MSG_DONTWAIT)
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 # IOV_MAX is 1024 on Linux; a longer list is an error, not a short write.
@@ -183,7 +184,7 @@ class TlsSocket:
 
 def _hung_up(sock: socket.socket) -> bool:
     try:
-        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        return sock.recv(1, _LOOK) == b""
     except (BlockingIOError, InterruptedError):
         return False
     except OSError:
@@ -193,5 +194,7 @@ def _hung_up(sock: socket.socket) -> bool:
 def _shutdown(sock: socket.socket) -> None:
     # SSLSocket.shutdown drops its OpenSSL object, and whoever is inside a call would go on in the
     # clear; the plain socket's shutdown only ends the connection.
-    with contextlib.suppress(OSError):
+    try:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:
+        pass

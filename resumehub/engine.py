@@ -239,9 +239,9 @@ class Engine:
     def _perform(self, command: c.Command, at: float, reply: _Reply | None) -> None:
         if isinstance(command, c.Register):
             link = self.links[command.transport]
-            command = replace(
-                command, stillborn=link.transport.has_hung_up(), claim=self._executor.look(command)
-            )
+            stillborn, claim = link.transport.has_hung_up(), self._executor.look(command)
+            if stillborn or claim is not command.claim:
+                command = replace(command, stillborn=stillborn, claim=claim)
         if self.trace is not None and not isinstance(command, c.Tick):
             self.trace.note_value(at, "command", command)
         for effect in self.machine.handle(command, at):

@@ -280,7 +280,7 @@ class Channel:
         self._forget_unbegun()
         self._frames_in_pieces = 0  # what is left of one is now just bytes of this stream
         self._begun_frame = False
-        self._outbox.started = False
+        self._outbox.unbegin()
         self._outbox = None
 
     def discard_unsent(self, reason: str) -> list[Frame]:

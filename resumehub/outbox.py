@@ -10,7 +10,8 @@ between them lies what it has carried and a client may ask for again: for a plai
 that yields to new frames, for one that acknowledges all that it has not acknowledged, which counts
 against the bounds until it has. Numbers are positions: the first frame behind an attach without a
 count is 1. What a broadcast had to drop leaves a ``Missed`` in its place, so that no gap is
-ever papered over.
+ever papered over. A count may be ahead of the cursor: a client goes on handling what an older transport
+had brought while it dials, and dials again.
 
 Every method must be called with ``lock`` held (any thread); none blocks. Read next: ``channel.py``,
 ``ledger.py``, docs/reference/lossless.md.
@@ -94,6 +95,8 @@ class Outbox:
     """
 
     __slots__ = (
+        "_ahead",
+        "_carried_to",
         "_deferred",
         "_held_bytes",
         "_last",
@@ -103,6 +106,7 @@ class Outbox:
         "_sent_bytes",
         "_sent_frames",
         "_specials",
+        "_sure_to",
         "_unsent_frames",
         "held_frames",
         "keep",
@@ -140,7 +144,12 @@ class Outbox:
         self.held_frames = 0
         self._held_bytes = 0
         self._pinned = False
+        self._ahead = False  # … by a plain client whose count is ahead of the cursor
         self._deferred = 0  # an acknowledgement that came while it was
+        # Up to which number older transports had carried when the cursor was moved back; and up to which
+        # these are the numbers still: a hole has none where the client is not told of it.
+        self._carried_to = 0
+        self._sure_to = 0
         self._released_to = 0
         self._last = 0  # the number that was given last; only where the client acknowledges
 
@@ -229,6 +238,7 @@ class Outbox:
         if (
             self._held_bytes + spared + frame.size > self.max_bytes
             or self.held_frames + int(isinstance(begun, Frame)) >= self.max_frames
+            or (self._ahead and not self.has_room(frame.size))  # its count is about to be counted off
         ):
             self.ledger.accepted += 1
             self.ledger.dropped += 1
@@ -350,26 +360,29 @@ class Outbox:
 
     def standing(self, received: int) -> Standing:
         """Whether a client that has handled the messages up to ``received`` can go on from there."""
-        if received > self.sent_to:
+        if received > self.sent_to and received > self._carried_to:
             return Standing(beyond=True)
         if received < self._released_to:
             return Standing(first_available=max(self._released_to + 1, self._behind_holes()))
         behind = self._behind_holes()
-        return Standing(first_available=behind if received < behind else None)
+        if received < behind or (received > self.sent_to and received > self._sure_to):
+            return Standing(first_available=max(behind, received + 1))
+        return Standing()
 
     def pin(self, received: int) -> Standing:
         """``standing``, and let nothing go that it needs until ``unpin`` or ``rewind``."""
         standing = self.standing(received)
         self._pinned = True
         if self.keep is not Keep.UNPROVEN and standing == Standing():
-            frames = list(islice(self._sent, len(self._sent) - (self.sent_to - received), None))
-            self.held_frames = self.sent_to - received
+            self._ahead = received > self.sent_to
+            self.held_frames = max(0, self.sent_to - received)
+            frames = list(islice(self._sent, len(self._sent) - self.held_frames, None))
             self._held_bytes = sum(frame.size for frame in frames if isinstance(frame, Frame))
         return standing
 
     def unpin(self) -> None:
         """What was pinned and not rewound is history again."""
-        self._pinned = False
+        self._pinned = self._ahead = False
         self._release(self._deferred)
         self._deferred = 0
         if self.keep is not Keep.UNPROVEN:
@@ -377,7 +390,7 @@ class Outbox:
             self._make_room()
 
     def rewind(self, received: int) -> int:
-        """Send again what comes after ``received``; ``standing`` must have nothing against it.
+        """Go on behind ``received``, which ``standing`` must have nothing against: send again, or skip.
 
         Gives how many frames wait now: those sent again, and those never sent.
         """
@@ -385,6 +398,9 @@ class Outbox:
         if not self._pinned:
             self.pin(received)
         self.forget_notices()
+        self._carried(self.sent_to)
+        while self.sent_to < received:
+            self._skip(received)
         while self.sent_to > received:
             item = self._sent.pop()
             if isinstance(item, Frame):
@@ -397,16 +413,24 @@ class Outbox:
                     self._cut(item, received)
                     self.sent_to = max(received, item.first - 1)
             self.unsent.appendleft(item)
-        self._pinned = False
+        self._pinned = self._ahead = False
         self._deferred = 0
         self._release(received)
+        if self.keep is not Keep.UNPROVEN:  # what the client was ahead by, the old transport may have carried
+            self.held_frames = self._held_bytes = 0
         return self._unsent_frames
+
+    def unbegin(self) -> None:
+        """What has begun goes to the next transport, too: its own finishes it from a copy, or does not."""
+        if self.started:
+            self._carried(_behind(self.unsent[0], self.sent_to + 1) - 1)
+            self.started = False
 
     def restart(self) -> None:
         """A plain client begins to count anew: the next frame is number 1."""
         self.forget_notices()
         self._settle_sent("written")
-        self.sent_to = self._released_to = 0
+        self.sent_to = self._released_to = self._carried_to = self._sure_to = 0
         while self.unsent and isinstance(self.unsent[0], Missed):  # that loss was before its time
             self.unsent.popleft()
             self._specials -= 1
@@ -459,6 +483,20 @@ class Outbox:
                 item = self._sent.popleft()
             self._let_go(item)
             self.ledger.written += 1
+
+    def _carried(self, number: int) -> None:
+        """The client may have the messages up to ``number`` before it is sent them again."""
+        self._carried_to = max(self._carried_to, number)
+        self._sure_to = max(self._sure_to, number)
+
+    def _skip(self, received: int) -> None:
+        """The client has the next item from an older transport, or knows of that hole up to ``received``."""
+        item = self.unsent[0]
+        if isinstance(item, Missed) and item.last > received:
+            self._cut(item, received)
+            self.sent_to = received
+        else:
+            self.written()
 
     def _release(self, received: int) -> None:
         if received > self._released_to and (
@@ -534,6 +572,8 @@ class Outbox:
         self._unsent_frames -= 1
         self.unsent_bytes -= item.size
         self.ledger.dropped += 1
+        if self.keep is not Keep.UNPROVEN:
+            self._sure_to = 0  # those behind it have other numbers now than when they were first carried
         self._leave_hole(at, number)
 
     def _leave_hole(self, at: int, number: int) -> None:

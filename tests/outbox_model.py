@@ -28,9 +28,13 @@ class Model:
     kept: list[int] = field(default_factory=list)
     #: What the client was sent, by its numbers; None: it was told that this one is missing.
     got: list[int | None] = field(default_factory=list)
+    #: The same, of older transports: what it may have handled of that, it may say.
+    seen: list[int | None] = field(default_factory=list)
     begun: int | None = None
     #: From which number on what is kept may not make room; None: no resume is being decided.
     pinned: int | None = None
+    #: A resume is being decided of a plain client that is ahead of the present transport.
+    ahead: bool = False
     known: int = 0
     deferred: int = 0
     #: The last message before the client began to count.
@@ -66,7 +70,7 @@ class Model:
         """How many are dropped for it, itself perhaps."""
         spared = [self.begun] if self.begun is not None else []
         unmovable = [i for i in self.firm() if i not in self.waiting] + spared
-        if not self.fits(unmovable, size):
+        if not self.fits(unmovable, size) or (self.ahead and not self.fits(self.firm(), size)):
             self.lost.add(len(self.sizes))
             self.sizes.append(size)
             self.ledger.accepted += 1
@@ -113,25 +117,48 @@ class Model:
         told = self.lost if self.keep is Keep.UNPROVEN else set[int]()
         return all(i in self.kept or i in self.waiting or i in told for i in messages)
 
+    def means(self, received: int) -> int | None:
+        """The last message that a plain client has handled; None: its number is another one's by now."""
+        if received == 0:
+            return self.before
+        row = [*self.got, *self.waiting]
+        last = row[received - 1] if received <= len(row) else None
+        return last if received <= len(self.got) or last == self.seen[received - 1] else None
+
     def standing(self, received: int) -> Standing:
-        if received > len(self.got):
+        if received > max(len(self.got), len(self.seen)):
             return Standing(beyond=True)
         if self.keep is Keep.UNPROVEN:
             return Standing(first_available=self.known + 1 if received < self.known else None)
         row = [*self.got, *self.waiting]
-        last = self.before if received == 0 else row[received - 1]
-        assert last is not None, "a plain client is told of no hole"
-        if self.all_here(range(last + 1, len(self.sizes))):
+        last = self.means(received)
+        if last is not None and self.all_here(range(last + 1, len(self.sizes))):
             return Standing()
         for number in range(received + 1, len(row) + 1):
             first = row[number - 1]
             assert first is not None, "as above"
             if self.all_here(range(first, len(self.sizes))):
                 return Standing(first_available=number)
-        return Standing(first_available=len(row) + 1)
+        return Standing(first_available=max(len(row), received) + 1)
+
+    def carried(self, messages: list[int | None]) -> None:
+        """The transport has brought the client these, or what it has begun it may bring."""
+        self.seen[: len(messages)] = messages
+
+    def skip(self) -> None:
+        """The client has the next message already; of one that is lost it is told so by its number."""
+        lost = self.keep is Keep.UNPROVEN and len(self.got) in self.lost
+        if lost:
+            self.got.append(None)
+        else:
+            self.write()
 
     def rewind(self, received: int) -> None:
         self.begun = self.pinned = None
+        self.ahead = False
+        self.carried(self.got)
+        while len(self.got) < received:
+            self.skip()
         again = [message for message in self.got[received:] if message is not None]
         del self.got[received:]
         self.kept = [message for message in self.kept if message not in again]
@@ -141,6 +168,7 @@ class Model:
 
     def unpin(self) -> None:
         self.pinned = None
+        self.ahead = False
         self.acknowledge(self.deferred)
         self.deferred = 0
         if self.keep is Keep.HISTORY:
@@ -149,5 +177,5 @@ class Model:
     def restart(self) -> None:
         self.begun = None
         self.ledger.written += len(self.kept)
-        self.kept, self.got, self.known = [], [], 0
+        self.kept, self.got, self.seen, self.known = [], [], [], 0
         self.before = (self.waiting[0] if self.waiting else len(self.sizes)) - 1

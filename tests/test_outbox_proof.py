@@ -263,6 +263,76 @@ def test_it_counts_after_all_if_the_resume_was_refused() -> None:
     assert (box.held, box.ledger.acknowledged) == (0, 3)
 
 
+# -- a client that is ahead ------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("carried", range(5))
+def test_a_client_goes_on_with_what_an_older_transport_has_brought(keep: Keep, carried: int) -> None:
+    """It dialed when it had handled one of four, and dials again when it has handled three."""
+    box = outbox(keep, written="abcd")
+    box.rewind(1)
+    sent(box, carried)
+    assert box.standing(5) == BEYOND
+    assert row(box, 3) == "d"
+    assert (box.ledger.acknowledged, box.sent_to) == (3, 4)
+    assert row(box, 4) == ""
+    assert (box.held, box.used_frames, box.used_bytes) == (0, 0, 0)
+
+
+@BOTH
+def test_what_a_transport_may_finish_from_a_copy_was_sent(keep: Keep) -> None:
+    """Its client has it, or half of it."""
+    for received, rest in ((1, "bc"), (2, "c")):
+        box = outbox(keep, written="a", waiting="bc")
+        box.started = True
+        box.unbegin()
+        assert (box.started, box.standing(3)) == (False, BEYOND)
+        assert row(box, received) == rest
+
+
+def test_of_a_hole_that_grew_meanwhile_a_client_is_told_what_it_has_not_had() -> None:
+    """It has had b, which was dropped while it dialed; c it has not."""
+    box = outbox(Keep.UNPROVEN, written="abcd", max_frames=4)
+    box.rewind(0)
+    for name in "efg":
+        box.put_dropping(frame(name))
+    assert row(box, 2) == "[3-3]defg"
+    assert row(box, 4) == "efg"
+    assert box.ledger == Ledger(accepted=7, acknowledged=1, dropped=3)
+
+
+def test_a_plain_client_that_is_ahead_of_a_hole_has_a_gap() -> None:
+    """Who is not told of holes counts on over them: nobody knows which message its count means."""
+    box = outbox(Keep.HISTORY, written="abcd", max_frames=4)
+    box.rewind(0)
+    assert box.put_dropping(frame("e")) == 1  # a is gone
+    assert [box.standing(received) for received in (0, 1, 3, 5)] == [gap(1), gap(2), gap(4), BEYOND]
+    assert sent(box, 2) == "bc"
+    put(box, "fg")  # for which b and c make room, and the hole with them
+    assert [box.standing(received) for received in (2, 3, 4)] == [GOES_ON, gap(4), gap(5)]
+
+
+def test_behind_the_look_at_a_client_that_is_ahead_the_new_message_is_dropped() -> None:
+    """Were it the oldest, one too many would be skipped."""
+    box = outbox(Keep.HISTORY, written="abcd", max_frames=4)
+    box.rewind(0)
+    assert box.pin(2) == GOES_ON
+    assert box.put_dropping(frame("e")) == 1
+    sent(box, 1)  # a takeover: the old transport writes a after all
+    assert box.rewind(2) == 2
+    assert box.used_frames == 2
+    assert sent(box) == "cd"
+    assert box.standing(4) == gap(5)
+
+
+def test_a_client_that_begins_to_count_anew_is_ahead_of_nothing() -> None:
+    box = outbox(Keep.HISTORY, written="abcd")
+    box.rewind(1)
+    box.restart()
+    assert box.standing(1) == BEYOND
+
+
 # -- the end ---------------------------------------------------------------------------------------
 
 

@@ -93,21 +93,23 @@ class Pair:
             self.model.acknowledge(received)
 
     def look(self, n: int) -> None:
-        """The hub looks whether a client that has missed the last n can go on."""
-        if self.box.keep is Keep.NOTHING or self.model.pinned is not None:
+        """The hub looks whether a client can go on; n odd: one that may be ahead of this transport."""
+        model = self.model
+        if self.box.keep is Keep.NOTHING or model.pinned is not None:
             return
-        received = max(0, len(self.model.got) - n)
+        received = max(0, max(len(model.got), len(model.seen)) - n // 2 if n % 2 else len(model.got) - n)
         standing = self.box.pin(received)
-        assert standing == self.model.standing(received)
-        self.model.pinned = received if standing == Standing() else len(self.model.got)
+        assert standing == model.standing(received)
         self.wanted = received if standing == Standing() else None
+        model.pinned = min(len(model.got), received) if standing == Standing() else len(model.got)
+        model.ahead = self.wanted is not None and self.box.keep is Keep.HISTORY and received > len(model.got)
 
     def decide(self, n: int) -> None:
         """It attaches the client, if it can; else (n odd) one that does not count."""
         self.look(n)
         if self.model.pinned is None:
             return
-        self.box.started, self.model.begun = False, None
+        self.let_go(n)
         if self.wanted is not None and n != 7:
             self.model.rewind(self.wanted)
             assert self.box.rewind(self.wanted) == len(self.model.waiting)
@@ -116,6 +118,15 @@ class Pair:
         if self.wanted is None and self.box.keep is Keep.HISTORY and n % 2:
             self.box.restart()
             self.model.restart()
+
+    def let_go(self, n: int) -> None:
+        """The transport is the session's no more; it may finish what it has begun."""
+        if self.model.begun is not None:
+            self.model.carried([*self.model.got, self.model.begun])
+        elif self.box.started and isinstance(hole := self.box.unsent[0], Missed):
+            self.model.carried([*self.model.got, *[None] * (hole.last - hole.first + 1)])
+        self.box.unbegin()
+        self.model.begun = None
 
     # -- what must hold ---------------------------------------------------------------------
 
@@ -130,7 +141,7 @@ class Pair:
         undelivered = model.kept + model.waiting if box.keep is Keep.UNPROVEN else model.waiting
         assert [frame.size for frame in box.undelivered()] == [model.sizes[i] for i in undelivered]
         if box.keep is not Keep.NOTHING:
-            for received in range(len(model.got) + 2):
+            for received in range(max(len(model.got), len(model.seen)) + 2):
                 assert box.standing(received) == model.standing(received), received
 
     def end(self) -> None:
@@ -152,6 +163,7 @@ WORDS = {
         Pair.acknowledge,
         Pair.look,
         Pair.decide,
+        Pair.let_go,
     )
 }
 

@@ -80,6 +80,30 @@ def test_a_bad_day_loses_and_doubles_nothing(stage: MakeStage) -> None:
 
 
 @pytest.mark.contract("D1")
+@pytest.mark.parametrize("how", ["after a drop", "by takeover"])
+@pytest.mark.parametrize("handled", range(1, 4))
+def test_a_client_may_go_on_with_what_the_connection_before_the_last_brought(
+    stage: MakeStage, how: str, handled: int
+) -> None:
+    """A dial comes to nothing, and meanwhile a slow application has got on with what had come before."""
+    s = stage(send_buffer_bytes=1 << 22)
+    ws = s.open()
+    rock(s)
+    s.say("u1", 2, 3)
+    got = payloads(ws, 3)
+    s.drop(ws)
+    stuck = s.resume(ws, received="0")
+    if how == "after a drop":
+        s.drop(stuck, count=2)
+
+    again = s.resume(ws, received=str(handled))
+    s.say("u1", 4)
+
+    assert [*got[:handled], *payloads(again, 4 - handled)] == ["r" * ROCK, 2, 3, 4]
+    assert s.hub.stats().acknowledged == handled
+
+
+@pytest.mark.contract("D1")
 def test_a_session_to_which_nothing_was_sent_can_be_resumed(stage: MakeStage) -> None:
     """Zero is a count like any other."""
     s = stage()

@@ -135,6 +135,52 @@ def test_a_resume_may_overtake_the_replay_of_the_one_before(stage) -> None:
     assert closing(stuck) == (4101, "superseded")
 
 
+@pytest.mark.contract("D2")
+@pytest.mark.parametrize("how", ["after a drop", "by takeover"])
+@pytest.mark.parametrize("handled", range(1, 5))
+def test_a_client_may_go_on_with_what_the_connection_before_the_last_brought(stage, how, handled) -> None:
+    """It dials while its application is slow; the dial comes to nothing, and for the next it counts again."""
+    s = stage()
+    peer = dial(s)
+    rock(s)
+    s.say("u1", 2, 3, 4)
+    got = [len(peer.take(1)[0]), *peer.take(3)]  # they have come, and the application has handled none
+    peer.drop()
+    stuck = peer.resume(received=0)  # the rock does not get through
+    if how == "after a drop":
+        stuck.drop()
+
+    back = stuck.resume(received=handled)  # nor is it wanted: the application has got on meanwhile
+
+    assert [*got[:handled], *back.take(4 - handled)] == [600_000, 2, 3, 4]
+    assert back.read() == ("$replayed", {"messages": 4 - handled})
+    s.say("u1", 5)
+    assert back.take(1) == [5]
+    back.ack_for_sure()
+    stats = s.hub.stats()
+    assert (stats.acknowledged, stats.accepted, stats.held) == (5, 5, 0)
+
+
+@pytest.mark.contract("D2", "C5")
+def test_a_message_that_ends_ahead_of_a_close_frame_is_one_that_was_sent(stage) -> None:
+    """It is finished on the old connection, so the client may have handled it, or have hung up before."""
+    s = stage()
+
+    @s.hub.on_message
+    def fail(connection: Connection, message: Message) -> None:
+        raise ValueError("a handler of the application's")
+
+    peer = dial(s)
+    rock(s)
+    s.say("u1", 2)
+    peer.say("the straw")
+    s.recorder.wait_for("drop")
+    assert len(peer.take(1)[0]) == 600_000
+    assert closing(peer) == (1011, "handler error")
+
+    assert peer.resume().take(1) == [2]
+
+
 @pytest.mark.contract("D2", "A.register-takeover")
 def test_three_resumes_in_a_row_that_read_nothing(stage) -> None:
     """Not even the $hello: the client knows the first token only, and that is enough."""

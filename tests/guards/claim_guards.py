@@ -107,7 +107,7 @@ GUARDS = (
         CLAIMS,
         "if claim.beyond:",
         "if False:",
-        "The count is of another session, or wrong: the outbox cannot be wound forward.",
+        "The count is of another session, or wrong: the outbox cannot skip what it never had.",
         ("u1 connects, with v1", "u1 resumes, with v1, token 1, too many received", STAYS),
         LOST,
     ),

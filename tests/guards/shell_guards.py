@@ -133,7 +133,7 @@ GUARDS = (
     ShellGuard(
         "half a message is whole again for the next transport",
         "channel.py",
-        "        self._outbox.started = False\n        self._outbox = None",
+        "        self._outbox.unbegin()\n        self._outbox = None",
         "        self._outbox = None",
         "A message that was begun on a dead transport would count as begun on none, and never be dropped.",
         says="of 1 frames of closed sessions 0 are settled",

@@ -43,8 +43,9 @@ class Client:
         with contextlib.suppress(*LOST):
             self._hear(self.peer.receive())
 
-    def hear(self) -> None:
-        for text in self.peer.received():
+    def hear(self, peer: Peer | None = None) -> None:
+        """Handle what has come: on the present connection, or on an older one, as a slow application does."""
+        for text in (peer or self.peer).received():
             self._hear(text)
 
     def _hear(self, text: str | bytes) -> None:
@@ -80,8 +81,10 @@ class Client:
         query = f"&resume=true&received={self.count}&attempt={self.attempt}"
         try:
             self.peer = self._dial(query, self.token)
-        except LOST:
+        except UpgradeRefused:
             self.over = True
+        except LOST:
+            pass  # on the way
 
     def dial_late(self) -> None:
         """The first dial of all arrives now; nobody waits for what becomes of it."""
@@ -148,6 +151,35 @@ def and_a_late_dial(lab: Lab) -> None:
         assert lab.hub.stats().dropped == client.missed
 
 
+def and_a_slow_application(lab: Lab) -> None:
+    """It handles what has come while the client dials, and the network cuts that dial short."""
+    hub = lab.open(ping_interval=None)
+    client = Client(lab)
+    lab.run_until_idle()
+    client.hear()
+    for number in range(3):
+        hub.send("alice", Message("n", number))
+    lab.run_until_idle()
+    before = client.peer
+
+    @lab.actor
+    def alice() -> None:
+        client.resume()
+        client.hear(before)
+        client.resume()
+        client.greet()
+
+    @lab.actor
+    def network() -> None:
+        hub._abort_transport("alice")
+
+    @lab.at_end
+    def nothing_is_lost_or_doubled() -> None:
+        assert not client.over, "a count that can be is no reason to be turned away"
+        client.hear()
+        assert client.got == [0, 1, 2], f"the client got {client.got}"
+
+
 def and_a_kick(lab: Lab) -> None:
     client, _, handled = storm(lab)
 
@@ -165,7 +197,11 @@ def and_a_kick(lab: Lab) -> None:
         assert numbers == sorted(set(numbers)), f"the client got {client.got}"
 
 
-@pytest.mark.parametrize("scenario", [and_a_late_dial, and_a_kick], ids=["a late dial", "a kick"])
+@pytest.mark.parametrize(
+    "scenario",
+    [and_a_late_dial, and_a_slow_application, and_a_kick],
+    ids=["a late dial", "a slow application", "a kick"],
+)
 @pytest.mark.parametrize(
     "strategy", [Deepening(2), Random(seed=3, count=40)], ids=["few switches", "many switches"]
 )

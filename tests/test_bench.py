@@ -10,36 +10,64 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tools.benching import micro, report
+from tools.benching.dial import Unanswered
+from tools.benching.many import complain
 
 ROOT = Path(__file__).parents[1]
 
 TINY_RUN = """
-import json, sys
-from tools.benching.contenders import BASELINE, CONTENDERS, PLAIN
+import sys
+from tools.benching.contenders import CONTENDERS
 from tools.benching.run import dumps, run
 from tools.benching.stage import TINY
 
-ours = [one for one in CONTENDERS if one.name in (BASELINE, PLAIN)]
-print(dumps(run(TINY, ours, ["fan-out", "storm"], one_visit=True)))
+servers, scenarios = (words.split(";") for words in sys.argv[1:])
+print(dumps(run(TINY, [one for one in CONTENDERS if one.name in servers], scenarios, one_visit=True)))
 """
+
+
+def tiny_run(servers: str, scenarios: str) -> dict[str, Any]:
+    """The results of it, in which nothing went wrong. In a process of its own: it keeps to one processor."""
+    command = [sys.executable, "-c", TINY_RUN, servers, scenarios]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+    results: dict[str, Any] = json.loads(done.stdout)
+    assert results["failures"] == []
+    return results
 
 
 def test_a_tiny_run_measures_both_servers_and_is_told_as_a_table() -> None:
     """A server that does not answer, or a resume without the missed message, would be a failure in it."""
-    done = subprocess.run(
-        [sys.executable, "-c", TINY_RUN], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)
-    assert results["failures"] == []
+    results = tiny_run("bare sockets, direct;resumehub", "fan-out;storm")
 
     measured = {row["what"]: set(rows) for rows in report.measured(results) for row in rows.values()}
 
     assert {"fan-out to 5, window 1", "fan-out to 5, window 16", "storm of 4"} <= measured.keys()
     assert all(servers == {"bare sockets, direct", "resumehub"} for servers in measured.values())
     assert "fan-out to 5, window 16 (deliveries/s; more is better)" in report.tell(results)
+
+
+def test_many_sessions_live_and_end_on_a_server_of_their_own() -> None:
+    """With heartbeats that are answered, losses that are made good, and nothing left at the end."""
+    results = tiny_run("resumehub;resumehub.v1", "many")
+
+    values = {(row["what"], row["unit"], row["server"]): row["values"]["1"] for row in results["rows"]}
+    for server in ("resumehub", "resumehub.v1"):
+        assert values["5 silent, pinged every 1.5 s", "pings/s", server] > 0
+        assert values["5 come back at once, of whom lost or repeated a message", "clients", server] == 0
+        assert values["left over of 5", "descriptors", server] == 0
+        assert values["left over of 5", "threads", server] == 0
+
+
+def test_whatever_many_sessions_lost_or_left_is_told_as_a_failure() -> None:
+    complain(clients=0, descriptors=0, threads=0)
+    with pytest.raises(Unanswered, match=r"^clients that lost .* message: 2, threads left over: 1$"):
+        complain(clients=2, descriptors=0, threads=1)
 
 
 def test_a_ratio_compares_two_servers_of_the_same_round() -> None:

@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         prog="tools/bench", description="How fast, beside others, in the same run."
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--quick", action="store_true", help="smaller sizes, two rounds, under two minutes")
+    what.add_argument("--quick", action="store_true", help="smaller sizes, two rounds, two to three minutes")
     what.add_argument(
         "--micro", action="store_true", help="the core alone, in this process; before and after a change"
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from .texts import SIZE, text
 
-TEXT, CLOSE = 1, 8
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 def masked(opcode: int, payload: bytes) -> bytes:

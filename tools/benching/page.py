@@ -7,7 +7,7 @@ Pure but for reading that one file. Called by ``tools/_docs.py``. Read next: ``r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -68,13 +68,29 @@ def _table(rows: dict[str, report.Row]) -> str:
 def lossless() -> str:
     """What acknowledgements cost: resumehub.v1 by plain resumehub, where messages are carried."""
     lines = ["| | resumehub | resumehub.v1 | v1 by plain (min – max) |", "|---|---|---|---|"]
-    for rows in report.measured(results()):
-        plain, v1 = rows.get(PLAIN), rows.get(V1)
-        if plain is None or v1 is None or plain["scenario"] not in ("echo", "fan-out"):
-            continue
+    for plain, v1 in _both("echo", "fan-out"):
         cells = [_median(plain), _median(v1), _spread(report.ratios(v1, plain))]
         lines.append(f"| {plain['what']} ({plain['unit']}) | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def many() -> str:
+    """What only resumehub does, in one table; with the greatest of all, for one loss is one too many."""
+    lines = ["| | resumehub: median (min – max) | resumehub.v1 |", "|---|---|---|"]
+    for both in _both("many"):
+        cells = [_spread(report.values_of(row)) for row in both]
+        lines.append(f"| {both[0]['what']} ({both[0]['unit']}) | {' | '.join(cells)} |")
+    if len(lines) == 2:
+        return "Not measured yet: the next `tools/bench --docs` does.\n"
+    failed = [f"* {failure}." for failure in report.failures(results(), "many")]
+    return "\n".join([*lines, "", *(["What went wrong:\n", *failed, ""] if failed else [])])
+
+
+def _both(*scenarios: str) -> Iterator[tuple[report.Row, report.Row]]:
+    """Plain resumehub's row and resumehub.v1's, for each thing that these scenarios measure with both."""
+    for rows in report.measured(results()):
+        if PLAIN in rows and V1 in rows and rows[PLAIN]["scenario"] in scenarios:
+            yield rows[PLAIN], rows[V1]
 
 
 def _median(row: report.Row) -> str:
@@ -97,6 +113,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "numbers: storm": lambda: tables("storm", "churn"),
     "numbers: stalled": lambda: tables("stalled"),
     "numbers: commands": lambda: tables("commands"),
+    "numbers: many": many,
 }
 
 # -- pictures -------------------------------------------------------------------------------

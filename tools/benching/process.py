@@ -44,6 +44,7 @@ class ServerProcess:
     """A server that runs. Use it in ``with``: the process and its children are killed at the end."""
 
     def __init__(self, command: tuple[str, ...], processors: list[int]) -> None:
+        self.processors = processors
         self.listener = socket.create_server((HOST, 0), backlog=BACKLOG)
         self.address: tuple[str, int] = self.listener.getsockname()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the server is)

@@ -18,7 +18,10 @@ Results = dict[str, Any]
 Row = dict[str, Any]
 Spread = tuple[float, float, float]
 
-LESS_IS_BETTER = {"ms", "KiB each", "threads each"}
+LESS_IS_BETTER = {
+    *("ms", "s", "KiB each", "threads each", "threads for all", "% of a processor"),
+    *("clients", "descriptors", "threads"),  # that lost something, or were left over
+}
 SATURATED = 0.9
 """From here on the load process was as busy as the server: the server can do at least so much."""
 

@@ -19,18 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from .contenders import CONTENDERS, Contender
-from .dial import Unanswered, dial
-from .dialects import Who
+from .dial import Unanswered
 from .flows import now
 from .limit import limits
-from .process import ServerProcess, pause, prepare_machine
+from .process import ServerProcess, prepare_machine
 from .scenarios import SCENARIOS
-from .stage import Measure, Sizes, Stage
+from .stage import Measure, Sizes, Stage, wait_until_it_serves
 
 Results = dict[str, Any]
 Tell = Callable[[str], None]
 
-_BOOT = 30.0
 _PACKAGES = (
     "flask",
     "werkzeug",
@@ -85,7 +83,7 @@ def _visit(
     processors: list[int],
 ) -> None:
     with ServerProcess(contender.command, processors) as server:
-        _wait_until_it_serves(contender, server)
+        wait_until_it_serves(contender, server)
         for scenario in scenarios:
             stage = Stage(contender, server, sizes)
             about = {"round": number, "server": contender.name, "scenario": scenario}
@@ -117,20 +115,6 @@ def _enter(rows: list[dict[str, Any]], about: dict[str, Any], measure: Measure) 
         row["busy"][number] = measure.busy
     if measure.distribution:
         row["distributions"].append(measure.distribution)
-
-
-def _wait_until_it_serves(contender: Contender, server: ServerProcess) -> None:
-    give_up = now() + _BOOT
-    while True:
-        try:
-            dial(contender.dialect, server.address, [Who("probe")])[0].cut()
-        except Unanswered as error:
-            if now() > give_up:
-                raise RuntimeError(f"{contender.name} does not serve: {error}\n{server.log()}") from None
-            pause(0.05)
-        else:
-            server.settle(2.0)
-            return
 
 
 def dumps(results: Results) -> str:

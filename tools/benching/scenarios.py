@@ -2,7 +2,7 @@
 
 A scenario is given a ``Stage`` with a server that runs, connects whom it needs, measures, and writes its
 measures down. A server that does not do what is measured is no failure of the run: ``Unanswered`` goes into
-the notes of the report. Called by ``run.py``. Read next: ``flows.py``, ``commands.py``.
+the notes of the report. Called by ``run.py``. Read next: ``flows.py``, ``commands.py``, ``many.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .commands import commands
 from .dial import Link, dial
 from .dialects import Who
 from .flows import Echo, FanOut, now
+from .many import many
 from .stage import Stage, at, distribution, milliseconds
 
 _STUCK = 2.0
@@ -188,5 +189,6 @@ SCENARIOS: dict[str, Callable[[Stage], None]] = {
     "churn": churn,
     "stalled": stalled,
     "commands": commands,
+    "many": many,
 }
 """By name, in the order of the report. ``idle`` is first: one server for all of them is still fresh then."""

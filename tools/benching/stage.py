@@ -1,6 +1,6 @@
 """What a scenario is given and what it gives back: the server, the sizes, and measures with their meaning.
 
-Used by ``scenarios.py`` and ``commands.py``; ``run.py`` makes one for each visit to a server.
+Used by ``scenarios.py``, ``commands.py`` and ``many.py``; ``run.py`` makes one for each visit to a server.
 """
 
 from __future__ import annotations
@@ -8,12 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .contenders import Contender
 from .crowd import Crowd
-from .process import ServerProcess
+from .dial import Unanswered, dial
+from .dialects import Who
+from .process import ServerProcess, pause
+
+_BOOT = 30.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Sizes:
     samples: int = 300
     commands: int = 10_000
     victims: int = 50
+    many: int = 10_000
+    #: Seconds. The window must be long enough for all of them to come back.
+    many_ping_interval: float = 20.0
+    many_window: float = 30.0
     #: Connections with which the load process measures itself.
     limit: int = 500
 
@@ -48,6 +56,9 @@ QUICK = Sizes(
     samples=60,
     commands=1_000,
     victims=10,
+    many=1_000,
+    many_ping_interval=2.0,
+    many_window=4.0,
 )
 TINY = Sizes(
     rounds=1,
@@ -62,6 +73,9 @@ TINY = Sizes(
     samples=5,
     commands=5,
     victims=2,
+    many=5,
+    many_ping_interval=1.5,
+    many_window=2.5,
     limit=5,
 )
 """Of a test: everything happens, nothing is measured."""
@@ -95,6 +109,19 @@ class Stage:
         """Nobody yet, who will come to this server under names of their own."""
         return Crowd(self.contender.dialect, self.server.address, name, self.contender.at_most)
 
+    @contextmanager
+    def elsewhere(self, command: tuple[str, ...]) -> Iterator[Stage]:
+        """Inside: a stage with a server of its own, for the measures of this one.
+
+        Raises: Unanswered, with the last that this server wrote, for all that goes wrong inside.
+        """
+        with ServerProcess(command, self.server.processors) as server:
+            wait_until_it_serves(self.contender, server)
+            try:
+                yield replace(self, server=server)
+            except (Unanswered, OSError) as error:
+                raise Unanswered("; ".join([str(error), *server.log().splitlines()[-1:]])) from error
+
     def note(
         self,
         what: str,
@@ -121,6 +148,21 @@ class Stage:
             }
 
         yield shares
+
+
+def wait_until_it_serves(contender: Contender, server: ServerProcess) -> None:
+    """Raises RuntimeError for a server that does not. One called "probe" has been there and was cut."""
+    give_up = time.perf_counter() + _BOOT
+    while True:
+        try:
+            dial(contender.dialect, server.address, [Who("probe")])[0].cut()
+        except Unanswered as error:
+            if time.perf_counter() > give_up:
+                raise RuntimeError(f"{contender.name} does not serve: {error}\n{server.log()}") from None
+            pause(0.05)
+        else:
+            server.settle(2.0)
+            return
 
 
 def at(values: Sequence[float], share: float) -> float:

@@ -7,20 +7,25 @@ from werkzeug import Response
 
 from resumehub import Connection, Hub, Message
 
-app = Flask(__name__)
-hub = Hub(ping_interval=None, max_sessions=30_000)
+
+def serving(hub: Hub) -> Flask:
+    """The application that all scenarios talk to."""
+    app = Flask(__name__)
+
+    @app.get("/ws", websocket=True)
+    def ws() -> Response:
+        return hub.upgrade(request, "everybody", request.args["id"])
+
+    @hub.on_message
+    def hear(connection: Connection, message: Message) -> None:
+        if message.event == "all":
+            hub.broadcast(connection.room_id, message)
+        elif message.event == "kick":
+            hub.kick(message.payload)
+        else:
+            connection.send(message)
+
+    return app
 
 
-@app.get("/ws", websocket=True)
-def ws() -> Response:
-    return hub.upgrade(request, "everybody", request.args["id"])
-
-
-@hub.on_message
-def hear(connection: Connection, message: Message) -> None:
-    if message.event == "all":
-        hub.broadcast(connection.room_id, message)
-    elif message.event == "kick":
-        hub.kick(message.payload)
-    else:
-        connection.send(message)
+app = serving(Hub(ping_interval=None, max_sessions=30_000))

@@ -7,6 +7,7 @@ just what is told happens. All orders of these threads: ``tests/races/test_the_l
 from __future__ import annotations
 
 import logging
+import os
 import threading
 
 import pytest
@@ -233,3 +234,30 @@ def test_a_drop_that_nobody_listens_to_wakes_no_thread():
         assert "callbacks" not in roles
         ws.close()
         until(lambda: hub.get("u1") is None)
+
+
+def test_a_forked_child_lets_go_of_all_and_the_parent_goes_on(stage):
+    """It closes its copies of the sockets, of the poller and its bell; nobody's connection ends for that."""
+    one = stage(_runtime=Shared())
+    one.hub.on_message(lambda connection, message: connection.send(message))
+    ws = one.open()
+    ws.send(text("n", 1))
+    assert read(ws) == ("n", 1)
+    poller = one.hub._engine.readers._poller
+    [link] = one.hub._engine.links.values()
+    numbers = [poller._epoll.fileno(), poller._bell, link.transport.pollable.fileno()]
+    child = os.fork()
+    if child == 0:
+        os._exit(sum(is_open(number) for number in numbers))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "so many are open still"
+    assert all(map(is_open, numbers))
+    ws.send(text("n", 2))
+    assert read(ws) == ("n", 2)
+
+
+def is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True

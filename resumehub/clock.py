@@ -10,22 +10,42 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: The machine's monotonic clock, in seconds, for measuring what has just happened. Any thread.
 now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 
-def effort() -> tuple[float, int]:
-    """Seconds that the calling thread has computed, and how often it had to make way for another meanwhile.
+class Effort(NamedTuple):
+    """What a thread has done so far, as the system counts it; nothing where it does not."""
 
-    Where the system doesn't say: none, and never. Blocks: never.
-    """
+    #: Seconds that it has computed.
+    computed: float = 0.0
+    #: How often it waited for something: for a lock, the interpreter's among them, or for the network.
+    waits: int = 0
+    #: How often it had to make way for another thread, or process.
+    made_way: int = 0
+
+
+def effort() -> Effort:
+    """What the calling thread has done so far. Blocks: never."""
     if _THIS_THREAD is None:
-        return 0.0, 0
-    # The time in ``getrusage`` is counted in ticks of milliseconds.
-    return time.thread_time(), resource.getrusage(_THIS_THREAD).ru_nivcsw
+        return Effort()
+    usage = resource.getrusage(_THIS_THREAD)
+    # The time in ``usage`` is counted in ticks of milliseconds.
+    return Effort(time.thread_time(), usage.ru_nvcsw, usage.ru_nivcsw)
+
+
+def stopwatch(ident: int) -> Callable[[], float]:
+    """How many seconds a thread that runs now has computed by then, to be asked while it runs.
+
+    Always 0 where the system has no such clock. Threads: any. Blocks: never.
+    """
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return float
+    return partial(time.clock_gettime, time.pthread_getcpuclockid(ident))
 
 
 _THIS_THREAD: int | None = getattr(resource, "RUSAGE_THREAD", None)

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .clock import stopwatch
 from .spares import SpareThreads, stack_of
 
 
@@ -93,6 +94,7 @@ class Runtime(Protocol):
     ``forget``: this is a forked child, whose threads stayed with the parent.
     The two socket waits block without a timeout: a deadline acts by ``shutdown``, which
     wakes them. ``before_receive`` is called ahead of a ``recv`` that blocks by itself.
+    ``stopwatch`` gives what says, in any thread, for how many seconds the calling one has computed by then.
     ``poller`` gives None where each connection is to have a reader thread of its own; with ``eager`` those
     who share threads make way before each callback, and not only once callbacks turn out to be slow.
     """
@@ -111,6 +113,7 @@ class Runtime(Protocol):
     def poller(self) -> Poller | None: ...
     def main_thread_returned(self) -> bool: ...
     def current(self) -> Thread: ...
+    def stopwatch(self) -> Callable[[], float]: ...
     def dismiss(self, timeout: float) -> None: ...
     def forget(self) -> None: ...
 
@@ -152,6 +155,9 @@ class SystemRuntime:
 
     def current(self) -> Thread:
         return _SystemThread(threading.current_thread())
+
+    def stopwatch(self) -> Callable[[], float]:
+        return stopwatch(threading.get_ident())
 
     def wait_readable(self, sock: socket.socket) -> None:
         _poll(sock, select.POLLIN)

@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from resumehub import Hub
+from resumehub.clock import Effort
 from resumehub.runtime import SystemRuntime
 from resumehub.testing import FakeClock, TransportClosed, connect
 from tests.contract.kit import Gate, until
@@ -112,25 +113,24 @@ def test_once_callbacks_are_slow_the_next_are_not_waited_for(stage):
 def test_for_twice_as_long_as_a_callback_waits_nobody_is_waited_for(stage, monkeypatch):
     """Then it is as before. What computes is no slow callback, nor what another process kept from it."""
     one = stage(_runtime=Shared())
-    clock, efforts = [100.0], [0.0, 0]
+    clock, efforts = [100.0], [0.0, 0, 0]
     monkeypatch.setattr("resumehub.threads.readers.now", lambda: clock[0])
-    monkeypatch.setattr("resumehub.threads.readers.effort", lambda: tuple(efforts))
+    monkeypatch.setattr("resumehub.threads.readers.effort", lambda: Effort(*efforts))
     monkeypatch.setattr("resumehub.threads.readers.SLOW", 0.001)
 
     @one.hub.on_message
     def hear(connection, message) -> None:
-        took, computed, made_way = message.payload
+        took, *more = message.payload
         clock[0] += took
-        efforts[0] += computed
-        efforts[1] += made_way
+        efforts[:] = map(sum, zip(efforts, more, strict=True))
         connection.send(message)
 
     ws = one.open()
     readers = one.hub._engine.readers
 
-    def eager_after(took: float, computed: float = 0.0, made_way: int = 0) -> float:
-        ws.send(text("n", [took, computed, made_way]))
-        assert read(ws) == ("n", [took, computed, made_way])
+    def eager_after(took: float, computed: float = 0.0, waits: int = 1, made_way: int = 0) -> float:
+        ws.send(text("n", [took, computed, waits, made_way]))
+        assert read(ws) == ("n", [took, computed, waits, made_way])
         ws.ping(b"?")
         assert ws.wait_for_pong(len(ws.pongs) + 1, timeout=PATIENCE)
         return max(0.0, readers._eager_until - clock[0])
@@ -139,6 +139,7 @@ def test_for_twice_as_long_as_a_callback_waits_nobody_is_waited_for(stage, monke
     assert eager_after(0.004) == 0, "it may have computed; from now on that is measured"
     assert eager_after(0.004, computed=0.004) == 0, "it has: nobody can go on meanwhile"
     assert eager_after(0.004, computed=0.001, made_way=1) == 0, "another process had the processor"
+    assert eager_after(0.004, computed=0.001, waits=100) == 0, "it waited for the interpreter"
     assert eager_after(0.004, computed=0.001) == pytest.approx(0.006)
     assert eager_after(0.0005) == pytest.approx(0.0055)
     assert eager_after(0.0055) == pytest.approx(0.011)

@@ -4,8 +4,9 @@ The *leader* waits for input on all sockets at once. What comes, it reads and ha
 connection, callbacks and all: a message costs no thread switch, and nobody contends for the interpreter's
 lock. That is well while callbacks are quick. For the others there is this:
 
-* One follower is the leader's *deputy*. It looks every 5 milliseconds, and if the leader is still in the
-  callback in which it was before, the deputy leads, and the other finishes what it has in hand as a follower.
+* One follower is the leader's *deputy*. It looks every 5 milliseconds, and if the leader still waits in the
+  callback in which it was before (or has computed in it for 20), the deputy leads, and the other finishes
+  what it has in hand as a follower.
 * Once a callback has waited for a millisecond or more, for twice as long nobody waits for a callback at all:
   before each, the leader *steps aside*. That keeps what slow callbacks cost the others in proportion, and
   quick ones free of thread switches. A callback that computes for long is not slow in this sense: there is
@@ -27,7 +28,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from ..clock import effort, now
+from ..clock import Effort, effort, now
 from ..cork import Cork
 from ..runtime import Lock, Poller, Runtime, Thread, make_local
 
@@ -36,11 +37,17 @@ log = logging.getLogger("resumehub")
 LOOK = 0.005
 """Seconds between two looks of the deputy."""
 
+PATIENCE = 4
+"""For so many looks a leader may compute in one callback: who took the lead would compute in its place."""
+
 QUIET_LOOKS = 20
 """After so many looks at a leader that has nothing to do, the deputy sleeps until that one wakes it."""
 
 SLOW = 0.001
 """Seconds that a callback waits from which on it is a slow one."""
+
+SHORT_WAIT = 0.00025
+"""Seconds that one wait of a slow callback takes, at least, on average."""
 
 AS_LONG_AGAIN = 2
 """For so many times as long as a callback has waited, the leader steps aside before others."""
@@ -79,16 +86,19 @@ class Turn(Protocol):
 class Member:
     """One of the threads."""
 
-    __slots__ = ("asleep", "called_at", "changed", "cork", "effort", "quiet")
+    __slots__ = ("asleep", "called_at", "changed", "computed", "cork", "effort", "patience", "quiet")
 
     def __init__(self, runtime: Runtime, lock: Lock) -> None:
         self.changed = runtime.condition(lock)
         self.cork = Cork()
         #: When its present callback began, and its thread's efforts until then if those are measured.
         self.called_at = 0.0
-        self.effort: tuple[float, int] | None = None
-        #: As a deputy: how often it has found the leader without work, and whether it waits to be woken.
-        self.quiet = 0
+        self.effort: Effort | None = None
+        #: Seconds that it has computed; for its deputy. Set by the thread itself.
+        self.computed: Callable[[], float] = float
+        #: As a deputy: for how many looks yet a leader may compute, how often it has found it without work,
+        #: and whether it waits to be woken.
+        self.patience = self.quiet = 0
         self.asleep = False
 
 
@@ -194,10 +204,15 @@ class Readers:
         self._suspicious = _SUSPICIOUS
         if me.effort is None:
             return
-        (before, made_way_before), (after, made_way) = me.effort, effort()
-        waited = seconds - (after - before)
-        # One that was made to stop for another process may just have computed, too.
-        if waited > SLOW and made_way == made_way_before:
+        before, after = me.effort, effort()
+        waited = seconds - (after.computed - before.computed)
+        # Where it made way for another process, nobody knows; many short waits are for the interpreter's
+        # lock, for which others would wait as well.
+        if (
+            waited > SLOW
+            and after.made_way == before.made_way
+            and waited > SHORT_WAIT * (after.waits - before.waits)
+        ):
             self._be_eager(waited)
 
     def _be_eager(self, waited: float) -> None:
@@ -239,6 +254,7 @@ class Readers:
 
     def _serve(self, me: Member) -> None:
         self._here.cork = cork = me.cork
+        me.computed = self._runtime.stopwatch()
         turn = self._next(me, None)
         while turn is not None:
             outcome = turn.take(me)
@@ -338,18 +354,22 @@ class Readers:
 
     def _watch_the_leader(self, me: Member) -> None:
         leader, before = self._leader, self._progress
+        computed = leader.computed() if leader is not None else 0.0
         me.asleep = self._polling and me.quiet >= QUIET_LOOKS
         me.changed.wait(None if me.asleep else LOOK)
         me.asleep = False
         if self._leader is me or self._closed:
             return
-        if self._progress != before:
-            me.quiet = 0
-        elif self._polling:
-            me.quiet += 1
-        else:
+        if self._polling or self._progress != before:
+            me.quiet = me.quiet + 1 if self._progress == before else 0
+            me.patience = PATIENCE
+            return
+        waits = leader is None or leader.computed() - computed < LOOK / 2
+        me.patience -= 1
+        if waits or me.patience <= 0:
             self._deputy, self._leader, self._stuck = None, me, leader
-            self._be_eager(LOOK)
+            if waits:
+                self._be_eager(LOOK)
 
     def _appoint(self) -> Member | None:
         """See to it that there is a deputy; a new one is to be started."""

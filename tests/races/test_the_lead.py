@@ -10,6 +10,7 @@ who notice, whichever comes second.
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import partial
 
@@ -19,7 +20,7 @@ from resumehub import Message
 from resumehub.testing import Lab, explore
 from resumehub.testing.explorer import ScheduleFailed
 from resumehub.testing.strategies import PCT, Deepening, Random
-from resumehub.threads.readers import Readers
+from resumehub.threads.readers import PATIENCE, Readers
 from tests.guards.scenes import stand_in
 from tests.support import text
 
@@ -190,6 +191,35 @@ def test_the_deputy_takes_the_lead_of_one_who_is_stuck():
         opened.set()
         lab.run_until_idle()
         assert lab.notes == ["bob is heard", "alice is heard"]
+
+
+def test_a_leader_that_computes_keeps_the_lead_for_four_looks():
+    """Whoever took it would compute in its place, and both would lose by it; but not for ever."""
+    with Lab(stop_at_locks=False, share=True) as lab:
+        computed = itertools.count()
+        lab.runtime.stopwatch = lambda: lambda: next(computed)  # a second of it from one look to the next
+        lab.runtime.eager = False
+        hub = lab.open()
+        opened = lab.threading.Event()
+
+        @hub.on_message
+        def hear(connection, message) -> None:
+            if connection.id == "alice":
+                opened.wait()
+            lab.note(f"{connection.id} is heard")
+
+        alice, bob = lab.dial("/?id=alice"), lab.dial("/?id=bob")
+        lab.run_until_idle()
+        alice.send(text("n", 1))
+        bob.send(text("n", 1))
+        lab.run_until_idle()
+        for look in range(1 + PATIENCE):  # the first finds another callback than before
+            assert lab.notes == [], f"after {look} looks"
+            lab.expire("reader (2)")
+            lab.run_until_idle()
+        assert lab.notes == ["bob is heard"]
+        assert hub._engine.readers._eager_until == 0.0, "nobody has waited for anything"
+        opened.set()
 
 
 def test_a_deputy_of_a_leader_without_work_goes_to_sleep_and_is_woken():

@@ -56,9 +56,9 @@ QUICK = Sizes(
     samples=60,
     commands=1_000,
     victims=10,
-    many=1_000,
-    many_ping_interval=2.0,
-    many_window=4.0,
+    many=300,
+    many_ping_interval=1.5,
+    many_window=2.0,
 )
 TINY = Sizes(
     rounds=1,

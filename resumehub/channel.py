@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from .clock import Clock
+from .items import Item, Missed, Notice
 from .message import Frame
-from .outbox import Item, Missed, Notice, Outbox
+from .outbox import Outbox
 from .runtime import Runtime
 from .transport.base import Transport
 

@@ -23,10 +23,10 @@ from .core import effects as e
 from .core.machine import Machine, Rules
 from .errors import ConnectionNotFound
 from .executor import Executor
+from .items import Missed
 from .ledger import Books
 from .message import Frame
 from .metrics import Metrics, NoopMetrics
-from .outbox import Missed
 from .runtime import Event, Runtime, Thread
 from .stats import Stats
 from .tables import Tables

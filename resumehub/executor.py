@@ -19,8 +19,9 @@ from .core.claims import Claim, Title
 from .core.commands import Observed, Register
 from .core.states import State
 from .errors import ConnectionClosed, HubClosed
+from .items import Keep
 from .message import Frame
-from .outbox import Keep, Outbox
+from .outbox import Outbox
 from .receipts import Receipts
 from .threads.callbacks import Strand
 from .threads.jobs import HookJob

@@ -2,8 +2,8 @@
 
 Contract D6. A frame is *accepted* once, and settled once: when the client's word releases it, when
 it makes room for a newer one, or when its session ends. Until then it is held by an outbox, so that
-``accepted == settled + held`` at any moment. Kept by ``outbox.py`` under the session's lock and added
-up by the engine; ``hub.stats()`` shows the sums. Values only.
+``accepted == settled + held`` at any moment. Kept by ``rows.py`` and ``outbox.py`` under the session's
+lock and added up by the engine; ``hub.stats()`` shows the sums. Values only.
 """
 
 from __future__ import annotations

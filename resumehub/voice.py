@@ -18,8 +18,8 @@ from .config import Config
 from .connection import Connection
 from .core.commands import AckDue, Command, TransportAborted
 from .core.effects import AttachTransport
+from .items import Missed, Notice
 from .message import Frame, Message
-from .outbox import Missed, Notice
 from .receipts import Due
 
 log = logging.getLogger("resumehub")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from resumehub.items import Keep
 from resumehub.ledger import Ledger
-from resumehub.outbox import Keep, Standing
+from resumehub.outbox import Standing
 
 
 @dataclass

@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).parents[1] / "resumehub"
 LAYERS = {
     "values": ["errors", "message", "codes", "protocol"],
     "contracts": ["codec", "config", "clock", "runtime", "metrics", "router", "spares"],
-    "core": ["core", "outbox", "receipts", "ledger", "stats", "trace"],
+    "core": ["core", "items", "rows", "outbox", "receipts", "ledger", "stats", "trace"],
     "inside": [
         "threads",
         "transport",
@@ -60,6 +60,8 @@ STRANGERS = {
     ("core", "runtime"): "the core starts no thread and takes no lock",
     ("core", "clock"): "the core is told the time",
     ("outbox", "core"): "an outbox knows nothing of session states",
+    ("rows", "core"): "the same",
+    ("items", "core"): "the same",
     ("client", "core"): "the client shares no decision with the server, only the wire",
     ("client", "hub"): "the same",
     ("client", "wsgi*"): "the same",

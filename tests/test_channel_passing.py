@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from resumehub.channel import BARRED, BEGUN, PASSED, Passage
+from resumehub.items import Keep
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Keep, Outbox
+from resumehub.outbox import Outbox
 from tests.channel_stage import RUNTIME, Line
 
 HELLO = 2 + len("hello")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import fields
 
+from resumehub.items import Keep
 from resumehub.ledger import Books, Ledger
-from resumehub.outbox import Keep
 from tests.test_outbox_numbers import outbox, put, sent
 
 COLUMNS = [field.name for field in fields(Ledger) if field.name != "accepted"]

@@ -11,8 +11,9 @@ import threading
 
 import pytest
 
+from resumehub.items import Keep, Missed, Notice
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Keep, Missed, Notice, Outbox, Standing
+from resumehub.outbox import Outbox, Standing
 
 GOES_ON = Standing()
 BEYOND = Standing(beyond=True)

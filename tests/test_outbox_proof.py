@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
+from resumehub.items import Keep, Missed
 from resumehub.ledger import Ledger
-from resumehub.outbox import Keep, Missed, Outbox
+from resumehub.outbox import Outbox
 from tests.test_outbox_numbers import BEYOND, GOES_ON, frame, gap, note, outbox, put, row, sent
 
 BOTH = pytest.mark.parametrize("keep", [Keep.HISTORY, Keep.UNPROVEN], ids=["plain", "acknowledging"])

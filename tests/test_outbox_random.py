@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resumehub.items import Keep, Missed, Notice
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Keep, Missed, Notice, Outbox, Standing
+from resumehub.outbox import Outbox, Standing
 from tests.outbox_model import Model
 
 SIZES = (1, 2, 5, 12)

@@ -71,7 +71,7 @@ GUARDS = (
     ),
     ShellGuard(
         "$hello does not queue behind $replayed",
-        "outbox.py",
+        "rows.py",
         " and not other.placed:",
         ":",
         "Both are there before anything is written; the first message on a connection must be $hello.",

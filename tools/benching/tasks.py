@@ -19,8 +19,9 @@ from resumehub.clock import SystemClock
 from resumehub.codec import decode_message, encode_frame
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine, Rules
+from resumehub.items import Keep, Missed
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Keep, Missed, Outbox
+from resumehub.outbox import Outbox
 from resumehub.runtime import SystemRuntime
 from resumehub.transport.sockets import PlainSocket
 from resumehub.transport.websocket import WebSocketTransport

@@ -1,9 +1,10 @@
-"""The running hub: its thread, its queue, and the life of all the other threads.
+"""The running hub: its thread, its queue, and what all the other threads report.
 
 An engine is made when a hub is first used in a process and runs until it is closed. Commands
 come from any thread, are stamped with the time and handled one by one on the hub thread: the pure
 machine decides, the executor carries out. The hub thread waits for its queue and the next
-deadline, and for nothing else. Read next: ``core/machine.py``, ``executor.py``, ``threads/``.
+deadline, and for nothing else. Who reads and writes a connection is the roster's business. Read next:
+``core/machine.py``, ``executor.py``, ``threads/roster.py``.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from .threads.callbacks import CallbackPool
 from .threads.crew import Crew
 from .threads.jobs import Handlers
 from .threads.link import HostThread, Link
-from .threads.reader import Farewell, Reader, SharedReader
 from .threads.readers import Readers
+from .threads.roster import Roster
 from .threads.watcher import Watcher
 from .trace import Trace
 from .transport.base import Transport
@@ -79,6 +80,7 @@ class Engine:
         self.handlers = handlers
         self.trace = trace
         self.crew = Crew(runtime, name)
+        self.roster = Roster(self, self.crew)
         self.tables = Tables(runtime)
         self.links: dict[int, Link] = {}
         self.machine = Machine(
@@ -128,7 +130,11 @@ class Engine:
                 self.readers.close()
             raise
         watcher = Watcher(
-            self.runtime, self._stopped, lambda: list(self.links.values()), self.stand_in, self._main_returned
+            self.runtime,
+            self._stopped,
+            lambda: list(self.links.values()),
+            self.roster.stand_in,
+            self._main_returned,
         )
         try:
             self._watcher = self.crew.spawn("watcher", watcher.run, daemon=False)
@@ -274,78 +280,11 @@ class Engine:
             self.readers.close()
         self._stopped.set()
 
-    # -- other threads ----------------------------------------------------------------------
-
-    def start_reader(self, link: Link) -> bool:
-        """Hub thread: start reading a link; False if no thread was to be had (it is given up)."""
-        link.reader = token = object()
-        if link.host_thread is not None:
-            link.host_thread.offer(self.crew.adopted(Reader(self, link, token).run))
-            return True
-        try:
-            self._read_on(link, token)
-        except RuntimeError:
-            log.exception("no thread to read transport %s could be started; it is dropped", link.number)
-            self._drop_unread(link)
-            return False
-        return True
-
-    def _read_on(self, link: Link, token: object) -> None:
-        """Have the link read by whoever has ``token``. Raises RuntimeError when there are no threads."""
-        if self.readers is not None and link.transport.pollable is not None:
-            self.readers.enter(SharedReader(self, link, token))
-        else:
-            self.crew.spawn("reader", Reader(self, link, token).run)
-
-    def stand_in(self, link: Link) -> None:
-        """Watcher: the reader is stuck in a callback; give the right to read to a new thread."""
-        with link.lock:
-            if not link.busy:
-                return
-            link.busy = False
-            link.reader = token = object()
-            link.reading_since = self.clock.monotonic()
-        try:
-            self._read_on(link, token)
-        except RuntimeError:
-            log.exception("no thread to stand in for a busy reader could be started")
-            self._drop_unread(link)
+    # -- what threads report ----------------------------------------------------------------
 
     def start_writer(self, channel: Channel) -> None:
         """Any thread: the peer is slow, or a close frame is due."""
-        try:
-            self.crew.spawn("writer", channel.write_until_drained)
-        except RuntimeError:
-            log.exception("no thread to write transport %s could be started; it is dropped", channel.number)
-            channel.writer_failed_to_start()
-            self.put(c.TransportAborted(channel.number))
-
-    def release_now(self, link: Link) -> None:
-        """Hub thread: close a link that no thread uses."""
-        link.transport.release()
-        self.put(c.Released(link.number))
-
-    def see_off(self, link: Link) -> None:
-        """Hub thread: close a link that nobody reads any more."""
-        assert link.channel is not None, "it was read"
-        if link.channel.retire_now():
-            self.release_now(link)
-        else:
-            assert self.readers is not None, "one of them has ended this link's input"
-            self.readers.enter(Farewell(Reader(self, link, None), link.number))
-
-    def _drop_unread(self, link: Link) -> None:
-        # Nobody else would close it, so this is a reader that only lets go.
-        let_go = Reader(self, link, link.reader).let_go
-        self.put(c.TransportAborted(link.number))
-        try:
-            self.crew.spawn("reader", let_go)
-        except RuntimeError:
-            link.transport.abort()
-            link.aborted.set()
-            let_go()
-
-    # -- what threads report ----------------------------------------------------------------
+        self.roster.start_writer(channel)
 
     def on_flushed(self, channel: Channel, flushed: Flushed) -> None:
         """Any thread, without a lock: what a bout of writing did."""

@@ -224,7 +224,7 @@ class Executor:
             self._engine.voice.greet(connection, channel, effect, handled, waiting, last)
         with outbox.lock:
             connection._channel = channel
-        if not self._engine.start_reader(link):
+        if not self._engine.roster.start_reader(link):
             connection._strand.call_pool()
 
     def _detach(self, link: Link, connection: Connection) -> None:
@@ -238,7 +238,7 @@ class Executor:
 
     def _admit_to_refuse(self, link: Link) -> None:
         self._new_channel(link, Outbox(self._runtime.lock(), 1, 1), None)
-        self._engine.start_reader(link)
+        self._engine.roster.start_reader(link)
 
     def _new_channel(self, link: Link, outbox: Outbox, label: tuple[str, str] | None) -> Channel:
         engine = self._engine
@@ -276,9 +276,9 @@ class Executor:
             link.connection._strand.wake()
         if link.channel is None:
             # It never had threads, so nobody else will close it.
-            self._engine.release_now(link)
+            self._engine.roster.release_now(link)
         elif link.is_to_be_closed():
-            self._engine.see_off(link)
+            self._engine.roster.see_off(link)
 
     # -- small words ------------------------------------------------------------------------
 

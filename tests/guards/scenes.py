@@ -134,7 +134,7 @@ def stand_in(lab: Lab) -> None:
     """What the watcher does when it has seen a reader in the same handler twice."""
     engine = lab.hub._engine
     for link in list(engine.links.values()):
-        engine.stand_in(link)
+        engine.roster.stand_in(link)
 
 
 def slow_one(lab: Lab) -> Peer:

@@ -90,7 +90,7 @@ GUARDS = (
     ),
     ShellGuard(
         "who has returned is not replaced",
-        "engine.py",
+        "threads/roster.py",
         "            if not link.busy:\n                return",
         "            if False:\n                return",
         "The handler returns just before its reader is replaced: two threads would read one socket.",

@@ -67,12 +67,12 @@ def stuck_in_a_handler(stage, runtime):
 @pytest.mark.parametrize("begins", ["before the handler returns", "after the handler has returned"])
 @pytest.mark.parametrize("reader", [GoesOn, Reader])
 def test_only_one_thread_reads(stage, monkeypatch, reader, begins):
-    monkeypatch.setattr("resumehub.engine.Reader", reader)
+    monkeypatch.setattr("resumehub.threads.roster.Reader", reader)
     runtime = LateReader()
     one, ws, stuck, readers, link = stuck_in_a_handler(stage, runtime)
     if begins.startswith("before"):
         runtime.start.set()
-    one.hub._engine.stand_in(link)
+    one.hub._engine.roster.stand_in(link)
     ws.send(text("n", 1))
     if begins.startswith("before"):
         ws.ping(b"?")
@@ -99,7 +99,7 @@ def test_a_stand_in_for_a_handler_that_has_returned_is_not_needed(stage):
     stuck.open()
     ws.ping(b"?")
     assert ws.wait_for_pong(timeout=PATIENCE)
-    one.hub._engine.stand_in(link)
+    one.hub._engine.roster.stand_in(link)
     ws.send(text("n", 1))
     one.recorder.wait_for("message", count=2)
     ws.ping(b"?")

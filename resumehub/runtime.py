@@ -65,6 +65,7 @@ class Poller(Protocol):
     ``watch`` and ``unwatch`` (any thread, also while another waits) raise ``OSError`` for a number that is
     none. ``wait`` (one thread at a time) blocks until a watched socket has input or has come to its end,
     which it goes on saying for as long as that is so, or until ``wake``; it gives some of those that have.
+    ``close`` may be called again.
     """
 
     def watch(self, number: int) -> None: ...
@@ -230,7 +231,10 @@ class _Epoll:
 
     def close(self) -> None:
         self._epoll.close()
-        os.close(self._bell)
+        # Once: a hub that was closed is told of a fork all the same, and the number may be another's by then.
+        bell, self._bell = self._bell, -1
+        if bell >= 0:
+            os.close(bell)
 
 
 class _QueueMailbox:

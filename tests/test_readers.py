@@ -262,3 +262,16 @@ def is_open(number: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_a_poller_that_is_closed_closes_nothing_again():
+    """A hub that was closed is told of a fork, too; the number of its bell is somebody else's by then."""
+    poller = SystemRuntime(share=True).poller()
+    bell = poller._bell
+    poller.close()
+    os.dup2(2, bell)
+    try:
+        poller.close()
+        assert is_open(bell)
+    finally:
+        os.close(bell)

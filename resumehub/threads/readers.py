@@ -5,7 +5,7 @@ connection, callbacks and all: a message costs no thread switch, and nobody cont
 lock. That is well while callbacks are quick. For the others there is this:
 
 * One follower is the leader's *deputy*. It looks every 5 milliseconds, and if the leader still waits in the
-  callback in which it was before (or has computed in it for 20), the deputy leads, and the other finishes
+  callback in which it was before (or has computed in it for ten), the deputy leads, and the other finishes
   what it has in hand as a follower.
 * Once a callback has waited for a millisecond or more, for twice as long nobody waits for a callback at all:
   before each, the leader *steps aside*. That keeps what slow callbacks cost the others in proportion, and
@@ -37,7 +37,7 @@ log = logging.getLogger("resumehub")
 LOOK = 0.005
 """Seconds between two looks of the deputy."""
 
-PATIENCE = 4
+PATIENCE = 2
 """For so many looks a leader may compute in one callback: who took the lead would compute in its place."""
 
 QUIET_LOOKS = 20

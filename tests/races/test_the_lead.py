@@ -193,7 +193,7 @@ def test_the_deputy_takes_the_lead_of_one_who_is_stuck():
         assert lab.notes == ["bob is heard", "alice is heard"]
 
 
-def test_a_leader_that_computes_keeps_the_lead_for_four_looks():
+def test_a_leader_that_computes_keeps_the_lead_for_two_more_looks():
     """Whoever took it would compute in its place, and both would lose by it; but not for ever."""
     with Lab(stop_at_locks=False, share=True) as lab:
         computed = itertools.count()

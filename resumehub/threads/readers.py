@@ -130,11 +130,6 @@ class Readers:
         # they compute.
         self._eager_until = float("inf") if runtime.eager else 0.0
         self._suspicious = 0
-        # Callbacks and turns so far, about. The deputy's: has the leader got on since its last look?
-        self._progress = 0
-        # Before so many callbacks to come the leader steps aside, and of so many it is measured for how long
-        # they compute.
-        self._suspicious = 0
         self._short_of_threads = False
         self._closed = False
         self._here = make_local()

@@ -53,7 +53,7 @@ class Roster:
             self._crew.spawn("reader", Reader(self._host, link, token).run)
 
     def stand_in(self, link: Link) -> None:
-        """Watcher: the reader is stuck in a callback; give the right to read to a new thread."""
+        """Watcher: the reader is stuck in a callback; give the right to read to somebody else."""
         with link.lock:
             if not link.busy:
                 return

@@ -16,7 +16,8 @@ from functools import partial
 
 import pytest
 
-from resumehub import Message
+from resumehub import Hub, Message
+from resumehub.runtime import Event
 from resumehub.testing import Lab, explore
 from resumehub.testing.explorer import ScheduleFailed
 from resumehub.testing.strategies import PCT, Deepening, Random
@@ -163,25 +164,36 @@ def test_one_pair_of_hands_at_a_time_in_any_order(scenario, strategy):
     explore(scenario, strategy, share=True, stop_at_locks=True, max_schedules=60)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
+def test_a_reader_of_its_own_waits_for_room_as_well(strategy):
+    """Where nothing can be polled each connection has a thread, which blocks until there is room."""
+    explore(a_stuck_handler_and_many_messages, strategy, stop_at_locks=True, max_schedules=60)
+
+
+def alice_is_stuck_and_bob_speaks(lab: Lab) -> tuple[Hub, Event]:
+    """Nobody steps aside: the leader is in alice's handler until the event, and bob's message waits."""
+    lab.runtime.eager = False
+    hub = lab.open()
+    opened = lab.threading.Event()
+
+    @hub.on_message
+    def hear(connection, message) -> None:
+        if connection.id == "alice":
+            opened.wait()
+        lab.note(f"{connection.id} is heard")
+
+    alice, bob = lab.dial("/?id=alice"), lab.dial("/?id=bob")
+    lab.run_until_idle()
+    for peer in (alice, bob):
+        peer.send(text("n", 1))
+        lab.run_until_idle()
+    return hub, opened
+
+
 def test_the_deputy_takes_the_lead_of_one_who_is_stuck():
     """Its look is the end of a wait in the lab: nothing else lets the other client be heard."""
     with Lab(stop_at_locks=False, share=True) as lab:
-        hub = lab.open()
-        hub._runtime.eager = False  # type: ignore[attr-defined]
-        opened = lab.threading.Event()
-
-        @hub.on_message
-        def hear(connection, message) -> None:
-            if connection.id == "alice":
-                opened.wait()
-            lab.note(f"{connection.id} is heard")
-
-        alice, bob = lab.dial("/?id=alice"), lab.dial("/?id=bob")
-        lab.run_until_idle()
-        alice.send(text("n", 1))
-        lab.run_until_idle()
-        bob.send(text("n", 1))
-        lab.run_until_idle()
+        _, opened = alice_is_stuck_and_bob_speaks(lab)
         assert lab.notes == []
 
         for _ in range(2):
@@ -198,21 +210,7 @@ def test_a_leader_that_computes_keeps_the_lead_for_two_more_looks():
     with Lab(stop_at_locks=False, share=True) as lab:
         computed = itertools.count()
         lab.runtime.stopwatch = lambda: lambda: next(computed)  # a second of it from one look to the next
-        lab.runtime.eager = False
-        hub = lab.open()
-        opened = lab.threading.Event()
-
-        @hub.on_message
-        def hear(connection, message) -> None:
-            if connection.id == "alice":
-                opened.wait()
-            lab.note(f"{connection.id} is heard")
-
-        alice, bob = lab.dial("/?id=alice"), lab.dial("/?id=bob")
-        lab.run_until_idle()
-        alice.send(text("n", 1))
-        bob.send(text("n", 1))
-        lab.run_until_idle()
+        hub, opened = alice_is_stuck_and_bob_speaks(lab)
         for look in range(1 + PATIENCE):  # the first finds another callback than before
             assert lab.notes == [], f"after {look} looks"
             lab.expire("reader (2)")

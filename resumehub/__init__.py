@@ -11,7 +11,6 @@ from __future__ import annotations
 from .clock import SystemClock
 from .codec import JSONCodec
 from .codes import CloseCode
-from .connection import Connection
 from .errors import (
     ConnectionClosed,
     ConnectionNotFound,
@@ -32,6 +31,7 @@ from .errors import (
 from .hub import CloseReport, Hub
 from .message import Message
 from .metrics import Counters, NoopMetrics
+from .session.connection import Connection
 
 __all__ = [
     "CloseCode",

@@ -2,7 +2,7 @@
 
 (And ``client-js`` prints the JavaScript client.) It reads arguments, opens the listening socket, waits for a
 signal and closes everything in order. What is wrong with an argument or a port is said in one line on
-stderr, with exit code 2. What is served is not its business: see ``demo.py``.
+stderr, with exit code 2. What is served is not its business: see ``demo/app.py``.
 
 Threads: ``main`` runs on the main thread, because Python delivers signals there; the server accepts
 on a thread of its own.
@@ -24,8 +24,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from resumehub import limits
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime import limits
+from resumehub.runtime.system import SystemRuntime
 
 if TYPE_CHECKING:
     from resumehub.demo import DemoApp

@@ -12,7 +12,7 @@ that may be the hub thread) and by a reader or a callbacks thread (``decode``), 
 safe for concurrent calls, quick, and must not call the hub.
 
 What clients wrote never gets into an exception of this module: its texts go into logs.
-Read next: ``rows.py`` for the way out, ``threads/reader.py`` for the way in.
+Read next: ``outgoing/frame_queue.py`` for the way out, ``incoming/reader.py`` for the way in.
 """
 
 from __future__ import annotations

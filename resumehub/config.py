@@ -5,8 +5,8 @@ and is normalised. It knows numbers, names and the grammar of origins and subpro
 refuses to know what they are for. Also here, because a name from outside is checked the same
 way: ``validate_identifier`` for room and connection ids and ``normalize_origin`` for Origin headers.
 
-Called by ``Hub(...)`` on the thread that builds it, and by ``wsgi.py`` on request threads.
-All of it is pure. Read next: ``hub.py``, ``wsgi.py``.
+Called by ``Hub(...)`` on the thread that builds it, and by ``wsgi/checks.py`` on request threads.
+All of it is pure. Read next: ``hub.py``, ``wsgi/checks.py``.
 """
 
 from __future__ import annotations

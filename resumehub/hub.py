@@ -1,8 +1,8 @@
-"""``Hub``: what an application sees of it all. A thread-safe facade; the work is in ``engine.py``.
+"""``Hub``: what an application sees of it all. A thread-safe facade; the work is in ``server/hub_loop.py``.
 
 A hub can be built anywhere (before a server forks, too): it starts nothing until it is first used
-to accept a connection, and then in that process. Read next: ``wsgi.py`` for the way in,
-``engine.py`` for what runs.
+to accept a connection, and then in that process. Read next: ``wsgi/checks.py`` for the way in,
+``server/hub_loop.py`` for what runs.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .channel import BARRED, PASSED, Channel
 from .clock import Clock, SystemClock
 from .codec import Codec, JSONCodec, encode_frame
 from .config import Config
-from .connection import Connection, Offered
 from .core.commands import TransportAborted
-from .engine import Engine
 from .errors import ConnectionNotFound, HubClosed
 from .message import Message
 from .metrics import Metrics, NoopMetrics
-from .runtime import Runtime, SystemRuntime
+from .outgoing.transport_writer import BARRED, PASSED, TransportWriter
+from .runtime.base import Runtime
+from .runtime.system import SystemRuntime
+from .server.hub_loop import HubLoop
+from .server.registry import SessionRegistry
+from .session.connection import Connection, Offered
 from .stats import Stats
-from .tables import Tables
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Hub:
         self._runtime: Runtime = _runtime if _runtime is not None else SystemRuntime(reuse=True, share=True)
         self._handlers: dict[str, tuple[Callable[..., Any], ...]] = dict.fromkeys(HOOKS, ())
         self._lock = self._runtime.lock("the hub's handlers")
-        self._engine: Engine | None = None
+        self._loop: HubLoop | None = None
         self._closed = False
         _hubs.add(self)
 
@@ -169,8 +170,8 @@ class Hub:
 
         Raises: ConnectionNotFound, and what ``Connection.send`` raises. Threads: any. Blocks: never.
         """
-        engine = self._open_engine()
-        connection = engine.tables.sessions.get(connection_id) if engine is not None else None
+        loop = self._open_loop()
+        connection = loop.registry.sessions.get(connection_id) if loop is not None else None
         if connection is None:
             raise ConnectionNotFound(connection_id)
         connection.send(message)
@@ -189,48 +190,48 @@ class Hub:
         """
         frame = encode_frame(self._codec, message)
         excluded = _ids(exclude)
-        engine = self._open_engine()
-        room = engine.tables.rooms.get(room_id) if engine is not None else None
-        if engine is None or room is None:
+        loop = self._open_loop()
+        room = loop.registry.rooms.get(room_id) if loop is not None else None
+        if loop is None or room is None:
             return
-        size, recipients, watched = frame.size, 0, engine.watched
-        waiting, passed, held = list[Offered](), list[tuple[Channel, int]](), list[Channel]()
-        cork = engine.readers.open_cork() if engine.readers is not None else None
+        size, recipients, watched = frame.size, 0, loop.watched
+        waiting, passed, held = list[Offered](), list[tuple[TransportWriter, int]](), list[TransportWriter]()
+        cork = loop.leader_followers.open_cork() if loop.leader_followers is not None else None
         with room.order:
             for connection in room.members():
                 if excluded and connection.id in excluded:
                     continue
-                channel = connection._channel
-                if cork is not None and channel is not None and channel.hold_back(frame):
-                    held.append(channel)
+                writer = connection._writer
+                if cork is not None and writer is not None and writer.hold_back(frame):
+                    held.append(writer)
                     continue
-                passage = channel.pass_through(frame, size) if channel is not None else BARRED
+                passage = writer.pass_through(frame, size) if writer is not None else BARRED
                 if passage is PASSED:
                     recipients += 1
-                    if watched and channel is not None:
-                        passed.append((channel, connection._outbox.used_frames))
+                    if watched and writer is not None:
+                        passed.append((writer, connection._outbox.used_frames))
                 elif (offered := connection._offer(frame, passage)) is not None:
                     waiting.append(offered)
         if cork is not None:
             cork.hold(held)
             recipients += len(held)
         for one in waiting:
-            self._settle(engine, one)
+            self._settle(loop, one)
         if watched:  # without the room's lock: a collector is not ours
             for to, used in passed:
-                engine.passed(to, size, used)
+                loop.passed(to, size, used)
             recipients += len(waiting)
-            engine.note("app", "Broadcast", room_id=room_id, size=size, recipients=recipients)
-            engine.count("message_broadcast", room_id, size, recipients)
+            loop.note("app", "Broadcast", room_id=room_id, size=size, recipients=recipients)
+            loop.count("message_broadcast", room_id, size, recipients)
 
-    def _settle(self, engine: Engine, offered: Offered) -> None:
-        if offered.channel is not None:
-            offered.channel.settle(offered.flushed)
+    def _settle(self, loop: HubLoop, offered: Offered) -> None:
+        if offered.writer is not None:
+            offered.writer.report(offered.flushed)
         connection = offered.connection
         for _ in range(offered.dropped):
-            engine.count("message_dropped", connection.room_id, connection.id, "overflow")
+            loop.count("message_dropped", connection.room_id, connection.id, "overflow")
         if offered.used:
-            engine.buffer_changed(connection, offered.used)
+            loop.buffer_changed(connection, offered.used)
 
     def kick(self, connection_id: str) -> None:
         """End a session for good: close code 1000 "kicked", no grace window.
@@ -241,28 +242,28 @@ class Hub:
         Raises: ConnectionNotFound; HubClosed. Threads: any. Blocks: until the hub thread has handled
         it; never for the network or a callback.
         """
-        engine = self._open_engine()
-        if engine is None:
+        loop = self._open_loop()
+        if loop is None:
             raise ConnectionNotFound(connection_id)
-        engine.kick(connection_id)
+        loop.kick(connection_id)
 
     # -- looking ----------------------------------------------------------------------------
 
     def get(self, connection_id: str) -> Connection | None:
         """The session with this id, suspended or not; None if there is none. Threads: any."""
-        tables = self._tables()
-        return tables.sessions.get(connection_id) if tables is not None else None
+        registry = self._registry()
+        return registry.sessions.get(connection_id) if registry is not None else None
 
     def connections(self, room_id: str) -> list[Connection]:
         """The sessions of a room in order of joining, suspended ones included. Threads: any."""
-        tables = self._tables()
-        room = tables.rooms.get(room_id) if tables is not None else None
+        registry = self._registry()
+        room = registry.rooms.get(room_id) if registry is not None else None
         return room.members() if room is not None else []
 
     def rooms(self) -> list[str]:
         """The rooms that have sessions. Threads: any."""
-        tables = self._tables()
-        return list(tables.rooms) if tables is not None else []
+        registry = self._registry()
+        return list(registry.rooms) if registry is not None else []
 
     def stats(self) -> Stats:
         """How many sessions there are, and what became of every frame that was sent (the ledger).
@@ -270,11 +271,11 @@ class Hub:
         ``accepted == acknowledged + written + dropped + expired + closed + held``, as far as nothing is
         sent meanwhile. Threads: any. Blocks: for one session's lock at a time.
         """
-        return self._engine.stats() if self._engine is not None else Stats()
+        return self._loop.stats() if self._loop is not None else Stats()
 
-    def _tables(self) -> Tables | None:
+    def _registry(self) -> SessionRegistry | None:
         # A hub that closes shows none of the sessions that its thread has not ended yet.
-        return self._engine.tables if self._engine is not None and not self._closed else None
+        return self._loop.registry if self._loop is not None and not self._closed else None
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -295,8 +296,8 @@ class Hub:
             raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
         with self._lock:
             self._closed = True
-            engine = self._engine
-        stuck = engine.close(float(timeout)) if engine is not None else []
+            loop = self._loop
+        stuck = loop.close(float(timeout)) if loop is not None else []
         return CloseReport(not stuck, stuck)
 
     def __enter__(self) -> Hub:
@@ -311,7 +312,7 @@ class Hub:
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The hub as a WSGI application: mount it anywhere. Needs ``connect``."""
-        from .wsgi import answer
+        from .wsgi.checks import answer
 
         response = answer(self, environ)
         return response(environ, start_response)
@@ -331,24 +332,24 @@ class Hub:
         Raises: TypeError when an id is no str, or ``request`` is no request. Threads: the request's.
         Blocks: never for the network or the hub.
         """
-        from .wsgi import upgrade
+        from .wsgi.checks import upgrade
 
         return upgrade(self, request, room_id, connection_id, data)
 
-    # -- for wsgi.py and the tests ----------------------------------------------------------
+    # -- for wsgi/checks.py and the tests ----------------------------------------------------------
 
     @property
     def closing(self) -> bool:
         """Whether the hub takes no more connections."""
-        return self._closed or (self._engine is not None and self._engine.closing)
+        return self._closed or (self._loop is not None and self._loop.closing)
 
-    def _started(self) -> Engine:
+    def _started(self) -> HubLoop:
         """The running engine, started on first use. Raises HubClosed."""
         with self._lock:
             if self._closed:
                 raise HubClosed
-            if self._engine is None:
-                engine = Engine(
+            if self._loop is None:
+                loop = HubLoop(
                     self.config,
                     self._codec,
                     self._metrics,
@@ -358,33 +359,33 @@ class Hub:
                     f"{id(self):x}",
                     self._trace,
                 )
-                engine.start()
-                self._engine = engine
-            return self._engine
+                loop.start()
+                self._loop = loop
+            return self._loop
 
     def _holder_of(self, key: str) -> Connection | None:
         """The v1 session whose tokens begin so."""
-        tables = self._tables()
-        return tables.keys.get(key) if tables is not None else None
+        registry = self._registry()
+        return registry.keys.get(key) if registry is not None else None
 
-    def _open_engine(self) -> Engine | None:
+    def _open_loop(self) -> HubLoop | None:
         if self._closed:
             raise HubClosed
-        return self._engine
+        return self._loop
 
     def _abort_transport(self, connection_id: str) -> bool:
         """Cut a session's transport as a broken network would; whether there was one. For demos."""
-        engine, connection = self._engine, self.get(connection_id)
-        channel = connection._channel if connection is not None else None
-        if engine is None or channel is None:
+        loop, connection = self._loop, self.get(connection_id)
+        writer = connection._writer if connection is not None else None
+        if loop is None or writer is None:
             return False
-        return engine.put(TransportAborted(channel.number))
+        return loop.put(TransportAborted(writer.number))
 
     def _after_fork(self) -> None:
-        engine, self._engine = self._engine, None
+        loop, self._loop = self._loop, None
         self._lock = self._runtime.lock()
-        if engine is not None:
-            engine.forget()
+        if loop is not None:
+            loop.forget()
 
 
 _METRICS = tuple(name for name in vars(NoopMetrics) if not name.startswith("_"))

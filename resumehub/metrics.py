@@ -29,7 +29,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, TypedDict
 
-from .runtime import make_lock
+from .runtime.system import make_lock
 
 REASONS_CLOSED: Final = (
     "normal",

@@ -35,7 +35,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from .message import RESERVED_PREFIX, Message, is_reserved
-from .runtime import make_lock
+from .runtime.system import make_lock
 
 Handler = Callable[[Any, Message], object]
 """``handler(connection, message)``; what it returns is ignored."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .ledger import Ledger
-
 
 @dataclass(frozen=True, slots=True)
 class Stats:
@@ -35,22 +33,3 @@ class Stats:
     closed: int = 0
     #: … are in a session's buffer or history still.
     held: int = 0
-
-    @classmethod
-    def of(
-        cls, ledger: Ledger, held: int, *, sessions: int, suspended: int, rooms: int, undecodable: int
-    ) -> Stats:
-        """Sum up."""
-        return cls(
-            sessions=sessions,
-            suspended=suspended,
-            rooms=rooms,
-            undecodable=undecodable,
-            accepted=ledger.accepted,
-            acknowledged=ledger.acknowledged,
-            written=ledger.written,
-            dropped=ledger.dropped,
-            expired=ledger.expired,
-            closed=ledger.closed,
-            held=held,
-        )

@@ -20,8 +20,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any, TextIO
 
-from .core.claims import Claim
-from .runtime import make_lock
+from .runtime.system import make_lock
 
 #: Who did it: the lanes of a drawing, in their order.
 LANES = ("client", "reader", "hub", "writer", "app")
@@ -95,18 +94,18 @@ def _plain(value: Any) -> Any:
         return f"{type(value).__name__}: {value}"
     if isinstance(value, float) and not -1e300 < value < 1e300:
         return None  # JSON knows no infinity
-    if isinstance(value, Claim):
-        return {field.name: _disguised(field.name, value) for field in dataclasses.fields(value)}
     if dataclasses.is_dataclass(value):
-        return repr(value)  # a title, whose secrets have no part in it
+        fields = dataclasses.fields(value)
+        if not any("secret" in field.metadata for field in fields):
+            return repr(value)
+        return {field.name: _disguised(field, getattr(value, field.name)) for field in fields}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     return value
 
 
-def _disguised(name: str, claim: Claim) -> Any:
+def _disguised(field: dataclasses.Field[Any], value: Any) -> Any:
     """A secret as a fingerprint: the same for the same one, so that a replay can compare them."""
-    value = getattr(claim, name)
-    if name in ("token", "fresh_token", "instance") and value:
+    if "secret" in field.metadata and value:
         return hashlib.sha256(value.encode()).hexdigest()[:16]
     return value

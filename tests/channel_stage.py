@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from resumehub.channel import Channel, Flushed
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Outbox
-from resumehub.runtime import SystemRuntime
+from resumehub.outgoing.outbox import Outbox
+from resumehub.outgoing.transport_writer import Flushed, TransportWriter
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, MemoryTransport, ScriptedPeer, memory_pair
 
 RUNTIME = SystemRuntime()
@@ -16,12 +16,12 @@ class Owner:
 
     def __init__(self) -> None:
         self.flushed: list[Flushed] = []
-        self.writers: list[Channel] = []
+        self.writers: list[TransportWriter] = []
 
-    def on_flushed(self, channel: Channel, flushed: Flushed) -> None:
+    def on_flushed(self, channel: TransportWriter, flushed: Flushed) -> None:
         self.flushed.append(flushed)
 
-    def start_writer(self, channel: Channel) -> None:
+    def start_writer(self, channel: TransportWriter) -> None:
         self.writers.append(channel)
 
     def reports(self) -> list[str]:
@@ -33,14 +33,18 @@ class Owner:
 class Line:
     """An outbox, a channel, the peer at its end; ``attach`` is what a resume does."""
 
-    def __init__(self, *, window: int | None = None, stateful: bool = False, preface: bytes = b"") -> None:
+    def __init__(
+        self, *, window: int | None = None, stateful: bool = False, handshake_response: bytes = b""
+    ) -> None:
         self.clock = FakeClock()
         self.owner = Owner()
         self.outbox = Outbox(RUNTIME.lock(), 1000, 1 << 20)
         self._number = 0
-        self.attach(window=window, stateful=stateful, preface=preface)
+        self.attach(window=window, stateful=stateful, handshake_response=handshake_response)
 
-    def attach(self, *, window: int | None = None, stateful: bool = False, preface: bytes = b"") -> None:
+    def attach(
+        self, *, window: int | None = None, stateful: bool = False, handshake_response: bytes = b""
+    ) -> None:
         """Give the outbox a (new) channel, in one step with taking it from the old one."""
         self._number += 1
         self.transport: MemoryTransport
@@ -48,9 +52,9 @@ class Line:
         self.transport, self.peer = memory_pair(window=window, stateful=stateful)
         with self.outbox.lock:
             if self._number > 1:
-                self.channel.detach()
-            self.channel = Channel(
-                self._number, self.transport, self.outbox, self.clock, RUNTIME, self.owner, preface
+                self.writer.detach()
+            self.writer = TransportWriter(
+                self._number, self.transport, self.outbox, self.clock, RUNTIME, self.owner, handshake_response
             )
 
     def put(self, *payloads: str) -> None:
@@ -58,8 +62,8 @@ class Line:
         for payload in payloads:
             with self.outbox.lock:
                 assert self.outbox.put(Frame(Opcode.TEXT, payload.encode()))
-                flushed = self.channel.pump()
-            self.channel.settle(flushed)
+                flushed = self.writer.pump()
+            self.writer.report(flushed)
 
     def queue(self, *payloads: str) -> None:
         """Queue these and write nothing."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from resumehub.items import Keep
-from resumehub.ledger import Ledger
-from resumehub.outbox import Standing
+from resumehub.outgoing.items import Retention
+from resumehub.outgoing.ledger import Ledger
+from resumehub.outgoing.outbox import ResumePosition
 
 
 @dataclass
 class Model:
     """What an outbox should hold, by message."""
 
-    keep: Keep
+    keep: Retention
     max_frames: int
     max_bytes: int
     #: The size of every message that was ever offered and not refused.
@@ -46,7 +46,7 @@ class Model:
 
     def firm(self) -> list[int]:
         """What counts against the bounds."""
-        if self.keep is Keep.UNPROVEN:
+        if self.keep is Retention.UNTIL_ACKED:
             return self.kept + self.waiting
         pinned = len(self.got) - self.pinned if self.pinned is not None else 0
         return self.kept[len(self.kept) - pinned :] + self.waiting
@@ -99,7 +99,7 @@ class Model:
         message = self.waiting.pop(0)
         self.begun = None
         self.got.append(message)
-        if self.keep is Keep.NOTHING:
+        if self.keep is Retention.NOTHING:
             self.ledger.written += 1
         else:
             self.kept.append(message)
@@ -115,7 +115,7 @@ class Model:
                 self.ledger.acknowledged += 1
 
     def all_here(self, messages: range) -> bool:
-        told = self.lost if self.keep is Keep.UNPROVEN else set[int]()
+        told = self.lost if self.keep is Retention.UNTIL_ACKED else set[int]()
         return all(i in self.kept or i in self.waiting or i in told for i in messages)
 
     def means(self, received: int) -> int | None:
@@ -126,21 +126,21 @@ class Model:
         last = row[received - 1] if received <= len(row) else None
         return last if received <= len(self.got) or last == self.seen[received - 1] else None
 
-    def standing(self, received: int) -> Standing:
+    def resume_position(self, received: int) -> ResumePosition:
         if received > max(len(self.got), len(self.seen)):
-            return Standing(beyond=True)
-        if self.keep is Keep.UNPROVEN:
-            return Standing(first_available=self.known + 1 if received < self.known else None)
+            return ResumePosition(beyond=True)
+        if self.keep is Retention.UNTIL_ACKED:
+            return ResumePosition(first_available=self.known + 1 if received < self.known else None)
         row = [*self.got, *self.waiting]
         last = self.means(received)
         if last is not None and self.all_here(range(last + 1, len(self.sizes))):
-            return Standing()
+            return ResumePosition()
         for number in range(received + 1, len(row) + 1):
             first = row[number - 1]
             assert first is not None, "as above"
             if self.all_here(range(first, len(self.sizes))):
-                return Standing(first_available=number)
-        return Standing(first_available=max(len(row), received) + 1)
+                return ResumePosition(first_available=number)
+        return ResumePosition(first_available=max(len(row), received) + 1)
 
     def carried(self, messages: list[int | None]) -> None:
         """The transport has brought the client these, or what it has begun it may bring."""
@@ -148,7 +148,7 @@ class Model:
 
     def skip(self) -> None:
         """The client has the next message already; of one that is lost it is told so by its number."""
-        lost = self.keep is Keep.UNPROVEN and len(self.got) in self.lost
+        lost = self.keep is Retention.UNTIL_ACKED and len(self.got) in self.lost
         if lost:
             self.got.append(None)
         else:
@@ -167,12 +167,12 @@ class Model:
         self.deferred = 0
         self.acknowledge(received)
 
-    def unpin(self) -> None:
+    def release_history(self) -> None:
         self.pinned = None
         self.ahead = False
         self.acknowledge(self.deferred)
         self.deferred = 0
-        if self.keep is Keep.HISTORY:
+        if self.keep is Retention.HISTORY:
             self.make_room()
 
     def restart(self) -> None:

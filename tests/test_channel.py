@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resumehub.channel import BATCH_FRAMES, MAX_LANE
+from resumehub.outgoing.transport_writer import BATCH_FRAMES, MAX_LANE
 from tests.channel_stage import Line
 from tests.support import Call
 
@@ -29,7 +29,7 @@ def test_what_has_waited_goes_with_the_first_write() -> None:
     line = Line()
     many = [str(number) for number in range(3 * BATCH_FRAMES)]
     line.queue(*many)
-    line.channel.flush()
+    line.writer.flush()
     assert line.wire() == [f"text {payload}" for payload in many]
 
 
@@ -37,17 +37,17 @@ def test_each_frame_is_reported_once_it_is_whole() -> None:
     """With its size, and with what is left: that is what the metrics are told."""
     line = Line(window=HELLO + 3)
     line.queue("hello", "bye")
-    line.channel.flush()
+    line.writer.flush()
     assert [(flushed.sizes, flushed.left) for flushed in line.owner.flushed] == [([5], 1)]
     line.peer.window = None
     line.run_writer()
     assert [(flushed.sizes, flushed.left) for flushed in line.owner.flushed[1:]] == [([3], 0)]
 
 
-def test_the_preface_goes_first() -> None:
+def test_the_handshake_response_goes_first() -> None:
     """The 101, before anything that the session has to say, even if the peer takes it in drops."""
-    line = Line(window=10, preface=b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-    line.channel.ping()
+    line = Line(window=10, handshake_response=b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    line.writer.ping()
     line.put("hello")
     assert line.peer.wire == b"HTTP/1.1 1"
     line.peer.window = None
@@ -63,9 +63,9 @@ def test_pings_and_pongs_go_ahead_of_unsent_frames() -> None:
     """But not into the middle of one that has begun."""
     line = Line(window=HELLO - 1)
     line.put("hello", "behind")
-    line.channel.pong(b"a")
-    line.channel.ping()
-    line.channel.pong(b"b")
+    line.writer.pong(b"a")
+    line.writer.ping()
+    line.writer.pong(b"b")
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "pong a", "ping", "pong b", "text behind"]
@@ -76,7 +76,7 @@ def test_of_too_many_pongs_only_the_newest_is_added() -> None:
     line = Line(window=1)
     line.put("hello")
     for number in range(1000):
-        line.channel.pong(b"%d" % number)
+        line.writer.pong(b"%d" % number)
     line.peer.window = None
     line.run_writer()
     pongs = line.wire()[1:]
@@ -90,8 +90,8 @@ def test_of_too_many_pongs_only_the_newest_is_added() -> None:
 def test_a_writer_is_asked_for_once_when_the_peer_takes_no_more() -> None:
     line = Line(window=0)
     line.put("a", "b")
-    line.channel.ping()
-    line.channel.flush()
+    line.writer.ping()
+    line.writer.flush()
     assert len(line.owner.writers) == 1
     assert line.owner.reports() == ["stalled"]
     assert line.waiting() == ["a", "b"]
@@ -137,10 +137,10 @@ def test_a_stall_is_reported_anew_once_it_was_over_and_looked_at() -> None:
     """One report is enough for the hub's deadline; the next stall needs one of its own."""
     line = Line(window=0)
     line.put("a")
-    assert line.channel.state() == (0.0, True)
+    assert line.writer.state() == (0.0, True)
     line.peer.window = None
     line.run_writer()
-    assert line.channel.state()[1] is False
+    assert line.writer.state()[1] is False
     line.peer.window = 0
     line.put("b")
     assert line.owner.reports() == ["stalled", "stalled"]
@@ -151,17 +151,17 @@ def test_progress_is_told_by_when_the_peer_took_what_it_had_refused() -> None:
     line = Line(window=0)
     line.clock.advance(5)
     line.put("hello")
-    assert line.channel.state() == (5.0, True)
+    assert line.writer.state() == (5.0, True)
     line.clock.advance(2)
-    assert line.channel.state() == (5.0, True)
+    assert line.writer.state() == (5.0, True)
     line.peer.window = 3
     writing = Call(line.run_writer)
     assert line.peer.wait_until(lambda peer: peer.waiting == 1 and peer.window == 0)
-    assert line.channel.state() == (7.0, True)
+    assert line.writer.state() == (7.0, True)
     line.clock.advance(2)
     line.peer.window = None
     writing.result()
-    assert line.channel.state() == (9.0, False)
+    assert line.writer.state() == (9.0, False)
 
 
 # -- frames that have begun --------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_what_waits_behind_a_begun_frame_can_still_be_dropped() -> None:
     """It is back in the outbox, although it was about to be written."""
     line = Line(window=HELLO - 1)
     line.queue("hello", "dropped", "kept")
-    line.channel.flush()
+    line.writer.flush()
     with line.outbox.lock:
         line.outbox._drop_oldest()
     line.peer.window = None
@@ -200,10 +200,10 @@ def test_a_detached_channel_finishes_what_has_begun(taken: int, stateful: bool) 
     """The old stream stays parsable, and the new one gets the frame from its first byte on."""
     line = Line(window=taken, stateful=stateful)
     line.put("hello", "next")
-    old, peer = line.channel, line.peer
+    old, peer = line.writer, line.peer
     line.attach(stateful=stateful)
     assert not line.outbox.started
-    line.channel.flush()
+    line.writer.flush()
     assert line.wire() == ["text hello", "text next"]
     old.close(4101, "superseded", after_data=False)
     peer.window = None
@@ -230,8 +230,8 @@ def test_a_stateful_stream_has_no_holes() -> None:
     """Frames are encoded one at a time, and what was encoded is written; the peer counts along."""
     line = Line(window=1, stateful=True)
     line.queue("a", "b")
-    line.channel.flush()
-    line.channel.ping()
+    line.writer.flush()
+    line.writer.ping()
     with line.outbox.lock:
         line.outbox._drop_oldest()
     line.peer.trickle(3)
@@ -254,7 +254,7 @@ def test_many_senders_and_a_peer_in_fits_and_starts() -> None:
         for number in range(60):
             line.put(f"{name} {number}")
             if number % 7 == 0:
-                line.channel.pong(name.encode())
+                line.writer.pong(name.encode())
 
     senders = [Call(lambda name=name: send(name)) for name in "abcd"]
     for step in range(200):

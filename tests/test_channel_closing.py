@@ -17,7 +17,7 @@ HELLO = 7
 def test_a_close_frame_is_written_by_a_writer_thread() -> None:
     """Never by the hub, which asks for it: a socket may block, whatever it promises."""
     line = Line()
-    line.channel.close(1000, "kicked", after_data=True)
+    line.writer.close(1000, "kicked", after_data=True)
     assert line.wire() == []
     line.run_writer()
     assert line.wire() == ["close 1000 kicked"]
@@ -27,7 +27,7 @@ def test_a_close_frame_is_written_by_a_writer_thread() -> None:
 def test_the_end_of_a_session_goes_behind_its_data() -> None:
     line = Line(window=HELLO - 1)
     line.put("hello", "and", "more")
-    line.channel.close(1000, "kicked", after_data=True)
+    line.writer.close(1000, "kicked", after_data=True)
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "text and", "text more", "close 1000 kicked"]
@@ -37,8 +37,8 @@ def test_pings_are_answered_while_a_close_frame_waits_behind_data() -> None:
     """Such a peer is downloading; to leave its pings unanswered would end that."""
     line = Line(window=HELLO - 1)
     line.put("hello", "more")
-    line.channel.close(1000, "kicked", after_data=True)
-    line.channel.pong(b"?")
+    line.writer.close(1000, "kicked", after_data=True)
+    line.writer.pong(b"?")
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "pong ?", "text more", "close 1000 kicked"]
@@ -48,8 +48,8 @@ def test_the_end_of_a_transport_goes_right_behind_what_has_begun() -> None:
     """The data is for the next transport."""
     line = Line(window=HELLO - 1)
     line.put("hello", "more")
-    line.channel.ping()
-    line.channel.close(4101, "superseded", after_data=False)
+    line.writer.ping()
+    line.writer.close(4101, "superseded", after_data=False)
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "close 4101 superseded"]
@@ -59,24 +59,24 @@ def test_the_end_of_a_transport_goes_right_behind_what_has_begun() -> None:
 def test_nothing_follows_a_close_frame() -> None:
     """RFC 6455 §5.5.1."""
     line = Line()
-    line.channel.close(1000, "", after_data=True)
+    line.writer.close(1000, "", after_data=True)
     line.run_writer()
     line.put("too late")
-    line.channel.ping()
-    line.channel.pong(b"?")
-    line.channel.flush()
-    line.channel.answer_close(1000, "")
+    line.writer.ping()
+    line.writer.pong(b"?")
+    line.writer.flush()
+    line.writer.answer_close(1000, "")
     assert line.wire() == ["close 1000"]
     assert line.waiting() == ["too late"]
 
 
 def test_nothing_goes_into_a_close_frame_that_has_begun() -> None:
     line = Line(window=1)
-    line.channel.close(1000, "kicked", after_data=True)
+    line.writer.close(1000, "kicked", after_data=True)
     writing = Call(line.run_writer)
     assert line.peer.wait_until(lambda peer: peer.waiting == 1 and peer.window == 0)
     line.put("too late")
-    line.channel.pong(b"?")
+    line.writer.pong(b"?")
     line.peer.window = None
     writing.result()
     assert line.wire() == ["close 1000 kicked"]
@@ -86,8 +86,8 @@ def test_the_first_close_frame_counts() -> None:
     """The second reason would only say what happened meanwhile."""
     line = Line(window=0)
     line.put("hello")
-    line.channel.close(1000, "kicked", after_data=True)
-    line.channel.close(1001, "server shutting down", after_data=True)
+    line.writer.close(1000, "kicked", after_data=True)
+    line.writer.close(1001, "server shutting down", after_data=True)
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "close 1000 kicked"]
@@ -100,7 +100,7 @@ def test_a_close_frame_is_added_for_the_writer_that_is_waiting() -> None:
     line.put("hello")
     writing = Call(line.run_writer)
     assert line.peer.wait_until(lambda peer: peer.waiting == 1)
-    line.channel.close(1000, "", after_data=True)
+    line.writer.close(1000, "", after_data=True)
     assert not line.owner.writers
     line.peer.window = None
     writing.result()
@@ -111,11 +111,11 @@ def test_what_waits_can_be_dropped_in_favour_of_the_close_frame() -> None:
     """When a peer is too slow for all of it: whole frames go, the one that has begun does not."""
     line = Line(window=HELLO - 1)
     line.queue("hello", "and", "more")
-    line.channel.flush()
-    line.channel.close(1000, "kicked", after_data=True)
-    dropped = line.channel.discard_unsent("closed")
+    line.writer.flush()
+    line.writer.close(1000, "kicked", after_data=True)
+    dropped = line.writer.discard_unsent("closed")
     assert [frame.payload for frame in dropped] == [b"and", b"more"]
-    assert line.channel.discard_unsent("closed") == []
+    assert line.writer.discard_unsent("closed") == []
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "close 1000 kicked"]
@@ -126,7 +126,7 @@ def test_a_detached_channel_has_nothing_to_drop() -> None:
     """What waits belongs to the next transport by then."""
     line = Line(window=0)
     line.put("hello")
-    old = line.channel
+    old = line.writer
     line.attach(window=0)
     assert old.discard_unsent("closed") == []
     assert line.waiting() == ["hello"]
@@ -137,7 +137,7 @@ def test_a_detached_channel_has_nothing_to_drop() -> None:
 
 def test_a_peers_close_frame_is_answered_at_once() -> None:
     line = Line()
-    line.channel.answer_close(4000, "")
+    line.writer.answer_close(4000, "")
     assert line.wire() == ["close 4000"]
     assert line.owner.reports() == ["close_sent"]
     assert not line.peer.write_finished
@@ -146,7 +146,7 @@ def test_a_peers_close_frame_is_answered_at_once() -> None:
 def test_a_breach_of_the_protocol_also_ends_our_half() -> None:
     """So that the peer sees the end, and is not reset while it still sends."""
     line = Line()
-    line.channel.answer_close(1002, "nonsense", failed=True)
+    line.writer.answer_close(1002, "nonsense", failed=True)
     assert line.wire() == ["close 1002 nonsense"]
     assert line.peer.write_finished
 
@@ -154,7 +154,7 @@ def test_a_breach_of_the_protocol_also_ends_our_half() -> None:
 def test_our_half_ends_only_once_the_close_frame_is_out() -> None:
     line = Line(window=0)
     line.put("hello")
-    line.channel.answer_close(1002, "", failed=True)
+    line.writer.answer_close(1002, "", failed=True)
     assert not line.peer.write_finished
     line.peer.window = None
     line.run_writer()
@@ -166,8 +166,8 @@ def test_a_close_frame_of_ours_that_waits_is_the_answer() -> None:
     """A peer that has said goodbye reads no more data: ours goes ahead of it."""
     line = Line(window=HELLO - 1)
     line.put("hello", "more")
-    line.channel.close(1000, "kicked", after_data=True)
-    line.channel.answer_close(1001, "")
+    line.writer.close(1000, "kicked", after_data=True)
+    line.writer.answer_close(1001, "")
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "close 1000 kicked"]
@@ -187,7 +187,7 @@ def test_a_write_error_loses_no_frame(taken: int, stateful: bool) -> None:
     assert line.waiting() == ["hello", "more"]
     assert not line.outbox.started
     line.attach(stateful=stateful)
-    line.channel.flush()
+    line.writer.flush()
     assert line.wire() == ["text hello", "text more"]
 
 
@@ -196,9 +196,9 @@ def test_after_a_write_error_nothing_is_tried_again() -> None:
     line = Line()
     line.peer.fail_writes()
     line.put("hello", "more")
-    line.channel.ping()
-    line.channel.close(1000, "", after_data=True)
-    line.channel.answer_close(1000, "")
+    line.writer.ping()
+    line.writer.close(1000, "", after_data=True)
+    line.writer.answer_close(1000, "")
     assert line.owner.reports() == ["failed"]
     assert not line.owner.writers
 
@@ -211,19 +211,19 @@ def test_a_writer_leaves_when_the_peer_breaks() -> None:
     line.peer.hang_up()
     writing.result()
     assert line.owner.reports() == ["stalled", "failed"]
-    assert line.channel.state()[1] is False
+    assert line.writer.state()[1] is False
 
 
 def test_without_a_writer_thread_nothing_more_is_written() -> None:
     """The owner gives such a transport up; the frames are for the next."""
     line = Line(window=1)
     line.put("hello")
-    line.channel.writer_failed_to_start()
+    line.writer.writer_failed_to_start()
     line.peer.window = None
     line.put("more")
     assert line.peer.wire == b"\x81"
     assert line.waiting() == ["hello", "more"]
-    line.channel.retire()
+    line.writer.retire()
 
 
 # -- the last to leave -------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_whoever_retires_a_channel_waits_for_its_writer() -> None:
     line.put("hello")
     writing = Call(line.run_writer)
     assert line.peer.wait_until(lambda peer: peer.waiting == 1)
-    retiring = Call(line.channel.retire)
+    retiring = Call(line.writer.retire)
     line.transport.abort()
     retiring.result()
     line.transport.release()
@@ -247,7 +247,7 @@ def test_a_writer_that_was_asked_for_and_starts_late_is_waited_for_as_well() -> 
     line = Line(window=0)
     line.put("hello")
     line.transport.abort()
-    retiring = Call(line.channel.retire)
+    retiring = Call(line.writer.retire)
     line.run_writer()
     retiring.result()
     line.transport.release()
@@ -257,11 +257,11 @@ def test_a_retired_channel_writes_nothing_and_keeps_the_frames() -> None:
     line = Line(window=HELLO - 1)
     line.put("hello", "more")
     line.transport.abort()
-    retiring = Call(line.channel.retire)
+    retiring = Call(line.writer.retire)
     line.run_writer()
     retiring.result()
     line.transport.release()
     line.put("later")
-    line.channel.ping()
+    line.writer.ping()
     assert line.waiting() == ["hello", "more", "later"]
     assert not line.outbox.started

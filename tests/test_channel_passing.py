@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from resumehub.channel import BARRED, BEGUN, PASSED, Passage
-from resumehub.items import Keep
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Outbox
+from resumehub.outgoing.items import Retention
+from resumehub.outgoing.outbox import Outbox
+from resumehub.outgoing.transport_writer import BARRED, BEGUN, PASSED, Passage
 from tests.channel_stage import RUNTIME, Line
 
 HELLO = 2 + len("hello")
@@ -17,7 +17,7 @@ HELLO = 2 + len("hello")
 
 
 def try_to_pass(line: Line, payload: str) -> Passage:
-    return line.channel.pass_through(Frame(Opcode.TEXT, payload.encode()), len(payload))
+    return line.writer.pass_through(Frame(Opcode.TEXT, payload.encode()), len(payload))
 
 
 def test_a_frame_passes_an_idle_channel() -> None:
@@ -29,15 +29,17 @@ def test_a_frame_passes_an_idle_channel() -> None:
     assert (line.outbox.ledger.accepted, line.outbox.ledger.written, line.outbox.sent_to) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("keep", [Keep.HISTORY, Keep.UNPROVEN], ids=["a client that counts", "v1"])
-def test_what_has_passed_is_kept_for_a_resume(keep: Keep) -> None:
+@pytest.mark.parametrize(
+    "keep", [Retention.HISTORY, Retention.UNTIL_ACKED], ids=["a client that counts", "v1"]
+)
+def test_what_has_passed_is_kept_for_a_resume(keep: Retention) -> None:
     line = Line()
     line.outbox = Outbox(RUNTIME.lock(), 1000, 1 << 20, keep)
     line._number = 0
     line.attach()
     assert [try_to_pass(line, name) for name in "abc"] == [PASSED] * 3
     with line.outbox.lock:
-        line.channel.detach()
+        line.writer.detach()
         line.outbox.rewind(1)
     assert line.waiting() == ["b", "c"]
     assert line.outbox.ledger.accepted == line.outbox.ledger.settled + line.outbox.held
@@ -47,7 +49,7 @@ def test_the_rest_of_a_half_taken_frame_stays_the_next_to_go() -> None:
     """The peer must get all of a frame that it has the beginning of."""
     line = Line(window=3)
     assert try_to_pass(line, "hello") is BEGUN
-    line.channel.flush()
+    line.writer.flush()
     assert line.outbox.started
     line.peer.window = None
     line.run_writer()
@@ -57,10 +59,10 @@ def test_the_rest_of_a_half_taken_frame_stays_the_next_to_go() -> None:
 
 IN_THE_WAY: dict[str, Callable[[Line], None]] = {
     "a frame that waits": lambda line: line.queue("first"),
-    "a close frame": lambda line: line.channel.close(1000, "bye", after_data=True),
+    "a close frame": lambda line: line.writer.close(1000, "bye", after_data=True),
     "a peer that takes nothing": lambda line: setattr(line.peer, "window", 0),
     "a writer at work": lambda line: (setattr(line.peer, "window", 0), line.put("first"))[0],
-    "a connection that is broken": lambda line: line.channel.writer_failed_to_start(),
+    "a connection that is broken": lambda line: line.writer.writer_failed_to_start(),
 }
 
 
@@ -83,10 +85,10 @@ def test_nothing_passes_compression() -> None:
 def test_no_more_passes_than_there_is_room_for() -> None:
     """A v1 client that acknowledges nothing gets one window, however fast it reads."""
     line = Line()
-    line.outbox = Outbox(RUNTIME.lock(), 2, 1 << 20, Keep.UNPROVEN)
+    line.outbox = Outbox(RUNTIME.lock(), 2, 1 << 20, Retention.UNTIL_ACKED)
     line._number = 0
     line.attach()
     assert [try_to_pass(line, name) for name in "abc"] == [PASSED, PASSED, BARRED]
-    assert line.channel.acknowledge(1)
+    assert line.writer.acknowledge(1)
     assert try_to_pass(line, "c") is PASSED
     assert line.wire() == ["text a", "text b", "text c"]

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from resumehub import Message, NoopMetrics
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import WebSocketClient
 from resumehub.testing.wire import client_frame
 from resumehub.trace import Trace
@@ -19,14 +19,14 @@ NEVER = 10_000.0
 
 @pytest.fixture(autouse=True)
 def nothing_is_slow(monkeypatch):
-    monkeypatch.setattr("resumehub.threads.readers.SLOW", NEVER)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.SLOW", NEVER)
 
 
 @pytest.fixture
 def no_time(monkeypatch):
     """Nothing is held back for too long, and no deputy looks."""
-    monkeypatch.setattr("resumehub.cork.LONGEST", NEVER)
-    monkeypatch.setattr("resumehub.threads.readers.LOOK", NEVER)
+    monkeypatch.setattr("resumehub.outgoing.cork.LONGEST", NEVER)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.LOOK", NEVER)
 
 
 class Room:
@@ -109,8 +109,8 @@ def test_others_broadcasts_keep_the_order_of_the_room(stage):
 
 def test_nothing_is_held_back_for_longer_than_five_milliseconds(stage, monkeypatch):
     """Here it is no time at all: each callback ends with all of it written."""
-    monkeypatch.setattr("resumehub.cork.LONGEST", -1.0)
-    monkeypatch.setattr("resumehub.threads.readers.LOOK", NEVER)
+    monkeypatch.setattr("resumehub.outgoing.cork.LONGEST", -1.0)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.LOOK", NEVER)
     room = Room(stage)
     room.say_at_once(range(3))
     for ws in room.clients:

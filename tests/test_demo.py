@@ -11,10 +11,10 @@ from werkzeug.test import Client, TestResponse
 
 from resumehub import Connection, Message, TransportLost
 from resumehub.demo import DemoApp, create_app
-from resumehub.demo_bursts import MAX_BURSTS, BurstPlan, Bursts
-from resumehub.demo_chat import Chat
-from resumehub.demo_timeline import MAX_SESSIONS, MAX_TRAFFIC, Timeline, TimelineMetrics, handle_of
-from resumehub.runtime import SystemRuntime
+from resumehub.demo.bursts import MAX_BURSTS, BurstPlan, Bursts
+from resumehub.demo.chat import Chat
+from resumehub.demo.timeline import MAX_SESSIONS, MAX_TRAFFIC, EventLog, TimelineMetrics, handle_of
+from resumehub.runtime.system import SystemRuntime
 
 ID = "0123456789abcdef0123456789abcdef"
 HERE = {"Origin": "http://localhost"}
@@ -139,14 +139,14 @@ class HandClock:
     def unfollow(self, timeline: object) -> None: ...
 
 
-def kinds(timeline: Timeline, room: str = "r", **query: Any) -> list[str]:
+def kinds(timeline: EventLog, room: str = "r", **query: Any) -> list[str]:
     return [event.kind for event in timeline.after(room, 0, **query).events]
 
 
 def test_events_carry_number_time_and_a_handle_but_never_the_id() -> None:
     """An id is the key to a session, so nobody may read somebody else's off the timeline."""
     clock = HandClock()
-    timeline = Timeline(clock)
+    timeline = EventLog(clock)
     clock.time += 2.5
 
     timeline.record("opened", "r", ID, size=3)
@@ -164,7 +164,7 @@ def test_events_carry_number_time_and_a_handle_but_never_the_id() -> None:
 
 
 def test_a_reader_goes_on_where_it_stopped() -> None:
-    timeline = Timeline()
+    timeline = EventLog()
     for number in range(5):
         timeline.record(str(number), "r", ID)
 
@@ -183,7 +183,7 @@ def test_a_reader_goes_on_where_it_stopped() -> None:
 
 def test_each_story_is_bounded_and_says_what_it_lost() -> None:
     """However much is sent, memory is bounded, and what happened once is not washed away."""
-    timeline = Timeline()
+    timeline = EventLog()
     timeline.record("opened", "r", ID)
     for _ in range(MAX_TRAFFIC + 5):
         timeline.record("sent", "r", ID)
@@ -194,7 +194,7 @@ def test_each_story_is_bounded_and_says_what_it_lost() -> None:
 
 
 def test_a_busy_neighbour_does_not_wash_away_a_quiet_visitor() -> None:
-    timeline = Timeline()
+    timeline = EventLog()
     timeline.record("opened", "r", ID)
     for _ in range(5_000):
         timeline.record("sent", "r", "a busy neighbour")
@@ -203,7 +203,7 @@ def test_a_busy_neighbour_does_not_wash_away_a_quiet_visitor() -> None:
 
 
 def test_the_story_of_who_was_silent_for_longest_is_forgotten_first() -> None:
-    timeline = Timeline()
+    timeline = EventLog()
     for number in range(MAX_SESSIONS):
         timeline.record("opened", "r", f"visitor {number}")
     timeline.record("received", "r", "visitor 0")
@@ -215,7 +215,7 @@ def test_the_story_of_who_was_silent_for_longest_is_forgotten_first() -> None:
 
 def test_rooms_see_only_their_own_and_events_without_a_room_only_their_person() -> None:
     """A resume that got 410 belongs to no room: only who made it may see it."""
-    timeline = Timeline()
+    timeline = EventLog()
     timeline.record("mine", "r", ID)
     timeline.record("theirs", "r", "somebody else")
     timeline.record("elsewhere", "another room", ID)
@@ -230,7 +230,7 @@ def test_rooms_see_only_their_own_and_events_without_a_room_only_their_person() 
 
 def test_what_waited_is_replayed_and_the_rest_is_sent() -> None:
     """The hub only says "written"; which of it was a replay follows from what waited."""
-    timeline = Timeline()
+    timeline = EventLog()
     metrics = TimelineMetrics(timeline)
     metrics.connection_opened("r", ID)
     metrics.message_sent("r", ID, 10)
@@ -256,7 +256,7 @@ def test_what_waited_is_replayed_and_the_rest_is_sent() -> None:
 
 
 def test_what_was_lost_with_a_session_is_counted() -> None:
-    timeline = Timeline()
+    timeline = EventLog()
     metrics = TimelineMetrics(timeline)
     metrics.connection_opened("r", ID)
     metrics.message_dropped("r", ID, "overflow")
@@ -272,7 +272,7 @@ def test_what_was_lost_with_a_session_is_counted() -> None:
     ("room", "status"), [("", 410), ("r", 4100)], ids=["before the upgrade", "in the race"]
 )
 def test_a_refused_resume_says_where_it_was_refused(room: str, status: int) -> None:
-    timeline = Timeline()
+    timeline = EventLog()
 
     TimelineMetrics(timeline).resume_attempt(room, ID, False)
 
@@ -342,7 +342,7 @@ def test_visitors_must_say_who_they_are(query: str) -> None:
     from werkzeug.test import EnvironBuilder
     from werkzeug.wrappers import Request
 
-    from resumehub.demo import read_visitor
+    from resumehub.demo.app import read_visitor
 
     with pytest.raises(BadRequest):
         read_visitor(Request(EnvironBuilder(path="/ws", query_string=query).get_environ()))
@@ -368,7 +368,7 @@ class Receiver:
 
 @pytest.fixture
 def bursts() -> Iterator[Bursts]:
-    bursts = Bursts(Timeline(), SystemRuntime())
+    bursts = Bursts(EventLog(), SystemRuntime())
     yield bursts
     bursts.close(timeout=5.0)
 
@@ -391,7 +391,7 @@ def test_an_armed_burst_waits_for_the_drop(bursts: Bursts) -> None:
 
 def test_a_burst_is_stopped_between_two_messages() -> None:
     """Closing the server does not wait for a minute's worth of messages."""
-    bursts = Bursts(Timeline(), SystemRuntime())
+    bursts = Bursts(EventLog(), SystemRuntime())
     receiver = Receiver()
     began = SystemRuntime().event()
     receiver.on_send = began.set
@@ -411,7 +411,7 @@ def as_connection(receiver: Receiver) -> Connection:
 
 
 def test_bursts_are_bounded() -> None:
-    bursts = Bursts(Timeline(), SystemRuntime())
+    bursts = Bursts(EventLog(), SystemRuntime())
     plan = BurstPlan(2, 60.0, "t")
 
     started = [bursts.start(as_connection(Receiver()), plan) for _ in range(MAX_BURSTS + 1)]
@@ -466,7 +466,7 @@ def clock() -> HandClock:
 def room(hub: StandInHub, clock: HandClock) -> Iterator[Callable[..., None]]:
     """Call a handler: ``room("on_connect", ada)``."""
     stand_in: Any = hub
-    chat = Chat(stand_in, Timeline(clock), resume_window=30.0)
+    chat = Chat(stand_in, EventLog(clock), resume_window=30.0)
     yield lambda hook, *arguments: hub.handlers[hook](*arguments)
     chat.close()
 
@@ -610,7 +610,7 @@ def test_whoever_asks_for_it_is_kicked(hub: StandInHub, room: Callable[..., None
 
 def test_causes_are_told_without_the_peers_words() -> None:
     """A close reason is text from the peer: the timeline shows its code only."""
-    from resumehub.demo_chat import _cause
+    from resumehub.demo.chat import _cause
 
     assert _cause(TransportLost(1001, "<script>")) == {"cause": "TransportLost", "code": 1001}
     assert _cause(None) == {"cause": "takeover"}

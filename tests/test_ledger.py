@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import fields
 
-from resumehub.items import Keep
-from resumehub.ledger import Books, Ledger
+from resumehub.outgoing.items import Retention
+from resumehub.outgoing.ledger import Ledger, LedgerTotals
 from tests.test_outbox_numbers import outbox, put, sent
 
 COLUMNS = [field.name for field in fields(Ledger) if field.name != "accepted"]
@@ -16,7 +16,7 @@ def test_each_column_is_part_of_what_is_settled() -> None:
     """A column that was forgotten would make the sums lie."""
     for column in COLUMNS:
         ledger = Ledger()
-        ledger.settle(column, 2)
+        ledger.enter(column, 2)
         assert (getattr(ledger, column), ledger.settled) == (2, 2)
 
 
@@ -28,17 +28,17 @@ def test_ledgers_are_added_column_by_column() -> None:
 
 
 def test_the_sum_is_over_all_that_are_open() -> None:
-    books = Books(threading.Lock())
-    for box in (outbox(Keep.HISTORY, written="ab", waiting="c"), outbox(Keep.NOTHING, written="d")):
+    books = LedgerTotals(threading.Lock())
+    for box in (outbox(Retention.HISTORY, written="ab", waiting="c"), outbox(Retention.NOTHING, written="d")):
         books.open(box)
     assert books.sum() == (Ledger(accepted=4, written=1), 3)
 
 
 def test_what_has_closed_stays_in_the_sum() -> None:
     """And is counted once, however often the session is said to be over."""
-    books, box = Books(threading.Lock()), outbox(Keep.HISTORY, written="ab", waiting="c")
+    books, box = LedgerTotals(threading.Lock()), outbox(Retention.HISTORY, written="ab", waiting="c")
     books.open(box)
-    box.settle("expired")
+    box.close_out("expired")
     for _ in range(2):
         books.close(box)
     assert books.sum() == (Ledger(accepted=3, written=2, expired=1), 0)
@@ -46,7 +46,7 @@ def test_what_has_closed_stays_in_the_sum() -> None:
 
 def test_the_sum_is_a_copy() -> None:
     """Asking changes nothing, and what was given does not change any more."""
-    books, box = Books(threading.Lock()), outbox(Keep.NOTHING, waiting="a")
+    books, box = LedgerTotals(threading.Lock()), outbox(Retention.NOTHING, waiting="a")
     books.open(box)
     before, held = books.sum()
     put(box, "b")
@@ -57,6 +57,6 @@ def test_the_sum_is_a_copy() -> None:
 
 def test_a_session_that_has_not_begun_to_be_booked_may_end() -> None:
     """It has no frames, and nobody needs to know which came first."""
-    books = Books(threading.Lock())
-    books.close(outbox(Keep.NOTHING))
+    books = LedgerTotals(threading.Lock())
+    books.close(outbox(Retention.NOTHING))
     assert books.sum() == (Ledger(), 0)

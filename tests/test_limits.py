@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resumehub import limits
+from resumehub.runtime import limits
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from resumehub.items import Item
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Outbox
+from resumehub.outgoing.items import Item
+from resumehub.outgoing.outbox import Outbox
 
 
 def frame(name: str, size: int | None = None) -> Frame:

@@ -11,16 +11,16 @@ import threading
 
 import pytest
 
-from resumehub.items import Keep, Missed, Notice
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Outbox, Standing
+from resumehub.outgoing.items import Gap, Notice, Retention
+from resumehub.outgoing.outbox import Outbox, ResumePosition
 
-GOES_ON = Standing()
-BEYOND = Standing(beyond=True)
+GOES_ON = ResumePosition()
+BEYOND = ResumePosition(beyond=True)
 
 
-def gap(first_available: int) -> Standing:
-    return Standing(first_available=first_available)
+def gap(first_available: int) -> ResumePosition:
+    return ResumePosition(first_available=first_available)
 
 
 def frame(name: str, size: int = 1) -> Frame:
@@ -29,7 +29,7 @@ def frame(name: str, size: int = 1) -> Frame:
 
 
 def outbox(
-    keep: Keep, written: str = "", waiting: str = "", max_frames: int = 100, max_bytes: int = 100
+    keep: Retention, written: str = "", waiting: str = "", max_frames: int = 100, max_bytes: int = 100
 ) -> Outbox:
     """One that has sent a frame for each letter of ``written``, and holds those of ``waiting``."""
     made = Outbox(threading.Lock(), max_frames, max_bytes, keep)
@@ -47,15 +47,15 @@ def put(box: Outbox, names: str) -> None:
 def sent(box: Outbox, count: int = 1000) -> str:
     """Write up to ``count`` items, putting holes into words as they come; give them by name."""
     names = ""
-    while count and (box.first(1, 1 << 30) or box.unspoken()):
-        if (hole := box.unspoken()) is not None:
+    while count and (box.first(1, 1 << 30) or box.unannounced()):
+        if (hole := box.unannounced()) is not None:
             hole.frame = frame(f"[{hole.first}-{hole.last}]")
         names += named(box.written())
         count -= 1
     return names
 
 
-def named(item: Frame | Notice | Missed) -> str:
+def named(item: Frame | Notice | Gap) -> str:
     if isinstance(item, Frame):
         return item.payload.decode()[0]
     assert item.frame is not None, "what is written has words"
@@ -68,7 +68,7 @@ def note(kind: str, name: str) -> Notice:
 
 def row(box: Outbox, received: int) -> str:
     """What a client that has handled ``received`` messages gets when it resumes."""
-    assert box.pin(received) == GOES_ON
+    assert box.hold_history(received) == GOES_ON
     box.rewind(received)
     return sent(box)
 
@@ -81,20 +81,20 @@ def row(box: Outbox, received: int) -> str:
 )
 def test_a_client_gets_what_comes_after_its_count(received: int, comes: str) -> None:
     """Written or not: from the message behind the last one that it has handled."""
-    box = outbox(Keep.HISTORY, written="abcd", waiting="e")
+    box = outbox(Retention.HISTORY, written="abcd", waiting="e")
     assert row(box, received) == comes
 
 
 def test_nobody_has_handled_more_than_was_sent() -> None:
     """What only waits has no number that a client could know."""
-    box = outbox(Keep.HISTORY, written="ab", waiting="c")
-    assert box.standing(3) == BEYOND
-    assert box.standing(2) == GOES_ON
+    box = outbox(Retention.HISTORY, written="ab", waiting="c")
+    assert box.resume_position(3) == BEYOND
+    assert box.resume_position(2) == GOES_ON
 
 
 def test_a_frame_has_its_number_when_it_is_written() -> None:
     """One that has begun, and is dropped with its transport, is sent again, and counted once."""
-    box = outbox(Keep.HISTORY, written="a", waiting="bc")
+    box = outbox(Retention.HISTORY, written="a", waiting="bc")
     box.started = True  # half of b is out when the transport dies
     box.started = False
     assert box.sent_to == 1
@@ -104,34 +104,34 @@ def test_a_frame_has_its_number_when_it_is_written() -> None:
 
 def test_history_makes_room_for_new_frames() -> None:
     """And never the reverse: a full history refuses nobody."""
-    box = outbox(Keep.HISTORY, written="abcd", max_frames=4)
+    box = outbox(Retention.HISTORY, written="abcd", max_frames=4)
     assert box.used_frames == 0
     put(box, "ef")
-    assert box.standing(1) == gap(3)
+    assert box.resume_position(1) == gap(3)
     assert row(box, 2) == "cdef"
 
 
 def test_history_makes_room_by_bytes_as_well() -> None:
-    box = outbox(Keep.HISTORY, max_bytes=10)
+    box = outbox(Retention.HISTORY, max_bytes=10)
     for name, size in (("a", 2), ("b", 3), ("c", 5)):
         assert box.put(frame(name, size))
     sent(box)
     assert box.put(frame("d", 1))
-    assert box.standing(0) == gap(2)
+    assert box.resume_position(0) == gap(2)
     assert row(box, 1) == "bcd"
 
 
 def test_a_message_as_large_as_the_buffer_takes_all_of_its_history() -> None:
-    box = outbox(Keep.HISTORY, written="abc", max_bytes=10)
+    box = outbox(Retention.HISTORY, written="abc", max_bytes=10)
     assert box.put(frame("d", 10))
-    assert [box.standing(received) for received in range(4)] == [gap(4), gap(4), gap(4), GOES_ON]
+    assert [box.resume_position(received) for received in range(4)] == [gap(4), gap(4), gap(4), GOES_ON]
 
 
 def test_a_client_that_says_how_far_it_got_has_no_use_for_what_was_before() -> None:
     """Its word is an acknowledgement, so it cannot take it back."""
-    box = outbox(Keep.HISTORY, written="abcd")
+    box = outbox(Retention.HISTORY, written="abcd")
     assert row(box, 2) == "cd"
-    assert box.standing(1) == gap(3)
+    assert box.resume_position(1) == gap(3)
     assert (box.ledger.acknowledged, box.held) == (2, 2)
     assert row(box, 4) == ""
     assert (box.ledger.acknowledged, box.held) == (4, 0)
@@ -139,18 +139,18 @@ def test_a_client_that_says_how_far_it_got_has_no_use_for_what_was_before() -> N
 
 def test_a_client_that_does_not_count_begins_anew() -> None:
     """Its next message is number 1, and of what it has got nothing is kept."""
-    box = outbox(Keep.HISTORY, written="abc", waiting="d")
+    box = outbox(Retention.HISTORY, written="abc", waiting="d")
     box.restart()
     assert (box.sent_to, box.ledger.written) == (0, 3)
     assert sent(box) == "d"
-    assert box.standing(2) == BEYOND
+    assert box.resume_position(2) == BEYOND
     assert row(box, 0) == "d"
 
 
 def test_nothing_is_kept_where_nobody_can_come_back() -> None:
-    box = outbox(Keep.NOTHING, written="abc", waiting="d")
+    box = outbox(Retention.NOTHING, written="abc", waiting="d")
     assert (box.held, box.ledger.written) == (1, 3)
-    assert box.standing(2) == gap(4)
+    assert box.resume_position(2) == gap(4)
 
 
 # -- plain: holes ----------------------------------------------------------------------------------
@@ -158,49 +158,49 @@ def test_nothing_is_kept_where_nobody_can_come_back() -> None:
 
 def test_a_dropped_message_is_a_gap_for_all_that_were_before_it() -> None:
     """Whether it was dropped while the client was there or not: the row is not unbroken."""
-    box = outbox(Keep.HISTORY, written="ab", waiting="cd", max_frames=2)
+    box = outbox(Retention.HISTORY, written="ab", waiting="cd", max_frames=2)
     assert box.put_dropping(frame("e")) == 1  # c is gone
-    assert [box.standing(received) for received in (1, 2)] == [gap(3), gap(3)]
+    assert [box.resume_position(received) for received in (1, 2)] == [gap(3), gap(3)]
     assert sent(box) == "de"
-    assert [box.standing(received) for received in (2, 3, 4)] == [gap(3), GOES_ON, GOES_ON]
+    assert [box.resume_position(received) for received in (2, 3, 4)] == [gap(3), GOES_ON, GOES_ON]
 
 
 def test_the_gap_ends_behind_the_last_of_several_holes() -> None:
-    box = outbox(Keep.HISTORY, waiting="abc", max_frames=4, max_bytes=5)
+    box = outbox(Retention.HISTORY, waiting="abc", max_frames=4, max_bytes=5)
     box.put_dropping(frame("too large", 9))
     put(box, "d")
     box.put_dropping(frame("too large", 9))
     box.put_dropping(frame("e"))  # a is gone
-    assert box.standing(0) == gap(4)
+    assert box.resume_position(0) == gap(4)
     assert sent(box) == "bcde"
-    assert [box.standing(received) for received in (2, 3, 4)] == [gap(4), gap(4), GOES_ON]
+    assert [box.resume_position(received) for received in (2, 3, 4)] == [gap(4), gap(4), GOES_ON]
 
 
 def test_a_message_that_never_fitted_is_a_gap_even_if_nothing_follows() -> None:
     """The client has handled all that was written, and yet it has missed something."""
-    box = outbox(Keep.HISTORY, written="ab", max_bytes=5)
+    box = outbox(Retention.HISTORY, written="ab", max_bytes=5)
     assert box.put_dropping(frame("too large", 6)) == 1
-    assert box.standing(2) == gap(3)
+    assert box.resume_position(2) == gap(3)
     put(box, "c")
     sent(box)
-    assert [box.standing(received) for received in (2, 3)] == [gap(3), GOES_ON]
+    assert [box.resume_position(received) for received in (2, 3)] == [gap(3), GOES_ON]
 
 
 def test_a_loss_from_before_the_count_began_is_no_gap() -> None:
     """Who connects without a count has lost what was dropped before; that is not held against him."""
-    box = outbox(Keep.HISTORY, waiting="ab", max_frames=2)
+    box = outbox(Retention.HISTORY, waiting="ab", max_frames=2)
     box.put_dropping(frame("c"))
     box.restart()
-    assert box.standing(0) == GOES_ON
+    assert box.resume_position(0) == GOES_ON
     assert sent(box) == "bc"
-    assert box.standing(1) == GOES_ON
+    assert box.resume_position(1) == GOES_ON
 
 
 def test_the_message_that_has_begun_is_in_front_of_the_hole() -> None:
-    box = outbox(Keep.HISTORY, waiting="abc", max_frames=3)
+    box = outbox(Retention.HISTORY, waiting="abc", max_frames=3)
     box.started = True
     box.put_dropping(frame("d"))  # b is gone
     box.started = False
-    assert box.standing(0) == gap(2)
+    assert box.resume_position(0) == gap(2)
     assert sent(box) == "acd"
-    assert [box.standing(received) for received in (0, 1, 2)] == [gap(2), gap(2), GOES_ON]
+    assert [box.resume_position(received) for received in (0, 1, 2)] == [gap(2), gap(2), GOES_ON]

@@ -11,23 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resumehub.items import Keep, Missed, Notice
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Outbox, Standing
+from resumehub.outgoing.items import Gap, Notice, Retention
+from resumehub.outgoing.outbox import Outbox, ResumePosition
 from tests.outbox_model import Model
 
 SIZES = (1, 2, 5, 12)
 """Of payloads; the last is more than some of the buffers hold."""
 
 
-def words(hole: Missed) -> bytes:
+def words(hole: Gap) -> bytes:
     return f"{hole.first} to {hole.last} are missing".encode()
 
 
 class Pair:
     """An outbox and its model, which both live through the same."""
 
-    def __init__(self, keep: Keep, max_frames: int, max_bytes: int) -> None:
+    def __init__(self, keep: Retention, max_frames: int, max_bytes: int) -> None:
         self.box = Outbox(threading.Lock(), max_frames, max_bytes, keep)
         self.model = Model(keep, max_frames, max_bytes)
 
@@ -65,7 +65,7 @@ class Pair:
     def write(self, n: int) -> None:
         """Up to n + 1 items."""
         for _ in range(n + 1):
-            if (hole := self.box.unspoken()) is not None:
+            if (hole := self.box.unannounced()) is not None:
                 hole.frame = Frame(Opcode.TEXT, words(hole))
             if not self.box.first(1, 100):
                 return
@@ -73,7 +73,7 @@ class Pair:
             if isinstance(item, Frame):
                 assert item.size == self.model.sizes[self.model.waiting[0]]
                 self.model.write()
-            elif isinstance(item, Missed):
+            elif isinstance(item, Gap):
                 assert item.first == len(self.model.got) + 1
                 assert item.frame is not None
                 assert item.frame.payload == words(item)
@@ -85,7 +85,7 @@ class Pair:
         self.box.notify(Notice("ab"[n % 2], Frame(Opcode.TEXT, b"notice")))
 
     def acknowledge(self, n: int) -> None:
-        if self.box.keep is Keep.UNPROVEN:
+        if self.box.keep is Retention.UNTIL_ACKED:
             low, high = max(self.model.known, self.model.deferred), len(self.model.got)
             received = min(low + n, high)
             assert self.box.acknowledge(received)
@@ -96,14 +96,16 @@ class Pair:
     def look(self, n: int) -> None:
         """The hub looks whether a client can go on; n odd: one that may be ahead of this transport."""
         model = self.model
-        if self.box.keep is Keep.NOTHING or model.pinned is not None:
+        if self.box.keep is Retention.NOTHING or model.pinned is not None:
             return
         received = max(0, max(len(model.got), len(model.seen)) - n // 2 if n % 2 else len(model.got) - n)
-        standing = self.box.pin(received)
-        assert standing == model.standing(received)
-        self.wanted = received if standing == Standing() else None
-        model.pinned = min(len(model.got), received) if standing == Standing() else len(model.got)
-        model.ahead = self.wanted is not None and self.box.keep is Keep.HISTORY and received > len(model.got)
+        standing = self.box.hold_history(received)
+        assert standing == model.resume_position(received)
+        self.wanted = received if standing == ResumePosition() else None
+        model.pinned = min(len(model.got), received) if standing == ResumePosition() else len(model.got)
+        model.ahead = (
+            self.wanted is not None and self.box.keep is Retention.HISTORY and received > len(model.got)
+        )
 
     def decide(self, n: int) -> None:
         """It attaches the client, if it can; else (n odd) one that does not count."""
@@ -114,9 +116,9 @@ class Pair:
         if self.wanted is not None and n != 7:
             self.model.rewind(self.wanted)
             assert self.box.rewind(self.wanted) == len(self.model.waiting)
-        self.box.unpin()
-        self.model.unpin()
-        if self.wanted is None and self.box.keep is Keep.HISTORY and n % 2:
+        self.box.release_history()
+        self.model.release_history()
+        if self.wanted is None and self.box.keep is Retention.HISTORY and n % 2:
             self.box.restart()
             self.model.restart()
 
@@ -124,7 +126,7 @@ class Pair:
         """The transport is the session's no more; it may finish what it has begun."""
         if self.model.begun is not None:
             self.model.carried([*self.model.got, self.model.begun])
-        elif self.box.started and isinstance(hole := self.box.unsent[0], Missed):
+        elif self.box.started and isinstance(hole := self.box.unsent[0], Gap):
             self.model.carried([*self.model.got, *[None] * (hole.last - hole.first + 1)])
         self.box.unbegin()
         self.model.begun = None
@@ -139,15 +141,15 @@ class Pair:
         assert (len(box), box.sent_to) == (len(model.waiting), len(model.got))
         firm = [model.sizes[i] for i in model.firm()]
         assert (box.used_frames, box.used_bytes) == (len(firm), sum(firm))
-        undelivered = model.kept + model.waiting if box.keep is Keep.UNPROVEN else model.waiting
+        undelivered = model.kept + model.waiting if box.keep is Retention.UNTIL_ACKED else model.waiting
         assert [frame.size for frame in box.undelivered()] == [model.sizes[i] for i in undelivered]
-        if box.keep is not Keep.NOTHING:
+        if box.keep is not Retention.NOTHING:
             for received in range(max(len(model.got), len(model.seen)) + 2):
-                assert box.standing(received) == model.standing(received), received
+                assert box.resume_position(received) == model.resume_position(received), received
 
     def end(self) -> None:
         unproven = [frame.size for frame in self.box.undelivered()]
-        assert [frame.size for frame in self.box.settle("closed")] == unproven
+        assert [frame.size for frame in self.box.close_out("closed")] == unproven
         assert self.box.held == 0
         assert self.box.ledger.accepted == self.box.ledger.settled
 
@@ -173,10 +175,10 @@ Story = list[tuple[str, int]]
 
 @pytest.mark.parametrize(
     ("keep", "examples"),
-    [(Keep.NOTHING, 20), (Keep.HISTORY, 150), (Keep.UNPROVEN, 150)],
+    [(Retention.NOTHING, 20), (Retention.HISTORY, 150), (Retention.UNTIL_ACKED, 150)],
     ids=["nothing is kept", "history", "what is unproven"],
 )
-def test_it_does_what_the_model_does(keep: Keep, examples: int) -> None:
+def test_it_does_what_the_model_does(keep: Retention, examples: int) -> None:
     """Sends, broadcasts, writes, acknowledgements and resumes, in any order, within any bounds."""
 
     @settings(max_examples=examples, database=None, deadline=None, derandomize=True)

@@ -14,7 +14,7 @@ import pytest
 
 from resumehub import Hub
 from resumehub.clock import Effort
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, TransportClosed, connect
 from tests.contract.kit import Gate, until
 from tests.support import PATIENCE, from_query, read, text
@@ -29,25 +29,25 @@ class Shared(SystemRuntime):
         super().__init__(share=True)
         self.eager = eager
         self.most = most
-        self.readers = 0
+        self.leader_followers = 0
 
     def spawn(self, name, run, *, daemon=True):
         if "-reader-" in name:
-            if self.readers >= self.most:
+            if self.leader_followers >= self.most:
                 raise RuntimeError("can't start new thread")
-            self.readers += 1
+            self.leader_followers += 1
         return super().spawn(name, run, daemon=daemon)
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_slow(monkeypatch):
-    monkeypatch.setattr("resumehub.threads.readers.SLOW", NEVER)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.SLOW", NEVER)
 
 
 @pytest.fixture
 def no_deputy(monkeypatch):
-    monkeypatch.setattr("resumehub.threads.readers.LOOK", NEVER)
-    monkeypatch.setattr("resumehub.threads.watcher.INTERVAL", NEVER)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.LOOK", NEVER)
+    monkeypatch.setattr("resumehub.server.watcher.INTERVAL", NEVER)
 
 
 @pytest.mark.usefixtures("no_deputy")
@@ -67,7 +67,7 @@ def test_one_thread_reads_for_everybody_while_callbacks_are_quick(stage):
         ws.send(text("n", 1))
         assert read(ws) == ("n", 1)
     assert len(set(seen)) == 1
-    assert runtime.readers == 2, "the leader and its deputy"
+    assert runtime.leader_followers == 2, "the leader and its deputy"
 
 
 def test_a_stuck_callback_holds_up_nobody_else(stage):
@@ -114,9 +114,9 @@ def test_for_twice_as_long_as_a_callback_waits_nobody_is_waited_for(stage, monke
     """Then it is as before. What computes is no slow callback, nor what another process kept from it."""
     one = stage(_runtime=Shared())
     clock, efforts = [100.0], [0.0, 0, 0]
-    monkeypatch.setattr("resumehub.threads.readers.now", lambda: clock[0])
-    monkeypatch.setattr("resumehub.threads.readers.effort", lambda: Effort(*efforts))
-    monkeypatch.setattr("resumehub.threads.readers.SLOW", 0.001)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.now", lambda: clock[0])
+    monkeypatch.setattr("resumehub.incoming.leader_followers.effort", lambda: Effort(*efforts))
+    monkeypatch.setattr("resumehub.incoming.leader_followers.SLOW", 0.001)
 
     @one.hub.on_message
     def hear(connection, message) -> None:
@@ -126,7 +126,7 @@ def test_for_twice_as_long_as_a_callback_waits_nobody_is_waited_for(stage, monke
         connection.send(message)
 
     ws = one.open()
-    readers = one.hub._engine.readers
+    readers = one.hub._loop.leader_followers
 
     def eager_after(took: float, computed: float = 0.0, waits: int = 1, made_way: int = 0) -> float:
         ws.send(text("n", [took, computed, waits, made_way]))
@@ -187,7 +187,7 @@ def test_no_thread_for_the_first_connection_costs_that_one(stage):
 
 def test_who_is_not_needed_any_more_leaves(stage, monkeypatch):
     """After a rush there are the leader and its deputy again."""
-    monkeypatch.setattr("resumehub.threads.readers.LINGER", 0.0)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.LINGER", 0.0)
     runtime = Shared(eager=True)
     one = stage(_runtime=runtime)
     stuck = Gate()
@@ -197,10 +197,10 @@ def test_who_is_not_needed_any_more_leaves(stage, monkeypatch):
         ws.send(text("n", 1))
     for _ in clients:
         stuck.wait_reached()
-    readers = one.hub._engine.readers
-    assert readers._members >= 10
+    readers = one.hub._loop.leader_followers
+    assert readers._workers >= 10
     stuck.open()
-    until(lambda: readers._members == 2)
+    until(lambda: readers._workers == 2)
 
 
 def test_a_hub_that_is_closed_leaves_no_thread_and_no_descriptor(stage):
@@ -212,9 +212,9 @@ def test_a_hub_that_is_closed_leaves_no_thread_and_no_descriptor(stage):
         ws.drop()
     report = one.hub.close(PATIENCE)
     assert report.complete, report.stuck
-    assert one.hub._engine.readers._members == 0
+    assert one.hub._loop.leader_followers._workers == 0
     with pytest.raises(ValueError, match="closed epoll"):
-        one.hub._engine.readers._poller.watch(0)
+        one.hub._loop.leader_followers._poller.watch(0)
 
 
 def test_a_drop_that_nobody_listens_to_wakes_no_thread():
@@ -244,8 +244,8 @@ def test_a_forked_child_lets_go_of_all_and_the_parent_goes_on(stage):
     ws = one.open()
     ws.send(text("n", 1))
     assert read(ws) == ("n", 1)
-    poller = one.hub._engine.readers._poller
-    [link] = one.hub._engine.links.values()
+    poller = one.hub._loop.leader_followers._poller
+    [link] = one.hub._loop.transports.values()
     numbers = [poller._epoll.fileno(), poller._bell, link.transport.pollable.fileno()]
     child = os.fork()
     if child == 0:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from tests.support import PATIENCE, Call
 
 RUNTIME = SystemRuntime()
@@ -208,7 +208,7 @@ def test_no_more_threads_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 AFTER_MAIN = """
 import threading
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 runtime = SystemRuntime()
 print("before", runtime.main_thread_returned())
 def look():

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from resumehub.spares import Job, SpareThreads
+from resumehub.runtime.thread_cache import CachedCall, ThreadCache
 from tests.contract.kit import until
 from tests.support import PATIENCE
 
 
 @pytest.fixture
-def pool() -> Iterator[SpareThreads]:
-    made = SpareThreads(linger=PATIENCE)
+def pool() -> Iterator[ThreadCache]:
+    made = ThreadCache(linger=PATIENCE)
     yield made
     made.dismiss(PATIENCE)
 
 
-def idents(pool: SpareThreads, count: int) -> list[int]:
+def idents(pool: ThreadCache, count: int) -> list[int]:
     """The threads of so many jobs that run one after the other."""
     seen: list[int] = []
     for _ in range(count):
@@ -28,17 +28,17 @@ def idents(pool: SpareThreads, count: int) -> list[int]:
     return seen
 
 
-def test_a_job_runs_on_the_thread_of_the_one_before(pool: SpareThreads) -> None:
+def test_a_job_runs_on_the_thread_of_the_one_before(pool: ThreadCache) -> None:
     assert len(set(idents(pool, 5))) == 1
 
 
-def test_jobs_at_the_same_time_have_a_thread_each(pool: SpareThreads) -> None:
+def test_jobs_at_the_same_time_have_a_thread_each(pool: ThreadCache) -> None:
     both = threading.Barrier(2, timeout=PATIENCE)
     jobs = [pool.start("job", lambda: both.wait() and None) for _ in range(2)]
     assert all(job.join(PATIENCE) for job in jobs)
 
 
-def test_a_job_is_alive_until_it_is_done_and_can_be_found_meanwhile(pool: SpareThreads) -> None:
+def test_a_job_is_alive_until_it_is_done_and_can_be_found_meanwhile(pool: ThreadCache) -> None:
     """By name, by itself, and by its stack: that is what a report of stuck threads needs."""
     go, inside = threading.Event(), threading.Event()
     told: list[bool] = []
@@ -48,7 +48,7 @@ def test_a_job_is_alive_until_it_is_done_and_can_be_found_meanwhile(pool: SpareT
         inside.set()
         go.wait(PATIENCE)
 
-    job_of: dict[str, Job] = {}
+    job_of: dict[str, CachedCall] = {}
     began = threading.Event()
     job_of["it"] = pool.start("the-name", lambda: (began.wait(PATIENCE), wait_here())[1])
     began.set()
@@ -63,13 +63,13 @@ def test_a_job_is_alive_until_it_is_done_and_can_be_found_meanwhile(pool: SpareT
 
 
 def test_nobody_waits_for_ever() -> None:
-    pool = SpareThreads(linger=0)
+    pool = ThreadCache(linger=0)
     assert pool.start("job", lambda: None).join(PATIENCE)
     until(lambda: not pool._threads)
 
 
 def test_no_more_wait_than_may() -> None:
-    pool = SpareThreads(linger=PATIENCE, most=1)
+    pool = ThreadCache(linger=PATIENCE, most=1)
     both = threading.Barrier(2, timeout=PATIENCE)
     for _ in range(2):
         pool.start("job", lambda: both.wait() and None)
@@ -79,7 +79,7 @@ def test_no_more_wait_than_may() -> None:
 
 def test_a_dismissed_pool_leaves_no_thread() -> None:
     """Those that wait go at once, and one that is busy goes when it is done."""
-    pool = SpareThreads(linger=PATIENCE)
+    pool = ThreadCache(linger=PATIENCE)
     idents(pool, 2)
     go = threading.Event()
     busy = pool.start("busy", lambda: go.wait(PATIENCE) and None)

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Request as FlaskRequest
 from werkzeug import Request
 
-from resumehub.wsgi import _request_of
+from resumehub.wsgi.checks import _request_of
 
 
 def environ_of(query: str) -> dict[str, Any]:

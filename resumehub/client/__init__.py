@@ -6,7 +6,8 @@
             …
 
 ``connect`` checks its arguments and starts the threads; the rest of this package is told from
-``engine.py`` inwards. docs/howto/python-client.md shows it at work, docs/reference/client.md has every name.
+``client_loop.py`` inwards. docs/howto/python-client.md shows it at work, docs/reference/client.md has every
+name.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from typing import Any
 
 from ..clock import Clock, SystemClock
 from ..codec import Codec, JSONCodec
-from ..runtime import Runtime, SystemRuntime
+from ..runtime.base import Runtime
+from ..runtime.system import SystemRuntime
 from .address import read_address
 from .client import Client
+from .client_loop import Engine
 from .dialing import Open, TcpOpener
-from .engine import Engine
 from .options import Headers, Options, positive, read_headers
 from .states import Rules, State
-from .tally import Stats
+from .stats import Stats
 
 __all__ = ["Client", "State", "Stats", "connect"]
 

@@ -1,7 +1,7 @@
 """Where a client dials: a WebSocket URL taken apart, and put together for each dial. Pure.
 
 What stands in its query may be a secret (a ticket, say): ``shown`` leaves it out, and that is all that
-logs and reprs ever see. Used by ``connect`` and by ``line.py``.
+logs and reprs ever see. Used by ``connect`` and by ``transport.py``.
 """
 
 from __future__ import annotations

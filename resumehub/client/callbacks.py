@@ -2,7 +2,7 @@
 
 So a slow callback holds up nothing but the next one: Pings are answered, acknowledgements heard. One that
 raises is logged and counted, and its message is as handled as any: the server would only send it
-again, to be raised about again. The order is the inbox's. Made by ``engine.py``.
+again, to be raised about again. The order is the inbox's. Made by ``client_loop.py``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ..runtime import Runtime
+from ..runtime.base import Runtime
 from .inbox import Inbox
-from .tally import Tally
+from .stats import Tally
 
 log = logging.getLogger("resumehub.client")
 

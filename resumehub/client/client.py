@@ -1,7 +1,7 @@
 """The application's handle to one client: send, receive, wait, leave.
 
 Everything here may be called from any thread; what is decided is decided by the machine, on the
-driver's thread. Made by ``connect``. Read next: ``engine.py``.
+driver's thread. Made by ``connect``. Read next: ``client_loop.py``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ..codec import encode_frame
 from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, SendBufferFull, TransportLost
 from ..message import Message
 from . import commands as c
-from .engine import Engine
+from .client_loop import Engine
 from .options import positive
-from .shelf import Parcel
+from .outbox import Parcel
 from .states import State
-from .tally import Stats
+from .stats import Stats
 
 _REAL = SystemClock()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ResumeHubError
-from .signals import Hello
+from ..protocol.control_messages import Hello
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 No timeout is ever set on a socket: the machine's deadline acts by ``abort``, which shuts the socket down
 and so frees whoever waits on it. Only a name server that does not answer can't be hurried; such a thread is
-left behind, and what it finds out too late is thrown away. Run by the thread of a dial (``line.py``).
+left behind, and what it finds out too late is thrown away. Run by the thread of a dial (``transport.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from ..runtime import Runtime
+from ..runtime.base import Runtime
 from ..transport.sockets import ByteStream, PlainSocket, TlsSocket
 from .address import Address
 

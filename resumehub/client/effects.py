@@ -1,6 +1,6 @@
 """What a client's machine asks its surroundings to do, as values, in order; none of them may wait.
 
-Carried out by the driver thread (``engine.py``). Pure values.
+Carried out by the driver thread (``client_loop.py``). Pure values.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ResumeHubError
-from .signals import Hello
+from ..protocol.control_messages import Hello
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ A message is *taken* when the application gets it, and *handled* when its callba
 next one is asked for. A resume asks for what comes behind the last one *taken*: the one in hand goes on
 being handled here, and must not come twice. So what was not taken is frozen while the client dials,
 and forgotten when the server sends it again, or given to the application after all when the
-session has ended. A monitor of its own lock; any thread. Called by ``line.py`` (puts), by ``engine.py``
+session has ended. A monitor of its own lock; any thread. Called by ``transport.py`` (puts), by
+``client_loop.py``
 (freezes, begins, ends), by whoever handles (takes).
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from ..clock import SystemClock
 from ..message import Message
-from ..runtime import Runtime
+from ..runtime.base import Runtime
 
 #: So many messages may wait for the application; then the client stops reading.
 MOST = 1024

@@ -8,7 +8,7 @@ can be written down and tried (``tests/client/test_machine_orders.py``).
     CONNECTING --Opened--> CONNECTED --Lost--> WAITING --its pause--> CONNECTING …
     from each of them: --410, 4100--> EXPIRED; --1000, a refusal, close()--> CLOSED, for good
 
-Called by the driver thread (``engine.py``). Deadlines that are due before a command fire before it,
+Called by the driver thread (``client_loop.py``). Deadlines that are due before a command fire before it,
 each at its own time. It inherits from ``standing.py``. Read next: ``verdicts.py``, ``effects.py``.
 """
 
@@ -17,13 +17,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from ..codes import CloseCode
-from ..errors import (
-    HandshakeRefused,
-    ResumeHubError,
-    RetriesExhausted,
-    SessionExpired,
-    TransportLost,
-)
+from ..errors import HandshakeRefused, ResumeHubError, RetriesExhausted, SessionExpired, TransportLost
 from . import commands as c
 from . import effects as e
 from .expiry import read_expiry

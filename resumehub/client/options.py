@@ -10,8 +10,8 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .. import protocol
 from ..codec import Codec
+from ..protocol.tokens import SUBPROTOCOL, TOKEN_PREFIX
 from .address import Address
 from .dialing import Open
 from .states import Rules
@@ -51,8 +51,8 @@ class Options:
             query |= {"instance": self.nonce, "attempt": str(attempt)}
         offered = list(self.subprotocols)
         if offer:
-            tokens = [protocol.TOKEN_PREFIX + token] if token else []
-            offered = [protocol.SUBPROTOCOL, *tokens, *offered]
+            tokens = [TOKEN_PREFIX + token] if token else []
+            offered = [SUBPROTOCOL, *tokens, *offered]
         return Wire(
             self.address.authority,
             self.address.target(**query),

@@ -4,7 +4,8 @@ The application puts messages in and never waits. One thread writes for the clie
 then an acknowledgement, then the next message, and a close frame behind all of them. Bytes are given to the
 kernel under the lock and without waiting, so that the count of what was written is never behind what the
 server has read; waiting happens outside of it. It knows no sessions and decides nothing. Any thread.
-Used by ``client.py`` (puts), ``engine.py`` (attaches, detaches), ``line.py`` (Pongs, acknowledgements).
+Used by ``client.py`` (puts), ``client_loop.py`` (attaches, detaches), ``transport.py`` (Pongs,
+acknowledgements).
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Protocol
 
 from ..errors import ConnectionClosed
 from ..message import Frame
-from ..runtime import Runtime
+from ..runtime.base import Runtime
 from ..transport.sockets import ByteStream
 from . import wire
-from .shelf import Parcel, Shelf
+from .outbox import Parcel, Shelf
 
 _NO_LIMIT = 1 << 62
 

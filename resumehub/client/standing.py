@@ -14,9 +14,8 @@ for as long as messages flow; and after a pause, in which all have acknowledged 
 from __future__ import annotations
 
 from ..errors import HeartbeatTimeout, ResumeHubError
-from ..protocol import ACK_DELAY
+from ..protocol.control_messages import ACK_DELAY, Hello
 from . import effects as e
-from .signals import Hello
 from .states import Due, Rules, State
 
 

@@ -6,7 +6,7 @@ The machine belongs to the driver's thread alone; this is its window. Any thread
 from __future__ import annotations
 
 from ..errors import ResumeHubError
-from ..runtime import Runtime
+from ..runtime.base import Runtime
 from .machine import Machine
 from .states import State
 

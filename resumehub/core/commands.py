@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ResumeHubError
-from .claims import NO_CLAIM, Claim
 from .deadlines import DeadlineKind
+from .resume import NO_REQUEST, ResumeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Register:
     seen: int | None = None
     seen_room: str = ""
     refusal: tuple[int, str] | None = None
-    stillborn: bool = False
+    peer_already_gone: bool = False
     generated: bool = False
-    claim: Claim = NO_CLAIM
+    resume_request: ResumeRequest = NO_REQUEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ResumeHubError
-from .claims import Title
 from .deadlines import DeadlineKind
+from .resume import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class OpenSession:
     connection_id: str
     room_id: str
     transport: int
-    title: Title
+    credentials: Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class AttachTransport:
     transport: int
     epoch: int
     generation: int
-    title: Title
+    credentials: Credentials
     received: int | None = None
 
 
@@ -116,11 +116,11 @@ class SendAck:
 
 
 @dataclass(frozen=True, slots=True)
-class Entitle:
+class UpdateCredentials:
     """The title of the session has changed."""
 
     epoch: int
-    title: Title
+    credentials: Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ Effect = (
     | SendPing
     | Inspect
     | SendAck
-    | Entitle
+    | UpdateCredentials
     | AbortTransport
     | Notify
     | Count

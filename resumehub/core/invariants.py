@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 from .deadlines import DeadlineKind
 from .machine import Machine
-from .session import Phase
+from .records import Phase
 from .states import State
 
 
 def broken(machine: Machine) -> list[str]:
     """Every invariant that does not hold, as a sentence with both values; empty when all is well."""
-    return [*_sessions(machine), *_carriers(machine), *_tables(machine)]
+    return [*_sessions(machine), *_transports(machine), *_registry(machine)]
 
 
 def _sessions(machine: Machine) -> Iterator[str]:
@@ -32,41 +32,44 @@ def _sessions(machine: Machine) -> Iterator[str]:
             yield f"{name} is {session.state.name} with its grace deadline at {grace}"
         if grace is not None and grace < machine.now:
             yield f"{name} should have expired at {grace}, now is {machine.now}"
-        carrier = machine.carriers.get(session.transport) if session.transport is not None else None
-        if session.transport is not None and (carrier is None or carrier.phase is not Phase.LIVE):
-            yield f"{name} is on transport {session.transport}, which is {carrier and carrier.phase.name}"
-        if carrier is not None and (carrier.epoch, carrier.generation) != (session.epoch, session.generation):
+        transport = machine.transports.get(session.transport) if session.transport is not None else None
+        if session.transport is not None and (transport is None or transport.phase is not Phase.LIVE):
+            yield f"{name} is on transport {session.transport}, which is {transport and transport.phase.name}"
+        if transport is not None and (transport.epoch, transport.generation) != (
+            session.epoch,
+            session.generation,
+        ):
             yield (
                 f"{name} is at generation {session.generation}, its transport carries "
-                f"epoch {carrier.epoch} generation {carrier.generation}"
+                f"epoch {transport.epoch} generation {transport.generation}"
             )
 
 
-def _carriers(machine: Machine) -> Iterator[str]:
-    for carrier in machine.carriers.values():
-        name = f"transport {carrier.number}"
+def _transports(machine: Machine) -> Iterator[str]:
+    for transport in machine.transports.values():
+        name = f"transport {transport.number}"
         armed = {
             kind
             for kind in DeadlineKind
-            if kind is not DeadlineKind.GRACE and _armed(machine, kind, carrier.number)
+            if kind is not DeadlineKind.GRACE and _armed(machine, kind, transport.number)
         }
-        if carrier.phase is Phase.LIVE and machine.session_of(carrier.number) is None:
+        if transport.phase is Phase.LIVE and machine.session_of(transport.number) is None:
             yield f"{name} is LIVE but carries no session"
-        if carrier.phase is Phase.CLOSING and not armed & {DeadlineKind.CLOSE, DeadlineKind.ANSWER}:
+        if transport.phase is Phase.CLOSING and not armed & {DeadlineKind.CLOSE, DeadlineKind.ANSWER}:
             yield f"{name} is CLOSING with no deadline to end it"
-        if carrier.phase is Phase.ABORTED and armed:
+        if transport.phase is Phase.ABORTED and armed:
             yield f"{name} is ABORTED but has deadlines {sorted(kind.name for kind in armed)}"
 
 
-def _tables(machine: Machine) -> Iterator[str]:
+def _registry(machine: Machine) -> Iterator[str]:
     by_epoch = {session.epoch: session for session in machine.sessions.values()}
     if by_epoch != machine.epochs:
         yield f"the tables disagree: ids hold epochs {sorted(by_epoch)}, epochs hold {sorted(machine.epochs)}"
     rooms = Counter(session.room_id for session in machine.sessions.values())
     if dict(rooms) != machine.rooms:
         yield f"the rooms hold {dict(rooms)}, but are counted as {machine.rooms}"
-    if machine.finished and (machine.sessions or machine.carriers):
-        left = f"{len(machine.sessions)} sessions and {len(machine.carriers)} transports"
+    if machine.finished and (machine.sessions or machine.transports):
+        left = f"{len(machine.sessions)} sessions and {len(machine.transports)} transports"
         yield f"the hub has finished with {left}"
 
 

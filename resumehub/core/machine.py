@@ -3,9 +3,9 @@
 Everything that is decided about sessions and transports is decided here, on one thread, from
 plain values: no thread, socket, clock, log or random number is in reach. The life of a session
 is the table in ``states.py``; this module says what each command comes to. How a session begins and
-ends is in ``sessions.py``, how transports die in ``carriers.py``, from which the machine inherits.
+ends is in ``sessions.py``, how transports die in ``transports.py``, from which the machine inherits.
 
-Called by the hub thread (``engine.py``), and by tests with any order of commands they like.
+Called by the hub thread (``server/hub_loop.py``), and by tests with any order of commands they like.
 Deadlines that are due before a command fire before it, each at its own time.
 """
 
@@ -18,11 +18,11 @@ from ..codes import CloseCode
 from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
 from . import commands as c
 from . import effects as e
-from .claims import Verdict, attached, gap_reason, judge, overtaken, returns
 from .deadlines import Deadline, DeadlineKind
-from .session import Phase, Session
+from .records import Phase, SessionRecord
+from .resume import Verdict, attached, gap_reason, is_stale_dial, judge, returns
 from .sessions import Rules, Sessions
-from .states import Event, Outcome, Transition
+from .states import Outcome, SessionEvent, Transition
 
 __all__ = ["Machine", "Rules"]
 
@@ -57,7 +57,7 @@ class Machine(Sessions):
                 self._expire(due)
             self.now = upto
         self._dispatch(command)
-        if self.draining and not self.finished and not self.sessions and not self.carriers:
+        if self.draining and not self.finished and not self.sessions and not self.transports:
             self.finished = True
             done.append(e.Finish())
         self._effects = []
@@ -78,11 +78,11 @@ class Machine(Sessions):
             case c.Observed():
                 self._observed(command)
             case c.Released(number):
-                self._forget_carrier(number)
+                self._forget_transport(number)
             case c.Kick(connection_id):
                 self._kick(connection_id)
             case c.Close(epoch):
-                self._end_on_request(self.epochs.get(epoch), Event.CLOSE, "normal", "")
+                self._end_on_request(self.epochs.get(epoch), SessionEvent.CLOSE, "normal", "")
             case c.HandlerFailed():
                 self._handler_failed(command)
             case c.Acknowledged(number):
@@ -102,90 +102,94 @@ class Machine(Sessions):
 
     def _expire(self, due: Deadline) -> None:
         if due.kind is not DeadlineKind.GRACE:
-            self._carrier_due(due)
+            self._transport_due(due)
             return
         session = self.epochs.get(due.owner)
-        entry = self._enter(session, Event.EXPIRE)
+        entry = self._enter(session, SessionEvent.EXPIRE)
         if session is not None and entry.outcome is Outcome.ENDED:
             self._end(session, "grace_expired", session.last_error, drop_reason="expired")
 
     # -- a client knocks --------------------------------------------------------------------
 
-    def _register(self, knock: c.Register) -> None:
+    def _register(self, registration: c.Register) -> None:
         if self.impatient:
-            self._abort_newcomer(knock.transport, "the time for a polite shutdown is over")
+            self._abort_newcomer(registration.transport, "the time for a polite shutdown is over")
             return
         if self.draining:
-            self._refuse(knock.transport, *_SHUTTING_DOWN)
+            self._refuse(registration.transport, *_SHUTTING_DOWN)
             return
-        if knock.refusal is not None:
-            self._refuse(knock.transport, *knock.refusal)
+        if registration.refusal is not None:
+            self._refuse(registration.transport, *registration.refusal)
             return
-        holder = self.sessions.get(knock.connection_id)
-        if knock.resume and holder is not None and holder.epoch != knock.seen:
+        holder = self.sessions.get(registration.connection_id)
+        if registration.resume and holder is not None and holder.epoch != registration.seen:
             # Only the very session that the pre-check saw may be resumed. Another one that has the
             # id by now is somebody else's (tests/races/test_expiry_during_upgrade.py).
             holder = None
-        if knock.resume and holder is not None and not knock.stillborn:
-            verdict = judge(holder.title, knock.claim)
+        if registration.resume and holder is not None and not registration.peer_already_gone:
+            verdict = judge(holder.credentials, registration.resume_request)
             if verdict is not Verdict.GRANTED:
-                self._deny(knock, holder, verdict)
+                self._deny(registration, holder, verdict)
                 return
-        if not knock.resume and holder is not None and overtaken(holder.title, knock.claim):
-            self._deny(knock, holder, Verdict.LATE_DIAL)
+        if (
+            not registration.resume
+            and holder is not None
+            and is_stale_dial(holder.credentials, registration.resume_request)
+        ):
+            self._deny(registration, holder, Verdict.LATE_DIAL)
             return
-        entry = self._look_up(holder, self._asked_for(knock, holder))
+        entry = self._look_up(holder, self._asked_for(registration, holder))
         if entry.outcome is Outcome.TOO_LATE:
-            self._too_late(knock)
+            self._too_late(registration)
         elif entry.outcome is Outcome.REFUSED:
-            self._refuse(knock.transport, CloseCode.CONFLICT, "connection id in use")
+            self._refuse(registration.transport, CloseCode.CONFLICT, "connection id in use")
         elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
-            self._refuse(knock.transport, CloseCode.TRY_AGAIN_LATER, "too many sessions")
-        elif knock.stillborn:
+            self._refuse(registration.transport, CloseCode.TRY_AGAIN_LATER, "too many sessions")
+        elif registration.peer_already_gone:
             # A newcomer that has hung up already must not take anything over.
-            self._abort_newcomer(knock.transport, "the newcomer has hung up already")
+            self._abort_newcomer(registration.transport, "the newcomer has hung up already")
         else:
-            self._welcome(knock, holder, entry)
+            self._welcome(registration, holder, entry)
 
-    def _asked_for(self, knock: c.Register, holder: Session | None) -> Event:
-        if knock.resume:
-            return Event.RESUME
-        if holder is not None and not returns(holder.title, knock.claim):
-            return Event.CLAIM_OR_REFUSE if self.rules.refuse_duplicates else Event.CLAIM
-        return Event.CONNECT_OR_REFUSE if self.rules.refuse_duplicates else Event.CONNECT
+    def _asked_for(self, registration: c.Register, holder: SessionRecord | None) -> SessionEvent:
+        if registration.resume:
+            return SessionEvent.RESUME
+        if holder is not None and not returns(holder.credentials, registration.resume_request):
+            return SessionEvent.CLAIM_OR_REFUSE if self.rules.refuse_duplicates else SessionEvent.CLAIM
+        return SessionEvent.CONNECT_OR_REFUSE if self.rules.refuse_duplicates else SessionEvent.CONNECT
 
-    def _too_late(self, knock: c.Register, reason: str = "session expired") -> None:
-        self._count("resume_attempt", knock.seen_room, knock.connection_id, False)
-        self._refuse(knock.transport, CloseCode.SESSION_EXPIRED, reason)
+    def _too_late(self, registration: c.Register, reason: str = "session expired") -> None:
+        self._count("resume_attempt", registration.seen_room, registration.connection_id, False)
+        self._refuse(registration.transport, CloseCode.SESSION_EXPIRED, reason)
 
-    def _deny(self, knock: c.Register, holder: Session, verdict: Verdict) -> None:
+    def _deny(self, registration: c.Register, holder: SessionRecord, verdict: Verdict) -> None:
         """There is a session, but not for this client, or not for this dial."""
         match verdict:
             case Verdict.NOT_YOURS:
-                self._too_late(knock)
+                self._too_late(registration)
             case Verdict.GAP:
-                assert knock.claim.first_available is not None, "a gap has an end"
+                assert registration.resume_request.first_available is not None, "a gap has an end"
                 self._end_with_gap(holder)
-                self._too_late(knock, gap_reason(knock.claim.first_available))
+                self._too_late(registration, gap_reason(registration.resume_request.first_available))
             case Verdict.FORBIDDEN:
-                self._count("resume_attempt", knock.seen_room, knock.connection_id, False)
-                self._refuse(knock.transport, CloseCode.FORBIDDEN, "forbidden")
+                self._count("resume_attempt", registration.seen_room, registration.connection_id, False)
+                self._refuse(registration.transport, CloseCode.FORBIDDEN, "forbidden")
             case Verdict.LATE_DIAL:
                 # The older of two dials came in last; the session stays with the newer one.
-                self._refuse(knock.transport, CloseCode.SUPERSEDED, "superseded")
+                self._refuse(registration.transport, CloseCode.SUPERSEDED, "superseded")
             case _:
                 self._refuse(
-                    knock.transport, CloseCode.POLICY_VIOLATION, "received is more than was ever sent"
+                    registration.transport, CloseCode.POLICY_VIOLATION, "received is more than was ever sent"
                 )
 
-    def _welcome(self, knock: c.Register, holder: Session | None, entry: Transition) -> None:
+    def _welcome(self, registration: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
         if holder is None:
-            self._open(knock)
+            self._open(registration)
             return
         if entry.outcome is Outcome.DISPLACED:
             error = DuplicateConnectionId(holder.connection_id)
             self._end(holder, "duplicate", error, close=(CloseCode.NORMAL, "duplicate connection id"))
-            self._open(knock)
+            self._open(registration)
             return
         if entry.outcome is Outcome.TAKEN_OVER:
             self._detach(holder, close=(CloseCode.SUPERSEDED, "superseded"))
@@ -193,20 +197,22 @@ class Machine(Sessions):
             self._notify(holder, "on_transport_drop")
         self.deadlines.cancel(DeadlineKind.GRACE, holder.epoch)
         holder.state = entry.to
-        holder.title = attached(holder.title, knock.claim)
+        holder.credentials = attached(holder.credentials, registration.resume_request)
         holder.generation += 1
-        holder.transport = knock.transport
+        holder.transport = registration.transport
         self._count("resume_attempt", holder.room_id, holder.connection_id, True)
         # Queued before the reader starts: a message must not be handled before the restore.
         self._notify(holder, "on_transport_restore")
-        self._attach(holder, knock.claim.received if knock.resume else None)
+        self._attach(holder, registration.resume_request.received if registration.resume else None)
 
     # -- a transport ends, or a session does ------------------------------------------------
 
-    def _carrier_lost(self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None) -> None:
+    def _transport_lost(
+        self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None
+    ) -> None:
         session = self.session_of(number)
         assert session is not None, "a live transport carries a session"
-        event = Event.DROP if self.rules.resume_window > 0 else Event.DROP_FINAL
+        event = SessionEvent.DROP if self.rules.resume_window > 0 else SessionEvent.DROP_FINAL
         entry = self._look_up(session, event)
         assert entry.outcome is not Outcome.IGNORED, "a session with a live transport is connected"
         if entry.outcome is Outcome.ENDED:
@@ -220,20 +226,22 @@ class Machine(Sessions):
         self.deadlines.arm(DeadlineKind.GRACE, session.epoch, self.now + self.rules.resume_window)
         self._notify(session, "on_transport_drop", error)
 
-    def _carrier_left(self, number: int) -> None:
+    def _transport_left(self, number: int) -> None:
         session = self.session_of(number)
         assert session is not None, "a live transport carries a session"
-        self._enter(session, Event.LEAVE)
+        self._enter(session, SessionEvent.LEAVE)
         self._end(session, "normal", None, deliver=True)
 
     def _kick(self, connection_id: str) -> None:
         session = self.sessions.get(connection_id)
-        if self._look_up(session, Event.KICK).outcome is Outcome.NOT_FOUND:
+        if self._look_up(session, SessionEvent.KICK).outcome is Outcome.NOT_FOUND:
             self._do(e.NotFound(connection_id))
             return
-        self._end_on_request(session, Event.KICK, "kick", "kicked")
+        self._end_on_request(session, SessionEvent.KICK, "kick", "kicked")
 
-    def _end_on_request(self, session: Session | None, event: Event, reason: str, text: str) -> None:
+    def _end_on_request(
+        self, session: SessionRecord | None, event: SessionEvent, reason: str, text: str
+    ) -> None:
         entry = self._enter(session, event)
         if session is not None and entry.outcome is Outcome.ENDED:
             self._end(session, reason, None, close=(CloseCode.NORMAL, text))
@@ -241,27 +249,27 @@ class Machine(Sessions):
     def _handler_failed(self, failure: c.HandlerFailed) -> None:
         session = self.epochs.get(failure.epoch)
         if failure.hook == "on_connect":
-            entry = self._enter(session, Event.REFUSE_ENTRY)
+            entry = self._enter(session, SessionEvent.REFUSE_ENTRY)
             if session is not None and entry.outcome is Outcome.ENDED:
                 self._end(session, "handler_error", failure.error, close=_HANDLER_ERROR, polite=False)
         elif session is None or session.transport is None or session.generation != failure.generation:
             # The transport that the handler ran for is gone: the next one has done nothing wrong.
-            self._enter(session, Event.LATE)
+            self._enter(session, SessionEvent.LATE)
         else:
-            self._carrier_lost(session.transport, failure.error, close=_HANDLER_ERROR)
+            self._transport_lost(session.transport, failure.error, close=_HANDLER_ERROR)
 
     def _acknowledged(self, number: int) -> None:
         session = self.session_of(number)
-        if session is None or session.title.tokens is None:
-            self._enter(session, Event.LATE)
+        if session is None or session.credentials.tokens is None:
+            self._enter(session, SessionEvent.LATE)
             return
-        session.title = replace(session.title, tokens=session.title.tokens.acknowledged())
-        self._do(e.Entitle(session.epoch, session.title))
+        session.credentials = replace(session.credentials, tokens=session.credentials.tokens.acknowledged())
+        self._do(e.UpdateCredentials(session.epoch, session.credentials))
 
     def _gap_found(self, epoch: int, generation: int) -> None:
         session = self.epochs.get(epoch)
         if session is None or session.generation != generation:
-            self._enter(session, Event.LATE)
+            self._enter(session, SessionEvent.LATE)
         else:
             self._end_with_gap(session)
 
@@ -271,7 +279,7 @@ class Machine(Sessions):
             return
         self.draining = True
         for session in list(self.sessions.values()):
-            self._enter(session, Event.SHUTDOWN)
+            self._enter(session, SessionEvent.SHUTDOWN)
             self._end(session, "hub_close", HubClosed(session.connection_id), close=_SHUTTING_DOWN)
 
     def _abort_all(self) -> None:
@@ -279,9 +287,9 @@ class Machine(Sessions):
         if not self.draining:
             self._shutdown()
         self.impatient = True
-        for carrier in list(self.carriers.values()):
-            self._abort(carrier)
+        for transport in list(self.transports.values()):
+            self._abort(transport)
 
     def _abort_newcomer(self, number: int, because: str) -> None:
-        self._abort(self._new_carrier(number, None, 0, Phase.LIVE))
+        self._abort(self._new_transport(number, None, 0, Phase.LIVE))
         self._ignore(because)

@@ -41,7 +41,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Event(Enum):
+class SessionEvent(Enum):
     """What can happen to a session; the value reads as a sentence's end."""
 
     CONNECT = "a client connects without resume intent"
@@ -92,66 +92,74 @@ def _ignored(state: State, because: str) -> Transition:
     return Transition(Outcome.IGNORED, state, because)
 
 
-TRANSITIONS: dict[tuple[State, Event], Transition] = {
-    (_X, Event.CONNECT): Transition(Outcome.OPENED, _C, "the id is free"),
-    (_S, Event.CONNECT): Transition(Outcome.RESUMED, _C, "its user is back, whether it says so or not"),
-    (_C, Event.CONNECT): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
-    (_X, Event.CONNECT_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
-    (_S, Event.CONNECT_OR_REFUSE): Transition(Outcome.RESUMED, _C, "nobody else is connected to refuse for"),
-    (_C, Event.CONNECT_OR_REFUSE): Transition(
+TRANSITIONS: dict[tuple[State, SessionEvent], Transition] = {
+    (_X, SessionEvent.CONNECT): Transition(Outcome.OPENED, _C, "the id is free"),
+    (_S, SessionEvent.CONNECT): Transition(
+        Outcome.RESUMED, _C, "its user is back, whether it says so or not"
+    ),
+    (_C, SessionEvent.CONNECT): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
+    (_X, SessionEvent.CONNECT_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
+    (_S, SessionEvent.CONNECT_OR_REFUSE): Transition(
+        Outcome.RESUMED, _C, "nobody else is connected to refuse for"
+    ),
+    (_C, SessionEvent.CONNECT_OR_REFUSE): Transition(
         Outcome.REFUSED, _C, "the id belongs to whoever connected first"
     ),
-    (_X, Event.CLAIM): Transition(Outcome.OPENED, _C, "the id is free"),
-    (_S, Event.CLAIM): Transition(Outcome.DISPLACED, _C, "the id alone does not open this session"),
-    (_C, Event.CLAIM): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
-    (_X, Event.CLAIM_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
-    (_S, Event.CLAIM_OR_REFUSE): Transition(
+    (_X, SessionEvent.CLAIM): Transition(Outcome.OPENED, _C, "the id is free"),
+    (_S, SessionEvent.CLAIM): Transition(Outcome.DISPLACED, _C, "the id alone does not open this session"),
+    (_C, SessionEvent.CLAIM): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
+    (_X, SessionEvent.CLAIM_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
+    (_S, SessionEvent.CLAIM_OR_REFUSE): Transition(
         Outcome.REFUSED, _S, "the id alone does not open this session, and its client may come back"
     ),
-    (_C, Event.CLAIM_OR_REFUSE): Transition(Outcome.REFUSED, _C, "the id belongs to whoever connected first"),
-    (_X, Event.RESUME): Transition(Outcome.TOO_LATE, _X, "the session that the pre-check saw is gone"),
-    (_S, Event.RESUME): Transition(Outcome.RESUMED, _C, "this is what the grace window is for"),
-    (_C, Event.RESUME): Transition(
+    (_C, SessionEvent.CLAIM_OR_REFUSE): Transition(
+        Outcome.REFUSED, _C, "the id belongs to whoever connected first"
+    ),
+    (_X, SessionEvent.RESUME): Transition(Outcome.TOO_LATE, _X, "the session that the pre-check saw is gone"),
+    (_S, SessionEvent.RESUME): Transition(Outcome.RESUMED, _C, "this is what the grace window is for"),
+    (_C, SessionEvent.RESUME): Transition(
         Outcome.TAKEN_OVER, _C, "the old transport is half-open: its client is here"
     ),
-    (_C, Event.DROP): Transition(Outcome.SUSPENDED, _S, "the client may come back"),
-    (_S, Event.DROP): _ignored(_S, "it has no transport to lose"),
-    (_X, Event.DROP): _ignored(_X, "the session has ended already"),
-    (_C, Event.DROP_FINAL): Transition(Outcome.ENDED, _X, "without a resume window nobody can come back"),
-    (_S, Event.DROP_FINAL): _ignored(_S, "it has no transport to lose"),
-    (_X, Event.DROP_FINAL): _ignored(_X, "the session has ended already"),
-    (_C, Event.LEAVE): Transition(Outcome.ENDED, _X, "the client said that it is done"),
-    (_S, Event.LEAVE): _ignored(_S, "only the present transport can speak for the client"),
-    (_X, Event.LEAVE): _ignored(_X, "the session has ended already"),
-    (_C, Event.LATE): _ignored(_C, "a newer transport has taken over"),
-    (_S, Event.LATE): _ignored(_S, "that transport was given up before"),
-    (_X, Event.LATE): _ignored(_X, "the session has ended already"),
-    (_C, Event.EXPIRE): _ignored(_C, "the resume has cancelled the window"),
-    (_S, Event.EXPIRE): Transition(Outcome.ENDED, _X, "nobody came back in time"),
-    (_X, Event.EXPIRE): _ignored(_X, "the session has ended already"),
-    (_C, Event.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
-    (_S, Event.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
-    (_C, Event.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),
-    (_S, Event.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),
-    (_X, Event.GAP): _ignored(_X, "the session has ended already"),
-    (_X, Event.KICK): Transition(Outcome.NOT_FOUND, _X, "nobody holds the id"),
-    (_C, Event.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
-    (_S, Event.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
-    (_X, Event.CLOSE): _ignored(_X, "closing twice is no error"),
-    (_C, Event.REFUSE_ENTRY): Transition(
+    (_C, SessionEvent.DROP): Transition(Outcome.SUSPENDED, _S, "the client may come back"),
+    (_S, SessionEvent.DROP): _ignored(_S, "it has no transport to lose"),
+    (_X, SessionEvent.DROP): _ignored(_X, "the session has ended already"),
+    (_C, SessionEvent.DROP_FINAL): Transition(
+        Outcome.ENDED, _X, "without a resume window nobody can come back"
+    ),
+    (_S, SessionEvent.DROP_FINAL): _ignored(_S, "it has no transport to lose"),
+    (_X, SessionEvent.DROP_FINAL): _ignored(_X, "the session has ended already"),
+    (_C, SessionEvent.LEAVE): Transition(Outcome.ENDED, _X, "the client said that it is done"),
+    (_S, SessionEvent.LEAVE): _ignored(_S, "only the present transport can speak for the client"),
+    (_X, SessionEvent.LEAVE): _ignored(_X, "the session has ended already"),
+    (_C, SessionEvent.LATE): _ignored(_C, "a newer transport has taken over"),
+    (_S, SessionEvent.LATE): _ignored(_S, "that transport was given up before"),
+    (_X, SessionEvent.LATE): _ignored(_X, "the session has ended already"),
+    (_C, SessionEvent.EXPIRE): _ignored(_C, "the resume has cancelled the window"),
+    (_S, SessionEvent.EXPIRE): Transition(Outcome.ENDED, _X, "nobody came back in time"),
+    (_X, SessionEvent.EXPIRE): _ignored(_X, "the session has ended already"),
+    (_C, SessionEvent.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
+    (_S, SessionEvent.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
+    (_C, SessionEvent.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),
+    (_S, SessionEvent.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),
+    (_X, SessionEvent.GAP): _ignored(_X, "the session has ended already"),
+    (_X, SessionEvent.KICK): Transition(Outcome.NOT_FOUND, _X, "nobody holds the id"),
+    (_C, SessionEvent.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
+    (_S, SessionEvent.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
+    (_X, SessionEvent.CLOSE): _ignored(_X, "closing twice is no error"),
+    (_C, SessionEvent.REFUSE_ENTRY): Transition(
         Outcome.ENDED, _X, "an access check that failed must not be resumable"
     ),
-    (_S, Event.REFUSE_ENTRY): Transition(
+    (_S, SessionEvent.REFUSE_ENTRY): Transition(
         Outcome.ENDED, _X, "an access check that failed must not be resumable"
     ),
-    (_X, Event.REFUSE_ENTRY): _ignored(_X, "the session has ended already"),
-    (_C, Event.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
-    (_S, Event.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
-    (_X, Event.SHUTDOWN): _ignored(_X, "the session has ended already"),
+    (_X, SessionEvent.REFUSE_ENTRY): _ignored(_X, "the session has ended already"),
+    (_C, SessionEvent.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
+    (_S, SessionEvent.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
+    (_X, SessionEvent.SHUTDOWN): _ignored(_X, "the session has ended already"),
 }
 
 
-def transition(state: State, event: Event) -> Transition:
+def transition(state: State, event: SessionEvent) -> Transition:
     """Look up what ``event`` does to a session in ``state``; the table is total."""
     return TRANSITIONS[state, event]
 
@@ -172,7 +180,7 @@ def diagram() -> str:
 def table() -> str:
     """The whole table as Markdown, one row an event; docs/ shows exactly this text."""
     lines = ["| event | " + " | ".join(state.name for state in State) + " |", "|---|---|---|---|"]
-    for event in Event:
+    for event in SessionEvent:
         cells = [TRANSITIONS[state, event] for state in State]
         row = " | ".join(f"**{c.outcome.name}** → {c.to.name}: {c.because}" for c in cells)
         lines.append(f"| **{event.name}**: {event.value} | {row} |")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..hub import Hub
-from ..runtime import Runtime
+from ..runtime.base import Runtime
 from .clocks import FakeClock
 
 
@@ -11,7 +11,7 @@ class Adopted:
     """A hub of somebody else's, as it was."""
 
     def __init__(self, hub: Hub, clock: FakeClock, runtime: Runtime) -> None:
-        if hub._engine is not None or hub._closed:
+        if hub._loop is not None or hub._closed:
             raise ValueError("this hub has been used already: adopt one before anybody connects to it")
         self._hub = hub
         self._parts = (hub._clock, hub._runtime)
@@ -24,4 +24,4 @@ class Adopted:
         hub._clock, hub._runtime = self._parts
         hub._lock = hub._runtime.lock("the hub's handlers")
         hub._handlers.update(self._handlers)
-        hub._engine, hub._closed = None, False
+        hub._loop, hub._closed = None, False

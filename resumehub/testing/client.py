@@ -79,7 +79,7 @@ class WebSocketClient:
         self.sock = sock
         self._parser = Connection(ConnectionType.CLIENT)
         self._encoder = FrameProtocol(True, [])
-        self._inbox: deque[str | bytes] = deque()
+        self._inbound_fence: deque[str | bytes] = deque()
         self._parts: list[Any] = []
         self._close_sent = False
         self._ended = False
@@ -116,12 +116,12 @@ class WebSocketClient:
         been answered by then); NothingReceived after ``timeout`` real seconds.
         """
         give_up = _REAL.monotonic() + timeout
-        while not self._inbox:
+        while not self._inbound_fence:
             if self.closed is not None:
                 raise TransportClosed(*self.closed)
             if not self._read(give_up - _REAL.monotonic()):
                 raise NothingReceived(f"no message within {timeout} seconds")
-        return self._inbox.popleft()
+        return self._inbound_fence.popleft()
 
     def read_nowait(self) -> None:
         """Read what has come by now."""
@@ -130,7 +130,7 @@ class WebSocketClient:
 
     def has_message(self) -> bool:
         """Whether ``receive`` would give a message at once, of those read already."""
-        return bool(self._inbox)
+        return bool(self._inbound_fence)
 
     def receive_close(self, timeout: float = 10.0) -> tuple[int, str]:
         """Read on to the end, passing over messages; its code and reason, as in ``closed``."""
@@ -269,7 +269,7 @@ class WebSocketClient:
                     self._parts.append(event.data)
                     if event.message_finished:
                         empty: Any = "" if isinstance(event, TextMessage) else b""
-                        self._inbox.append(empty.join(self._parts))
+                        self._inbound_fence.append(empty.join(self._parts))
                         self._parts.clear()
                 case Ping():
                     self.pings.append(bytes(event.payload))

@@ -16,7 +16,8 @@ from typing import Any
 from weakref import WeakSet
 
 from ..clock import SystemClock, Timeline
-from ..runtime import Lock, make_lock
+from ..runtime.base import Lock
+from ..runtime.system import make_lock
 
 # Seconds. Ten times a tenth is not quite one in binary, and a deadline must not be missed for that.
 _NOISE = 1e-9

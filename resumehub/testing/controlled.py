@@ -18,11 +18,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..channel import Channel
-from ..engine import Engine
-from ..runtime import Condition, Event, Lock, Mailbox, Poller, Thread
-from ..threads.link import Link
-from ..threads.reader import Reader
+from ..incoming.reader import Reader
+from ..incoming.transport_io import TransportIO
+from ..outgoing.transport_writer import TransportWriter
+from ..runtime.base import Condition, Event, Lock, Mailbox, Poller, Thread
+from ..server.hub_loop import HubLoop
 from .scheduler import Scheduler
 from .tasks import TEST, Task
 
@@ -111,11 +111,11 @@ def _readable(name: str, run: Callable[[], None]) -> str:
     parts = name.rsplit("-", 2)
     role = parts[-2] if len(parts) == 3 else name
     owner = getattr(getattr(run, "__wrapped__", run), "__self__", None)
-    link: Link | None = None
+    link: TransportIO | None = None
     if isinstance(owner, Reader):
-        link = owner._link
-    elif isinstance(owner, Channel) and isinstance(owner._owner, Engine):
-        link = owner._owner.links.get(owner.number)
+        link = owner._io
+    elif isinstance(owner, TransportWriter) and isinstance(owner._owner, HubLoop):
+        link = owner._owner.transports.get(owner.number)
     return f"{role} of {link.whose}" if link is not None else role
 
 

@@ -253,7 +253,7 @@ class Lab:
         if self.hub is not None:
             report = self.hub.close(60.0)
             assert report.complete, f"the hub cannot be closed. The threads:\n{self.positions()}"
-            links = self.hub._engine.links if self.hub._engine is not None else {}
+            links = self.hub._loop.transports if self.hub._loop is not None else {}
             assert not links, f"the hub is closed, but it still has transports {sorted(links)}"
 
     def abandon(self) -> None:
@@ -261,9 +261,9 @@ class Lab:
         self.scheduler.abandon()
         for peer in self._peers:
             peer.hang_up()
-        engine = self.hub._engine if self.hub is not None else None
+        engine = self.hub._loop if self.hub is not None else None
         if engine is not None:
-            for link in list(engine.links.values()):
+            for link in list(engine.transports.values()):
                 link.transport.forget()
         if self._adopted is not None:
             self._adopted.give_back()
@@ -303,12 +303,12 @@ class Lab:
         return place
 
     def _check(self, task: Task) -> None:
-        engine = self.hub._engine if self.hub is not None else None
+        engine = self.hub._loop if self.hub is not None else None
         # Not while it carries out effects: an ``Inspect`` on its way leaves a deadline unset.
         if engine is not None and task.name == "hub" and task.where == AT_REST:
             sentences = broken(engine.machine)
             assert not sentences, "; ".join(sentences)
-        if engine is not None and (sums := unbalanced(engine.books)) is not None:
+        if engine is not None and (sums := unbalanced(engine.ledger_totals)) is not None:
             raise AssertionError(sums)
         if self._watch is not None and self._watch.failure is not None:
             raise self._watch.failure

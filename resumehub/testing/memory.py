@@ -5,7 +5,7 @@ than a real one: what would corrupt a stream, or reach a stranger through a desc
 back too early, is an AssertionError here. The peer says what it likes, takes as many bytes as it likes,
 and shows what was written as frames. Whoever has to wait does so by the injected ``Runtime``.
 
-Used by test code on any thread. Read next: ``transport/base.py``, ``channel.py``.
+Used by test code on any thread. Read next: ``transport/base.py``, ``outgoing/transport_writer.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from ..clock import SystemClock
 from ..codes import CloseCode
 from ..message import Frame, Opcode
-from ..runtime import Runtime, SystemRuntime
+from ..runtime.base import Runtime
+from ..runtime.system import SystemRuntime
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
 from .wire import WireFrame, parse, server_frame
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from ..core import commands as c
 from ..core import effects as e
-from ..core.claims import Claim
 from ..core.deadlines import DeadlineKind
 from ..core.invariants import broken
 from ..core.machine import Machine, Rules
+from ..core.resume import ResumeRequest
 from ..errors import HandlerError
 from ..trace import plain_fields
 from .traces import Record
@@ -153,7 +153,7 @@ def _command(record: Record) -> c.Command:
         for name in ("took_at", "pinged_at"):
             known[name] = float("-inf") if known[name] is None else known[name]
     if kind is c.Register:
-        known["claim"] = Claim(**known["claim"])
+        known["resume_request"] = ResumeRequest(**known["claim"])
         known["refusal"] = tuple(known["refusal"]) if known["refusal"] else None
     if kind is c.HandlerFailed:
         known["error"] = HandlerError(record["hook"])

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from ..connection import Connection
 from ..hub import HOOKS, Hub
-from ..ledger import Books
+from ..outgoing.ledger import LedgerTotals
+from ..session.connection import Connection
 from .scheduler import Scheduler
 from .tasks import Abandoned, is_failure
 
@@ -86,7 +86,7 @@ class Watch:
         self.failure = self.failure or CallbackOrder(f"callbacks out of order: {what}")
 
 
-def unbalanced(books: Books) -> str | None:
+def unbalanced(books: LedgerTotals) -> str | None:
     """A sentence about the first outbox whose ledger does not add up, and about the sum of those that closed.
 
     Without their locks: between two steps of the lab nobody is in the middle of a change.

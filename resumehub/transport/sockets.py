@@ -15,7 +15,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..runtime import Runtime
+from ..runtime.base import Runtime
 
 # How much is asked for at once: little while a client says little, since thousands wait, each with a
 # buffer of that size; more as soon as it was not enough.

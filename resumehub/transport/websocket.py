@@ -29,8 +29,8 @@ from wsproto.utilities import ProtocolError, RemoteProtocolError
 from ..codes import CloseCode
 from ..message import Frame, Opcode
 from .base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
-from .opening import answer_ordinary
-from .sieve import Sieve
+from .fast_frame_parser import FastFrameParser
+from .fast_handshake import answer_ordinary
 from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream
 
 # The first byte of a whole message. (Members of an enumeration are looked up, and this is for every frame.)
@@ -185,7 +185,7 @@ class WebSocketTransport:
         self._max_message_size = max_message_size
         self._extensions = extensions
         self._compressed = bool(extensions)
-        self._sieve = Sieve(max_message_size)
+        self._fast_parser = FastFrameParser(max_message_size)
         self._leftover = leftover
         self._receive_bytes = IDLE_RECEIVE_BYTES
         self._held = bytearray()  # the beginning of a message whose rest is still to come
@@ -246,7 +246,7 @@ class WebSocketTransport:
                 data[start : start + _COMPRESSED_FEED] for start in range(0, len(data), _COMPRESSED_FEED)
             )
         else:
-            pieces = self._sieve.sift(data)
+            pieces = self._fast_parser.parse(data)
         for piece in pieces:
             if isinstance(piece, DataReceived):
                 events.append(piece)

@@ -8,8 +8,8 @@ from typing import TypeVar
 from resumehub.client import commands as c
 from resumehub.client import effects as e
 from resumehub.client.machine import Machine
-from resumehub.client.signals import Hello
 from resumehub.client.states import Rules, State
+from resumehub.protocol.control_messages import Hello
 
 T = TypeVar("T")
 

@@ -16,7 +16,8 @@ from typing import Any
 from werkzeug.test import EnvironBuilder
 
 from resumehub.client import Client, connect
-from resumehub.runtime import Runtime, SystemRuntime
+from resumehub.runtime.base import Runtime
+from resumehub.runtime.system import SystemRuntime
 
 ANY = "ws://hub.test/?id=ada"
 

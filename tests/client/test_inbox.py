@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resumehub import Message
 from resumehub.client.inbox import MOST, Arrival, Inbox
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from tests.support import Call
 
 

@@ -14,7 +14,7 @@ import pytest
 from resumehub.client import commands as c
 from resumehub.client import effects as e
 from resumehub.client.states import Due
-from resumehub.protocol import ACK_DELAY
+from resumehub.protocol.control_messages import ACK_DELAY
 from tests.client.fake import FakeServer
 from tests.client.machine_kit import Bench, of
 from tests.support import PATIENCE

@@ -11,7 +11,7 @@ from resumehub import Message
 from resumehub.client import Client, connect
 from resumehub.client.dialing import TcpOpener
 from resumehub.errors import HandshakeRefused, RetriesExhausted
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from tests.integration.servers import ServerProcess, complaints, gunicorn, werkzeug
 from tests.support import PATIENCE
 

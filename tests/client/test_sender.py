@@ -6,10 +6,10 @@ import socket
 import threading
 
 from resumehub import Message
+from resumehub.client.outbox import Parcel, Shelf
 from resumehub.client.sender import Sender
-from resumehub.client.shelf import Parcel, Shelf
 from resumehub.message import Frame, Opcode
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from resumehub.transport.sockets import PlainSocket
 from tests.support import PATIENCE, Call
 

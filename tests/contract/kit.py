@@ -121,7 +121,7 @@ def running(*functions: Callable[[], object]) -> Iterator[None]:
 
 def waiting_for_hub(s: Stage, command: str) -> None:
     """Wait until a command of this name waits for a hub that is kept busy."""
-    waiting = s.hub._engine._mailbox._queue.queue
+    waiting = s.hub._loop._mailbox._queue.queue
     until(lambda: command in [type(item[1]).__name__ for item in list(waiting)])
 
 
@@ -182,8 +182,8 @@ def handled_all(s: Stage, ws: WebSocketClient, connection_id: str = "u1") -> Non
     heard_all(ws)
     connection = s.hub.get(connection_id)
     assert connection is not None, f"{connection_id} has no session"
-    strand = connection._strand
-    until(lambda: not strand._running and not strand._jobs)
+    strand = connection._serial_queue
+    until(lambda: not strand._running and not strand._calls)
 
 
 def rock(s: Stage, connection_id: str = "u1") -> None:

@@ -12,7 +12,7 @@ from werkzeug import Response
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from resumehub import Connection, Message
-from resumehub.upgrade import Upgrade
+from resumehub.wsgi.upgrade import Upgrade
 from tests.contract.doors import Door
 from tests.contract.kit import until
 from tests.contract.wire import ACCEPT, PLAIN, head, masked

@@ -17,7 +17,8 @@ import waitress
 from werkzeug.test import Client, EnvironBuilder
 
 from resumehub import Hub
-from resumehub.runtime import SystemRuntime, Thread
+from resumehub.runtime.base import Thread
+from resumehub.runtime.system import SystemRuntime
 from tests.contract.doors import Door
 from tests.contract.wire import PLAIN, Wire, head
 from tests.support import PATIENCE, from_query

@@ -10,7 +10,7 @@ import pytest
 
 from resumehub import Message
 from resumehub.message import Frame
-from resumehub.outbox import Outbox
+from resumehub.outgoing.outbox import Outbox
 from resumehub.testing import Lab
 from tests.contract.endings import ENDINGS, Play, Sums, stuck, suspended, turn_away
 from tests.contract.kit import Ledger, fill, rock, until
@@ -32,7 +32,7 @@ def sums(s: Stage) -> Sums:
 
 def settled(s: Stage) -> Sums:
     """The same once the last transport has let go."""
-    until(lambda: not s.hub._engine.links)
+    until(lambda: not s.hub._loop.transports)
     return sums(s)
 
 
@@ -76,7 +76,7 @@ def test_the_sums_are_those_of_all_sessions(stage: MakeStage) -> None:
         assert settled(s) == total
         agrees(ledger, total)
     assert set(total) == set(COLUMNS) - {"held"}
-    assert not s.hub._engine.books._open, "nothing is kept of sessions that are over"
+    assert not s.hub._loop.ledger_totals._open, "nothing is kept of sessions that are over"
 
 
 # -- while sessions live --------------------------------------------------------------------------

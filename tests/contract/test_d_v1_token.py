@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from resumehub import Message
-from resumehub.core.claims import Title, Tokens
+from resumehub.core.resume import Credentials, Tokens
 from resumehub.testing import UpgradeRefused
 from resumehub.trace import Trace
 from tests.contract.kit import heard_all
@@ -269,12 +269,12 @@ def test_a_token_shows_in_no_log_trace_or_repr(stage, caplog) -> None:
     again(s, token=tried, received=0, query="&reject=close").receive_close()
     lost(s, second.token)
     connection = s.hub.get("u1")
-    title = connection._title
+    title = connection._credentials
 
     written = io.StringIO()
     trace.write(written)
     shown = [caplog.text, written.getvalue(), repr(connection), repr(title), repr(title.tokens), repr(s.hub)]
-    shown += [repr(s.hub.stats()), str(second.ws.headers), repr(s.hub._engine.machine.sessions)]
+    shown += [repr(s.hub.stats()), str(second.ws.headers), repr(s.hub._loop.machine.sessions)]
     assert "AttachTransport" in shown[1], "the trace has something to say"
     secrets = [first.token, second.token, tried, title.tokens.newest, title.tokens.proven]
     parts = [part for token in secrets for part in token.split(".")]
@@ -308,7 +308,7 @@ def test_a_token_is_compared_in_constant_time() -> None:
         False,
     ]
     assert not Tokens("newest").accept(""), "what was never proven is no key"
-    assert "newest" not in repr(Title(tokens))
+    assert "newest" not in repr(Credentials(tokens))
 
 
 @pytest.mark.contract("D3", "A3")

@@ -15,9 +15,9 @@ from typing import Any
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.core.claims import Claim
 from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine
+from resumehub.core.resume import ResumeRequest
 from tests.core.surroundings import World, Wrong
 
 
@@ -34,7 +34,7 @@ class V1World(World):
         self.handled: list[int] = []
         self.line: int | None = None  # the connection that the client has now
         self.closes: list[tuple[int, int]] = []
-        self.knock(claim=Claim(v1=True, fresh_token="token 1"))
+        self.knock(resume_request=ResumeRequest(v1=True, fresh_token="token 1"))
         self.token = self.greetings[1]
         self.late_dial = self._claim()
 
@@ -63,22 +63,24 @@ class V1World(World):
         if wire.close is None and not wire.aborted:
             self.do(c.Acknowledged(self.line))
 
-    def _claim(self) -> Claim:
+    def _claim(self) -> ResumeRequest:
         attempt = max(self.attempts.values(), default=0) + 1
-        return Claim(v1=True, token=self.token, attempt=attempt, received=len(self.handled))
+        return ResumeRequest(v1=True, token=self.token, attempt=attempt, received=len(self.handled))
 
-    def _arrive(self, claim: Claim) -> None:
+    def _arrive(self, resume_request: ResumeRequest) -> None:
         number = self.knocks + 1
-        self.attempts[number] = claim.attempt or 0
-        more = Claim(True, claim.token, f"token {number}", "", claim.attempt, claim.received)
-        self.knock(claim=more, resume=True, seen=1, seen_room="lobby")
+        self.attempts[number] = resume_request.attempt or 0
+        more = ResumeRequest(
+            True, resume_request.token, f"token {number}", "", resume_request.attempt, resume_request.received
+        )
+        self.knock(resume_request=more, resume=True, seen=1, seen_room="lobby")
 
     # -- effects ----------------------------------------------------------------------------
 
     def _execute(self, effect: e.Effect) -> c.Observed | None:
         match effect:
-            case e.AttachTransport(number, epoch, _, title, received) if title.tokens is not None:
-                self.greetings[number] = title.tokens.newest
+            case e.AttachTransport(number, epoch, _, credentials, received) if credentials.tokens is not None:
+                self.greetings[number] = credentials.tokens.newest
                 self.counts[number] = received or 0
                 if received is not None:
                     self._rewind(epoch, received)
@@ -115,7 +117,7 @@ def insist(holds: bool, sentence: str) -> None:
         raise Wrong(sentence)
 
 
-WRONG = Claim(v1=True, token="guessed", fresh_token="never", received=0)
+WRONG = ResumeRequest(v1=True, token="guessed", fresh_token="never", received=0)
 
 WORDS: dict[str, Callable[[V1World], None]] = {
     "drop": lambda world: world.do(c.PeerGone(1, reset=True)),
@@ -128,7 +130,7 @@ WORDS: dict[str, Callable[[V1World], None]] = {
     "late ack": lambda world: world.do(c.Acknowledged(1)),
     "owe an ack": lambda world: world.do(c.AckDue(world.present())),
     "send": lambda world: world.send(),
-    "stranger": lambda world: world.knock(claim=WRONG, resume=True, seen=1, seen_room="lobby"),
+    "stranger": lambda world: world.knock(resume_request=WRONG, resume=True, seen=1, seen_room="lobby"),
     "plain client": lambda world: world.knock(),
     "a second": lambda world: world.wait(1),
     "expire": lambda world: world.wait(30),

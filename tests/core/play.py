@@ -14,7 +14,7 @@ from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine, Rules
-from resumehub.core.session import Carrier, Session
+from resumehub.core.records import SessionRecord, TransportState
 from resumehub.errors import HandlerError
 
 WINDOW = 30.0
@@ -109,15 +109,15 @@ class Play:
 
     # -- looking ----------------------------------------------------------------------------
 
-    def session(self, connection_id: str = "u1") -> Session | None:
+    def session(self, connection_id: str = "u1") -> SessionRecord | None:
         return self.machine.sessions.get(connection_id)
 
     def state(self, connection_id: str = "u1") -> str:
         session = self.session(connection_id)
         return "CLOSED" if session is None else session.state.name
 
-    def carrier(self, number: int) -> Carrier:
-        return self.machine.carriers[number]
+    def transport(self, number: int) -> TransportState:
+        return self.machine.transports[number]
 
     def due(self, kind: DeadlineKind, owner: int = 1) -> float | None:
         return self.machine.deadlines.armed_at(kind, owner)

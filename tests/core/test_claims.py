@@ -7,17 +7,17 @@ from itertools import product
 import pytest
 
 from resumehub.codes import CloseCode
-from resumehub.core.claims import (
-    NO_CLAIM,
-    Claim,
-    Title,
+from resumehub.core.resume import (
+    NO_REQUEST,
+    Credentials,
+    ResumeRequest,
     Tokens,
     Verdict,
     attached,
     gap_reason,
+    is_stale_dial,
     judge,
     opened,
-    overtaken,
     returns,
 )
 
@@ -31,22 +31,22 @@ G, N, F, L, B, P = (
 )
 
 SESSIONS = {
-    "v1": Title(Tokens("newest", "proven"), attempt=5),
-    "v1, nothing proven": Title(Tokens("newest"), attempt=5),
-    "plain": Title(attempt=5),
-    "plain with a nonce": Title(instance="mine", attempt=5),
+    "v1": Credentials(Tokens("newest", "proven"), attempt=5),
+    "v1, nothing proven": Credentials(Tokens("newest"), attempt=5),
+    "plain": Credentials(attempt=5),
+    "plain with a nonce": Credentials(instance="mine", attempt=5),
 }
 
 CLIENTS = {
-    "plain": Claim(),
-    "plain with the nonce": Claim(instance="mine"),
-    "plain with another": Claim(instance="yours"),
-    "plain with a token": Claim(token="newest"),
-    "v1 without a token": Claim(v1=True),
-    "v1 with the newest": Claim(v1=True, token="newest"),
-    "v1 with the proven": Claim(v1=True, token="proven"),
-    "v1 with a wrong one": Claim(v1=True, token="newes"),
-    "v1 with the nonce": Claim(v1=True, instance="mine"),
+    "plain": ResumeRequest(),
+    "plain with the nonce": ResumeRequest(instance="mine"),
+    "plain with another": ResumeRequest(instance="yours"),
+    "plain with a token": ResumeRequest(token="newest"),
+    "v1 without a token": ResumeRequest(v1=True),
+    "v1 with the newest": ResumeRequest(v1=True, token="newest"),
+    "v1 with the proven": ResumeRequest(v1=True, token="proven"),
+    "v1 with a wrong one": ResumeRequest(v1=True, token="newes"),
+    "v1 with the nonce": ResumeRequest(v1=True, instance="mine"),
 }
 
 RIGHT = [
@@ -78,9 +78,11 @@ PROGRESS = {
 """What comes of the rest of a claim, if the client may have the session."""
 
 
-def saying(claim: Claim, **more: object) -> Claim:
+def saying(resume_request: ResumeRequest, **more: object) -> ResumeRequest:
     """The same claim, with more in it."""
-    return Claim(claim.v1, claim.token, claim.fresh_token, claim.instance, **more)
+    return ResumeRequest(
+        resume_request.v1, resume_request.token, resume_request.fresh_token, resume_request.instance, **more
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,17 +119,19 @@ def test_who_gets_a_suspended_session_without_asking_for_it(client, session):
 
 
 def test_a_new_session_is_of_the_kind_of_its_client():
-    assert opened(NO_CLAIM) == Title()
-    assert opened(Claim(instance="mine", attempt=3)) == Title(instance="mine", attempt=3)
-    assert opened(Claim(v1=True, fresh_token="new", attempt=0)) == Title(Tokens("new"), attempt=0)
+    assert opened(NO_REQUEST) == Credentials()
+    assert opened(ResumeRequest(instance="mine", attempt=3)) == Credentials(instance="mine", attempt=3)
+    assert opened(ResumeRequest(v1=True, fresh_token="new", attempt=0)) == Credentials(
+        Tokens("new"), attempt=0
+    )
 
 
 def test_a_nonce_opens_no_v1_session():
     """The token says more. The nonce only tells an earlier dial of the same client."""
-    title = opened(Claim(v1=True, fresh_token="new", instance="mine", attempt=2))
-    assert title == Title(Tokens("new"), instance="mine", attempt=2)
-    assert not returns(title, Claim(v1=True, instance="mine"))
-    assert judge(title, Claim(v1=True, token="new", received=0)) is Verdict.GRANTED
+    credentials = opened(ResumeRequest(v1=True, fresh_token="new", instance="mine", attempt=2))
+    assert credentials == Credentials(Tokens("new"), instance="mine", attempt=2)
+    assert not returns(credentials, ResumeRequest(v1=True, instance="mine"))
+    assert judge(credentials, ResumeRequest(v1=True, token="new", received=0)) is Verdict.GRANTED
 
 
 @pytest.mark.parametrize("v1", [True, False], ids=["v1", "plain"])
@@ -145,24 +149,30 @@ def test_a_nonce_opens_no_v1_session():
 )
 def test_a_dial_is_overtaken_by_a_later_one_of_the_same_client(v1, late, which):
     """Without resume intent, too: its first dial may arrive behind its second."""
-    title = opened(Claim(v1=v1, fresh_token="new", instance="mine", attempt=2))
-    assert overtaken(title, Claim(v1=v1, **which)) is late
-    assert not overtaken(opened(Claim(v1=v1, fresh_token="new", attempt=2)), Claim(v1=v1, attempt=1))
+    credentials = opened(ResumeRequest(v1=v1, fresh_token="new", instance="mine", attempt=2))
+    assert is_stale_dial(credentials, ResumeRequest(v1=v1, **which)) is late
+    assert not is_stale_dial(
+        opened(ResumeRequest(v1=v1, fresh_token="new", attempt=2)), ResumeRequest(v1=v1, attempt=1)
+    )
 
 
 @pytest.mark.parametrize("presented", ["newest", "proven"])
 def test_an_attach_gives_a_new_token_and_proves_the_one_presented(presented):
-    title = attached(Title(Tokens("newest", "proven")), Claim(v1=True, token=presented, fresh_token="new"))
-    assert title.tokens == Tokens("new", presented)
+    credentials = attached(
+        Credentials(Tokens("newest", "proven")), ResumeRequest(v1=True, token=presented, fresh_token="new")
+    )
+    assert credentials.tokens == Tokens("new", presented)
 
 
 def test_an_attach_without_a_token_changes_no_plain_session():
-    assert attached(Title(instance="mine", attempt=2), Claim(instance="mine")) == Title(None, "mine", 2)
+    assert attached(Credentials(instance="mine", attempt=2), ResumeRequest(instance="mine")) == Credentials(
+        None, "mine", 2
+    )
 
 
 @pytest.mark.parametrize(("before", "dial", "after"), [(-1, 0, 0), (2, 7, 7), (7, None, 7), (-1, None, -1)])
 def test_the_highest_dial_is_remembered(before, dial, after):
-    assert attached(Title(attempt=before), Claim(attempt=dial)).attempt == after
+    assert attached(Credentials(attempt=before), ResumeRequest(attempt=dial)).attempt == after
 
 
 # -- tokens -----------------------------------------------------------------------------------
@@ -197,10 +207,11 @@ def test_anything_can_be_presented(presented):
 
 
 def test_secrets_have_no_part_in_what_is_printed():
-    claim = Claim(v1=True, token="secret-a", fresh_token="secret-b", received=3, attempt=1)
-    title = Title(Tokens("secret-c", "secret-d"), instance="secret-e")
-    assert repr(claim) == "<Claim v1 received=3 attempt=1>"
-    assert "secret" not in f"{title!r}{title}{title.tokens!r}{title.tokens}{[claim, title]}"
+    resume_request = ResumeRequest(v1=True, token="secret-a", fresh_token="secret-b", received=3, attempt=1)
+    credentials = Credentials(Tokens("secret-c", "secret-d"), instance="secret-e")
+    assert repr(resume_request) == "<ResumeRequest v1 received=3 attempt=1>"
+    shown = [credentials, credentials.tokens, [resume_request, credentials]]
+    assert "secret" not in "".join(f"{one!r}{one}" for one in shown)
 
 
 def test_the_verdicts_name_their_close_codes():

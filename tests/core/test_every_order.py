@@ -17,7 +17,7 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.machine import Machine
-from resumehub.core.session import Session
+from resumehub.core.records import SessionRecord
 from resumehub.core.states import Transition
 from tests.core.orders import WORDS, first_broken, play, play_all
 from tests.core.surroundings import Wrong
@@ -80,7 +80,7 @@ def test_without_a_window_neither_drop_nor_restore_is_ever_fired(note_orders: No
 class NeverCancels(Machine):
     """Resumes, and forgets that the grace window is running."""
 
-    def _welcome(self, knock: c.Register, holder: Session | None, entry: Transition) -> None:
+    def _welcome(self, knock: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
         at = self.deadlines.armed_at(DeadlineKind.GRACE, holder.epoch) if holder is not None else None
         super()._welcome(knock, holder, entry)
         if holder is not None and at is not None:
@@ -90,7 +90,7 @@ class NeverCancels(Machine):
 class AttachesTwice(Machine):
     """Puts the new transport on without taking the old one off."""
 
-    def _detach(self, session: Session, close: tuple[int, str] | None) -> None:
+    def _detach(self, session: SessionRecord, close: tuple[int, str] | None) -> None:
         if close is None:
             super()._detach(session, close)
 

@@ -14,9 +14,9 @@ from itertools import permutations, product
 import pytest
 
 from resumehub.core import commands as c
-from resumehub.core.claims import Tokens
 from resumehub.core.machine import Machine
-from resumehub.core.session import Session
+from resumehub.core.records import SessionRecord
+from resumehub.core.resume import Tokens
 from resumehub.core.states import Transition
 from tests.core.orders_v1 import WORDS, first_broken, play, play_all
 
@@ -61,25 +61,29 @@ class BelievesOldAcks(Machine):
 
     def _acknowledged(self, number: int) -> None:
         for session in self.sessions.values():
-            if session.title.tokens is not None:
-                session.title = replace(session.title, tokens=session.title.tokens.acknowledged())
+            if session.credentials.tokens is not None:
+                session.credentials = replace(
+                    session.credentials, tokens=session.credentials.tokens.acknowledged()
+                )
 
 
 class KeepsOneToken(Machine):
     """Forgets the proven token as soon as it gives a new one."""
 
-    def _welcome(self, knock: c.Register, holder: Session | None, entry: Transition) -> None:
+    def _welcome(self, knock: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
         super()._welcome(knock, holder, entry)
         for session in self.sessions.values():
-            if session.title.tokens is not None:
-                session.title = replace(session.title, tokens=Tokens(session.title.tokens.newest))
+            if session.credentials.tokens is not None:
+                session.credentials = replace(
+                    session.credentials, tokens=Tokens(session.credentials.tokens.newest)
+                )
 
 
 class CountsNoDials(Machine):
     """Lets the last one to arrive take over, however old its dial is."""
 
     def _register(self, knock: c.Register) -> None:
-        super()._register(replace(knock, claim=replace(knock.claim, attempt=None)))
+        super()._register(replace(knock, resume_request=replace(knock.resume_request, attempt=None)))
 
 
 @pytest.mark.parametrize(

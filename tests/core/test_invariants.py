@@ -10,7 +10,7 @@ from resumehub.core import commands as c
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine
-from resumehub.core.session import Phase
+from resumehub.core.records import Phase
 from resumehub.core.states import State
 from tests.core.play import Broken, Play
 
@@ -49,11 +49,11 @@ def overdue(machine: Machine) -> None:
 
 
 def on_a_transport_that_is_closing(machine: Machine) -> None:
-    machine.carriers[1].phase = Phase.CLOSING
+    machine.transports[1].phase = Phase.CLOSING
 
 
 def on_a_transport_that_is_unknown(machine: Machine) -> None:
-    del machine.carriers[1]
+    del machine.transports[1]
 
 
 def on_a_transport_of_another_generation(machine: Machine) -> None:
@@ -61,7 +61,7 @@ def on_a_transport_of_another_generation(machine: Machine) -> None:
 
 
 def alive_without_a_session(machine: Machine) -> None:
-    machine.carriers[3].phase = Phase.LIVE
+    machine.transports[3].phase = Phase.LIVE
 
 
 def closing_for_ever(machine: Machine) -> None:
@@ -69,7 +69,7 @@ def closing_for_ever(machine: Machine) -> None:
 
 
 def dead_with_a_deadline(machine: Machine) -> None:
-    machine.carriers[3].phase = Phase.ABORTED
+    machine.transports[3].phase = Phase.ABORTED
 
 
 def known_by_id_only(machine: Machine) -> None:

@@ -7,7 +7,7 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
-from resumehub.core.session import Phase
+from resumehub.core.records import Phase
 from tests.core.play import TIMEOUT, Play, aborted, callbacks, closes, ignored, names
 
 ANSWER = c.PeerClosed(1, 1000, "")
@@ -41,7 +41,7 @@ class TestTheHandshake:
         """A peer that has hung up its side can still read what we send."""
         play = closing()
         play.do(answer)
-        assert play.carrier(1).phase is Phase.CLOSING
+        assert play.transport(1).phase is Phase.CLOSING
         assert aborted(play.do(c.CloseSent(1))) == [1]
 
     def test_needs_no_answer_from_a_peer_that_began_it(self):
@@ -91,8 +91,8 @@ class TestACloseFrameThatDoesNotGetOut:
         for second in range(0, 100, 8):
             play.took_at = float(second)
             play.wait(8)
-        assert play.carrier(1).phase is Phase.CLOSING
-        assert not play.carrier(1).discarded
+        assert play.transport(1).phase is Phase.CLOSING
+        assert not play.transport(1).discarded
 
     def test_bytes_that_it_took_before_the_close_do_not_count(self):
         play = Play()
@@ -185,11 +185,11 @@ class TestABreachOfProtocol:
 
 def test_a_transport_is_aborted_once_and_remembered_until_it_is_released():
     play = closing(c.TransportAborted(1))
-    assert play.carrier(1).phase is Phase.ABORTED
+    assert play.transport(1).phase is Phase.ABORTED
     late = play.do(c.TransportAborted(1), c.PeerGone(1, reset=True), c.CloseSent(1), c.WriteFailed(1), ANSWER)
     assert aborted(late) == []
     play.do(c.Released(1))
-    assert play.machine.carriers == {}
+    assert play.machine.transports == {}
     assert play.machine.next_deadline() == 30.0, "only the grace window of its session is left"
 
 

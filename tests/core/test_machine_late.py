@@ -6,7 +6,7 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core.deadlines import DeadlineKind
-from resumehub.core.states import Event
+from resumehub.core.states import SessionEvent
 from tests.core.play import Play, callbacks, counted, ignored, names, suspended
 
 REPORTS = {
@@ -97,7 +97,7 @@ def test_a_handler_that_raised_for_an_older_transport_harms_no_newer_one(hook, n
 
     assert (names(effects), callbacks(effects)) == ([], [])
     [because] = ignored(effects)
-    assert because.startswith(Event.LATE.name)
+    assert because.startswith(SessionEvent.LATE.name)
     assert play.state() == before
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.core.claims import Title
 from resumehub.core.deadlines import DeadlineKind
-from resumehub.core.session import Phase
+from resumehub.core.records import Phase
+from resumehub.core.resume import Credentials
 from tests.core.play import Play, aborted, callbacks, closes, counted, errors, ignored, names, suspended
 
 
@@ -18,9 +18,9 @@ def test_a_new_client_opens_a_session():
     effects = play.knock("u1", "lobby")
     assert names(effects) == ["OpenSession", "Notify", "AttachTransport"]
     assert effects[0] == e.OpenSession(
-        epoch=1, connection_id="u1", room_id="lobby", transport=1, title=Title()
+        epoch=1, connection_id="u1", room_id="lobby", transport=1, credentials=Credentials()
     )
-    assert effects[-1] == e.AttachTransport(transport=1, epoch=1, generation=1, title=Title())
+    assert effects[-1] == e.AttachTransport(transport=1, epoch=1, generation=1, credentials=Credentials())
     assert callbacks(effects) == ["on_connect"]
     assert counted(effects) == [("room_created", "lobby"), ("connection_opened", "lobby", "u1")]
 
@@ -39,7 +39,7 @@ def test_a_suspended_session_goes_on_with_whoever_brings_its_id(resume):
     effects = play.knock("u1", "elsewhere", **intent)
     assert names(effects) == ["Notify", "AttachTransport"]
     assert callbacks(effects) == ["on_transport_restore"]
-    assert effects[-1] == e.AttachTransport(transport=2, epoch=1, generation=2, title=Title())
+    assert effects[-1] == e.AttachTransport(transport=2, epoch=1, generation=2, credentials=Credentials())
     assert counted(effects) == [("resume_attempt", "lobby", "u1", True)]
     assert play.session().room_id == "lobby"
 
@@ -174,7 +174,7 @@ def test_a_newcomer_that_has_hung_up_changes_nothing(arrange):
     state, session = play.state(), play.session()
     intent = play.seen() if session is not None else {}
     before = None if session is None else (session.transport, session.generation)
-    effects = play.knock("u1", stillborn=True, **intent)
+    effects = play.knock("u1", peer_already_gone=True, **intent)
     assert names(effects) == ["AbortTransport"]
     assert aborted(effects) == [play.transports]
     assert ignored(effects) == ["the newcomer has hung up already"]
@@ -195,7 +195,7 @@ def test_a_refused_transport_has_no_heartbeat_but_a_deadline():
     play = Play(ping_interval=20.0, max_sessions=1)
     play.knock("u1")
     play.knock("u2")
-    assert play.carrier(2).phase is Phase.CLOSING
+    assert play.transport(2).phase is Phase.CLOSING
     assert play.due(DeadlineKind.PING, 2) is None
     assert play.due(DeadlineKind.CLOSE, 2) == 10.0
 

@@ -6,21 +6,23 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.core.claims import Claim
-from resumehub.core.states import TRANSITIONS, Event, Outcome, State
+from resumehub.core.resume import ResumeRequest
+from resumehub.core.states import TRANSITIONS, Outcome, SessionEvent, State
 from tests.core.play import WINDOW, Play, closes, ignored
 
 
-def in_state(state: State, event: Event) -> Play:
+def in_state(state: State, event: SessionEvent) -> Play:
     """A machine with u1 in ``state``: its session has had transport 1, and 2 if it is connected."""
     play = Play(
-        resume_window=0.0 if event is Event.DROP_FINAL else WINDOW,
-        refuse_duplicates=event in (Event.CONNECT_OR_REFUSE, Event.CLAIM_OR_REFUSE),
+        resume_window=0.0 if event is SessionEvent.DROP_FINAL else WINDOW,
+        refuse_duplicates=event in (SessionEvent.CONNECT_OR_REFUSE, SessionEvent.CLAIM_OR_REFUSE),
     )
-    nonce = Claim(instance="mine" if event in (Event.CLAIM, Event.CLAIM_OR_REFUSE) else "")
-    play.knock(claim=nonce)
-    if event is not Event.DROP_FINAL:
-        play.resume(claim=nonce)
+    nonce = ResumeRequest(
+        instance="mine" if event in (SessionEvent.CLAIM, SessionEvent.CLAIM_OR_REFUSE) else ""
+    )
+    play.knock(resume_request=nonce)
+    if event is not SessionEvent.DROP_FINAL:
+        play.resume(resume_request=nonce)
         if state is State.SUSPENDED:
             play.do(c.PeerGone(2, reset=True))
     if state is State.CLOSED:
@@ -30,33 +32,33 @@ def in_state(state: State, event: Event) -> Play:
     return play
 
 
-def happen(play: Play, event: Event) -> list[e.Effect]:
+def happen(play: Play, event: SessionEvent) -> list[e.Effect]:
     """Let ``event`` happen to u1, by whatever command brings it about."""
     present = play.transports
     match event:
-        case Event.CONNECT | Event.CONNECT_OR_REFUSE:
+        case SessionEvent.CONNECT | SessionEvent.CONNECT_OR_REFUSE:
             return play.knock()
-        case Event.CLAIM | Event.CLAIM_OR_REFUSE:
-            return play.knock(claim=Claim(instance="another"))
-        case Event.GAP:
+        case SessionEvent.CLAIM | SessionEvent.CLAIM_OR_REFUSE:
+            return play.knock(resume_request=ResumeRequest(instance="another"))
+        case SessionEvent.GAP:
             return play.do(c.GapFound(1, 2))
-        case Event.RESUME:
+        case SessionEvent.RESUME:
             return play.knock(resume=True, seen=1, seen_room="lobby")
-        case Event.DROP | Event.DROP_FINAL:
+        case SessionEvent.DROP | SessionEvent.DROP_FINAL:
             return play.do(c.PeerGone(present, reset=True))
-        case Event.LEAVE:
+        case SessionEvent.LEAVE:
             return play.do(c.PeerClosed(present, 1000, ""))
-        case Event.LATE:
+        case SessionEvent.LATE:
             return play.do(c.PeerClosed(1, 1000, ""), play_failure(1))
-        case Event.EXPIRE:
+        case SessionEvent.EXPIRE:
             return play.wait(WINDOW)
-        case Event.KICK:
+        case SessionEvent.KICK:
             return play.do(c.Kick("u1"))
-        case Event.CLOSE:
+        case SessionEvent.CLOSE:
             return play.do(c.Close(1))
-        case Event.REFUSE_ENTRY:
+        case SessionEvent.REFUSE_ENTRY:
             return play.do(play_failure(1, "on_connect"))
-        case Event.SHUTDOWN:
+        case SessionEvent.SHUTDOWN:
             return play.do(c.Shutdown())
 
 
@@ -87,14 +89,14 @@ REACHABLE = {
     (state, event): entry
     for (state, event), entry in TRANSITIONS.items()
     # Without a resume window nothing is ever suspended.
-    if (state, event) != (State.SUSPENDED, Event.DROP_FINAL)
+    if (state, event) != (State.SUSPENDED, SessionEvent.DROP_FINAL)
 }
 
 
 @pytest.mark.parametrize(
     ("state", "event"), REACHABLE, ids=[f"{event.name} when {state.name}" for state, event in REACHABLE]
 )
-def test_the_machine_does_what_the_table_says(state: State, event: Event) -> None:
+def test_the_machine_does_what_the_table_says(state: State, event: SessionEvent) -> None:
     play = in_state(state, event)
 
     effects = happen(play, event)

@@ -6,27 +6,27 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.core.claims import Claim, Title, Tokens
 from resumehub.core.deadlines import DeadlineKind
-from resumehub.protocol import ACK_DELAY
+from resumehub.core.resume import Credentials, ResumeRequest, Tokens
+from resumehub.protocol.control_messages import ACK_DELAY
 from tests.core.play import Play, callbacks, closes, counted, errors, ignored, names
 
 
-def claim(token: str = "", fresh: str = "", **more: object) -> Claim:
-    return Claim(v1=True, token=token, fresh_token=fresh, received=0, **more)
+def resume_request(token: str = "", fresh: str = "", **more: object) -> ResumeRequest:
+    return ResumeRequest(v1=True, token=token, fresh_token=fresh, received=0, **more)
 
 
 def greeted(**rules: object) -> Play:
     """A connected v1 session that was given token "one"."""
     play = Play(**rules)
-    play.knock(claim=claim(fresh="one"))
+    play.knock(resume_request=resume_request(fresh="one"))
     play.effects.clear()
     return play
 
 
 def tokens(play: Play) -> Tokens | None:
     session = play.session()
-    return session.title.tokens if session is not None else None
+    return session.credentials.tokens if session is not None else None
 
 
 def acks(effects: list[e.Effect]) -> list[int]:
@@ -36,19 +36,21 @@ def acks(effects: list[e.Effect]) -> list[int]:
 class TestAResume:
     def test_brings_its_count_to_the_outbox_and_gets_a_new_token(self):
         play = greeted()
-        effects = play.resume(claim=Claim(v1=True, token="one", fresh_token="two", received=7))
-        title = Title(Tokens("two", "one"))
-        assert effects[-1] == e.AttachTransport(2, 1, 2, title, received=7)
-        assert play.session().title == title
+        effects = play.resume(
+            resume_request=ResumeRequest(v1=True, token="one", fresh_token="two", received=7)
+        )
+        credentials = Credentials(Tokens("two", "one"))
+        assert effects[-1] == e.AttachTransport(2, 1, 2, credentials, received=7)
+        assert play.session().credentials == credentials
 
     def test_of_an_opening_client_brings_no_count(self):
         play = Play()
-        effects = play.knock(claim=claim(fresh="one"))
-        assert effects[-1] == e.AttachTransport(1, 1, 1, Title(Tokens("one")), received=None)
+        effects = play.knock(resume_request=resume_request(fresh="one"))
+        assert effects[-1] == e.AttachTransport(1, 1, 1, Credentials(Tokens("one")), received=None)
 
     def test_with_a_wrong_token_is_closed_4403_and_counted(self):
         play = greeted()
-        effects = play.resume(claim=claim("wrong"))
+        effects = play.resume(resume_request=resume_request("wrong"))
         assert names(effects) == ["AdmitToRefuse", "SendClose"]
         assert closes(effects) == [(2, 4403, "forbidden", False)]
         assert counted(effects) == [("resume_attempt", "lobby", "u1", False)]
@@ -57,21 +59,25 @@ class TestAResume:
     def test_of_the_other_kind_is_closed_4100(self):
         play = Play()
         play.knock()
-        effects = play.resume(claim=claim("one"))
+        effects = play.resume(resume_request=resume_request("one"))
         assert closes(effects) == [(2, 4100, "session expired", False)]
         assert play.session().transport == 1
 
     def test_beyond_what_was_sent_is_closed_1008(self):
         play = greeted()
-        effects = play.resume(claim=claim("one", beyond=True))
+        effects = play.resume(resume_request=resume_request("one", beyond=True))
         assert [close[:2] for close in closes(effects)] == [(2, 1008)]
         assert (play.session().transport, counted(effects)) == (1, [])
 
     def test_that_has_hung_up_is_not_even_judged(self):
         """A gap must not end the session for somebody who is not there any more."""
         play = greeted()
-        for one in (claim("wrong"), claim("one", first_available=5), claim("one", beyond=True)):
-            assert names(play.resume(claim=one, stillborn=True)) == ["AbortTransport"]
+        for one in (
+            resume_request("wrong"),
+            resume_request("one", first_available=5),
+            resume_request("one", beyond=True),
+        ):
+            assert names(play.resume(resume_request=one, peer_already_gone=True)) == ["AbortTransport"]
         assert play.session().transport == 1
 
 
@@ -80,11 +86,11 @@ class TestALateDial:
     @pytest.mark.parametrize("attempt", [1, 2])
     def test_is_superseded_and_the_session_lives(self, state, attempt):
         play = greeted()
-        play.resume(claim=claim("one", "two", attempt=2))
+        play.resume(resume_request=resume_request("one", "two", attempt=2))
         if state == "SUSPENDED":
             play.do(c.PeerGone(2, reset=True))
         grace = play.due(DeadlineKind.GRACE)
-        effects = play.resume(claim=claim("one", "three", attempt=attempt))
+        effects = play.resume(resume_request=resume_request("one", "three", attempt=attempt))
         assert closes(effects) == [(3, 4101, "superseded", False)]
         assert (callbacks(effects), counted(effects)) == ([], [])
         assert (play.state(), play.due(DeadlineKind.GRACE)) == (state, grace)
@@ -92,24 +98,24 @@ class TestALateDial:
 
     def test_of_a_plain_client_too(self):
         play = Play()
-        play.knock(claim=Claim(attempt=3))
-        assert closes(play.resume(claim=Claim(attempt=3)))[0][:2] == (2, 4101)
-        assert closes(play.resume(claim=Claim(attempt=4)))[0][:2] == (1, 4101)
+        play.knock(resume_request=ResumeRequest(attempt=3))
+        assert closes(play.resume(resume_request=ResumeRequest(attempt=3)))[0][:2] == (2, 4101)
+        assert closes(play.resume(resume_request=ResumeRequest(attempt=4)))[0][:2] == (1, 4101)
 
 
 class TestTheFirstAcknowledgement:
     def test_proves_the_newest_token(self):
         play = greeted()
         effects = play.do(c.Acknowledged(1))
-        assert effects == [e.Entitle(1, Title(Tokens("one", "one")))]
-        play.resume(claim=claim("one", "two"))
+        assert effects == [e.UpdateCredentials(1, Credentials(Tokens("one", "one")))]
+        play.resume(resume_request=resume_request("one", "two"))
         play.do(c.Acknowledged(2))
         assert tokens(play) == Tokens("two", "two")
 
     def test_of_an_older_transport_proves_nothing(self):
         """It may have been on its way when the next $hello was lost."""
         play = greeted()
-        play.resume(claim=claim("one", "two"))
+        play.resume(resume_request=resume_request("one", "two"))
         assert ignored(play.do(c.Acknowledged(1))) != []
         assert tokens(play) == Tokens("two", "one")
 
@@ -174,7 +180,7 @@ class TestAnAcknowledgementOfOurs:
         """After a resume the $hello has said it all."""
         play = greeted()
         play.do(c.AckDue(1))
-        play.resume(claim=claim("one", "two"))
+        play.resume(resume_request=resume_request("one", "two"))
         assert acks(play.wait(10)) == []
         assert ignored(play.do(c.AckDue(1))) != []
 
@@ -186,7 +192,7 @@ class TestAGap:
         play = greeted()
         if state == "SUSPENDED":
             play.do(c.PeerGone(1, reset=True))
-        effects = play.resume(claim=claim("one", first_available=42))
+        effects = play.resume(resume_request=resume_request("one", first_available=42))
         assert closes(effects)[-1] == (2, 4100, '{"reason": "gap", "first_available": 42}', False)
         assert callbacks(effects) == ["on_disconnect"]
         assert counted(effects, "connection_closed")[0][-1] == "gap"
@@ -207,13 +213,13 @@ class TestAGap:
 
     def test_that_the_check_found_ends_no_session_that_has_been_resumed_since(self):
         play = greeted()
-        play.resume(claim=claim("one", "two"))
+        play.resume(resume_request=resume_request("one", "two"))
         assert ignored(play.do(c.GapFound(1, 1))) != []
         assert play.state() == "CONNECTED"
 
     def test_that_the_check_found_ends_no_other_session(self):
         play = greeted()
         play.do(c.Kick("u1"))
-        play.knock(claim=claim(fresh="new"))
+        play.knock(resume_request=resume_request(fresh="new"))
         assert ignored(play.do(c.GapFound(1, 1))) != []
         assert (play.state(), play.session().epoch) == ("CONNECTED", 2)

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from resumehub.core.states import TRANSITIONS, Event, Outcome, State, diagram, table, transition
+from resumehub.core.states import TRANSITIONS, Outcome, SessionEvent, State, diagram, table, transition
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,30 +17,30 @@ NOTHING_MOVES = (Outcome.IGNORED, Outcome.NOT_FOUND, Outcome.REFUSED, Outcome.TO
 
 
 def entry_id(value: object) -> str | None:
-    return value.name if isinstance(value, State | Event) else None
+    return value.name if isinstance(value, State | SessionEvent) else None
 
 
-@pytest.mark.parametrize("event", Event, ids=entry_id)
+@pytest.mark.parametrize("event", SessionEvent, ids=entry_id)
 @pytest.mark.parametrize("state", State, ids=entry_id)
 class TestEveryEntry:
     """Every state × every event."""
 
-    def test_is_there(self, state: State, event: Event) -> None:
+    def test_is_there(self, state: State, event: SessionEvent) -> None:
         """Whatever happens in whatever state, it was thought of."""
         assert transition(state, event) is TRANSITIONS[state, event]
 
-    def test_gives_its_reason(self, state: State, event: Event) -> None:
+    def test_gives_its_reason(self, state: State, event: SessionEvent) -> None:
         """To ignore something is a decision like any other, and says why it was made."""
         because = transition(state, event).because
         assert len(because.split()) >= 3, f"{because!r} is no reason"
         assert because == because.strip()
 
-    def test_moves_the_session_only_when_something_is_done(self, state: State, event: Event) -> None:
+    def test_moves_the_session_only_when_something_is_done(self, state: State, event: SessionEvent) -> None:
         entry = transition(state, event)
         if entry.outcome in NOTHING_MOVES:
             assert entry.to is state
 
-    def test_ends_where_its_outcome_says(self, state: State, event: Event) -> None:
+    def test_ends_where_its_outcome_says(self, state: State, event: SessionEvent) -> None:
         """An outcome means the same thing in every row."""
         entry = transition(state, event)
         expected = {
@@ -55,18 +55,23 @@ class TestEveryEntry:
 
 
 def test_the_table_has_nothing_else() -> None:
-    assert set(TRANSITIONS) == {(state, event) for state in State for event in Event}
+    assert set(TRANSITIONS) == {(state, event) for state in State for event in SessionEvent}
 
 
 def test_only_a_new_connect_gets_out_of_closed() -> None:
     """An ended session cannot be revived; its id can be used again."""
-    out = {event for event in Event if transition(State.CLOSED, event).to is not State.CLOSED}
-    assert out == {Event.CONNECT, Event.CONNECT_OR_REFUSE, Event.CLAIM, Event.CLAIM_OR_REFUSE}
+    out = {event for event in SessionEvent if transition(State.CLOSED, event).to is not State.CLOSED}
+    assert out == {
+        SessionEvent.CONNECT,
+        SessionEvent.CONNECT_OR_REFUSE,
+        SessionEvent.CLAIM,
+        SessionEvent.CLAIM_OR_REFUSE,
+    }
     assert {transition(State.CLOSED, event).outcome for event in out} == {Outcome.OPENED}
 
 
 def test_a_late_report_decides_nothing_in_any_state() -> None:
-    assert {transition(state, Event.LATE).outcome for state in State} == {Outcome.IGNORED}
+    assert {transition(state, SessionEvent.LATE).outcome for state in State} == {Outcome.IGNORED}
 
 
 # -- the page -------------------------------------------------------------------------
@@ -96,7 +101,7 @@ def test_the_diagram_draws_every_transition_that_does_something() -> None:
 def test_the_table_has_a_row_for_every_event_and_the_ignored_ones_too() -> None:
     header, _, *rows = table().splitlines()
     assert header == "| event | CONNECTED | SUSPENDED | CLOSED |"
-    assert [row.split("**")[1] for row in rows] == [event.name for event in Event]
+    assert [row.split("**")[1] for row in rows] == [event.name for event in SessionEvent]
     assert "**IGNORED** → CONNECTED: a newer transport has taken over" in table()
 
 

@@ -1,10 +1,10 @@
-"""The guards of a transport's deadlines: heartbeat, stalls, goodbye (``core/carriers.py``)."""
+"""The guards of a transport's deadlines: heartbeat, stalls, goodbye (``core/transports.py``)."""
 
 from __future__ import annotations
 
 from tests.guards.guard import Guard
 
-FILE = "core/carriers.py"
+FILE = "core/transports.py"
 BEATING = {"ping_interval": 20.0}
 
 GUARDS = (
@@ -29,9 +29,9 @@ GUARDS = (
     Guard(
         "an observation is about a transport that is there",
         FILE,
-        "carrier = self.carriers.get(seen.transport)\n        if carrier is None or "
-        "carrier.phase is Phase.ABORTED:",
-        "carrier = self.carriers.get(seen.transport)\n        if carrier is None:",
+        "transport = self.transports.get(seen.transport)\n        if transport is None or "
+        "transport.phase is Phase.ABORTED:",
+        "transport = self.transports.get(seen.transport)\n        if transport is None:",
         "Two deadlines of a transport fall due at once, and the first one gives it up: the "
         "session would be lost "
         "twice.",
@@ -50,7 +50,7 @@ GUARDS = (
     Guard(
         "what is seen of a transport that closes is not about its session",
         FILE,
-        "elif carrier.phase is not Phase.LIVE:",
+        "elif transport.phase is not Phase.LIVE:",
         "elif False:",
         "Two deadlines of a transport fall due at once, and the first one gives it up: the "
         "session would be lost "
@@ -183,7 +183,7 @@ GUARDS = (
     Guard(
         "the data goes before the close frame does",
         FILE,
-        "if carrier.discarded:",
+        "if transport.discarded:",
         "if True:",
         "A peer that does not take all of its data could still take the close frame: it would "
         "never read why.",
@@ -201,7 +201,7 @@ GUARDS = (
     Guard(
         "a close frame is sent on a transport that lives",
         FILE,
-        "if carrier.phase is Phase.LIVE:\n            self._await_close",
+        "if transport.phase is Phase.LIVE:\n            self._await_close",
         "if True:\n            self._await_close",
         "A session ends on a transport that says goodbye already: it would say so twice.",
         because="A session is never on such a transport: it is taken off in the same step. It "
@@ -211,7 +211,7 @@ GUARDS = (
     Guard(
         "no ping behind a close frame",
         FILE,
-        "self.deadlines.cancel_each(_WHILE_ALIVE, carrier.number)",
+        "self.deadlines.cancel_each(_WHILE_ALIVE, transport.number)",
         "pass",
         "RFC 6455 §5.5.1: nothing follows a close frame.",
         ("u1 connects", "15 seconds pass", "u1 is kicked", "5 seconds pass"),
@@ -221,7 +221,7 @@ GUARDS = (
     Guard(
         "no close frame is awaited where none can be written",
         FILE,
-        "if carrier.close_sent:  #",
+        "if transport.close_sent:  #",
         "if False:  #",
         "A peer whose line is broken for writing would be waited for twice as long.",
         (
@@ -236,7 +236,7 @@ GUARDS = (
     Guard(
         "a close frame that is out is not awaited",
         FILE,
-        "self.deadlines.cancel(DeadlineKind.CLOSE, carrier.number)",
+        "self.deadlines.cancel(DeadlineKind.CLOSE, transport.number)",
         "pass",
         "The close frame gets out late: the peer would have less than its time to answer.",
         (
@@ -252,8 +252,8 @@ GUARDS = (
     Guard(
         "a transport is cut once",
         FILE,
-        "if carrier.phase is not Phase.ABORTED:\n            carrier",
-        "if True:\n            carrier",
+        "if transport.phase is not Phase.ABORTED:\n            transport",
+        "if True:\n            transport",
         "A transport that has been given up is told so again, when the hub aborts everything.",
         ("u1 connects", "transport 1 breaks", "the hub aborts everything"),
         "transport 1 is aborted twice",
@@ -261,7 +261,7 @@ GUARDS = (
     Guard(
         "a transport that is cut has no deadline",
         FILE,
-        "self.deadlines.cancel_each(_OWNED, carrier.number)",
+        "self.deadlines.cancel_each(_OWNED, transport.number)",
         "pass",
         "Its reader takes its time to leave, and meanwhile it would be pinged.",
         ("u1 connects", "transport 1 breaks", "20 seconds pass"),

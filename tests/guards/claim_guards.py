@@ -1,10 +1,10 @@
-"""The guards of a claim: tokens, nonces, dials, gaps (``core/claims.py``, and where the machine asks it)."""
+"""The guards of a claim: tokens, nonces, dials, gaps (``core/resume.py``, and where the machine asks it)."""
 
 from __future__ import annotations
 
 from tests.guards.guard import Guard
 
-CLAIMS = "core/claims.py"
+CLAIMS = "core/resume.py"
 MACHINE = "core/machine.py"
 
 STAYS = "u1 is connected on transport 1"
@@ -15,8 +15,8 @@ GUARDS = (
     Guard(
         "a v1 session asks for its token",
         CLAIMS,
-        "if not claim.v1 or not title.tokens.accept(claim.token):",
-        "if not claim.v1:",
+        "if not request.v1 or not credentials.tokens.accept(request.token):",
+        "if not request.v1:",
         "Whoever knows the id would get the session, and what was sent to its client.",
         ("u1 connects, with v1", "u1 resumes, with v1, token 9", STAYS),
         LOST,
@@ -24,7 +24,7 @@ GUARDS = (
     Guard(
         "a v1 session asks for v1",
         CLAIMS,
-        "if not claim.v1 or not",
+        "if not request.v1 or not",
         "if not",
         "A client that does not acknowledge would fill its window, and take control messages for data.",
         ("u1 connects, with v1", "u1 resumes, with token 1", STAYS),
@@ -33,8 +33,8 @@ GUARDS = (
     Guard(
         "a plain session is not for v1 clients",
         CLAIMS,
-        "elif claim.v1 or claim.instance",
-        "elif claim.instance",
+        "elif request.v1 or request.instance",
+        "elif request.instance",
         "The client would wait for a $hello that never comes.",
         ("u1 connects", "u1 resumes, with v1, token 1", STAYS),
         LOST,
@@ -42,8 +42,8 @@ GUARDS = (
     Guard(
         "a session with a nonce asks for it",
         CLAIMS,
-        "elif claim.v1 or claim.instance != title.instance:",
-        "elif claim.v1:",
+        "elif request.v1 or request.instance != credentials.instance:",
+        "elif request.v1:",
         "The session of a device expired, another device has the id: the first would get into its session.",
         ("u1 connects, with nonce mine", "u1 resumes, with nonce yours", STAYS),
         LOST,
@@ -60,9 +60,9 @@ GUARDS = (
     Guard(
         "the secret is looked at first",
         CLAIMS,
-        "if title.tokens is not None:\n        # An attacker",
-        "if claim.first_available is not None:\n        return Verdict.GAP\n"
-        "    if title.tokens is not None:\n"
+        "if credentials.tokens is not None:\n        # An attacker",
+        "if request.first_available is not None:\n        return Verdict.GAP\n"
+        "    if credentials.tokens is not None:\n"
         "        # An attacker",
         "Whoever knows the id would end the session by asking for what is no longer there.",
         ("u1 connects, with v1", "u1 resumes, with v1, token 9, a gap", STAYS),
@@ -71,7 +71,7 @@ GUARDS = (
     Guard(
         "a late dial takes nothing over",
         CLAIMS,
-        "if claim.attempt is not None and claim.attempt <= title.attempt:",
+        "if request.attempt is not None and request.attempt <= credentials.attempt:",
         "if False:",
         "Of two dials the older one arrives last: the connection that the client uses would be closed.",
         ("u1 connects, with v1, dial 2", "u1 resumes, with v1, token 1, dial 1", STAYS),
@@ -80,9 +80,9 @@ GUARDS = (
     Guard(
         "a late dial is late before it is anything else",
         CLAIMS,
-        "    if claim.attempt is not None and claim.attempt <= title.attempt:",
-        "    if claim.first_available is not None:\n        return Verdict.GAP\n"
-        "    if claim.attempt is not None and claim.attempt <= title.attempt:",
+        "    if request.attempt is not None and request.attempt <= credentials.attempt:",
+        "    if request.first_available is not None:\n        return Verdict.GAP\n"
+        "    if request.attempt is not None and request.attempt <= credentials.attempt:",
         "It knows less than the dial that came before it, so it would ask for what was let go, and end all.",
         ("u1 connects, with v1, dial 2", "u1 resumes, with v1, token 1, dial 1, a gap", STAYS),
         GONE,
@@ -90,8 +90,8 @@ GUARDS = (
     Guard(
         "the highest dial is remembered",
         CLAIMS,
-        "max(title.attempt, claim.attempt)",
-        "claim.attempt",
+        "max(credentials.attempt, request.attempt)",
+        "request.attempt",
         "A client that comes back without resume intent begins to count anew: its own late dial would fit.",
         (
             "u1 connects, with dial 5",
@@ -105,7 +105,7 @@ GUARDS = (
     Guard(
         "nobody is ahead of what was sent",
         CLAIMS,
-        "if claim.beyond:",
+        "if request.beyond:",
         "if False:",
         "The count is of another session, or wrong: the outbox cannot skip what it never had.",
         ("u1 connects, with v1", "u1 resumes, with v1, token 1, too many received", STAYS),
@@ -114,7 +114,7 @@ GUARDS = (
     Guard(
         "a gap is no resume",
         CLAIMS,
-        "return Verdict.GRANTED if claim.first_available is None else Verdict.GAP",
+        "return Verdict.GRANTED if request.first_available is None else Verdict.GAP",
         "return Verdict.GRANTED",
         "The client would go on, and never know what it missed.",
         ("u1 connects, with v1", "u1 resumes, with v1, token 1, a gap", "u1 is gone"),
@@ -123,8 +123,8 @@ GUARDS = (
     Guard(
         "a gap ends no session for one who has hung up",
         MACHINE,
-        "if knock.resume and holder is not None and not knock.stillborn:",
-        "if knock.resume and holder is not None:",
+        "if registration.resume and holder is not None and not registration.peer_already_gone:",
+        "if registration.resume and holder is not None:",
         "A request that was given up while it waited for a thread would end the session.",
         ("u1 connects, with v1", "u1 resumes, with v1, token 1, a gap, hung up already", STAYS),
         GONE,
@@ -132,8 +132,8 @@ GUARDS = (
     Guard(
         "the last token that a client knows is kept",
         CLAIMS,
-        "tokens = tokens.presented(claim.token).issue(claim.fresh_token)",
-        "tokens = Tokens(claim.fresh_token)",
+        "tokens = tokens.presented(request.token).issue(request.fresh_token)",
+        "tokens = Tokens(request.fresh_token)",
         "A $hello is lost with its connection: the client would be locked out of its own session.",
         (
             "u1 connects, with v1",
@@ -146,8 +146,9 @@ GUARDS = (
     Guard(
         "an old connection proves no new token",
         MACHINE,
-        "session = self.session_of(number)\n        if session is None or session.title.tokens is None:",
-        "session = self.epochs.get(self.carriers[number].epoch or 0)\n        if session is None:",
+        "session = self.session_of(number)\n"
+        "        if session is None or session.credentials.tokens is None:",
+        "session = self.epochs.get(self.transports[number].epoch or 0)\n        if session is None:",
         "An $ack is read late, when the next $hello is lost already: the client would be locked out.",
         (
             "u1 connects, with v1",
@@ -161,7 +162,7 @@ GUARDS = (
     Guard(
         "what a plain client says proves nothing",
         MACHINE,
-        "if session is None or session.title.tokens is None:",
+        "if session is None or session.credentials.tokens is None:",
         "if session is None:",
         "It has no tokens to prove.",
         ("u1 connects", "the first $ack comes in on transport 1"),
@@ -170,7 +171,7 @@ GUARDS = (
     Guard(
         "nobody gets a v1 session without asking for it",
         CLAIMS,
-        "return title.tokens is None and ",
+        "return credentials.tokens is None and ",
         "return ",
         "A plain client of the same user would get what was kept for another one, and lose it.",
         (
@@ -184,8 +185,8 @@ GUARDS = (
     Guard(
         "a v1 client gets no plain session",
         CLAIMS,
-        "is None and not claim.v1 and claim.instance == title.instance",
-        "is None and claim.instance == title.instance",
+        "is None and not request.v1 and request.instance == credentials.instance",
+        "is None and request.instance == credentials.instance",
         "It would wait for a $hello that never comes.",
         (
             "u1 connects",
@@ -198,8 +199,8 @@ GUARDS = (
     Guard(
         "nobody gets a session of another nonce",
         CLAIMS,
-        "title.tokens is None and not claim.v1 and claim.instance == title.instance",
-        "title.tokens is None and not claim.v1",
+        "credentials.tokens is None and not request.v1 and request.instance == credentials.instance",
+        "credentials.tokens is None and not request.v1",
         "Another device of the user would get what was kept for the first one, and lose it.",
         (
             "u1 connects, with nonce mine",
@@ -212,8 +213,8 @@ GUARDS = (
     Guard(
         "only a resume has a count",
         MACHINE,
-        "knock.claim.received if knock.resume else None",
-        "knock.claim.received",
+        "registration.resume_request.received if registration.resume else None",
+        "registration.resume_request.received",
         "Who connects without resume intent begins to count at 1.",
         because="The check before the upgrade reads a count only of a resume. Here it is said once more, "
         "where it is used.",

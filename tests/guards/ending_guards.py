@@ -30,8 +30,8 @@ GUARDS = (
     Guard(
         "the window of a connected session means nothing",
         "core/states.py",
-        "(_C, Event.EXPIRE): _ignored(_C,",
-        "(_C, Event.EXPIRE): Transition(Outcome.ENDED, _X,",
+        "(_C, SessionEvent.EXPIRE): _ignored(_C,",
+        "(_C, SessionEvent.EXPIRE): Transition(Outcome.ENDED, _X,",
         "The window would end a session that has resumed.",
         (
             "u1 connects",
@@ -56,8 +56,8 @@ GUARDS = (
     Guard(
         "the end of a session cancels its window",
         SESSIONS,
-        "        self.deadlines.cancel(DeadlineKind.GRACE, session.epoch)\n        carrier",
-        "        carrier",
+        "        self.deadlines.cancel(DeadlineKind.GRACE, session.epoch)\n        transport",
+        "        transport",
         "The window of a session that was kicked would end the next one under its id.",
         (
             "u1 connects",
@@ -96,8 +96,8 @@ GUARDS = (
     Guard(
         "connection.close() closes its own session",
         MACHINE,
-        "self._end_on_request(self.epochs.get(epoch), Event.CLOSE",
-        "self._end_on_request(next(iter(self.sessions.values()), None), Event.CLOSE",
+        "self._end_on_request(self.epochs.get(epoch), SessionEvent.CLOSE",
+        "self._end_on_request(next(iter(self.sessions.values()), None), SessionEvent.CLOSE",
         "An old connection object is closed: the id's next session would end.",
         (
             "u1 connects",
@@ -111,7 +111,7 @@ GUARDS = (
     Guard(
         "a kick of nobody is answered",
         MACHINE,
-        "if self._look_up(session, Event.KICK).outcome is Outcome.NOT_FOUND:",
+        "if self._look_up(session, SessionEvent.KICK).outcome is Outcome.NOT_FOUND:",
         "if False:",
         "Kick and expiry meet: the caller must know which of them ended the session.",
         ("u1 connects", "transport 1 breaks", "30 seconds pass", "u1 is kicked", "the kick finds nobody"),
@@ -120,8 +120,8 @@ GUARDS = (
     Guard(
         "no window, no drop",
         MACHINE,
-        "Event.DROP if self.rules.resume_window > 0 else Event.DROP_FINAL",
-        "Event.DROP",
+        "SessionEvent.DROP if self.rules.resume_window > 0 else SessionEvent.DROP_FINAL",
+        "SessionEvent.DROP",
         "With resume_window=0 a session would be suspended for no time, and its handlers told so.",
         ("u1 connects", "transport 1 breaks", "session 1 was told on_connect, on_disconnect"),
         "on_connect, on_transport_drop",
@@ -243,7 +243,7 @@ GUARDS = (
     Guard(
         "nothing is kept for a peer that is not there",
         SESSIONS,
-        "polite and close is not None and carrier is not None",
+        "polite and close is not None and transport is not None",
         "polite and close is not None",
         "A suspended session is kicked: its messages would wait for ever, neither sent nor "
         "counted as dropped.",
@@ -259,8 +259,8 @@ GUARDS = (
     Guard(
         "nothing is kept for a peer that has left",
         SESSIONS,
-        "polite and close is not None and carrier is not None",
-        "polite and carrier is not None",
+        "polite and close is not None and transport is not None",
+        "polite and transport is not None",
         "The client leaves while messages wait for it: they would be dropped only when its "
         "socket is released.",
         (
@@ -276,8 +276,8 @@ GUARDS = (
     Guard(
         "nothing is kept for a peer that may not enter",
         SESSIONS,
-        "polite and close is not None and carrier is not None",
-        "close is not None and carrier is not None",
+        "polite and close is not None and transport is not None",
+        "close is not None and transport is not None",
         "The close frame overtakes what waits, so that is never sent: it is dropped at once.",
         (
             "u1 connects",
@@ -292,7 +292,7 @@ GUARDS = (
     Guard(
         "a close frame needs a transport",
         SESSIONS,
-        "if carrier is not None and close is not None:",
+        "if transport is not None and close is not None:",
         "if close is not None:",
         "A suspended session is kicked: there is nobody to say goodbye to.",
         ("u1 connects", "transport 1 breaks", "u1 is kicked"),
@@ -300,7 +300,7 @@ GUARDS = (
     ),
     Guard(
         "the id is free before the peer sees the close frame",
-        "core/carriers.py",
+        "core/transports.py",
         "self._do(e.SendClose(",
         "self._effects.insert(0, e.SendClose(",
         "A client that sees it and connects again at once would meet its own former self.",

@@ -29,7 +29,7 @@ GUARDS = (
     Guard(
         "a verdict of the check holds",
         MACHINE,
-        "if knock.refusal is not None:",
+        "if registration.refusal is not None:",
         "if False:",
         "A socket that exists to be told why it is refused would get a session.",
         ("u1 connects, and was refused by the check", "u1 is gone"),
@@ -38,7 +38,7 @@ GUARDS = (
     Guard(
         "a resume is for the session that the check saw",
         MACHINE,
-        "holder.epoch != knock.seen",
+        "holder.epoch != registration.seen",
         "False",
         "Between check and hand-over the session ends and somebody else takes the id: the client "
         "would get into "
@@ -49,8 +49,8 @@ GUARDS = (
     Guard(
         "a resume opens nothing",
         "core/states.py",
-        "(_X, Event.RESUME): Transition(Outcome.TOO_LATE, _X,",
-        "(_X, Event.RESUME): Transition(Outcome.OPENED, _C,",
+        "(_X, SessionEvent.RESUME): Transition(Outcome.TOO_LATE, _X,",
+        "(_X, SessionEvent.RESUME): Transition(Outcome.OPENED, _C,",
         "The window ends between check and hand-over: the client would go on in an empty "
         "session, and never know.",
         (
@@ -84,7 +84,7 @@ GUARDS = (
     Guard(
         "a newcomer that has hung up takes nothing over",
         MACHINE,
-        "elif knock.stillborn:",
+        "elif registration.peer_already_gone:",
         "elif False:",
         "A request that was given up while it waited for a thread would push a good transport aside.",
         ("u1 connects", "u1 resumes, and has hung up already", "u1 is connected on transport 1"),
@@ -93,8 +93,8 @@ GUARDS = (
     Guard(
         "a connected session stays where duplicates are refused",
         "core/states.py",
-        "(_C, Event.CONNECT_OR_REFUSE): Transition(\n        Outcome.REFUSED",
-        "(_C, Event.CONNECT_OR_REFUSE): Transition(\n        Outcome.DISPLACED",
+        "(_C, SessionEvent.CONNECT_OR_REFUSE): Transition(\n        Outcome.REFUSED",
+        "(_C, SessionEvent.CONNECT_OR_REFUSE): Transition(\n        Outcome.DISPLACED",
         "Two sockets pass the check while the id is free.",
         ("u1 connects", "u1 connects", "session 1 was told on_connect"),
         "it should be on_connect, and is on_connect, on_disconnect",

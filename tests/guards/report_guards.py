@@ -1,17 +1,17 @@
-"""The guards of reports: what a transport may still say (``core/carriers.py``)."""
+"""The guards of reports: what a transport may still say (``core/transports.py``)."""
 
 from __future__ import annotations
 
 from tests.guards.guard import Guard
 
-FILE = "core/carriers.py"
+FILE = "core/transports.py"
 
 GUARDS = (
     Guard(
         "a report of a transport that is gone",
         FILE,
-        "carrier = self.carriers.get(report.transport)\n        if carrier is None or carrier",
-        "carrier = self.carriers.get(report.transport)\n        if carrier",
+        "transport = self.transports.get(report.transport)\n        if transport is None or transport",
+        "transport = self.transports.get(report.transport)\n        if transport",
         "A writer cannot be started, and says so when the reader has already let go of the socket.",
         ("u1 connects", "transport 1 breaks", "transport 1 is released", "transport 1 is given up"),
         "AttributeError",
@@ -19,8 +19,8 @@ GUARDS = (
     Guard(
         "a transport dies once",
         FILE,
-        "get(report.transport)\n        if carrier is None or carrier.phase is Phase.ABORTED:",
-        "get(report.transport)\n        if carrier is None:",
+        "get(report.transport)\n        if transport is None or transport.phase is Phase.ABORTED:",
+        "get(report.transport)\n        if transport is None:",
         "A deadline gives a transport up, and then its reader sees the end: the session would be lost twice.",
         ("u1 connects", "transport 1 is given up", "transport 1 breaks"),
         "a live transport carries a session",
@@ -28,7 +28,7 @@ GUARDS = (
     Guard(
         "a transport that closes decides nothing",
         FILE,
-        "elif carrier.phase is Phase.CLOSING:",
+        "elif transport.phase is Phase.CLOSING:",
         "elif False:",
         "The client has resumed elsewhere, and then the end of its old transport is seen: it "
         "would suspend, or end, "
@@ -39,7 +39,7 @@ GUARDS = (
     Guard(
         "the peer's goodbye does not cut off ours",
         FILE,
-        "                if carrier.close_sent:\n",
+        "                if transport.close_sent:\n",
         "                if True:\n",
         "The peer hangs up its side while our close frame waits behind data: it would never read why.",
         (
@@ -63,8 +63,9 @@ GUARDS = (
     Guard(
         "a writer's report of a transport that is gone",
         FILE,
-        "carrier = self.carriers.get(number)\n        if carrier is None or carrier.phase is Phase.ABORTED:",
-        "carrier = self.carriers.get(number)\n        if carrier.phase is Phase.ABORTED:",
+        "transport = self.transports.get(number)\n"
+        "        if transport is None or transport.phase is Phase.ABORTED:",
+        "transport = self.transports.get(number)\n        if transport.phase is Phase.ABORTED:",
         "A writer reports behind its back: the reader has let go by the time that the hub hears "
         "of the error.",
         ("u1 connects", "transport 1 breaks", "transport 1 is released", "a write to transport 1 fails"),
@@ -73,8 +74,9 @@ GUARDS = (
     Guard(
         "no answer is awaited on a transport that is cut",
         FILE,
-        "carrier = self.carriers.get(number)\n        if carrier is None or carrier.phase is Phase.ABORTED:",
-        "carrier = self.carriers.get(number)\n        if carrier is None:",
+        "transport = self.transports.get(number)\n"
+        "        if transport is None or transport.phase is Phase.ABORTED:",
+        "transport = self.transports.get(number)\n        if transport is None:",
         "A close frame that was on its way is out when the transport is cut already.",
         because="It saves a deadline that would find nothing to do; the release cancels it anyway.",
         besides="a transport takes its deadlines with it",
@@ -90,7 +92,7 @@ GUARDS = (
     Guard(
         "a write error leaves the last word to the reader",
         FILE,
-        "if carrier.phase is Phase.LIVE:\n            self._ignore",
+        "if transport.phase is Phase.LIVE:\n            self._ignore",
         "if False:\n            self._ignore",
         "A leave may lie in the kernel's buffer: the transport would be cut under a session that "
         "thinks it has one.",
@@ -100,7 +102,7 @@ GUARDS = (
     Guard(
         "who has said goodbye is not waited for",
         FILE,
-        "if carrier.peer_done:",
+        "if transport.peer_done:",
         "if False:",
         "Both have said it, and the socket would stay open for write_timeout.",
         (
@@ -114,9 +116,9 @@ GUARDS = (
     Guard(
         "a stall of a transport that is gone",
         FILE,
-        'if carrier is None or carrier.phase is not Phase.LIVE:\n            self._ignore("a '
+        'if transport is None or transport.phase is not Phase.LIVE:\n            self._ignore("a '
         "transport that closes has",
-        'if carrier.phase is not Phase.LIVE:\n            self._ignore("a transport that closes has',
+        'if transport.phase is not Phase.LIVE:\n            self._ignore("a transport that closes has',
         "A sender finds the peer's buffer full, and says so when the reader has already let go "
         "of the socket.",
         ("u1 connects", "transport 1 breaks", "transport 1 is released", "transport 1 takes no more"),
@@ -125,9 +127,9 @@ GUARDS = (
     Guard(
         "a transport that closes has one deadline",
         FILE,
-        'if carrier is None or carrier.phase is not Phase.LIVE:\n            self._ignore("a '
+        'if transport is None or transport.phase is not Phase.LIVE:\n            self._ignore("a '
         "transport that closes has",
-        'if carrier is None:\n            self._ignore("a transport that closes has',
+        'if transport is None:\n            self._ignore("a transport that closes has',
         "The peer stops reading while it is told goodbye: it would be given up for not reading.",
         (
             "u1 connects",
@@ -142,9 +144,9 @@ GUARDS = (
     Guard(
         "a transport that is gone acknowledges nothing",
         FILE,
-        'if carrier is None or carrier.phase is not Phase.LIVE:\n            self._ignore("a '
+        'if transport is None or transport.phase is not Phase.LIVE:\n            self._ignore("a '
         "transport that closes ack",
-        'if carrier.phase is not Phase.LIVE:\n            self._ignore("a transport that closes ack',
+        'if transport.phase is not Phase.LIVE:\n            self._ignore("a transport that closes ack',
         "A handler returns when its transport has been released.",
         (
             "u1 connects",
@@ -157,9 +159,9 @@ GUARDS = (
     Guard(
         "a transport that closes acknowledges nothing",
         FILE,
-        'if carrier is None or carrier.phase is not Phase.LIVE:\n            self._ignore("a '
+        'if transport is None or transport.phase is not Phase.LIVE:\n            self._ignore("a '
         "transport that closes ack",
-        'if carrier is None:\n            self._ignore("a transport that closes ack',
+        'if transport is None:\n            self._ignore("a transport that closes ack',
         "A handler returns when its session has been kicked: an $ack would follow the close frame.",
         ("u1 connects", "u1 is kicked", "transport 1 owes an acknowledgement", "5 seconds pass"),
         "an $ack is due on transport 1, which closes",

@@ -132,9 +132,9 @@ def a_kick_at_the_door(lab: Lab) -> None:
 
 def stand_in(lab: Lab) -> None:
     """What the watcher does when it has seen a reader in the same handler twice."""
-    engine = lab.hub._engine
-    for link in list(engine.links.values()):
-        engine.roster.stand_in(link)
+    engine = lab.hub._loop
+    for link in list(engine.transports.values()):
+        engine.io_threads.stand_in(link)
 
 
 def slow_one(lab: Lab) -> Peer:
@@ -202,12 +202,12 @@ def a_slow_reader_drops(lab: Lab) -> None:
     def network() -> None:
         alice.drop()
 
-    [link] = lab.hub._engine.links.values()
+    [link] = lab.hub._loop.transports.values()
 
     @lab.invariant
     def nobody_writes_to_a_closed_socket() -> str | None:
-        released = link.number not in lab.hub._engine.links
-        return "the socket is closed under its writer" if released and link.channel._writer_running else None
+        released = link.number not in lab.hub._loop.transports
+        return "the socket is closed under its writer" if released and link.writer._writer_running else None
 
 
 def a_slow_reader_is_superseded(lab: Lab) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.core.claims import Claim
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.invariants import broken
+from resumehub.core.resume import ResumeRequest
 from resumehub.errors import HandlerError
 from tests.core.surroundings import World, Wrong
 
@@ -82,7 +82,7 @@ class Stage(World):
             claim |= CLAIMS[name](value)
         hung_up = bool(claim.pop("hung_up", False))
         knock = self.resume if how == "resumes" else self.knock
-        knock(connection_id, claim=Claim(**claim), stillborn=hung_up)
+        knock(connection_id, resume_request=ResumeRequest(**claim), peer_already_gone=hung_up)
 
     def fail(self, hook: str, epoch: int, generation: int) -> None:
         self.do(c.HandlerFailed(epoch, generation, hook, HandlerError(hook)))
@@ -151,7 +151,7 @@ def same(what: Callable[..., object]) -> Act:
 HAPPENS: dict[str, Act] = {
     r"(u\d) connects": lambda stage, who: stage.knock(who),
     r"(u\d) resumes": lambda stage, who: stage.resume(who),
-    r"(u\d) resumes, and has hung up already": lambda stage, who: stage.resume(who, stillborn=True),
+    r"(u\d) resumes, and has hung up already": lambda stage, who: stage.resume(who, peer_already_gone=True),
     r"somebody resumes (u\d), having seen session (\d)": lambda stage, who, n: stage.resume(who, int(n)),
     r"(u\d) (connects|resumes), with (.+)": lambda stage, who, how, said: stage.claim(who, how, said),
     r"(u\d) connects, and was refused by the check": lambda stage, who: stage.knock(

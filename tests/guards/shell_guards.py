@@ -8,7 +8,7 @@ from tests.guards.shell_guard import ShellGuard
 GUARDS = (
     ShellGuard(
         "a message starts while its transport is the session's",
-        "connection.py",
+        "session/connection.py",
         "if generation != self._generation:\n                return False",
         "if False:\n                return False",
         "A message that was read before a kick would be handled behind it.",
@@ -19,7 +19,7 @@ GUARDS = (
     ),
     ShellGuard(
         "who was turned away is turned away on every transport",
-        "connection.py",
+        "session/connection.py",
         "if generation > self._fenced:",
         "if True:",
         "The next transport of a client that may not enter would be let in until the hub hears of it.",
@@ -29,7 +29,7 @@ GUARDS = (
     ),
     ShellGuard(
         "nothing is put when the hub has left",
-        "engine.py",
+        "server/hub_loop.py",
         "            if self._left:\n                return False",
         "            if False:\n                return False",
         "A caller would wait for the answer of a thread that is no more.",
@@ -39,7 +39,7 @@ GUARDS = (
     ),
     ShellGuard(
         "looking whether the hub has left, and putting, is one step",
-        "engine.py",
+        "server/hub_loop.py",
         "with self._gate:\n            if self._left:",
         "if self._left:\n            return False\n        with self._gate:\n            if False:",
         "The hub would leave in between, and the command lie there for ever.",
@@ -49,7 +49,7 @@ GUARDS = (
     ),
     ShellGuard(
         "the hub answers those who are left in its queue",
-        "engine.py",
+        "server/hub_loop.py",
         "            if reply is not None:\n                if isinstance(command, c.Kick):",
         "            if False:\n                if isinstance(command, c.Kick):",
         "A caller whose command came behind the last one would wait for ever.",
@@ -59,9 +59,9 @@ GUARDS = (
     ),
     ShellGuard(
         "a socket that the hub never heard of closes itself",
-        "engine.py",
-        "if not self.put(replace(knock, transport=link.number)):",
-        "if not self.put(replace(knock, transport=link.number)) and False:",
+        "server/hub_loop.py",
+        "if not self.put(replace(registration, transport=io.number)):",
+        "if not self.put(replace(registration, transport=io.number)) and False:",
         "A descriptor would leak, and its client wait for an answer.",
         says="client never ends",
         scene=scenes.a_newcomer_and_a_close,
@@ -69,7 +69,7 @@ GUARDS = (
     ),
     ShellGuard(
         "a socket that is left in the queue is closed",
-        "engine.py",
+        "server/hub_loop.py",
         "if isinstance(command, c.Register):  # too late",
         "if False:  # too late",
         "A descriptor would leak, and its client wait for an answer.",
@@ -79,8 +79,8 @@ GUARDS = (
     ),
     ShellGuard(
         "one thread reads",
-        "threads/reader.py",
-        "if link.reader is not self._token:",
+        "incoming/reader.py",
+        "if io.reader is not self._token:",
         "if False:",
         "Two threads would read one socket, and handle what they read in any order.",
         says="are handled in the order",
@@ -90,8 +90,8 @@ GUARDS = (
     ),
     ShellGuard(
         "who has returned is not replaced",
-        "threads/roster.py",
-        "            if not link.busy:\n                return",
+        "server/io_threads.py",
+        "            if not io.busy:\n                return",
         "            if False:\n                return",
         "The handler returns just before its reader is replaced: two threads would read one socket.",
         says="are handled in the order",
@@ -101,7 +101,7 @@ GUARDS = (
     ),
     ShellGuard(
         "callbacks of one id run one at a time",
-        "threads/callbacks.py",
+        "session/serial_queue.py",
         "            if self._running:\n                return",
         "            if False:\n                return",
         "Two threads come to the same callbacks: on_disconnect would run beside on_message.",
@@ -111,7 +111,7 @@ GUARDS = (
     ),
     ShellGuard(
         "the socket is closed when its writer has left it",
-        "channel.py",
+        "outgoing/transport_writer.py",
         "while self._writer_running:",
         "while False:",
         "The writer would go on with a descriptor that is somebody else's by then.",
@@ -121,7 +121,7 @@ GUARDS = (
     ),
     ShellGuard(
         "half a message is finished for the old transport",
-        "channel.py",
+        "outgoing/transport_writer.py",
         "self._frames_in_pieces = 0  # what is left",
         "pass  # what is left",
         "The rest would be taken for one that the next transport sends: the old one ends in the "
@@ -132,7 +132,7 @@ GUARDS = (
     ),
     ShellGuard(
         "half a message is whole again for the next transport",
-        "channel.py",
+        "outgoing/transport_writer.py",
         "        self._outbox.unbegin()\n        self._outbox = None",
         "        self._outbox = None",
         "A message that was begun on a dead transport would count as begun on none, and never be dropped.",
@@ -142,7 +142,7 @@ GUARDS = (
     ),
     ShellGuard(
         "one writer at a time",
-        "channel.py",
+        "outgoing/transport_writer.py",
         "if self._writer_running or self._broken:",
         "if self._broken:",
         "A sender would write beside the writer thread.",
@@ -153,7 +153,7 @@ GUARDS = (
     ),
     ShellGuard(
         "nothing is written behind a write error",
-        "channel.py",
+        "outgoing/transport_writer.py",
         "if self._writer_running or self._broken:",
         "if self._writer_running:",
         "Each further message would fail again, and be reported again.",

@@ -53,7 +53,7 @@ GUARDS = (
     Guard(
         "the hub has not finished while a transport is there",
         MACHINE,
-        "and not self.sessions and not self.carriers:",
+        "and not self.sessions and not self.transports:",
         "and not self.sessions:",
         "The hub thread would leave before the close frames are out.",
         ("u1 connects", "the hub shuts down"),

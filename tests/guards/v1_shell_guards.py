@@ -8,7 +8,7 @@ from tests.guards.shell_guard import ShellGuard
 GUARDS = (
     ShellGuard(
         "acknowledgements go forward",
-        "channel.py",
+        "outgoing/transport_writer.py",
         "            if received <= self.acked:\n                return",
         "            if False:\n                return",
         "Of two threads that acknowledge at once, the slower one knows less.",
@@ -19,7 +19,7 @@ GUARDS = (
     ),
     ShellGuard(
         "saying that it is acknowledged, and acknowledging, is one step",
-        "channel.py",
+        "outgoing/transport_writer.py",
         "            self.acked = received\n            if self._outbox",
         "            self.acked = received\n        with self._lock:\n            if self._outbox",
         "A greater number overtakes a smaller one in between.",
@@ -30,8 +30,8 @@ GUARDS = (
     ),
     ShellGuard(
         "a hole is put into words",
-        "channel.py",
-        "flushed.unspoken = self._outbox.unspoken()",
+        "outgoing/transport_writer.py",
+        "flushed.unannounced = self._outbox.unannounced()",
         "pass",
         "The client would never be told what it missed, and nothing behind the hole would come.",
         says="of 2 and 3 the client is told []",
@@ -40,8 +40,8 @@ GUARDS = (
     ),
     ShellGuard(
         "the words are for the hole as it is now",
-        "channel.py",
-        "if frame is not None and (hole.first, hole.last) == span:",
+        "outgoing/transport_writer.py",
+        "if frame is not None and (gap.first, gap.last) == span:",
         "if frame is not None:",
         "While the codec worked, another broadcast was dropped.",
         scene=v1_scenes.a_broadcast_into_a_full_window,
@@ -50,8 +50,8 @@ GUARDS = (
     ),
     ShellGuard(
         "nothing is let go while a resume is decided",
-        "outbox.py",
-        "        if self._pinned:  # a resume",
+        "outgoing/outbox.py",
+        "        if self._history_held:  # a resume",
         "        if False:  # a resume",
         "The outbox would be wound back to what it has no more.",
         says="could not handle Register",
@@ -61,7 +61,7 @@ GUARDS = (
     ),
     ShellGuard(
         "an $ack of an old connection lets nothing go",
-        "channel.py",
+        "outgoing/transport_writer.py",
         "self._outbox.acknowledge(received) if self._outbox is not None else None",
         "self._outbox.acknowledge(received)",
         "The connection carries no session any more.",
@@ -71,7 +71,7 @@ GUARDS = (
     ),
     ShellGuard(
         "$hello does not queue behind $replayed",
-        "rows.py",
+        "outgoing/frame_queue.py",
         " and not other.placed:",
         ":",
         "Both are there before anything is written; the first message on a connection must be $hello.",

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from resumehub.errors import SocketUnavailable
-from resumehub.transport.handover import SUPPORTED, borrow_socket, find_socket, take_socket
+from resumehub.wsgi.handover import SUPPORTED, borrow_socket, find_socket, take_socket
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]

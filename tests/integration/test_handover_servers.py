@@ -1,4 +1,4 @@
-"""The hand-over on real servers: what ``resumehub/transport/handover.py`` says of them, piece by piece.
+"""The hand-over on real servers: what ``resumehub/wsgi/handover.py`` says of them, piece by piece.
 
 The application is ``handover_app.py``: raw bytes, no WebSocket. One process of each server serves all the
 tests of this file, and every test also says: the log has no traceback, error or warning.

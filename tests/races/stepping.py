@@ -20,7 +20,7 @@ import pytest
 from resumehub import Hub
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import WebSocketClient, connect
 from tests.contract.kit import Gate
 from tests.support import PATIENCE, Stage
@@ -144,7 +144,7 @@ def stepped(stage: Callable[..., Stage]) -> Iterator[MakeStepped]:
 @contextlib.contextmanager
 def held_before(hub: Hub, kind: type[e.Effect]) -> Iterator[Gate]:
     """Hold the hub thread in front of the next effect of this kind; let it go at the end at the latest."""
-    executor, gate = hub._started()._executor, Gate()
+    executor, gate = hub._started()._effect_runner, Gate()
     execute = executor.execute
 
     def held(effect: e.Effect) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.machine import Machine
-from resumehub.core.session import Carrier
+from resumehub.core.records import TransportState
 from resumehub.errors import TransportLost
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
@@ -25,7 +25,7 @@ from tests.support import PATIENCE, Call
 class TellsOfEveryDeath(Machine):
     """A transport died, so the handlers of its session are told."""
 
-    def _ended_while_closing(self, carrier: Carrier, report) -> None:
+    def _ended_while_closing(self, carrier: TransportState, report) -> None:
         super()._ended_while_closing(carrier, report)
         if carrier.epoch is not None:
             self._do(e.Notify(carrier.epoch, "on_transport_drop", carrier.generation, TransportLost()))

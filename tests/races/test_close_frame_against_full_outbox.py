@@ -11,14 +11,14 @@ from __future__ import annotations
 import pytest
 
 from resumehub import Message, SendBufferFull
-from resumehub.channel import Channel
+from resumehub.outgoing.transport_writer import TransportWriter
 from resumehub.testing import TransportClosed
 from tests.support import PATIENCE, read
 
 BIG = "x" * 50_000
 
 
-class SendsItAsAMessage(Channel):
+class SendsItAsAMessage(TransportWriter):
     """A close frame is a message like any other: where there is no room for one, it is dropped."""
 
     def close(self, code: int, reason: str, *, after_data: bool) -> None:
@@ -49,7 +49,7 @@ def read_to_the_end(ws) -> list[int]:
 
 
 def test_a_close_frame_that_is_a_message_is_lost(stage, monkeypatch):
-    monkeypatch.setattr("resumehub.executor.Channel", SendsItAsAMessage)
+    monkeypatch.setattr("resumehub.server.effect_runner.TransportWriter", SendsItAsAMessage)
     one = stage(send_buffer=8)
     ws = one.open()
     fill(one)

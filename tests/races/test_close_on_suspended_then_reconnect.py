@@ -12,7 +12,7 @@ from itertools import permutations
 
 import pytest
 
-from resumehub.executor import Executor
+from resumehub.server.effect_runner import EffectRunner
 from resumehub.testing import UpgradeRefused
 from tests.contract.kit import Gate
 from tests.core.orders import play_all
@@ -20,11 +20,11 @@ from tests.races.stepping import connect_with_gap
 from tests.support import PATIENCE
 
 
-class OneStrandASession(Executor):
+class OneStrandASession(EffectRunner):
     """Callbacks are put in order for each session, and not for each id."""
 
     def _open(self, effect) -> None:
-        self._strands.pop(effect.connection_id, None)
+        self._serial_queues.pop(effect.connection_id, None)
         super()._open(effect)
 
 
@@ -66,7 +66,7 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_strand_for_each_session_deletes_the_new_user(stage, monkeypatch, end):
-    monkeypatch.setattr("resumehub.engine.Executor", OneStrandASession)
+    monkeypatch.setattr("resumehub.server.hub_loop.EffectRunner", OneStrandASession)
     one = stage()
     app, old, _ = close_and_reconnect(one, end)
     one.recorder.wait_for("entered", count=2)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from resumehub import Message
-from resumehub.connection import Connection
-from resumehub.tables import Room
+from resumehub.server.registry import Room
+from resumehub.session.connection import Connection
 from resumehub.testing import Deadlock, Lab
 
 
@@ -30,7 +30,7 @@ class OneLockForAll(Room):
 @pytest.mark.parametrize("share", [False, True], ids=["a reader each", "shared readers"])
 @pytest.mark.parametrize("room", [OneLockForAll, Room])
 def test_the_hub_waits_for_no_broadcast(monkeypatch, room, share):
-    monkeypatch.setattr("resumehub.tables.Room", room)
+    monkeypatch.setattr("resumehub.server.registry.Room", room)
     with Lab(share=share) as lab:
         hub = lab.open()
         peers = {name: lab.dial(f"/?id={name}") for name in ("alice", "bob", "carol", "dave")}

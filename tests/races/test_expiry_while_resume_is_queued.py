@@ -11,11 +11,11 @@ from __future__ import annotations
 import pytest
 
 from resumehub.core import commands as c
-from resumehub.engine import Engine
+from resumehub.server.hub_loop import HubLoop
 from tests.support import PATIENCE, Call, read
 
 
-class GoesByItsOwnClock(Engine):
+class GoesByItsOwnClock(HubLoop):
     """Handles each command at the time at which it gets to it."""
 
     def _handle(self, command, at, reply):
@@ -42,7 +42,7 @@ def come_back_in_time(stepped):
 
 
 def test_a_hub_that_goes_by_its_own_clock_lets_it_expire(stepped, monkeypatch):
-    monkeypatch.setattr("resumehub.hub.Engine", GoesByItsOwnClock)
+    monkeypatch.setattr("resumehub.hub.HubLoop", GoesByItsOwnClock)
     _, ws = come_back_in_time(stepped)
     assert ws.receive_close(PATIENCE) == (4100, "session expired")
 

@@ -17,7 +17,7 @@ from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import Deadline, DeadlineKind
 from resumehub.core.machine import Machine
-from resumehub.core.session import Session
+from resumehub.core.records import SessionRecord
 from tests.contract.kit import Ledger
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
@@ -27,7 +27,7 @@ from tests.support import Call
 class TimersHoldTheSession(Machine):
     """The end of a window ends the session that it was armed for, ended or not."""
 
-    def _end(self, session: Session, *arguments: object, **more: object) -> None:  # type: ignore[override]
+    def _end(self, session: SessionRecord, *arguments: object, **more: object) -> None:  # type: ignore[override]
         at = self.deadlines.armed_at(DeadlineKind.GRACE, session.epoch)
         super()._end(session, *arguments, **more)  # type: ignore[arg-type]
         if at is not None:

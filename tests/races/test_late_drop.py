@@ -14,7 +14,7 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine
-from resumehub.core.session import Session
+from resumehub.core.records import SessionRecord
 from tests.core.orders import play, play_all
 from tests.core.play import Play, callbacks
 from tests.core.surroundings import Wrong
@@ -24,14 +24,14 @@ from tests.support import Call, read
 class BelievesEverybody(Machine):
     """Takes the report of any transport for one about its session's present transport."""
 
-    def session_of(self, number: int) -> Session | None:
-        carrier = self.carriers.get(number)
+    def session_of(self, number: int) -> SessionRecord | None:
+        carrier = self.transports.get(number)
         return self.epochs.get(carrier.epoch or 0) if carrier else None
 
     def _transport_ended(self, report: c.PeerClosed | c.PeerGone | c.PeerFailed | c.TransportAborted) -> None:
         session = self.session_of(report.transport)
         if session is not None and session.transport is not None:
-            self._ended_alive(self.carriers[report.transport], report)
+            self._ended_alive(self.transports[report.transport], report)
 
 
 @pytest.mark.parametrize(("machine", "state"), [(BelievesEverybody, "SUSPENDED"), (Machine, "CONNECTED")])

@@ -11,7 +11,7 @@ import contextlib
 
 import pytest
 
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import TransportClosed, UpgradeRefused
 from tests.contract.kit import Gate
 from tests.support import PATIENCE, read, text

@@ -17,9 +17,10 @@ import json
 
 import pytest
 
-from resumehub import ConnectionClosed, Message, SendBufferFull, executor
+from resumehub import ConnectionClosed, Message, SendBufferFull
 from resumehub.core import effects as e
-from resumehub.outbox import Outbox, Standing
+from resumehub.outgoing.outbox import Outbox, ResumePosition
+from resumehub.server import effect_runner as executor
 from resumehub.testing import Lab, Peer, ScheduleFailed, UpgradeRefused, explore
 from tests.races.stepping import held_before
 from tests.support import Call, read
@@ -28,12 +29,12 @@ from tests.support import Call, read
 class OnlyLooks(Outbox):
     """Says whether the client can go on, keeps nothing for it, and sends again what is left."""
 
-    def pin(self, received: int) -> Standing:
-        return self.standing(received)
+    def hold_history(self, received: int) -> ResumePosition:
+        return self.resume_position(received)
 
     def rewind(self, received: int) -> int:
         left = max(received, self.sent_to - len(self._sent))
-        super().pin(left)
+        super().hold_history(left)
         return super().rewind(left)
 
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import pytest
 
-from resumehub.connection import Inbox
 from resumehub.core import commands as c
 from resumehub.core import effects as e
+from resumehub.session.connection import InboundFence
 from tests.contract.kit import Gate
 from tests.races.stepping import held_before
 from tests.support import PATIENCE, Call, text
 
 
-class FencesThePresentOnly(Inbox):
+class FencesThePresentOnly(InboundFence):
     """Fences the transport that is on now, and forgets about it."""
 
     def attach(self, generation: int) -> int:
@@ -40,7 +40,7 @@ class FencesThePresentOnly(Inbox):
 def naive(request, monkeypatch) -> bool:
     """Each story under both; the naive one lets the message through."""
     if request.param.startswith("fences"):
-        monkeypatch.setattr("resumehub.executor.Inbox", FencesThePresentOnly)
+        monkeypatch.setattr("resumehub.server.effect_runner.InboundFence", FencesThePresentOnly)
         return True
     return False
 

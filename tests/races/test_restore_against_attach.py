@@ -13,13 +13,13 @@ import pytest
 from resumehub import Message
 from resumehub.core import effects as e
 from resumehub.core.states import State
-from resumehub.executor import Executor
+from resumehub.server.effect_runner import EffectRunner
 from tests.contract.kit import Gate
 from tests.races.stepping import held_before
 from tests.support import Call, read
 
 
-class SaysSoWhenItIsAttached(Executor):
+class SaysSoWhenItIsAttached(EffectRunner):
     """The session is said to be connected once the transport is on, and not before."""
 
     def _notify(self, effect):
@@ -32,11 +32,11 @@ class SaysSoWhenItIsAttached(Executor):
         super()._attach(link, connection, generation)
 
 
-@pytest.mark.parametrize("executor", [SaysSoWhenItIsAttached, Executor])
+@pytest.mark.parametrize("executor", [SaysSoWhenItIsAttached, EffectRunner])
 def test_a_restore_that_is_early_finds_its_session_connected_and_its_message_goes_first(
     stage, monkeypatch, executor
 ):
-    monkeypatch.setattr("resumehub.engine.Executor", executor)
+    monkeypatch.setattr("resumehub.server.hub_loop.EffectRunner", executor)
     one = stage()
     dropping = Gate()
     seen = []

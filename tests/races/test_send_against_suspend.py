@@ -17,11 +17,11 @@ from itertools import product
 
 import pytest
 
-from resumehub.channel import Channel
 from resumehub.core import effects as e
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Outbox
-from resumehub.runtime import SystemRuntime
+from resumehub.outgoing.outbox import Outbox
+from resumehub.outgoing.transport_writer import TransportWriter
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, MemoryTransport, ScriptedPeer, memory_pair
 from tests.races.stepping import held_before
 from tests.support import Call, read
@@ -44,13 +44,13 @@ class Pause(Exception):
 class Line:
     """A session's outbox, the channels it has had, and what each of their peers has taken."""
 
-    def __init__(self, channel: type[Channel], stateful: bool) -> None:
+    def __init__(self, channel: type[TransportWriter], stateful: bool) -> None:
         self._make = channel
         self._stateful = stateful
         self._outbox = Outbox(RUNTIME.lock(), 1000, 1 << 20)
-        self._channels: list[tuple[Channel, ScriptedPeer]] = []
+        self._channels: list[tuple[TransportWriter, ScriptedPeer]] = []
         self._attached = False
-        self._writers: set[Channel] = set()
+        self._writers: set[TransportWriter] = set()
         self._sent = 0
         self._begins_at: list[int] = []
 
@@ -63,7 +63,7 @@ class Line:
             channel = self._channels[-1][0] if self._attached else None
             flushed = channel.pump() if channel is not None else None
         if channel is not None:
-            channel.settle(flushed)
+            channel.report(flushed)
 
     def suspend(self) -> None:
         if self._attached:
@@ -106,10 +106,10 @@ class Line:
 
     # -- the channel's owner ----------------------------------------------------------------
 
-    def on_flushed(self, channel: Channel, flushed: object) -> None:
+    def on_flushed(self, channel: TransportWriter, flushed: object) -> None:
         pass
 
-    def start_writer(self, channel: Channel) -> None:
+    def start_writer(self, channel: TransportWriter) -> None:
         self._writers.add(channel)
 
     # -- what must hold ---------------------------------------------------------------------
@@ -144,7 +144,9 @@ WORDS = {
 }
 
 
-def play(order: Sequence[str], channel: type[Channel] = Channel, stateful: bool = False) -> list[str]:
+def play(
+    order: Sequence[str], channel: type[TransportWriter] = TransportWriter, stateful: bool = False
+) -> list[str]:
     """What is wrong after an order; nothing, one hopes."""
     line = Line(channel, stateful)
     line.resume()
@@ -153,7 +155,7 @@ def play(order: Sequence[str], channel: type[Channel] = Channel, stateful: bool 
     return list(line.problems())
 
 
-class CountsTheFirstByte(Channel):
+class CountsTheFirstByte(TransportWriter):
     """A message is written once it has begun; the next transport begins behind it."""
 
     def detach(self) -> None:
@@ -163,7 +165,7 @@ class CountsTheFirstByte(Channel):
             outbox.written()
 
 
-class LeavesItHalf(Channel):
+class LeavesItHalf(TransportWriter):
     """What has begun is for the next transport; this one gets no more of it."""
 
     def detach(self) -> None:
@@ -171,7 +173,7 @@ class LeavesItHalf(Channel):
         self._pieces.clear()
 
 
-class KeepsOnWriting(Channel):
+class KeepsOnWriting(TransportWriter):
     """Nobody takes the outbox away from the old transport: its writer goes on with it."""
 
     def detach(self) -> None:

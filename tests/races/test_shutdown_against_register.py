@@ -15,7 +15,7 @@ import pytest
 from resumehub import HubClosed
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine
-from resumehub.engine import Engine
+from resumehub.server.hub_loop import HubLoop
 from resumehub.testing import TransportClosed, UpgradeRefused
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
@@ -92,23 +92,23 @@ def test_one_that_arrives_when_the_hub_has_left_is_hung_up_on(stage):
     assert reports[0].complete
 
 
-class ForgetsTheDoor(Engine):
+class ForgetsTheDoor(HubLoop):
     """Puts commands into the queue without looking whether anybody is still there to take them."""
 
     def put(self, command, reply=None):
         if self._left and isinstance(command, c.Register):
-            self.forgotten = self.links[command.transport]
+            self.forgotten = self.transports[command.transport]
             return True
         return super().put(command, reply)
 
 
 def test_a_queue_that_nobody_reads_would_keep_it_waiting(stage, monkeypatch):
     """What the door is for: without it the newcomer's socket stays open, and says nothing."""
-    monkeypatch.setattr("resumehub.hub.Engine", ForgetsTheDoor)
+    monkeypatch.setattr("resumehub.hub.HubLoop", ForgetsTheDoor)
     one = stage()
     with pytest.raises(Exception, match="no 101 within"):
         connect_with_gap(one.hub, lambda: one.hub.close(PATIENCE), timeout=0.01)
-    one.hub._engine.forgotten.transport.release()
+    one.hub._loop.forgotten.transport.release()
 
 
 def test_one_that_arrives_when_the_hub_has_lost_patience_is_hung_up_on(stepped):

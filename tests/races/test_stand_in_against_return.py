@@ -12,8 +12,8 @@ import threading
 
 import pytest
 
-from resumehub.runtime import SystemRuntime
-from resumehub.threads.reader import Reader
+from resumehub.incoming.reader import Reader
+from resumehub.runtime.system import SystemRuntime
 from tests.contract.kit import Gate
 from tests.support import PATIENCE, text
 
@@ -30,12 +30,12 @@ class LateReader(SystemRuntime):
     """The second reader thread starts when it is told to."""
 
     def __init__(self) -> None:
-        self.readers = 0
+        self.leader_followers = 0
         self.start = threading.Event()
 
     def spawn(self, name, run, *, daemon=True):
-        self.readers += "-reader-" in name
-        if self.readers == 2 and "-reader-" in name:
+        self.leader_followers += "-reader-" in name
+        if self.leader_followers == 2 and "-reader-" in name:
             return super().spawn(name, lambda: (self.start.wait(PATIENCE), run()), daemon=daemon)
         return super().spawn(name, run, daemon=daemon)
 
@@ -43,7 +43,7 @@ class LateReader(SystemRuntime):
 @pytest.fixture(autouse=True)
 def no_watcher(monkeypatch):
     """Only the test gives the right to read to somebody else."""
-    monkeypatch.setattr("resumehub.threads.watcher.INTERVAL", 10_000.0)
+    monkeypatch.setattr("resumehub.server.watcher.INTERVAL", 10_000.0)
 
 
 def stuck_in_a_handler(stage, runtime):
@@ -60,19 +60,19 @@ def stuck_in_a_handler(stage, runtime):
     ws = one.open()
     ws.send(text("n", 0))
     stuck.wait_reached()
-    [link] = one.hub._engine.links.values()
+    [link] = one.hub._loop.transports.values()
     return one, ws, stuck, readers, link
 
 
 @pytest.mark.parametrize("begins", ["before the handler returns", "after the handler has returned"])
 @pytest.mark.parametrize("reader", [GoesOn, Reader])
 def test_only_one_thread_reads(stage, monkeypatch, reader, begins):
-    monkeypatch.setattr("resumehub.threads.roster.Reader", reader)
+    monkeypatch.setattr("resumehub.server.io_threads.Reader", reader)
     runtime = LateReader()
     one, ws, stuck, readers, link = stuck_in_a_handler(stage, runtime)
     if begins.startswith("before"):
         runtime.start.set()
-    one.hub._engine.roster.stand_in(link)
+    one.hub._loop.io_threads.stand_in(link)
     ws.send(text("n", 1))
     if begins.startswith("before"):
         ws.ping(b"?")
@@ -99,7 +99,7 @@ def test_a_stand_in_for_a_handler_that_has_returned_is_not_needed(stage):
     stuck.open()
     ws.ping(b"?")
     assert ws.wait_for_pong(timeout=PATIENCE)
-    one.hub._engine.roster.stand_in(link)
+    one.hub._loop.io_threads.stand_in(link)
     ws.send(text("n", 1))
     one.recorder.wait_for("message", count=2)
     ws.ping(b"?")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from resumehub import Message
-from resumehub.cork import Cork
+from resumehub.outgoing.cork import Cork
 from resumehub.testing import Lab, Peer, explore
 from resumehub.testing.strategies import PCT, Deepening, Random
 from tests.support import text
@@ -30,8 +30,8 @@ class PulledOnce(Cork):
 @pytest.fixture(autouse=True)
 def no_real_time(monkeypatch):
     """No callback turns out to be slow, nothing is held back for too long: chance shall not play along."""
-    monkeypatch.setattr("resumehub.threads.readers.now", lambda: 0.0)
-    monkeypatch.setattr("resumehub.cork.now", lambda: 0.0)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.now", lambda: 0.0)
+    monkeypatch.setattr("resumehub.outgoing.cork.now", lambda: 0.0)
 
 
 def open_hub(lab: Lab) -> Any:
@@ -140,7 +140,7 @@ def two_talk_and_one_comes_back(lab: Lab) -> None:
 @pytest.mark.parametrize("cork", [PulledOnce, Cork])
 def test_what_is_held_back_behind_the_pull_is_written_all_the_same(monkeypatch, cork):
     """The deputy leads while the handler is on its way to the room."""
-    monkeypatch.setattr("resumehub.threads.readers.Cork", cork)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.Cork", cork)
     with Lab(share=True) as lab:
         hub = open_hub(lab)
         opened = lab.threading.Event()

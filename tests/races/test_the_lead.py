@@ -17,16 +17,16 @@ from functools import partial
 import pytest
 
 from resumehub import Hub, Message
-from resumehub.runtime import Event
+from resumehub.incoming.leader_followers import PATIENCE, LeaderFollowers
+from resumehub.runtime.base import Event
 from resumehub.testing import Lab, explore
 from resumehub.testing.explorer import ScheduleFailed
 from resumehub.testing.strategies import PCT, Deepening, Random
-from resumehub.threads.readers import PATIENCE, Readers
 from tests.guards.scenes import stand_in
 from tests.support import text
 
 
-class ReadsWhateverHasInput(Readers):
+class ReadsWhateverHasInput(LeaderFollowers):
     """Does not ask whether somebody has it in hand."""
 
     def _has_input(self, number: int) -> None:
@@ -108,7 +108,7 @@ def ends(lab: Lab, *, slow: bool, kick: bool) -> None:
     hub = lab.open()
     alice = lab.dial("/?id=alice")
     lab.run_until_idle()
-    [link] = hub._engine.links.values()  # type: ignore[union-attr]
+    [link] = hub._loop.transports.values()  # type: ignore[union-attr]
     released, release = [], link.transport.release
 
     def counted() -> None:
@@ -140,7 +140,7 @@ def ends(lab: Lab, *, slow: bool, kick: bool) -> None:
 
 
 def test_reading_what_somebody_has_in_hand_is_wrong(monkeypatch):
-    monkeypatch.setattr("resumehub.engine.Readers", ReadsWhateverHasInput)
+    monkeypatch.setattr("resumehub.server.hub_loop.LeaderFollowers", ReadsWhateverHasInput)
     with pytest.raises(ScheduleFailed):
         explore(one_talks, Random(3, 1_000), share=True, stop_at_locks=True, twice=False)
 
@@ -216,7 +216,7 @@ def test_a_leader_that_computes_keeps_the_lead_for_two_more_looks():
             lab.expire("reader (2)")
             lab.run_until_idle()
         assert lab.notes == ["bob is heard"]
-        assert hub._engine.readers._eager_until == 0.0, "nobody has waited for anything"
+        assert hub._loop.leader_followers._eager_until == 0.0, "nobody has waited for anything"
         opened.set()
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine
-from resumehub.core.session import Session
-from resumehub.core.states import Event, Outcome, State, Transition
+from resumehub.core.records import SessionRecord
+from resumehub.core.states import Outcome, SessionEvent, State, Transition
 from resumehub.testing import TransportClosed
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
@@ -25,7 +25,7 @@ from tests.support import PATIENCE, Call, read
 class TrustsTheCheck(Machine):
     """The check has seen it suspended, so it is resumed, whatever it is by now."""
 
-    def _look_up(self, session: Session | None, event: Event) -> Transition:
+    def _look_up(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
         entry = super()._look_up(session, event)
         if entry.outcome is Outcome.TAKEN_OVER:
             return Transition(Outcome.RESUMED, State.CONNECTED, "it was suspended a moment ago")

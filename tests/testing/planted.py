@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from resumehub import ConnectionClosed, ConnectionNotFound, Hub, Message
-from resumehub.channel import Channel
-from resumehub.connection import Connection
-from resumehub.core.carriers import Carriers
 from resumehub.core.commands import PeerGone
 from resumehub.core.machine import Machine
+from resumehub.core.transports import Transports
 from resumehub.errors import TransportLost
+from resumehub.outgoing.transport_writer import TransportWriter
+from resumehub.session.connection import Connection
+from resumehub.session.serial_queue import CallbackPool, SerialQueue
 from resumehub.testing import PCT, Deepening, Explored, Lab, Peer, explore
 from resumehub.testing.strategies import Exploration
-from resumehub.threads.callbacks import CallbackPool, Strand
 
 
 def seen(peer: Peer) -> list[Any]:
@@ -38,7 +38,7 @@ def opened(lab: Lab, **options: Any) -> tuple[Hub, Peer]:
 # -- a lost wake-up ----------------------------------------------------------------------------
 
 
-def take_looking_first(self: CallbackPool) -> Strand | None:
+def take_looking_first(self: CallbackPool) -> SerialQueue | None:
     """Looks whether there is work, and only then takes the lock to wait for some."""
     while not self._waiting:
         with self._lock:
@@ -72,12 +72,12 @@ def two_sessions_drop(lab: Lab) -> None:
 # -- a double disconnect -----------------------------------------------------------------------
 
 
-def never_claim(self: Strand) -> bool:
+def never_claim(self: SerialQueue) -> bool:
     """Everything goes by way of the queue."""
     return False
 
 
-def run_without_asking(self: Strand, turn: int | None = None) -> None:
+def run_without_asking(self: SerialQueue, turn: int | None = None) -> None:
     """Looks whether another thread is at it without the lock, and drops a callback when it has run."""
     if self._running:
         return
@@ -85,14 +85,14 @@ def run_without_asking(self: Strand, turn: int | None = None) -> None:
         self._running = True
     while True:
         with self._lock:
-            if not self._jobs:
+            if not self._calls:
                 self._running = False
                 return
-            job = self._jobs[0]
+            job = self._calls[0]
         job.run()
         with self._lock:
-            if self._jobs and self._jobs[0] is job:
-                self._jobs.popleft()
+            if self._calls and self._calls[0] is job:
+                self._calls.popleft()
 
 
 def message_and_kick(lab: Lab) -> None:
@@ -116,12 +116,12 @@ def message_and_kick(lab: Lab) -> None:
 # -- a late drop -------------------------------------------------------------------------------
 
 
-report_of_transport = Carriers._transport_ended
+report_of_transport = Transports._transport_ended
 
 
 def believe_any_transport(self: Machine, report: Any) -> None:
     """Asks whose transport it was, and not whether it still is."""
-    carrier = self.carriers.get(report.transport)
+    carrier = self.transports.get(report.transport)
     session = self.epochs.get(carrier.epoch or 0) if carrier is not None else None
     if isinstance(report, PeerGone) and session is not None and session.transport != report.transport:
         self._carrier_lost(session.transport, TransportLost())
@@ -147,20 +147,20 @@ def resume_while_the_old_line_dies(lab: Lab) -> None:
 # -- a reordered replay ------------------------------------------------------------------------
 
 
-def answer_first(self: Channel) -> None:
+def answer_first(self: TransportWriter) -> None:
     """Gives the client its 101 at once, and then what waited for it."""
     with self._lock:
         self.transport.write(self._pieces)
         self._pieces.clear()
     with self._lock:
         flushed = self.pump()
-    self.settle(flushed)
+    self.report(flushed)
 
 
 def send_past_the_queue(self: Connection, frame: Any) -> None:
     """What can be written at once need not be queued."""
     with self._outbox.lock:
-        channel = self._channel
+        channel = self._writer
         if channel is not None and not channel._pieces and not channel._writer_running:
             channel.transport.write([channel.transport.encode(frame)])
         else:
@@ -192,7 +192,7 @@ def send_while_resuming(lab: Lab) -> None:
 # -- a close frame that overtakes data ---------------------------------------------------------
 
 
-def choose_the_close_first(self: Channel) -> bool:
+def choose_the_close_first(self: TransportWriter) -> bool:
     """A close frame is a control frame, and control frames go first."""
     if self._close is not None:
         self._take_close()
@@ -262,24 +262,24 @@ PLANTED = {
     ),
     "a double disconnect": Planted(
         message_and_kick,
-        [(Strand, "run", run_without_asking), (Strand, "claim", never_claim)],
+        [(SerialQueue, "run", run_without_asking), (SerialQueue, "take_turn", never_claim)],
         "on_disconnect of 'alice' behind on_disconnect",
         PCT(2, 1000),
     ),
     "a late drop": Planted(
         resume_while_the_old_line_dies,
-        [(Carriers, "_transport_ended", believe_any_transport)],
+        [(Transports, "_transport_ended", believe_any_transport)],
         "transport 2 is LIVE but carries no session",
         stop_at_locks=False,
     ),
     "a reordered replay": Planted(
         send_while_resuming,
-        [(Channel, "flush", answer_first), (Connection, "_send_frame", send_past_the_queue)],
+        [(TransportWriter, "flush", answer_first), (Connection, "_send_frame", send_past_the_queue)],
         r"\[3, 1, 2\] came",
     ),
     "a close frame that overtakes data": Planted(
         send_and_kick,
-        [(Channel, "_choose", choose_the_close_first)],
+        [(TransportWriter, "_choose", choose_the_close_first)],
         r"\['0', '1', '2'\] were accepted, and",
         stop_at_locks=False,
     ),

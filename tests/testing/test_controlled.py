@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from resumehub import Message
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import Lab
 from resumehub.testing.controlled import ControlledRuntime
 from resumehub.testing.lookalike import Threading

@@ -116,7 +116,7 @@ def test_a_bug_that_the_hub_only_logs_fails_the_test(monkeypatch: pytest.MonkeyP
             raise KeyError(connection_id)
 
         lab.run_until_idle()
-        monkeypatch.setattr(hub._engine.machine, "_kick", trip)
+        monkeypatch.setattr(hub._loop.machine, "_kick", trip)
         hub.kick("alice")
 
     with pytest.raises(AssertionError, match=r"the hub could not handle Kick; please report this: KeyError"):
@@ -163,7 +163,7 @@ def test_a_transport_that_the_hub_never_forgets_fails_the_test(monkeypatch: pyte
     def scene(lab: Lab) -> None:
         hub = lab.open()
         lab.dial("/?id=alice")
-        monkeypatch.setattr(hub._engine._executor, "forget_link", lambda number: None)
+        monkeypatch.setattr(hub._loop._effect_runner, "forget_link", lambda number: None)
 
     with pytest.raises(AssertionError, match=r"the hub is closed, but it still has transports \[1\]"):
         play(scene)

@@ -100,5 +100,9 @@ def test_the_picture_is_a_document_whatever_the_words_are(failed):
     assert "write <1>" in texts(picture, "label")
     assert picture.count('<g class="end">') == 2
     assert picture == lanes.svg(
-        failed.trace, lanes=["count"], title='<"it" & that>', verdict="AssertionError: 1 < 2", look="write"
+        failed.trace,
+        lanes=["count"],
+        credentials='<"it" & that>',
+        verdict="AssertionError: 1 < 2",
+        look="write",
     )

@@ -11,7 +11,7 @@ import pytest
 
 from resumehub.core.commands import Register
 from resumehub.message import Frame, Opcode
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import MemoryTransport, ScriptedPeer, WireFrame, client_frame, memory_pair
 from resumehub.testing.wire import parse, server_frame
 from resumehub.transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived
@@ -235,7 +235,9 @@ def plug(s: Stage, connection_id: str) -> tuple[MemoryTransport, ScriptedPeer]:
     """Hand a transport in memory to a hub, as the end of an upgrade does."""
     transport, peer = memory_pair()
     knock = Register(transport=0, connection_id=connection_id, room_id="lobby")
-    s.hub._started().register(transport, knock, data={}, preface=b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    s.hub._started().register(
+        transport, knock, data={}, handshake_response=b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+    )
     return transport, peer
 
 

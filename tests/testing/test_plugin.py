@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-# Here already, or each run inside this one would import all of it anew.
-from resumehub import wsgi  # noqa: F401
 from resumehub.testing import explorer, leaks, plugin  # noqa: F401
+
+# Here already, or each run inside this one would import all of it anew.
+from resumehub.wsgi import checks as wsgi  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ import trustme
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameDecoder, Opcode
 
-from resumehub.runtime import SystemRuntime
+from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import MemoryTransport, ScriptedPeer, WireFrame, client_frame, memory_pair
 from resumehub.testing.wire import parse
 from resumehub.transport.base import CloseReceived, DataReceived, Failed, PingReceived, PongReceived, Received

@@ -1,4 +1,4 @@
-"""Taking and borrowing a socket, without a server process: see transport/handover.py.
+"""Taking and borrowing a socket, without a server process: see wsgi/handover.py.
 
 The "server" is a few lines here, or Werkzeug's in a thread. Real servers in processes of their own:
 tests/integration/test_handover_servers.py.
@@ -25,7 +25,7 @@ from werkzeug.serving import make_server
 from werkzeug.wsgi import ClosingIterator
 
 from resumehub.errors import SocketUnavailable
-from resumehub.transport.handover import (
+from resumehub.wsgi.handover import (
     BorrowedSocket,
     ServerSocket,
     TakenSocket,

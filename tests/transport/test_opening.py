@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resumehub.transport.opening import answer_ordinary
+from resumehub.transport.fast_handshake import answer_ordinary
 from resumehub.transport.websocket import HandshakeError, _Judge
 
 ORDINARY = {

@@ -16,7 +16,7 @@ from wsproto.frame_protocol import FrameProtocol
 from resumehub.message import Frame, Opcode
 from resumehub.testing import client_frame
 from resumehub.transport.base import DataReceived, Ended, Failed, Received
-from resumehub.transport.sieve import Sieve
+from resumehub.transport.fast_frame_parser import FastFrameParser
 from resumehub.transport.websocket import WebSocketTransport
 from tests.transport.feed import Feed
 
@@ -25,7 +25,7 @@ LIMIT = 300
 repeatable = settings(derandomize=True, database=None, deadline=None, max_examples=400)
 
 
-class LetsAllThrough(Sieve):
+class LetsAllThrough(FastFrameParser):
     def sift(self, data: bytes) -> list[DataReceived | bytes]:
         return [data]
 
@@ -75,7 +75,7 @@ def test_any_stream_means_what_wsproto_says(chunks: list[bytes]) -> None:
 def test_a_whole_message_never_meets_wsproto(kind: str, size: int) -> None:
     """Of whatever length, up to the limit: that is what makes it quick."""
     payload = b"a" * size
-    (plain,) = Sieve(LIMIT).sift(client_frame(kind, payload))
+    (plain,) = FastFrameParser(LIMIT).parse(client_frame(kind, payload))
     assert plain == DataReceived(payload.decode() if kind == "text" else payload, size)
 
 

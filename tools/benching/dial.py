@@ -1,6 +1,7 @@
 """How a client gets in: connect, ask for the upgrade, listen to the greeting, until it is ready.
 
-``dial`` does so for many at once, and a ``Link`` is what comes of each. Sockets do not block. Called by
+``dial`` does so for many at once, and a ``TransportIO`` is what comes of each. Sockets do not block. Called
+by
 ``crowd.py``, ``scenarios.py`` and ``commands.py``. Read next: ``dialects.py`` for what is said.
 """
 

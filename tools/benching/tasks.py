@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from resumehub import Hub, JSONCodec, Message
-from resumehub.channel import Channel, Flushed
 from resumehub.clock import SystemClock
 from resumehub.codec import decode_message, encode_frame
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine, Rules
-from resumehub.items import Keep, Missed
 from resumehub.message import Frame, Opcode
-from resumehub.outbox import Outbox
-from resumehub.runtime import SystemRuntime
+from resumehub.outgoing.items import Gap, Retention
+from resumehub.outgoing.outbox import Outbox
+from resumehub.outgoing.transport_writer import Flushed, TransportWriter
+from resumehub.runtime.system import SystemRuntime
 from resumehub.transport.sockets import PlainSocket
 from resumehub.transport.websocket import WebSocketTransport
 
@@ -94,7 +94,7 @@ def hub_round_trip() -> Task:
 # -- frames ---------------------------------------------------------------------------------
 
 
-def outbox(keep: Keep) -> Callable[[], Task]:
+def outbox(keep: Retention) -> Callable[[], Task]:
     """A frame is put, taken and written; where the client acknowledges, that as well."""
 
     def make() -> Task:
@@ -105,7 +105,7 @@ def outbox(keep: Keep) -> Callable[[], Task]:
                 box.put(_FRAME)
                 box.first(BATCH, 65536)
                 box.written()
-            if keep is Keep.UNPROVEN:
+            if keep is Retention.UNTIL_ACKED:
                 box.acknowledge(box.sent_to)
 
         return Task(run, BATCH)
@@ -164,24 +164,24 @@ def parse(frames: int) -> Callable[[], Task]:
 class _Owner:
     """Hears of what a channel did, and does nothing: with this stream nothing stalls."""
 
-    def on_flushed(self, channel: Channel, flushed: Flushed) -> None:
+    def on_flushed(self, channel: TransportWriter, flushed: Flushed) -> None:
         pass
 
-    def start_writer(self, channel: Channel) -> None:
+    def start_writer(self, channel: TransportWriter) -> None:
         raise AssertionError("the stream takes all there is")
 
-    def word(self, channel: Channel, hole: Missed) -> Frame | None:
+    def word(self, channel: TransportWriter, hole: Gap) -> Frame | None:
         raise AssertionError("nothing is dropped")
 
 
-def _channel(box: Outbox, stream: Any) -> Channel:
+def _channel(box: Outbox, stream: Any) -> TransportWriter:
     transport = WebSocketTransport(stream, 65536)
-    return Channel(1, transport, box, _CLOCK, _RUNTIME, _Owner())
+    return TransportWriter(1, transport, box, _CLOCK, _RUNTIME, _Owner())
 
 
 def pass_through() -> Task:
     """A frame goes from its sender's hand straight to the kernel, which takes it (into /dev/null)."""
-    box = Outbox(_RUNTIME.lock(), 256, 1 << 20, Keep.HISTORY)
+    box = Outbox(_RUNTIME.lock(), 256, 1 << 20, Retention.HISTORY)
     sink = open(os.devnull, "wb")  # noqa: SIM115 (closed with the task)
 
     class Sink(_Script):
@@ -199,7 +199,7 @@ def pass_through() -> Task:
 def resume_drain() -> Task:
     """A resume that sends the last 256 frames again: per frame."""
     frames = 256
-    box = Outbox(_RUNTIME.lock(), frames, 1 << 20, Keep.HISTORY)
+    box = Outbox(_RUNTIME.lock(), frames, 1 << 20, Retention.HISTORY)
     channel = _channel(box, _Script())
     with box.lock:
         for _ in range(frames):
@@ -219,8 +219,8 @@ TASKS: dict[str, Callable[[], Task]] = {
     "machine: drop and resume, per command": machine_resumes,
     "machine: connect and kick, per command": machine_sessions,
     "hub: a command and its answer": hub_round_trip,
-    "outbox: put, take, written": outbox(Keep.HISTORY),
-    "outbox: the same, acknowledged (v1)": outbox(Keep.UNPROVEN),
+    "outbox: put, take, written": outbox(Retention.HISTORY),
+    "outbox: the same, acknowledged (v1)": outbox(Retention.UNTIL_ACKED),
     "encode a message": encode,
     "decode a message": decode,
     "parse input, one frame at a time": parse(1),

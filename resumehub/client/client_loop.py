@@ -1,0 +1,283 @@
+"""The running client: its driver thread, its queue, and the life of its other threads.
+
+The driver takes commands one by one, stamped with the time at which they were put; the pure machine
+decides, and the driver carries out. It waits for its queue and the next deadline, and for nothing else.
+Four kinds of threads: the driver; a line for each dial, which reads; the writer; and one that runs the
+application's callbacks, if there are any. Read next: ``machine.py``, ``transport.py``, ``sender.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from ..clock import Clock
+from ..codec import encode_frame
+from ..errors import ResumeHubError, SessionExpired, TransportLost
+from ..message import Message
+from ..protocol import control_messages
+from ..runtime.base import Event, Runtime, Thread
+from . import commands as c
+from . import effects as e
+from .callbacks import Callbacks
+from .inbox import Inbox
+from .machine import Machine
+from .options import Options
+from .outbox import Parcel, Shelf
+from .sender import Sender
+from .stats import Tally
+from .status import Status
+from .transport import Line
+
+log = logging.getLogger("resumehub.client")
+
+_serials = itertools.count(1)
+
+
+@dataclass(slots=True)
+class _Reply:
+    """Where the driver leaves the answer for a clock that waits."""
+
+    done: Event
+    next_deadline: float | None = None
+
+
+class Engine:
+    """One client's threads. Methods: any thread, unless said otherwise.
+
+    ``callbacks``: hook → function, of those that there are.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        callbacks: Mapping[str, Callable[..., Any]],
+        clock: Clock,
+        runtime: Runtime,
+        send_buffer: int,
+        send_buffer_bytes: int,
+    ) -> None:
+        self.options = options
+        self.clock = clock
+        self.runtime = runtime
+        self.send_buffer_bytes = send_buffer_bytes
+        self.tally = Tally()
+        #: What the server said last: who we are, how large a message may be, and what to present next.
+        self.connection_id = ""
+        self.max_message_size: int | None = None
+        self.token = ""
+        self.in_doubt: list[Message] = []
+        self.sender = Sender(runtime, Shelf(send_buffer, send_buffer_bytes), self._drained)
+        self.inbox = Inbox(runtime, self._handled, self._missed)
+        self.finished = runtime.event("the client to end")
+        self._machine = Machine(options.rules)
+        self.status = Status(runtime, self._machine)
+        self._callbacks = Callbacks(callbacks, self.inbox, self.tally, runtime)
+        self._serial = next(_serials)
+        self._mailbox = runtime.mailbox()
+        # Held for the time of a put: nothing is put once the driver has left.
+        self._door = runtime.lock("the client's door")
+        self._left = False
+        self._lines: dict[int, Line] = {}
+        self._threads: list[Thread] = []
+        self._complained = False
+
+    # -- for the handle -----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start to dial. Raises: RuntimeError, when there are no threads to be had."""
+        self.clock.follow(self)
+        try:
+            self._spawn("client driver", self._run)
+            self._spawn("client writer", self.sender.run)
+            if self._callbacks.any:
+                self._spawn("client callbacks", self._callbacks.run)
+        except RuntimeError:
+            self.put(c.Close(1000, 0.0, True))
+            self.inbox.end()
+            self.sender.end()
+            raise
+        self.put(c.Start())
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller is one of the client's threads: a callback."""
+        return any(thread.is_current() for thread in list(self._threads))
+
+    def wait_silent(self, timeout: float | None) -> bool:
+        """Wait until it is over and the last callback has returned; False after so many real seconds."""
+        return self.finished.wait(timeout) and self._callbacks.over.wait(timeout)
+
+    def join(self, timeout: float) -> bool:
+        """Wait up to so many real seconds for each thread; whether all have ended."""
+        ended = [thread.is_current() or thread.join(timeout) for thread in list(self._threads)]
+        return all(ended)
+
+    def put(self, command: c.Command, reply: _Reply | None = None) -> bool:
+        """Queue a command; False if the driver has left. Never blocks."""
+        with self._door:
+            if self._left:
+                return False
+            self._mailbox.put((self.clock.monotonic(), command, reply))
+            return True
+
+    def settle(self) -> float | None:
+        """For the clock: handle what is queued and due, give the next deadline."""
+        reply = _Reply(self.runtime.event("the client's answer"))
+        if self.put(c.Tick(), reply):
+            reply.done.wait()
+        return reply.next_deadline
+
+    # -- for the lines ------------------------------------------------------------------------
+
+    def undecodable(self, problem: str) -> None:
+        """What came is no message: counted, logged once, skipped."""
+        self.tally.undecodable += 1
+        if not self._complained:
+            self._complained = True
+            log.warning("a message from the server is skipped: %s", problem)
+
+    # -- the driver's thread ------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._machine.finished:
+            item = self._mailbox.get(self._patience())
+            if item is None:
+                # By way of the queue: a command that was put before a deadline happens before it.
+                self.put(c.Tick())
+                continue
+            stamp, command, reply = item
+            while (at := self._machine.next_deadline()) is not None and at <= stamp:
+                self._handle(c.Tick(), at)
+            self._handle(command, stamp)
+            if reply is not None:
+                reply.next_deadline = self._machine.next_deadline()
+                reply.done.set()
+        self._leave()
+
+    def _patience(self) -> float | None:
+        """How many real seconds to wait for a command; None: until one comes."""
+        deadline = self._machine.next_deadline()
+        if deadline is not None and deadline <= self.clock.monotonic():
+            return 0.0  # a pause of nothing, on a clock that stands still
+        return self.clock.real_wait(deadline)
+
+    def _handle(self, command: c.Command, now: float) -> None:
+        waiting = [command]
+        while waiting:
+            for effect in self._machine.handle(waiting.pop(0), now):
+                try:
+                    answer = self._carry_out(effect)
+                except Exception:  # a bug of ours: say so, and go on
+                    log.exception("the client could not %s; please report this", type(effect).__name__)
+                    continue
+                if answer is not None:
+                    waiting.append(answer)
+        self.status.show(self._machine)
+
+    def _carry_out(self, effect: e.Effect) -> c.Command | None:
+        match effect:
+            case e.Dial():
+                self._dial(effect)
+            case e.Attach():
+                self._attach(effect)
+            case e.Detach(number, replay):
+                self.tally.drops += 1
+                self.sender.detach(self._lines[number])
+                self.inbox.freeze(replay=replay)
+            case e.Abort(number):
+                if number in self._lines:
+                    self._lines[number].abort()
+            case e.Inspect(number):
+                # Who does not read hears nothing, and that is not the server's fault.
+                heard = self.clock.monotonic() if self.inbox.is_full() else self._lines[number].heard_at
+                return c.Observed(number, heard)
+            case e.DrawPause(upto, at_least):
+                return c.Drawn(at_least + upto * self.options.random())
+            case e.SendAck(number, received):
+                ack = control_messages.ack(received)
+                self.sender.ack(number, encode_frame(self.options.codec, ack, allow_reserved=True))
+            case e.SendClose(number, code):
+                self.sender.close(number, code)
+            case e.Notify(hook, error):
+                self._callbacks.queue(hook, *([error] if hook != "on_transport_restore" else []))
+            case e.End(error):
+                self._end(error)
+            case e.Ignored(because):
+                log.debug("ignored: %s", because)
+            case _:
+                assert_never(effect)
+        return None
+
+    def _dial(self, dial: e.Dial) -> None:
+        self.tally.dials += 1
+        # Those before have ended, or been told to.
+        self._lines = {number: line for number, line in self._lines.items() if number >= dial.number - 1}
+        asked = self.inbox.count() if dial.resume else 0
+        # From above 0 to 1: where a test has nothing happen by chance (0.0), no acknowledgement is early.
+        phase = 1.0 - self.options.phase()
+        line = Line(self, dial.number, resume=dial.resume, offer=dial.offer, asked=asked, phase=phase)
+        self._lines[dial.number] = line
+        try:
+            self._spawn("client line", line.run)
+        except RuntimeError:
+            self.put(c.Failed(dial.number, TransportLost(1006, "no thread to be had")))
+
+    def _attach(self, attach: e.Attach) -> None:
+        line, hello = self._lines[attach.number], attach.hello
+        self.tally.connections += 1
+        if hello is not None:
+            self.token, self.connection_id = hello.token, hello.connection_id
+            self.max_message_size = hello.max_message_size
+        culprit = self.sender.attach(
+            line,
+            hello.received if hello is not None else None,
+            (hello.window_messages, hello.window_bytes) if hello is not None else None,
+            without_culprit=attach.culprit is not None,
+        )
+        if culprit is not None and attach.culprit is not None:
+            self._reject(culprit, attach.culprit)
+        counted = hello is not None or (self.options.rules.plain and self.options.rules.resume)
+        self.inbox.begin(attach.number, line.asked if counted else None)
+        line.go_on()
+
+    def _reject(self, culprit: Parcel, code: int) -> None:
+        self.tally.rejected += 1
+        size = culprit.frame.size
+        log.warning("the server does not take a message of %d bytes (%d): it is left out", size, code)
+        self._callbacks.queue("on_message_rejected", culprit.message, TransportLost(code))
+
+    def _end(self, error: ResumeHubError | None) -> None:
+        self.in_doubt = [parcel.message for parcel in self.sender.end()]
+        if isinstance(error, SessionExpired):
+            error.in_doubt = list(self.in_doubt)
+
+    def _leave(self) -> None:
+        self.inbox.end()
+        with self._door:
+            self._left = True
+        while (item := self._mailbox.get(0)) is not None:
+            if item[2] is not None:
+                item[2].done.set()
+        self.clock.unfollow(self)
+        self.finished.set()
+
+    # -- small words --------------------------------------------------------------------------
+
+    def _handled(self, number: int, size: int) -> None:
+        # A plain server is not told, so that the driver need not be, either.
+        if self._machine.lossless:
+            self.put(c.Handled(number, size))
+
+    def _missed(self, first: int, last: int) -> None:
+        self.tally.missed += last - first + 1
+        self._callbacks.queue("on_missed", first, last)
+
+    def _drained(self) -> None:
+        self.put(c.Drained())
+
+    def _spawn(self, role: str, run: Callable[[], None]) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(self.runtime.spawn(f"resumehub-{role}-{self._serial}", run))

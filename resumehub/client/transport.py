@@ -1,0 +1,272 @@
+"""One connection of a client, from the dial to the last byte, and the thread that reads it.
+
+It connects, shakes hands, hears the ``$hello``, tells the driver and waits for its word; then it sorts what
+comes: messages into the inbox, acknowledgements to the sender, Pings back. How it ended is the last thing
+that it tells. It decides nothing about the session. Thread: its own; ``abort`` and ``go_on``: the driver.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..codec import Undecodable, decode_message
+from ..codes import CloseCode
+from ..errors import HandshakeRefused, TransportLost
+from ..message import Message
+from ..protocol import control_messages
+from ..protocol.tokens import SUBPROTOCOL
+from ..transport.sockets import RECEIVE_BYTES, ByteStream
+from . import commands as c
+from .dialing import Aborted, open_stream
+from .expiry import read_expiry, read_object
+from .inbox import Arrival
+from .wire import Accepted, Broken, CloseReceived, Data, Event, PingReceived, Rejected, Wire, encode_close
+
+if TYPE_CHECKING:
+    from .client_loop import Engine
+
+log = logging.getLogger("resumehub.client")
+
+
+class Line:
+    """Dial ``number``. ``asked``: how many messages it says have been handled, if it asks to ``resume``.
+
+    ``phase``: what was drawn for its first acknowledgement, to be handed on.
+    """
+
+    def __init__(
+        self, engine: Engine, number: int, *, resume: bool, offer: bool, asked: int, phase: float
+    ) -> None:
+        self._engine = engine
+        self._codec = engine.options.codec
+        self.number = number
+        self.resume = resume
+        self.offer = offer
+        self.asked = asked
+        self.phase = phase
+        self.heard_at = 0.0
+        self.stream: ByteStream | None = None
+        self._token = engine.token if resume else ""
+        self._lock = engine.runtime.lock("a line")
+        self._sock: socket.socket | None = None
+        self._aborted = False
+        self._decided = engine.runtime.event("the client's word")
+
+    # -- for the driver -----------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """The connection is attached: let messages through."""
+        self._decided.set()
+
+    def abort(self) -> None:
+        """Shut the socket down, whatever is going on; the thread leaves by itself."""
+        with self._lock:
+            self._aborted = True
+            if self._sock is not None:
+                try:
+                    # Not SSLSocket.shutdown, which would go on in the clear.
+                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+                except OSError:
+                    pass  # not connected yet, or not any more
+        self._decided.set()
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Dial, read to the end, and let go of the socket."""
+        try:
+            end = self._connect() or self._talk()
+        except Exception:  # a bug of ours: say so, and try another connection
+            log.exception("the connection failed; please report this")
+            end = self._gone()
+        try:
+            self._engine.put(end)
+        finally:
+            self.abort()
+            if self.stream is not None:
+                self._engine.sender.let_go(self)
+                self.stream.release()
+
+    def _guard(self, sock: socket.socket) -> None:
+        with self._lock:
+            if self._aborted:
+                raise Aborted
+            self._sock = sock
+
+    def _connect(self) -> c.Command | None:
+        """Get a connection; what to report if there is none."""
+        options, runtime = self._engine.options, self._engine.runtime
+        try:
+            self.stream = open_stream(
+                options.address, options.opener, options.ssl_context, runtime, self._guard
+            )
+            return None
+        except Aborted:
+            return self._gone()
+        except ssl.SSLCertVerificationError as error:
+            problem = HandshakeRefused(0, f"the server's certificate: {error.verify_message}")
+            return c.Failed(self.number, problem, permanent=True)
+        except OSError as error:
+            lost = TransportLost(CloseCode.ABNORMAL, f"cannot connect: {error.strerror or error}")
+            lost.__cause__ = error
+            return c.Failed(self.number, lost)
+
+    def _talk(self) -> c.Command:
+        """All that is said on the connection; how it ended."""
+        stream = self.stream
+        assert stream is not None, "it has been connected"
+        wire = self._engine.options.wire(
+            resume=self.resume, offer=self.offer, asked=self.asked, attempt=self.number, token=self._token
+        )
+        try:
+            self._send_all(stream, wire.request)
+        except OSError:
+            return c.Failed(
+                self.number, TransportLost(CloseCode.ABNORMAL, "the request was cut off"), reached=True
+            )
+        events = self._events(stream, wire)
+        answer = next(events, None)
+        if isinstance(answer, Rejected):
+            return self._rejection(answer)
+        if isinstance(answer, Broken):
+            return c.Failed(
+                self.number, HandshakeRefused(0, f"no WebSocket: {answer.problem}"), permanent=True
+            )
+        if not isinstance(answer, Accepted):
+            return c.Failed(self.number, TransportLost(CloseCode.ABNORMAL, "no answer"), reached=True)
+        hello: control_messages.Hello | None = None
+        if self.offer and answer.subprotocol == SUBPROTOCOL:
+            said = self._hear_hello(events)
+            if not isinstance(said, control_messages.Hello):
+                return said
+            hello = said
+        self._engine.put(c.Opened(self.number, hello, self.asked, self.phase))
+        self._decided.wait()
+        if self._aborted:
+            return self._gone()
+        return self._listen(events, lossless=hello is not None)
+
+    def _send_all(self, stream: ByteStream, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            taken = stream.send([rest])
+            rest = rest[taken:]
+            if not taken:
+                stream.wait_writable()
+
+    def _events(self, stream: ByteStream, wire: Wire) -> Iterator[Event]:
+        """What comes, until the end; reading on only when all of it has been dealt with."""
+        while not wire.over:
+            try:
+                data = stream.receive(RECEIVE_BYTES)
+            except OSError:
+                data = b""
+            self.heard_at = self._engine.clock.monotonic()
+            yield from wire.feed(data)
+
+    def _rejection(self, answer: Rejected) -> c.Command:
+        said = read_object(answer.body)
+        detail = said.get("detail") or said.get("title") or ""
+        reason, first_available = read_expiry(answer.body) if said else ("", None)
+        return c.Refused(
+            self.number,
+            answer.status,
+            detail if isinstance(detail, str) else "",
+            answer.retry_after,
+            reason if isinstance(said.get("reason"), str) else "",
+            first_available,
+        )
+
+    def _hear_hello(self, events: Iterator[Event]) -> control_messages.Hello | c.Command:
+        for event in events:
+            match event:
+                case Data(data) if data is not None:
+                    return self._read_hello(data)
+                case PingReceived():
+                    pass  # the next one will be answered
+                case _:
+                    return self._ending(event)
+        return self._gone()
+
+    def _read_hello(self, data: str | bytes) -> control_messages.Hello | c.Command:
+        try:
+            hello = control_messages.read_hello(decode_message(self._codec, data, allow_reserved=True))
+        except (Undecodable, control_messages.Malformed) as problem:
+            return self._lost_by_us(str(problem))
+        if not self._engine.sender.knows(hello.received):
+            return self._lost_by_us("$hello covers messages that were never sent")
+        return hello
+
+    def _listen(self, events: Iterator[Event], *, lossless: bool) -> c.Command:
+        for event in events:
+            match event:
+                case Data(data, size):
+                    problem = self._message(data, size, lossless=lossless)
+                    if problem:
+                        return self._lost_by_us(problem)
+                case PingReceived(payload):
+                    self._engine.sender.pong(self, payload)
+                case _:
+                    return self._ending(event)
+        return self._gone()
+
+    # -- what comes ---------------------------------------------------------------------------
+
+    def _message(self, data: str | bytes | None, size: int, *, lossless: bool) -> str | None:
+        """Deal with one data message; a sentence if the server breaks the protocol with it."""
+        message: Message | None = None
+        if data is not None:
+            try:
+                message = decode_message(self._codec, data, allow_reserved=lossless)
+            except Undecodable as problem:
+                self._engine.undecodable(str(problem))
+        else:
+            self._engine.undecodable("it is larger than max_message_size")
+        if lossless and message is not None and message.event.startswith("$"):
+            try:
+                return self._control(message)
+            except control_messages.Malformed as malformed:
+                return str(malformed)
+        self._engine.inbox.put(self.number, Arrival(message, size))
+        return None
+
+    def _control(self, message: Message) -> str | None:
+        if message.event == control_messages.ACK:
+            if not self._engine.sender.acknowledge(self.number, control_messages.read_ack(message)):
+                return "$ack covers messages that were never sent"
+        elif message.event == control_messages.MISSED:
+            _, last = control_messages.read_missed(message)
+            self._engine.inbox.put(self.number, Arrival(None, missed_to=last))
+        return None
+
+    # -- how it ended -------------------------------------------------------------------------
+
+    def _ending(self, event: Event) -> c.Command:
+        if isinstance(event, CloseReceived):
+            self._say_goodbye(event.code)
+            return c.Lost(self.number, event.code, event.reason, by_peer=True)
+        if isinstance(event, Broken):
+            return self._lost_by_us(event.problem, event.code)
+        return self._lost_by_us("that was not to be expected here")
+
+    def _lost_by_us(self, problem: str, code: int = CloseCode.PROTOCOL_ERROR) -> c.Command:
+        log.warning("the server breaks the protocol: %s", problem)
+        self._say_goodbye(code)
+        return c.Lost(self.number, code, problem)
+
+    def _say_goodbye(self, code: int) -> None:
+        if self._decided.is_set():
+            self._engine.sender.farewell(self, code)
+            return
+        assert self.stream is not None, "there is somebody to say it to"
+        try:
+            self.stream.send([encode_close(code)])  # nobody else writes here yet
+        except OSError:
+            pass  # it has gone without waiting for an answer
+
+    def _gone(self) -> c.Command:
+        return c.Lost(self.number, CloseCode.ABNORMAL)

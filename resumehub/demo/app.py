@@ -1,0 +1,217 @@
+"""The demo as a WSGI application: the page, its files, its timeline, and the WebSocket.
+
+``python -m resumehub serve`` serves it; so does ``gunicorn --threads 8 'resumehub.demo:create_app()'``.
+One process only: sessions live in the memory of the process that made them, so a second worker
+would answer 410 to half of all resumes.
+
+This module turns HTTP into calls and back, with its checks and headers; it knows nothing of
+chatting (``chat.py``) or of what a timeline holds (``timeline.py``). Called on WSGI request
+threads.
+
+| path | what |
+|---|---|
+| ``/`` and ``/static/…`` | the page |
+| ``/ws?room=&name=&id=`` | the WebSocket; also ``resume=true`` and ``reject=close`` |
+| ``/timeline?room=&after=&who=`` | JSON: what happened since event number ``after`` |
+| ``POST /cut?id=`` | end that session's transport as if the network had died |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, MethodNotAllowed, NotFound
+from werkzeug.wrappers import Request, Response
+
+from resumehub import CloseReport, Hub, SystemClock
+from resumehub.clock import Clock
+from resumehub.demo.chat import Chat
+from resumehub.demo.timeline import EventLog, TimelineMetrics
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+STATIC: Final = Path(__file__).parents[1] / "static"
+MIMETYPES: Final = {
+    # Not from the system's tables: with nosniff a browser runs no script that these get wrong.
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+MAX_NAME: Final = 40
+MAX_ID: Final = 64
+
+SECURITY_HEADERS: Final = {
+    # Everything comes from this origin, nothing is inline. 'self' covers ws:// to the same host.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def create_app(
+    *,
+    resume_window: float = 30.0,
+    ping_interval: float | None = 20.0,
+    write_timeout: float = 10.0,
+    send_buffer: int = 256,
+    on_duplicate: str = "replace",
+    clock: Clock | None = None,
+) -> DemoApp:
+    """Build the demo with a hub of its own; call ``close`` on it when the server stops.
+
+    The arguments are those of ``Hub``: durations in seconds, ``send_buffer`` in messages.
+    Raises: what ``Hub`` raises for a bad argument (ValueError, TypeError). Threads: any.
+    """
+    options = {
+        "resume_window": resume_window,
+        "ping_interval": ping_interval,
+        "write_timeout": write_timeout,
+        "send_buffer": send_buffer,
+        "on_duplicate": on_duplicate,
+    }
+    return DemoApp(options, clock or SystemClock())
+
+
+class DemoApp:
+    """A WSGI application. Threads: any number of request threads."""
+
+    def __init__(self, options: dict[str, Any], clock: Clock) -> None:
+        self._options = options
+        self._timeline = EventLog(clock)
+        self._run = secrets.token_hex(4)
+        self._files = {path.name: path for path in STATIC.iterdir() if path.is_file()}
+        self.hub = Hub(read_visitor, metrics=TimelineMetrics(self._timeline), clock=clock, **options)
+        self._chat = Chat(self.hub, self._timeline, options["resume_window"])
+
+    def close(self, timeout: float = 5.0) -> CloseReport:
+        """Stop the bursts and close the hub; see ``Hub.close``.
+
+        Threads: any. Blocks: until the hub has closed or ``timeout`` real seconds have passed.
+        """
+        self._chat.close()
+        return self.hub.close(timeout)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/ws":
+            return self.hub.wsgi_app(environ, start_response)
+        request = Request(environ)
+        try:
+            response = self._respond(request)
+        except HTTPException as error:
+            response = Response(f"{error.code} {error.name}: {error.description}\n", error.code)
+            if isinstance(error, MethodNotAllowed) and error.valid_methods:
+                response.headers["Allow"] = ", ".join(error.valid_methods)
+        response.headers.extend(SECURITY_HEADERS)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response(environ, start_response)
+
+    def _respond(self, request: Request) -> Response:
+        if request.path == "/cut":
+            _allow_only(request, "POST")
+            return self._cut(request)
+        _allow_only(request, "GET", "HEAD")
+        if request.path == "/":
+            return self._file(request, "index.html")
+        if request.path == "/timeline":
+            return self._events(request)
+        if request.path.startswith("/static/"):
+            return self._file(request, request.path.removeprefix("/static/"))
+        raise NotFound("There is no such page here.")
+
+    def _file(self, request: Request, name: str) -> Response:
+        # Names are looked up among the files that were there at the start: no path is ever built.
+        path = self._files.get(name)
+        if path is None:
+            raise NotFound("There is no such file here.")
+        content = path.read_bytes()
+        response = Response(content, mimetype=MIMETYPES.get(path.suffix, "application/octet-stream"))
+        response.headers["Cache-Control"] = "no-cache"
+        response.set_etag(hashlib.sha256(content).hexdigest()[:16])
+        return response.make_conditional(request)
+
+    def _events(self, request: Request) -> Response:
+        after = request.args.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) < 16):
+            raise BadRequest("after is the number of the last event you have: 0 or more.")
+        page = self._timeline.after(_read_room(request), int(after), request.args.get("who", ""))
+        return _json(
+            {
+                "run": self._run,
+                "now": round(self._timeline.now(), 4),
+                "next": page.next,
+                "more": page.more,
+                "lost": page.lost,
+                "settings": self._options,
+                "events": [event.as_json() for event in page.events],
+            }
+        )
+
+    def _cut(self, request: Request) -> Response:
+        _require_same_origin(request)
+        connection_id = request.args.get("id", "")
+        cut = self.hub._abort_transport(connection_id)
+        if cut:
+            connection = self.hub.get(connection_id)
+            self._timeline.record("cut", connection.room_id if connection else "", connection_id)
+        return _json({"cut": cut}, 200 if cut else 404)
+
+
+def read_visitor(request: Request) -> tuple[str, str, dict[str, str]]:
+    """Say who wants in: ``connect`` of the hub, from the query of the upgrade request.
+
+    An application would look at its login here. The demo takes anybody's word: the id is made
+    by the page, long, random and known to nobody else, which is why it serves as a key.
+    Raises: BadRequest (400). Threads: WSGI request threads.
+    """
+    name = " ".join(request.args.get("name", "").split())
+    connection_id = request.args.get("id", "")
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        raise BadRequest(f"name has 1 to {MAX_NAME} printable characters.")
+    if not 16 <= len(connection_id) <= MAX_ID or not connection_id.isascii() or not connection_id.isalnum():
+        raise BadRequest(f"id has 16 to {MAX_ID} letters and digits.")
+    return _read_room(request), connection_id, {"name": name}
+
+
+def _read_room(request: Request) -> str:
+    room = " ".join(request.args.get("room", "").split())
+    if not 0 < len(room) <= MAX_NAME or not room.isprintable():
+        raise BadRequest(f"room has 1 to {MAX_NAME} printable characters.")
+    return room
+
+
+def _require_same_origin(request: Request) -> None:
+    """Let only our own page through; raises Forbidden for other sites, and where nobody can tell.
+
+    Sec-Fetch-Site comes only over https or to localhost, and no page can forge it; Origin comes with
+    every browser's POST, but behind a proxy that ends TLS its scheme is not the one we see.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is None and origin is None:
+        raise Forbidden("Say where you come from: an Origin or Sec-Fetch-Site header is needed.")
+    ours = site == "same-origin" if site is not None else origin == request.host_url.rstrip("/")
+    if not ours:
+        raise Forbidden("Only the demo page itself may cut connections.")
+
+
+def _allow_only(request: Request, *methods: str) -> None:
+    if request.method not in methods:
+        raise MethodNotAllowed(methods)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(json.dumps(value), status, mimetype="application/json")

@@ -1,0 +1,96 @@
+"""Numbered messages to one person, sent by threads of the demo's own while that person is away.
+
+Any thread of an application may send: this is the example of it. Called by ``chat.py``, on the
+threads of its handlers; ``close`` on whichever thread stops the server. It knows nothing of rooms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from resumehub import Connection, ConnectionClosed, ConnectionNotFound, Message, SendBufferFull
+from resumehub.demo.timeline import EventLog
+from resumehub.runtime.base import Runtime, Thread
+
+MAX_BURSTS: Final = 32
+"""At the same time: each is a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class BurstPlan:
+    """``count`` numbered messages, spread evenly over ``seconds``."""
+
+    count: int
+    seconds: float
+    tag: str
+
+
+class Bursts:
+    """Numbered messages to one person, each burst on a thread that ends with it.
+
+    An *armed* burst waits for the person's transport to drop, so that its messages surely fall
+    into the time away. Bounded: one armed burst per connection, ``MAX_BURSTS`` threads.
+
+    Threads: any. Blocks: only ``close``, until the threads have ended.
+    """
+
+    def __init__(self, timeline: EventLog, runtime: Runtime) -> None:
+        self._timeline = timeline
+        self._runtime = runtime
+        self._lock = runtime.lock()
+        self._armed: dict[str, BurstPlan] = {}
+        self._running: list[Thread] = []
+        self._stop = runtime.event()
+
+    def arm(self, connection: Connection, plan: BurstPlan) -> None:
+        """Start ``plan`` when the transport of ``connection`` drops; replaces an earlier plan."""
+        with self._lock:
+            self._armed[connection.id] = plan
+
+    def disarm(self, connection: Connection) -> None:
+        """Forget what was armed for ``connection``; unknown ones are ignored."""
+        with self._lock:
+            self._armed.pop(connection.id, None)
+
+    def fire(self, connection: Connection) -> None:
+        """Start what was armed for ``connection``, if anything was."""
+        with self._lock:
+            plan = self._armed.pop(connection.id, None)
+        if plan is not None:
+            self.start(connection, plan)
+
+    def start(self, connection: Connection, plan: BurstPlan) -> bool:
+        """Start ``plan`` now. False when too many are running, or the server is stopping."""
+        with self._lock:
+            self._running = [thread for thread in self._running if not thread.join(0)]
+            if self._stop.is_set() or len(self._running) >= MAX_BURSTS:
+                return False
+            thread = self._runtime.spawn("demo-burst", lambda: self._run(connection, plan))
+            self._running.append(thread)
+        return True
+
+    def close(self, timeout: float) -> None:
+        """Stop every burst between two messages; each thread gets ``timeout`` seconds to end."""
+        self._stop.set()
+        with self._lock:
+            running, self._running = self._running, []
+        for thread in running:
+            thread.join(timeout)
+
+    def _run(self, connection: Connection, plan: BurstPlan) -> None:
+        for number in range(1, plan.count + 1):
+            payload = {"i": number, "of": plan.count, "at": round(self._timeline.now(), 4), "tag": plan.tag}
+            if not send_if_possible(connection, Message("demo.numbered", payload)):
+                return
+            if number < plan.count and self._stop.wait(plan.seconds / (plan.count - 1)):
+                return
+
+
+def send_if_possible(connection: Connection, message: Message) -> bool:
+    """Send, and say False where an application would have to decide what a full buffer means."""
+    try:
+        connection.send(message)
+    except (ConnectionClosed, ConnectionNotFound, SendBufferFull):
+        return False
+    return True

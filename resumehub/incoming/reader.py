@@ -1,0 +1,314 @@
+"""The reader of a transport: messages to their handlers, answers to pings and closes.
+
+One per transport, either with a thread of its own (``Reader``) or in turns with those of others on the
+threads of ``leader_followers.py`` (``SharedReader``). It reports what it sees to the hub and decides
+nothing: each
+report carries the transport's number, so that the hub can tell a late one. It is also the last to leave:
+once the hub has aborted the transport it waits for the writer to let go, and closes the descriptor.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol, assert_never
+
+from ..clock import Clock
+from ..codec import Undecodable
+from ..codes import CloseCode
+from ..core.commands import (
+    Acknowledged,
+    Command,
+    PeerClosed,
+    PeerFailed,
+    PeerGone,
+    Released,
+    TransportAborted,
+)
+from ..message import Message, is_reserved
+from ..outgoing.transport_writer import TransportWriter
+from ..protocol.control_messages import ACK, read_ack
+from ..session.connection import Connection
+from ..session.handler_calls import CallbackHost, MessageCall, read_message
+from ..session.serial_queue import Callback, SerialQueue
+from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from .leader_followers import LeaderFollowers, TurnResult, Worker
+from .transport_io import TransportIO
+
+log = logging.getLogger("resumehub")
+
+
+# Members of an enumeration are looked up, and these are for every message.
+_LEFT, _READ_ON = TurnResult.LEFT, TurnResult.READ_ON
+
+
+class ReaderHost(CallbackHost, Protocol):
+    """The hub's engine, as a reader sees it."""
+
+    clock: Clock
+    leader_followers: LeaderFollowers | None
+
+    def buffer_changed(self, connection: Connection, used: int, /) -> None: ...
+    def put_and_wait(self, command: Command, /) -> None: ...
+
+
+class Reader:
+    """Reads one link for as long as it has the right to. ``run`` is the thread's whole life."""
+
+    def __init__(self, host: ReaderHost, io: TransportIO, token: object) -> None:
+        assert io.writer is not None, "the hub gives a link its channel before its reader"
+        self._host = host
+        self._io = io
+        self._writer: TransportWriter = io.writer
+        self._connection: Connection | None = io.connection
+        self._token = token
+        self._queued = False  # whether the last callback had to wait its turn
+
+    def run(self) -> None:
+        """Read until the end, or until another thread has taken over the right to."""
+        try:
+            self._read()
+        except Exception:
+            self._give_up()
+
+    def _read(self) -> None:
+        if not self._begin():
+            return
+        backlog = self._io.backlog
+        while True:
+            if not backlog:
+                backlog.extend(self._io.transport.receive())
+            if not self._handle(backlog.popleft()):
+                return
+
+    def _begin(self) -> bool:
+        self._writer.flush()  # what was unsent goes first, in order, before anything newer
+        return self._run_callbacks()
+
+    def _give_up(self) -> None:
+        """In an except block. A bug of ours: this transport is lost, and nothing else."""
+        log.exception("reading transport %s failed; please report this", self._io.number)
+        self._host.put(TransportAborted(self._io.number))
+        self._end()
+
+    def _handle(self, event: Received) -> bool:
+        """Deal with one event; False when this thread is done."""
+        number = self._io.number
+        if self._host.trace is not None:
+            self._host.note("reader", type(event).__name__, transport=number, **_details(event))
+        match event:
+            case DataReceived(data, size):
+                return self._message(data, size)
+            case PingReceived(payload):
+                self._writer.pong(payload)
+            case PongReceived():
+                pass  # it was heard, which is all there is to it
+            case CloseReceived(code, reason):
+                # First the report, and only when it is understood the answer: a peer that sees it and
+                # connects again must not find its id taken by its own former self.
+                self._host.put_and_wait(PeerClosed(number, code, reason))
+                self._writer.answer_close(code, "")
+            case Failed(code, reason):
+                self._fail(code, reason)
+            case Ended(reset):
+                self._host.put(PeerGone(number, reset))
+                self._end()
+                return False
+            case _:
+                assert_never(event)
+        return True
+
+    def _message(self, data: str | bytes, size: int) -> bool:
+        content: str | bytes | Message | Undecodable = data
+        if self._connection is not None and self._connection._delayed_ack is not None:
+            # The session's own messages are read here, since a handler may be busy for long.
+            content = read_message(self._host.codec, data, allow_reserved=True)
+            if isinstance(content, Message) and is_reserved(content.event):
+                self._control(self._connection, content)
+                return True
+        if not self._is_wanted():
+            return True  # a close frame is on its way: what still comes is read and discarded
+        assert self._connection is not None, "a message is wanted by a session"
+        if not self._run_callbacks(
+            MessageCall(self._host, self._connection, self._io.generation, content, size)
+        ):
+            return False
+        if self._queued and self._connection._serial_queue.is_full():
+            # Nobody reads now, so no deadline for a Pong may run.
+            self._io.reading_since = None
+            self._wait_for_room(self._connection._serial_queue)
+        return True
+
+    def _wait_for_room(self, serial_queue: SerialQueue) -> None:
+        serial_queue.wait_for_room(self._may_stop_waiting)
+        self._io.reading_since = self._host.clock.monotonic()
+
+    def _control(self, connection: Connection, message: Message) -> None:
+        """Obey a control message; one that comes after its session has moved on decides nothing."""
+        if message.event != ACK:
+            self._host.skip(connection, Undecodable("a control message that is not a client's"))
+            return
+        try:
+            possible = self._writer.acknowledge(read_ack(message))
+        except ValueError:
+            possible = False
+        if possible is False:
+            self._fail(CloseCode.POLICY_VIOLATION, "an $ack that cannot be")
+        elif possible:
+            self._host.buffer_changed(connection, connection._outbox.used_frames)
+            if not self._io.acknowledged:
+                self._io.acknowledged = True
+                self._host.put(Acknowledged(self._io.number))
+
+    def _fail(self, code: int, reason: str) -> None:
+        self._host.put_and_wait(PeerFailed(self._io.number, code, reason))
+        self._writer.answer_close(code, reason, failed=True)
+
+    def _may_stop_waiting(self) -> bool:
+        return self._io.aborted.is_set() or not self._is_wanted()
+
+    def _is_wanted(self) -> bool:
+        return self._connection is not None and self._connection._inbound_fence.is_open(self._io.generation)
+
+    def _run_callbacks(self, call: Callback | None = None) -> bool:
+        """Run the session's callbacks, ``job`` in its turn; False if another thread reads now."""
+        io = self._io
+        if self._connection is None:
+            io.reading_since = self._host.clock.monotonic()
+            return True
+        io.reading_since = None
+        serial_queue = self._connection._serial_queue
+        self._about_to_call()
+        has_turn = call is not None and serial_queue.take_turn()
+        if call is not None and not has_turn:
+            serial_queue.post(call, runner_coming=True)
+        self._queued = not has_turn
+        # Not before the message has its place among the callbacks: from here on another thread may read the
+        # next one (tests/races/test_the_lead.py).
+        io.busy = True
+        if call is not None and has_turn:
+            serial_queue.run_in_turn(call)
+        else:
+            serial_queue.run()
+        self._have_called()
+        with io.lock:
+            if io.reader is not self._token:
+                return False
+            io.busy = False
+            io.callback_runs += 1
+            io.reading_since = self._host.clock.monotonic()
+        return True
+
+    def _about_to_call(self) -> None:
+        """Callbacks come next."""
+
+    def _have_called(self) -> None:
+        """They are through."""
+
+    def _end(self) -> None:
+        """Nothing more is to be read."""
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Wait for the hub to give the transport up, then for the writer; close the descriptor."""
+        io = self._io
+        io.aborted.wait()
+        self._writer.retire()
+        io.transport.release()
+        self._host.put(Released(io.number))
+
+
+class SharedReader(Reader):
+    """Reads one link in turns (``leader_followers.py``), each for as long as there is
+    input or something to call.
+
+    It never waits: not for the network, and not for room where the session's callbacks are behind; then the
+    link is nobody's until there is some. When its input ends, the link is left to the hub, which gives it
+    up and closes it.
+    """
+
+    def __init__(self, host: ReaderHost, io: TransportIO, token: object) -> None:
+        super().__init__(host, io, token)
+        assert host.leader_followers is not None, "there are threads to share"
+        assert io.transport.pollable is not None, "its socket can be waited for"
+        self._leader_followers = host.leader_followers
+        self.number = io.transport.pollable.fileno()
+        self.in_hand = False
+        self._begun = False
+        self._full = False
+        self._me: Worker | None = None
+
+    def take(self, me: Worker) -> TurnResult:
+        """A turn: read once, and handle what came."""
+        self._me = me
+        backlog = self._io.backlog
+        try:
+            if not self._begun:
+                self._begun = True
+                if not self._begin():
+                    return _LEFT
+            if not backlog:
+                backlog.extend(self._io.transport.receive_now())
+            while backlog:
+                if not self._handle(backlog.popleft()):
+                    return _LEFT
+                if self._full:
+                    return TurnResult.PAUSED
+        except Exception:
+            self._give_up()
+            return _LEFT
+        return _READ_ON
+
+    def when_room(self) -> None:
+        """Behind a turn that ended for want of room: have the next one taken once there is some."""
+        assert self._connection is not None, "only a session's messages are parked"
+        self._full = False
+        self._connection._serial_queue.when_room(self._go_on)
+
+    def _go_on(self) -> None:
+        self._io.reading_since = self._host.clock.monotonic()
+        self._leader_followers.enter(self)
+
+    def _wait_for_room(self, serial_queue: SerialQueue) -> None:
+        self._full = True
+
+    def _about_to_call(self) -> None:
+        assert self._me is not None, "callbacks run in a turn"
+        self._leader_followers.before_callback(self._me, self._io.backlog)
+
+    def _have_called(self) -> None:
+        assert self._me is not None, "callbacks run in a turn"
+        self._leader_followers.after_callback(self._me)
+
+    def _end(self) -> None:
+        self._leader_followers.forget(self.number)
+        if self._io.is_to_be_closed(ended=True):
+            self.let_go()
+
+
+class FinalRelease:
+    """The last turn of a link that the hub has given up while its writer still had the socket."""
+
+    in_hand = False
+
+    def __init__(self, reader: Reader, number: int) -> None:
+        self._let_go = reader.let_go
+        self.number = number
+
+    def take(self, me: Worker) -> TurnResult:
+        self._let_go()
+        return TurnResult.LEFT
+
+    def when_room(self) -> None:
+        raise AssertionError("it reads nothing")
+
+
+def _details(event: Received) -> dict[str, int | bool]:
+    """What a trace says of an event: sizes and codes, no content."""
+    match event:
+        case DataReceived(size=size):
+            return {"size": size}
+        case CloseReceived(code=code) | Failed(code=code):
+            return {"code": code}
+        case Ended(reset=reset):
+            return {"reset": reset}
+    return {}

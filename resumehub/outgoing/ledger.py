@@ -1,0 +1,91 @@
+"""What became of every frame that was accepted for sending: one entry in one column each.
+
+Contract D6. A frame is *accepted* once, and settled once: when the client's word releases it, when
+it makes room for a newer one, or when its session ends. Until then it is held by an outbox, so that
+``accepted == settled + held`` at any moment. Kept by ``frame_queue.py`` and ``outbox.py`` under the session's
+lock and added up by the engine; ``hub.stats()`` shows the sums. Values only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+from ..runtime.base import Lock
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Sums of frames. ``accepted`` is the sum of the others and of what is still held."""
+
+    accepted: int = 0
+    #: The client said that it has handled it.
+    acknowledged: int = 0
+    #: The kernel took it, and the client is not one that gives proof.
+    written: int = 0
+    #: A broadcast found no room.
+    dropped: int = 0
+    #: The grace window ended first.
+    expired: int = 0
+    #: The session was ended first, or its peer took no more.
+    closed: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Frames that have met their fate."""
+        return self.acknowledged + self.written + self.dropped + self.expired + self.closed
+
+    def add(self, other: Ledger) -> None:
+        """Add the sums of another ledger to these."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+    def enter(self, reason: str, frames: int) -> None:
+        """Enter so many frames under ``reason``, the name of a column."""
+        setattr(self, reason, getattr(self, reason) + frames)
+
+
+class SessionLedger(Protocol):
+    """Who keeps a ledger: an outbox, as the sums see it."""
+
+    lock: Lock
+    ledger: Ledger
+
+    @property
+    def held(self) -> int: ...
+
+
+class LedgerTotals:
+    """The ledgers of all sessions of a hub: those that are open, and the sum of the closed ones.
+
+    The hub thread opens and closes, any thread asks for the sum.
+    """
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self._open: dict[int, SessionLedger] = {}
+        self._closed = Ledger()
+
+    def open(self, book: SessionLedger) -> None:
+        """A session begins."""
+        with self._lock:
+            self._open[id(book)] = book
+
+    def close(self, book: SessionLedger) -> None:
+        """Its last frame is settled; its own lock may be held. Twice is no error."""
+        with self._lock:
+            if self._open.pop(id(book), None) is not None:
+                self._closed.add(book.ledger)
+
+    def sum(self) -> tuple[Ledger, int]:
+        """All sums, and how many frames are held. Blocks for one session's lock at a time."""
+        total = Ledger()
+        with self._lock:
+            ledger_totals = list(self._open.values())
+            total.add(self._closed)
+        held = 0
+        for book in ledger_totals:
+            with book.lock:
+                total.add(book.ledger)
+                held += book.held
+        return total, held

@@ -1,0 +1,326 @@
+"""What a client makes of its session's frames: has it handled them, missed them, can it go on from there?
+
+Numbers are positions: the first frame behind an attach without a count is 1. A client that has handled so
+many lets the older go, or has the cursor between the rows (``frame_queue.py``, from which this inherits)
+moved to
+where it is. A count may be ahead of the cursor: a client goes on handling what an older transport had
+brought while it dials, and dials again. What a broadcast had to drop leaves a ``Gap`` in its place, so
+that no gap is ever papered over. And at the end, what may not have arrived.
+
+It knows neither states nor sockets, nor whose count to believe: the executor and the channel call it, when
+the machine or a reader has decided. Every method must be called with ``lock`` held (any thread); none
+blocks. Read next: ``transport_writer.py``, ``ledger.py``, docs/reference/lossless.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+
+from ..message import Frame
+from ..runtime.base import Lock
+from .frame_queue import FrameQueue
+from .items import Gap, Item, Notice, Retention
+
+# Members of an enumeration are looked up, and this is asked for every ``$ack``.
+_UNTIL_ACKED = Retention.UNTIL_ACKED
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePosition:
+    """Whether a client that has handled so many messages can go on without a gap.
+
+    ``beyond``: it claims more than were ever sent. ``first_available``, where there is a gap: the
+    first number of the row that is unbroken.
+    """
+
+    beyond: bool = False
+    first_available: int | None = None
+
+
+class Outbox(FrameQueue):
+    """A session's frames, until they are settled."""
+
+    __slots__ = ("_ahead", "_carried_to", "_deferred", "_sure_to")
+
+    def __init__(
+        self, lock: Lock, max_frames: int, max_bytes: int, keep: Retention = Retention.NOTHING
+    ) -> None:
+        super().__init__(lock, max_frames, max_bytes, keep)
+        self._ahead = False  # pinned by a plain client whose count is ahead of the cursor
+        self._deferred = 0  # an acknowledgement that came while it was pinned
+        # Up to which number older transports had carried when the cursor was moved back; and up to which
+        # these are the numbers still: a hole has none where the client is not told of it.
+        self._carried_to = 0
+        self._sure_to = 0
+
+    # -- what the client has handled --------------------------------------------------------
+
+    def acknowledge(self, received: int) -> bool:
+        """The client has handled the messages up to ``received``; False if that can't be."""
+        if not self._released_to <= received <= self.sent_to:
+            return False
+        if self._history_held:  # a resume is being dealt with, and may need what this would let go
+            self._deferred = received
+        else:
+            self._release(received)
+        return True
+
+    def resume_position(self, received: int) -> ResumePosition:
+        """Whether a client that has handled the messages up to ``received`` can go on from there."""
+        if received > self.sent_to and received > self._carried_to:
+            return ResumePosition(beyond=True)
+        if received < self._released_to:
+            return ResumePosition(first_available=max(self._released_to + 1, self._behind_gaps()))
+        behind = self._behind_gaps()
+        if received < behind or (received > self.sent_to and received > self._sure_to):
+            return ResumePosition(first_available=max(behind, received + 1))
+        return ResumePosition()
+
+    def hold_history(self, received: int) -> ResumePosition:
+        """``standing``, and let nothing go that it needs until ``unpin`` or ``rewind``."""
+        resume_position = self.resume_position(received)
+        self._history_held = True
+        if self.keep is not Retention.UNTIL_ACKED and resume_position == ResumePosition():
+            self._ahead = received > self.sent_to
+            self.held_frames = max(0, self.sent_to - received)
+            frames = list(islice(self._sent, len(self._sent) - self.held_frames, None))
+            self._held_bytes = sum(frame.size for frame in frames if isinstance(frame, Frame))
+        return resume_position
+
+    def release_history(self) -> None:
+        """What was pinned and not rewound is history again."""
+        self._history_held = self._ahead = False
+        self._release(self._deferred)
+        self._deferred = 0
+        if self.keep is not Retention.UNTIL_ACKED:
+            self.held_frames = self._held_bytes = 0
+            self._make_room()
+
+    def rewind(self, received: int) -> int:
+        """Go on behind ``received``, which ``standing`` must have nothing against: send again, or skip.
+
+        Gives how many frames wait now: those sent again, and those never sent.
+        """
+        assert not self.started, "the older transport has let go"
+        if not self._history_held:
+            self.hold_history(received)
+        self.forget_notices()
+        self._carried(self.sent_to)
+        while self.sent_to < received:
+            self._skip(received)
+        while self.sent_to > received:
+            item = self._sent.pop()
+            if isinstance(item, Frame):
+                self._take_back(item)
+                self.sent_to -= 1
+            else:
+                self._specials += 1
+                # For a plain client, a loss behind the look; without a number it stays where it is.
+                if self.keep is Retention.UNTIL_ACKED:
+                    self._cut(item, received)
+                    self.sent_to = max(received, item.first - 1)
+            self.unsent.appendleft(item)
+        self._history_held = self._ahead = False
+        self._deferred = 0
+        self._release(received)
+        if (
+            self.keep is not Retention.UNTIL_ACKED
+        ):  # what the client was ahead by, the old transport may have carried
+            self.held_frames = self._held_bytes = 0
+        return self._unsent_frames
+
+    def unbegin(self) -> None:
+        """What has begun goes to the next transport, too: its own finishes it from a copy, or does not."""
+        if self.started:
+            self._carried(_behind(self.unsent[0], self.sent_to + 1) - 1)
+            self.started = False
+
+    def restart(self) -> None:
+        """A plain client begins to count anew: the next frame is number 1."""
+        self.forget_notices()
+        self._settle_sent("written")
+        self.sent_to = self._released_to = self._carried_to = self._sure_to = 0
+        while self.unsent and isinstance(self.unsent[0], Gap):  # that loss was before its time
+            self.unsent.popleft()
+            self._specials -= 1
+
+    def forget_notices(self) -> None:
+        """Control messages go with the transport for which they were meant."""
+        if self._specials:
+            self.unsent = deque(item for item in self.unsent if not isinstance(item, Notice))
+            self._specials = sum(not isinstance(item, Frame) for item in self.unsent)
+
+    # -- what it misses ---------------------------------------------------------------------
+
+    def put_dropping(self, frame: Frame) -> int:
+        """Accept a frame, dropping the oldest that have not begun; give how many were dropped.
+
+        A frame that cannot fit, whatever goes, is dropped alone and evicts nothing.
+        """
+        begun = self.unsent[0] if self.started else None
+        spared = begun.size if isinstance(begun, Frame) else 0
+        if (
+            self._held_bytes + spared + frame.size > self.max_bytes
+            or self.held_frames + int(isinstance(begun, Frame)) >= self.max_frames
+            or (self._ahead and not self.has_room(frame.size))  # its count is about to be counted off
+        ):
+            self.ledger.accepted += 1
+            self.ledger.dropped += 1
+            self._last += 1
+            self._leave_gap(len(self.unsent), self._last)
+            return 1
+        dropped = 0
+        while not self.put(frame):
+            self._drop_oldest()
+            dropped += 1
+        return dropped
+
+    def _drop_oldest(self) -> None:
+        at, number = int(self.started), self.sent_to + 1
+        for item in islice(self.unsent, at):
+            number = _behind(item, number)
+        while not isinstance(item := self.unsent[at], Frame):
+            number = _behind(item, number)
+            at += 1
+        del self.unsent[at]
+        self._unsent_frames -= 1
+        self.unsent_bytes -= item.size
+        self.ledger.dropped += 1
+        if self.keep is not Retention.UNTIL_ACKED:
+            self._sure_to = 0  # those behind it have other numbers now than when they were first carried
+        self._leave_gap(at, number)
+
+    def _leave_gap(self, at: int, number: int) -> None:
+        """Mark that message ``number``, which stood at ``at`` of ``unsent``, is missing; join holes."""
+        if self.keep is Retention.NOTHING:
+            return
+        gap = Gap(number, number if self.keep is Retention.UNTIL_ACKED else 0)
+        before = self.unsent[at - 1] if at > int(self.started) else None
+        after = self.unsent[at] if at < len(self.unsent) else None
+        if isinstance(before, Gap):
+            gap.first = before.first
+            del self.unsent[at - 1]
+            at -= 1
+            self._specials -= 1
+        if isinstance(after, Gap):
+            gap.last = after.last
+            del self.unsent[at]
+            self._specials -= 1
+        self.unsent.insert(at, gap)
+        self._specials += 1
+
+    def _behind_gaps(self) -> int:
+        """The number of the first frame behind the last hole that a plain client is not told of, or 0."""
+        if self.keep is Retention.UNTIL_ACKED:
+            return 0
+        for at in range(len(self.unsent) - 1, -1, -1):
+            if isinstance(self.unsent[at], Gap):
+                return self.sent_to + 1 + sum(isinstance(item, Frame) for item in islice(self.unsent, at))
+        return max((item.first for item in self._sent if isinstance(item, Gap)), default=0)
+
+    # -- ends -------------------------------------------------------------------------------
+
+    def undelivered(self) -> list[Frame]:
+        """The frames of which nobody knows that they arrived, oldest first."""
+        rows = (*self._sent, *self.unsent) if self.keep is Retention.UNTIL_ACKED else self.unsent
+        return [item for item in rows if isinstance(item, Frame)]
+
+    def drop_unsent(self, reason: str, *, keep_started: bool = False) -> list[Frame]:
+        """Drop all that waits (but for what has begun, if ``keep_started``); give the frames."""
+        kept = [self.unsent.popleft()] if keep_started and self.started else []
+        dropped = [item for item in self.unsent if isinstance(item, Frame)]
+        self.unsent = deque(kept)
+        self._specials = sum(not isinstance(item, Frame) for item in kept)
+        self._unsent_frames = len(kept) - self._specials
+        self.unsent_bytes = sum(item.size for item in kept if isinstance(item, Frame))
+        self.started = bool(kept)
+        self.ledger.enter(reason, len(dropped))
+        return dropped
+
+    def close_out(self, reason: str, *, keep_started: bool = False) -> list[Frame]:
+        """The end: drop all that waits and let go of all that is kept; give what may not have arrived."""
+        lost = self.drop_unsent(reason, keep_started=keep_started)
+        if self.keep is not Retention.UNTIL_ACKED:
+            self._settle_sent("written")
+        elif not self.started:  # else its transport goes on: what is older than what has begun waits, too
+            lost[:0] = [item for item in self._sent if isinstance(item, Frame)]
+            self._settle_sent(reason)
+        return lost
+
+    # -- small words ------------------------------------------------------------------------
+
+    def _carried(self, number: int) -> None:
+        """The client may have the messages up to ``number`` before it is sent them again."""
+        self._carried_to = max(self._carried_to, number)
+        self._sure_to = max(self._sure_to, number)
+
+    def _skip(self, received: int) -> None:
+        """The client has the next item from an older transport, or knows of that hole up to ``received``."""
+        item = self.unsent[0]
+        if isinstance(item, Gap) and item.last > received:
+            self._cut(item, received)
+            self.sent_to = received
+        else:
+            self.written()
+
+    def _release(self, received: int) -> None:
+        if received > self._released_to and (
+            len(self._sent) == self._sent_frames == self.sent_to - self._released_to
+        ):
+            self._release_frames(received - self._released_to)
+            return
+        while self._sent and self._released_to < received:
+            item = self._sent[0]
+            if isinstance(item, Frame):
+                self._let_go(item)
+                self.ledger.acknowledged += 1
+            elif item.last > received:
+                self._cut(item, received)
+                break
+            else:
+                self._released_to = max(self._released_to, item.last)
+            self._sent.popleft()
+        self._released_to = max(self._released_to, received)
+
+    def _release_frames(self, count: int) -> None:
+        """The oldest so many, where no hole is among them: half a window at a time, with each ``$ack``."""
+        take, size = self._sent.popleft, 0
+        for _ in range(count):
+            size += take().size  # type: ignore[union-attr]  # no Missed is there, says the caller
+        self._released_to += count
+        self._sent_frames -= count
+        self._sent_bytes -= size
+        if self.keep is _UNTIL_ACKED:
+            self.held_frames -= count
+            self._held_bytes -= size
+        self.ledger.acknowledged += count
+
+    def _take_back(self, frame: Frame) -> None:
+        self._sent_frames -= 1
+        self._sent_bytes -= frame.size
+        self.held_frames -= 1
+        self._held_bytes -= frame.size
+        self._unsent_frames += 1
+        self.unsent_bytes += frame.size
+
+    def _settle_sent(self, reason: str) -> None:
+        self.ledger.enter(reason, self._sent_frames)
+        self._sent.clear()
+        self._released_to = self.sent_to
+        self._sent_frames = self._sent_bytes = self.held_frames = self._held_bytes = 0
+
+    @staticmethod
+    def _cut(gap: Gap, received: int) -> None:
+        """Take off that part of a hole that the client knows of."""
+        if gap.first <= received:
+            gap.first = received + 1
+            gap.frame = None
+
+
+def _behind(item: Item, number: int) -> int:
+    """The number behind ``item``, which begins at ``number``."""
+    if isinstance(item, Gap):
+        return max(number, item.last + 1)
+    return number + 1 if isinstance(item, Frame) else number

@@ -1,0 +1,134 @@
+"""The control messages of ``resumehub.v1``: how both ends write them, and read them.
+
+docs/reference/lossless.md is the same in prose. Control messages are ordinary messages with a reserved
+event, encoded by the codec of whoever sends them. What a peer says is checked here, once; the rest of
+the package may trust it. Values only, any thread. Read next: ``tokens.py``; ``session/control_messages.py``
+(the server writes), ``client/transport.py`` (the client reads).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..message import Message
+
+HELLO: Final = "$hello"
+REPLAYED: Final = "$replayed"
+ACK: Final = "$ack"
+MISSED: Final = "$missed"
+
+ACK_DELAY: Final = 1.0
+"""Seconds after which what has been handled is acknowledged, if half of a window was not reached before."""
+
+MAX_NUMBER: Final = 10**18
+"""Beyond any number that is ever reached."""
+
+
+class Malformed(ValueError):
+    """A control message is not what the protocol says. Its text holds no content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message on every connection."""
+
+    connection_id: str
+    token: str = field(repr=False)  # a secret: whoever has it has the session
+    resumed: bool
+    received: int
+    replay_from: int
+    window_messages: int
+    window_bytes: int
+    ping_interval: float | None
+    max_message_size: int
+
+
+# -- writing ----------------------------------------------------------------------------
+
+
+def hello(**payload: Any) -> Message:
+    """The first message on every connection; the fields are those of docs/reference/lossless.md."""
+    return Message(HELLO, payload)
+
+
+def ack(received: int) -> Message:
+    """We have handled the peer's messages up to ``received``."""
+    return Message(ACK, {"received": received})
+
+
+def missed(first: int, last: int) -> Message:
+    """The messages ``first`` to ``last`` will never come."""
+    return Message(MISSED, {"from": first, "to": last})
+
+
+def replayed(messages: int) -> Message:
+    """What had been kept for the client is through."""
+    return Message(REPLAYED, {"messages": messages})
+
+
+# -- reading ----------------------------------------------------------------------------
+
+
+def read_hello(message: Message) -> Hello:
+    """Read a ``$hello``. Raises: Malformed."""
+    if message.event != HELLO or not isinstance(message.payload, dict):
+        raise Malformed("the first message is no $hello")
+    said = message.payload
+    window = said.get("window")
+    if not isinstance(window, dict):
+        raise Malformed("$hello has no window")
+    ping = said.get("ping_interval")
+    if ping is not None and (isinstance(ping, bool) or not isinstance(ping, int | float) or not ping > 0):
+        raise Malformed("the ping_interval of $hello is no number of seconds")
+    return Hello(
+        connection_id=_text(said, "connection_id"),
+        token=_token(_text(said, "token")),
+        resumed=bool(said.get("resumed")),
+        received=_count(said, "received"),
+        replay_from=_count(said, "replay_from", 1),
+        window_messages=_count(window, "messages", 1),
+        window_bytes=_count(window, "bytes", 1),
+        ping_interval=None if ping is None else float(ping),
+        max_message_size=_count(said, "max_message_size", 1),
+    )
+
+
+def read_ack(message: Message) -> int:
+    """How many messages the peer has handled, says its ``$ack``. Raises: Malformed."""
+    payload = message.payload
+    received = payload.get("received") if isinstance(payload, dict) else None
+    if isinstance(received, bool) or not isinstance(received, int) or not 0 <= received <= MAX_NUMBER:
+        raise Malformed("malformed $ack")
+    return received
+
+
+def read_missed(message: Message) -> tuple[int, int]:
+    """First and last number of the messages that will never come. Raises: Malformed."""
+    if not isinstance(message.payload, dict):
+        raise Malformed("$missed has no payload")
+    first, last = _count(message.payload, "from", 1), _count(message.payload, "to", 1)
+    if last < first:
+        raise Malformed("$missed ends before it begins")
+    return first, last
+
+
+def _count(said: dict[str, Any], name: str, least: int = 0) -> int:
+    value = said.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise Malformed(f"{name} is not a whole number from {least} on")
+    return value
+
+
+def _text(said: dict[str, Any], name: str) -> str:
+    value = said.get(name)
+    if not isinstance(value, str):
+        raise Malformed(f"{name} is no text")
+    return value
+
+
+def _token(value: str) -> str:
+    # It goes into a header: nothing but what the protocol allows may be in it.
+    if not value or not all(char.isascii() and (char.isalnum() or char in "-_.") for char in value):
+        raise Malformed("the token has characters that no token has")
+    return value

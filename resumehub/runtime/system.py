@@ -1,0 +1,182 @@
+"""Threads, locks, queues and waiting as the operating system has them: the real ``Runtime``.
+
+Nothing else in the package imports ``threading`` or ``queue``, but for ``thread_cache.py`` beside it. It
+knows
+nothing of sessions. Read next: ``thread_cache.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..clock import stopwatch
+from .base import Condition, Event, Lock, Mailbox, Poller, Thread
+from .thread_cache import ThreadCache, stack_of
+
+
+class SystemRuntime:
+    """Threads of the operating system.
+
+    ``reuse``: those that end wait for more (``thread_cache.py``). ``share``: a few threads read for all
+    connections (``incoming/leader_followers.py``), where the system can wait for many sockets at once
+    (Linux).
+    """
+
+    eager = False
+    _spares: ThreadCache | None = None
+    _share = False
+
+    def __init__(self, *, reuse: bool = False, share: bool = False) -> None:
+        self._share = share
+        if reuse:
+            self._spares = ThreadCache()
+
+    def lock(self, what: str = "a lock") -> Lock:
+        return threading.Lock()
+
+    def condition(self, lock: Lock) -> Condition:
+        return threading.Condition(lock)  # type: ignore[arg-type]
+
+    def event(self, what: str = "an event") -> Event:
+        return threading.Event()
+
+    def mailbox(self) -> Mailbox:
+        return _QueueMailbox()
+
+    def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        if daemon and self._spares is not None:
+            return self._spares.start(name, run)
+        thread = threading.Thread(target=run, name=name, daemon=daemon)
+        thread.start()
+        return _SystemThread(thread)
+
+    def current(self) -> Thread:
+        return _SystemThread(threading.current_thread())
+
+    def stopwatch(self) -> Callable[[], float]:
+        return stopwatch(threading.get_ident())
+
+    def wait_readable(self, sock: socket.socket) -> None:
+        _poll(sock, select.POLLIN)
+
+    def wait_writable(self, sock: socket.socket) -> None:
+        _poll(sock, select.POLLOUT)
+
+    def before_receive(self, sock: socket.socket) -> None:
+        """Nothing: ``recv`` waits as well as ``poll`` does, and costs one system call less."""
+
+    def poller(self) -> Poller | None:
+        return _Epoll() if self._share and hasattr(select, "epoll") else None
+
+    def dismiss(self, timeout: float) -> None:
+        if self._spares is not None:
+            self._spares.dismiss(timeout)
+
+    def forget(self) -> None:
+        if self._spares is not None:
+            self._spares = ThreadCache()
+
+    def main_thread_returned(self) -> bool:
+        return not threading.main_thread().is_alive()
+
+
+def make_lock() -> Lock:
+    """Give a plain lock, for values that guard themselves (``metrics.Counters``)."""
+    return threading.Lock()
+
+
+def make_local() -> threading.local:
+    """Give a namespace that is another one in each thread."""
+    return threading.local()
+
+
+def _poll(sock: socket.socket, events: int) -> None:
+    # poll and not select: descriptors beyond 1023 are everyday with thousands of sessions.
+    # A shutdown socket reports POLLHUP, so whoever waits here is always freed by an abort.
+    poller = select.poll()
+    poller.register(sock, events)
+    poller.poll()
+
+
+class _Epoll:
+    """``epoll(7)``, level-triggered, with an ``eventfd(2)`` as the bell."""
+
+    # So many at once: the first should not have to wait until thousands have been listed.
+    _MOST = 64
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._epoll.register(self._bell, select.EPOLLIN)
+
+    def watch(self, number: int) -> None:
+        self._epoll.register(number, select.EPOLLIN)
+
+    def unwatch(self, number: int) -> None:
+        self._epoll.unregister(number)
+
+    def wait(self) -> list[int]:
+        numbers = [number for number, _ in self._epoll.poll(None, self._MOST)]
+        if self._bell in numbers:
+            numbers.remove(self._bell)
+            os.eventfd_read(self._bell)
+        return numbers
+
+    def wake(self) -> None:
+        os.eventfd_write(self._bell, 1)
+
+    def close(self) -> None:
+        self._epoll.close()
+        # Once: a hub that was closed is told of a fork all the same, and the number may be another's by then.
+        bell, self._bell = self._bell, -1
+        if bell >= 0:
+            os.close(bell)
+
+
+class _QueueMailbox:
+    """``queue.Queue`` with a ``get`` that returns None instead of raising."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue()
+
+    def put(self, item: Any) -> None:
+        self._queue.put(item)
+
+    def get(self, timeout: float | None = None) -> Any:
+        if timeout is not None and timeout <= 0:
+            timeout = 0.0
+        try:
+            # threading.TIMEOUT_MAX is about 292 years on 64-bit systems, but 49 days on others.
+            return self._queue.get(timeout=None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            return None
+
+
+class _SystemThread:
+    """One ``threading.Thread``, started."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+
+    @property
+    def name(self) -> str:
+        return self._thread.name
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self, timeout: float) -> bool:
+        self._thread.join(max(0.0, timeout))
+        return not self._thread.is_alive()
+
+    def is_current(self) -> bool:
+        return self._thread.ident == threading.get_ident()
+
+    def stack(self) -> str:
+        return stack_of(self._thread.ident or 0)

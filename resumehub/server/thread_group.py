@@ -1,0 +1,123 @@
+"""The hub's threads, all of them by name: who is still there, and where it is stuck.
+
+Every thread of a hub is spawned here, so that ``close`` can wait for them and report the ones
+that do not come back. It knows nothing of what they do.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import wraps
+
+from ..clock import SystemClock
+from ..runtime.base import Runtime, Thread
+
+_REAL = SystemClock()
+
+# Of those whose work has ended, so many may be kept in mind before somebody looks who is still there.
+_FEW = 16
+
+
+class ThreadGroup:
+    """The threads of one hub. Methods: any thread; only ``join`` blocks."""
+
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        self._runtime = runtime
+        self._name = name
+        self._serial = itertools.count(1)
+        self._lock = runtime.lock("the crew")
+        self._threads: dict[int, Thread] = {}
+        self._ending: list[Thread] = []
+        self._sweep_at = _FEW
+
+    def spawn(self, role: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        """Start a thread. Raises RuntimeError when the system has none to give."""
+        serial = next(self._serial)
+
+        @wraps(run)  # a lab looks here to see whose thread it is
+        def body() -> None:
+            try:
+                run()
+            finally:
+                self._ends(serial)
+
+        # Under the lock, so that a thread which ends at once is not entered after it has left.
+        with self._lock:
+            thread = self._runtime.spawn(f"resumehub-{self._name}-{role}-{serial}", body, daemon=daemon)
+            self._threads[serial] = thread
+        return thread
+
+    def adopted(self, run: Callable[[], None]) -> Callable[[], None]:
+        """``run`` for a thread that is not ours, which counts as ours for that long."""
+
+        def body() -> None:
+            serial = next(self._serial)
+            guest = _Guest(self._runtime)
+            with self._lock:
+                self._threads[serial] = guest
+            try:
+                run()
+            finally:
+                with self._lock:
+                    del self._threads[serial]
+                guest.leaves()
+
+        return body
+
+    def current(self) -> Thread | None:
+        """The calling thread, if it is one of the crew."""
+        return next((thread for thread in self.alive() if thread.is_current()), None)
+
+    def alive(self) -> list[Thread]:
+        """Those who are still there."""
+        with self._lock:
+            self._ending = [thread for thread in self._ending if thread.is_alive()]
+            return [*self._threads.values(), *self._ending]
+
+    def others(self) -> list[Thread]:
+        """Those who are still there, but for the caller."""
+        return [thread for thread in self.alive() if not thread.is_current()]
+
+    def join(self, until: float) -> bool:
+        """Wait until nobody else is there; False at ``until``, a point in ``SystemClock``'s time."""
+        while others := self.others():
+            for thread in others:
+                if not thread.join(until - _REAL.monotonic()):
+                    return False
+        return True
+
+    def _ends(self, serial: int) -> None:
+        # A thread's last words; the system may take a moment longer to see it off.
+        with self._lock:
+            if len(self._ending) > self._sweep_at:
+                self._ending = [thread for thread in self._ending if thread.is_alive()]
+                self._sweep_at = 2 * len(self._ending) + _FEW
+            self._ending.append(self._threads.pop(serial))
+
+
+class _Guest:
+    """A thread of somebody else's, who is here for a while: its stay ends, not the thread."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._thread = runtime.current()
+        self._left = runtime.event("a guest to leave")
+
+    @property
+    def name(self) -> str:
+        return self._thread.name
+
+    def leaves(self) -> None:
+        self._left.set()
+
+    def is_alive(self) -> bool:
+        return not self._left.is_set()
+
+    def join(self, timeout: float) -> bool:
+        return self._left.wait(max(0.0, timeout))
+
+    def is_current(self) -> bool:
+        return self._thread.is_current()
+
+    def stack(self) -> str:
+        return self._thread.stack()

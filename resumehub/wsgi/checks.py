@@ -1,0 +1,293 @@
+"""The way in: every check of an upgrade request, in the order of the contract, and the 101.
+
+Runs on WSGI request threads, and none of them stays (but for TLS inside the server). The checks
+only look; the hub decides again when the socket arrives, since everything may have changed in
+between. What a check refuses becomes a plain HTTP answer, or, with ``&reject=close``, an upgrade
+that is closed with a code a browser can see. Read next: ``upgrade.py`` (the hand-over),
+``handover.py``, ``resume_params.py`` (who may resume what), and ``core/machine.py`` for the
+second decision.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request, Response
+
+from ..codes import CloseCode
+from ..config import normalize_origin, validate_identifier
+from ..core.commands import Register
+from ..errors import ConnectRejected, HubClosed
+from ..protocol.tokens import SUBPROTOCOL
+from ..server.hub_loop import HubLoop
+from ..transport.websocket import Handshake, HandshakeError
+from .handover import SUPPORTED, ServerSocket, find_socket, has_body
+from .refusals import CLOSES, Refusal, closing, upgrade_required
+from .resume_params import ResumeParams
+from .upgrade import RETRY_AFTER, Upgrade, problem, switching
+
+if TYPE_CHECKING:
+    from ..hub import Hub
+
+log = logging.getLogger("resumehub")
+
+#: What ``connect`` or the view said: room id, connection id, data.
+Wanted = tuple[str, str | None, Any]
+
+
+def answer(hub: Hub, environ: dict[str, Any]) -> Response:
+    """Answer a request to ``hub.wsgi_app``: who it is, ``hub.connect`` says."""
+
+    def connect(request: Request) -> Wanted:
+        if hub.connect is None:
+            raise TypeError(
+                "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
+            )
+        return _shaped(hub.connect(request))
+
+    return _Check(hub, Request(environ)).answer(lambda request: _ask(connect, request))
+
+
+def upgrade(hub: Hub, request: Any, room_id: str, connection_id: str | None, data: Any) -> Response:
+    """Answer a request inside a view, which has said already who it is."""
+    environ = request if isinstance(request, dict) else getattr(request, "environ", None)
+    if not isinstance(environ, dict):
+        raise TypeError(f"hub.upgrade needs a werkzeug or Flask request, or a WSGI environ, not {request!r}")
+    wanted = _shaped((room_id, connection_id, data))
+    return _Check(hub, _request_of(environ)).answer(lambda _: wanted)
+
+
+class _Check:
+    """One request on its way through the checks. Request thread; blocks only in ``connect``."""
+
+    def __init__(self, hub: Hub, request: Request) -> None:
+        self._hub = hub
+        self._request = request
+        self._environ = request.environ
+        self._wish = ResumeParams(request)
+        self._preflight = False
+        self._found: ServerSocket | None = None
+        self._handshake: Handshake | None = None
+
+    def answer(self, who: Callable[[Request], Wanted]) -> Response:
+        try:
+            response = self._admit(who)
+        except Refusal as refusal:
+            response = self._refuse(refusal)
+        response.headers["Cache-Control"] = "no-store"
+        if self._preflight:
+            self._allow_reading(response)
+        return response
+
+    # -- the checks, in order ---------------------------------------------------------------
+
+    def _admit(self, who: Callable[[Request], Wanted]) -> Response:
+        self._found = find_socket(self._environ)
+        if self._found is None:
+            log.error("501: this server does not hand out its sockets. %s.", SUPPORTED)
+            raise Refusal(501, "This server cannot be upgraded to WebSocket.")
+        if self._hub.closing:
+            raise closing()
+        self._check_method()
+        if self._is_plain():
+            if not self._wish.resume:
+                raise upgrade_required("This is a WebSocket endpoint.")
+            self._preflight = True
+        else:
+            self._check_handshake()
+        self._check_origin()
+        room_id, connection_id, data = who(self._request)
+        self._check_ids(room_id, connection_id)
+        self._wish.check_numbers()
+        if self._preflight:
+            return self._answer_preflight(connection_id)
+        return self._decide(room_id, connection_id, data)
+
+    def _check_method(self) -> None:
+        if self._request.method != "GET":
+            raise Refusal(405, "Only GET can be upgraded to WebSocket.", {"Allow": "GET"})
+
+    def _is_plain(self) -> bool:
+        """Whether nothing in the request speaks of WebSocket."""
+        upgrade = self._environ.get("HTTP_UPGRADE", "").lower()
+        # A preflight may present its token where the upgrade will, but there is no other sign of one.
+        return "websocket" not in upgrade and not any(
+            key.startswith("HTTP_SEC_WEBSOCKET_") and key != "HTTP_SEC_WEBSOCKET_PROTOCOL"
+            for key in self._environ
+        )
+
+    def _check_handshake(self) -> None:
+        if self._environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+            raise Refusal(400, "WebSocket needs HTTP/1.1; a proxy in between may have to be told so.")
+        if has_body(self._environ):
+            raise Refusal(
+                400, "A request with a body cannot be upgraded: its body would be taken for frames."
+            )
+        try:
+            config = self._hub.config
+            known = (SUBPROTOCOL,) if self._wish.v1 else config.subprotocols
+            self._handshake = Handshake(self._environ, known, config.compression)
+        except HandshakeError as error:
+            headers = dict(error.headers)
+            if error.status == 426:
+                headers["Upgrade"] = "websocket"
+            raise Refusal(error.status, f"Not a valid WebSocket handshake: {error}.", headers) from error
+
+    def _check_origin(self) -> None:
+        origin = self._environ.get("HTTP_ORIGIN")
+        if origin is not None and not _origin_allowed(
+            origin, self._hub.config.allowed_origins, self._environ
+        ):
+            raise Refusal(403, "This origin is not allowed.", close=(CloseCode.FORBIDDEN, "forbidden"))
+
+    def _check_ids(self, room_id: str, connection_id: str | None) -> None:
+        try:
+            validate_identifier("room_id", room_id)
+            if connection_id:
+                validate_identifier("connection_id", connection_id)
+        except ValueError as error:
+            raise Refusal(400, f"{error}.") from error
+
+    def _answer_preflight(self, connection_id: str | None) -> Response:
+        if not connection_id and not self._wish.token:
+            raise upgrade_required("This session has a generated id and cannot be resumed by it.")
+        self._wish.find(self._hub, connection_id)
+        self._wish.check_preflight()
+        return Response(status=204)
+
+    def _decide(self, room_id: str, connection_id: str | None, data: Any) -> Response:
+        hub, config, wish = self._hub, self._hub.config, self._wish
+        loop = self._loop()
+        wish.find(hub, connection_id)
+        if wish.is_resume(connection_id):
+            wish.check(loop, connection_id or "")
+        elif config.on_duplicate == "reject" and wish.is_duplicate():
+            raise Refusal(
+                409, "This connection id is in use.", close=(CloseCode.CONFLICT, "connection id in use")
+            )
+        if wish.holder is None and len(loop.registry.sessions) >= config.max_sessions:
+            raise Refusal(
+                503,
+                "The server holds as many sessions as it may.",
+                {"Retry-After": RETRY_AFTER},
+                (CloseCode.TRY_AGAIN_LATER, "too many sessions"),
+            )
+        return self._switch(loop, wish.registration(room_id, connection_id), data)
+
+    # -- answers ----------------------------------------------------------------------------
+
+    def _loop(self) -> HubLoop:
+        try:
+            return self._hub._started()
+        except HubClosed:
+            raise closing() from None
+        except RuntimeError as error:
+            log.exception("the hub's threads could not be started")
+            raise Refusal(503, "The server is short of threads.", {"Retry-After": RETRY_AFTER}) from error
+
+    def _switch(self, loop: HubLoop, registration: Register, data: Any) -> Response:
+        assert self._found is not None, "checked before"
+        assert self._handshake is not None, "checked before"
+        return switching(Upgrade(loop, self._found, self._handshake, registration, data))
+
+    def _refuse(self, refusal: Refusal) -> Response:
+        if refusal.close is not None and self._request.args.get("reject") == "close":
+            response = self._refuse_by_close(refusal.close)
+            if response is not None:
+                return response
+        if refusal.response is not None:
+            return refusal.response
+        return problem(refusal.status, refusal.detail, refusal.headers, **refusal.members)
+
+    def _refuse_by_close(self, close: tuple[int, str]) -> Response | None:
+        """Accept the upgrade only to close it with a code; None where that cannot be."""
+        loop = self._hub._loop
+        try:
+            if self._handshake is None and not self._preflight:
+                self._check_method()
+                self._check_handshake()
+            loop = loop or self._hub._started()
+        except (Refusal, HubClosed, RuntimeError):
+            return None
+        if self._preflight or not loop.may_refuse_by_close():
+            return None
+        return self._switch(loop, Register(transport=0, connection_id="", room_id="", refusal=close), None)
+
+    def _allow_reading(self, response: Response) -> None:
+        """Let a page of an allowed other origin see what the preflight said (CORS)."""
+        origin = self._environ.get("HTTP_ORIGIN")
+        response.vary.add("Origin")
+        if origin is not None and _origin_allowed(origin, self._hub.config.allowed_origins, self._environ):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+
+
+def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
+    """Call the application's ``connect``; whatever it raises becomes an answer that gives nothing away."""
+    try:
+        return connect(request)
+    except HTTPException as error:
+        # A copy, since its headers are about to change and the application may raise it again.
+        response = copy.copy(Response.force_type(error.get_response(request.environ)))
+        response.headers = response.headers.copy()
+        close = CLOSES.get(response.status_code)
+        raise Refusal(response.status_code, "", close=close, response=response) from error
+    except (ConnectRejected, PermissionError) as error:
+        log.info("connect refused a client: %s", type(error).__name__)
+        raise Refusal(401, "Not allowed.") from error
+    except Exception as error:
+        log.exception("connect failed")
+        raise Refusal(500, "The server failed to decide about this connection.") from error
+
+
+def _request_of(environ: dict[str, Any]) -> Request:
+    """What the view's framework has made of this environ, if it is werkzeug's: its query is read already."""
+    made = environ.get("werkzeug.request")
+    if (
+        isinstance(made, Request)
+        and made.environ is environ
+        # The environ may have been changed since, and the application may have a way of its own with queries.
+        and made.query_string == environ.get("QUERY_STRING", "").encode("latin-1")
+        and isinstance(made.args, MultiDict)
+    ):
+        return made
+    return Request(environ)
+
+
+def _shaped(wanted: Any) -> Wanted:
+    """Check the types of what the application gave, and copy its data. Raises TypeError."""
+    if not isinstance(wanted, tuple) or len(wanted) not in (2, 3):
+        raise TypeError(
+            f"connect must return (room_id, connection_id) or (…, data), not {type(wanted).__name__}"
+        )
+    room_id, connection_id, data = (*wanted, None)[:3]
+    if not isinstance(room_id, str):
+        raise TypeError(f"room_id must be a str, not {type(room_id).__name__}")
+    if connection_id is not None and not isinstance(connection_id, str):
+        raise TypeError(f"connection_id must be a str or None, not {type(connection_id).__name__}")
+    return room_id, connection_id, {} if data is None else copy.copy(data)
+
+
+def _origin_allowed(origin: str, allowed: str | tuple[str, ...] | None, environ: Mapping[str, Any]) -> bool:
+    if allowed == "*":
+        return True
+    try:
+        origin = normalize_origin(origin)
+    except ValueError:
+        return False
+    if allowed is not None:
+        return origin in allowed
+    # The scheme is left out: behind a proxy that ends TLS the page says https and we hear http. What
+    # keeps strangers out is the host. ``origin`` has no default port, so Host must not have it either.
+    host = environ.get("HTTP_HOST", "")
+    scheme = urlsplit(origin).scheme
+    try:
+        return origin == normalize_origin(f"{scheme}://{host}")
+    except ValueError:
+        return False

@@ -1,0 +1,53 @@
+"""A check of an upgrade request that failed: the HTTP answer, and the close frame that says the same.
+
+Values, made by ``checks.py`` and ``resume_params.py`` on request threads. Read next: ``checks.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from ..codes import CloseCode
+from .upgrade import RETRY_AFTER
+
+
+@dataclass
+class Refusal(Exception):
+    """``close`` is for a client that cannot see a status; ``members`` go into the problem document."""
+
+    status: int
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    close: tuple[int, str] | None = None
+    response: Response | None = None
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+
+CLOSES = {
+    403: (CloseCode.FORBIDDEN, "forbidden"),
+    409: (CloseCode.CONFLICT, "connection id in use"),
+    410: (CloseCode.SESSION_EXPIRED, "session expired"),
+    503: (CloseCode.TRY_AGAIN_LATER, "try again later"),
+}
+"""What a status of the application's becomes, where the client asked for close codes."""
+
+
+def closing() -> Refusal:
+    """The hub takes no more connections."""
+    close = (CloseCode.GOING_AWAY, "server shutting down")
+    return Refusal(503, "The server is shutting down.", {"Retry-After": RETRY_AFTER}, close)
+
+
+def gone() -> Refusal:
+    """There is nothing to resume, or nothing that this client may know of."""
+    detail = "The session to resume is gone. Connect without resume=true to start a new one."
+    return Refusal(410, detail, close=(CloseCode.SESSION_EXPIRED, "session expired"))
+
+
+def upgrade_required(detail: str) -> Refusal:
+    """A plain GET where only an upgrade makes sense."""
+    return Refusal(426, detail, {"Upgrade": "websocket"})

@@ -1,14 +1,12 @@
-"""``Hub``: what an application sees of it all. A thread-safe facade; the work is in ``server/hub_loop.py``.
+"""``Hub``: what an application sees of it all. A thread-safe facade that does none of the work.
 
-A hub can be built anywhere (before a server forks, too): it starts nothing until it is first used
-to accept a connection, and then in that process. Read next: ``wsgi/checks.py`` for the way in,
-``server/hub_loop.py`` for what runs.
+A hub can be built anywhere (before a server forks, too): it starts nothing until it is first used to accept a
+connection, and then in that process. Read next: ``wsgi/checks.py`` for the way in, ``server/hub_runner.py``
+for what runs, ``server/room.py`` for broadcasts.
 """
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -17,16 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .clock import Clock, SystemClock
 from .codec import Codec, JSONCodec, encode_frame
 from .config import Config
-from .core.commands import TransportAborted
-from .errors import ConnectionNotFound, HubClosed
+from .core.commands import Kick
+from .errors import ConnectionNotFound
 from .message import Message
 from .metrics import Metrics, NoopMetrics
-from .outgoing.transport_writer import BARRED, PASSED, TransportWriter
 from .runtime.base import Runtime
 from .runtime.system import SystemRuntime
-from .server.hub_loop import HubLoop
-from .server.registry import SessionRegistry
-from .session.connection import Connection, Offered
+from .server.hub_runner import HubRunner
+from .session.connection import Connection
 from .stats import Stats
 from .trace import Trace
 
@@ -36,8 +32,6 @@ if TYPE_CHECKING:
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")
-
-_hubs: weakref.WeakSet[Hub] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +100,19 @@ class Hub:
             compression=compression,
         )
         self.connect = connect
-        self._codec = _having("codec", codec, JSONCodec, "encode", "decode")
-        self._metrics = _having("metrics", metrics, NoopMetrics, *_METRICS)
-        self._clock = _having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow")
         if trace is not None and not isinstance(trace, Trace):
             raise TypeError(f"trace must be a resumehub.trace.Trace, or None, not {trace!r}")
-        self._trace = trace
-        self._runtime: Runtime = _runtime if _runtime is not None else SystemRuntime(reuse=True, share=True)
-        self._handlers: dict[str, tuple[Callable[..., Any], ...]] = dict.fromkeys(HOOKS, ())
-        self._lock = self._runtime.lock("the hub's handlers")
-        self._loop: HubLoop | None = None
-        self._closed = False
-        _hubs.add(self)
+        runtime: Runtime = _runtime if _runtime is not None else SystemRuntime(reuse=True, share=True)
+        #: What runs; for tests that look inside (``resumehub.testing``).
+        self.runner = HubRunner(
+            self.config,
+            _having("codec", codec, JSONCodec, "encode", "decode"),
+            _having("metrics", metrics, NoopMetrics, *_METRICS),
+            _having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
+            runtime,
+            dict.fromkeys(HOOKS, ()),
+            trace,
+        )
 
     # -- handlers ---------------------------------------------------------------------------
 
@@ -159,8 +154,7 @@ class Hub:
     def _register(self, hook: str, handler: Handler) -> Handler:
         if not callable(handler):
             raise TypeError(f"{hook} takes a function, not {handler!r}")
-        with self._lock:
-            self._handlers[hook] = (*self._handlers[hook], handler)
+        self.runner.add_handler(hook, handler)
         return handler
 
     # -- sending ----------------------------------------------------------------------------
@@ -170,11 +164,11 @@ class Hub:
 
         Raises: ConnectionNotFound, and what ``Connection.send`` raises. Threads: any. Blocks: never.
         """
-        loop = self._open_loop()
-        connection = loop.registry.sessions.get(connection_id) if loop is not None else None
-        if connection is None:
+        loop = self.runner.open_loop()
+        session = loop.registry.sessions.get(connection_id) if loop is not None else None
+        if session is None:
             raise ConnectionNotFound(connection_id)
-        connection.send(message)
+        session.send(message)
 
     def broadcast(self, room_id: str, message: Message, exclude: Iterable[str | Connection] = ()) -> None:
         """Queue ``message`` for every session of a room, suspended ones included.
@@ -188,50 +182,12 @@ class Hub:
         Threads: any. Blocks: until broadcasts to the same room that began before have gone through;
         never for the network.
         """
-        frame = encode_frame(self._codec, message)
+        frame = encode_frame(self.runner.codec, message)
         excluded = _ids(exclude)
-        loop = self._open_loop()
+        loop = self.runner.open_loop()
         room = loop.registry.rooms.get(room_id) if loop is not None else None
-        if loop is None or room is None:
-            return
-        size, recipients, watched = frame.size, 0, loop.watched
-        waiting, passed, held = list[Offered](), list[tuple[TransportWriter, int]](), list[TransportWriter]()
-        cork = loop.leader_followers.open_cork() if loop.leader_followers is not None else None
-        with room.order:
-            for connection in room.members():
-                if excluded and connection.id in excluded:
-                    continue
-                writer = connection._writer
-                if cork is not None and writer is not None and writer.hold_back(frame):
-                    held.append(writer)
-                    continue
-                passage = writer.pass_through(frame, size) if writer is not None else BARRED
-                if passage is PASSED:
-                    recipients += 1
-                    if watched and writer is not None:
-                        passed.append((writer, connection._outbox.used_frames))
-                elif (offered := connection._offer(frame, passage)) is not None:
-                    waiting.append(offered)
-        if cork is not None:
-            cork.hold(held)
-            recipients += len(held)
-        for one in waiting:
-            self._settle(loop, one)
-        if watched:  # without the room's lock: a collector is not ours
-            for to, used in passed:
-                loop.passed(to, size, used)
-            recipients += len(waiting)
-            loop.note("app", "Broadcast", room_id=room_id, size=size, recipients=recipients)
-            loop.count("message_broadcast", room_id, size, recipients)
-
-    def _settle(self, loop: HubLoop, offered: Offered) -> None:
-        if offered.writer is not None:
-            offered.writer.report(offered.flushed)
-        connection = offered.connection
-        for _ in range(offered.dropped):
-            loop.count("message_dropped", connection.room_id, connection.id, "overflow")
-        if offered.used:
-            loop.buffer_changed(connection, offered.used)
+        if loop is not None and room is not None:
+            room.broadcast(frame, excluded, loop.observers, loop.open_cork())
 
     def kick(self, connection_id: str) -> None:
         """End a session for good: close code 1000 "kicked", no grace window.
@@ -242,27 +198,29 @@ class Hub:
         Raises: ConnectionNotFound; HubClosed. Threads: any. Blocks: until the hub thread has handled
         it; never for the network or a callback.
         """
-        loop = self._open_loop()
+        loop = self.runner.open_loop()
         if loop is None:
             raise ConnectionNotFound(connection_id)
-        loop.kick(connection_id)
+        loop.put_and_wait(Kick(connection_id))
 
     # -- looking ----------------------------------------------------------------------------
 
     def get(self, connection_id: str) -> Connection | None:
         """The session with this id, suspended or not; None if there is none. Threads: any."""
-        registry = self._registry()
-        return registry.sessions.get(connection_id) if registry is not None else None
+        registry = self.runner.registry()
+        session = registry.sessions.get(connection_id) if registry is not None else None
+        return session.connection if session is not None else None
 
     def connections(self, room_id: str) -> list[Connection]:
         """The sessions of a room in order of joining, suspended ones included. Threads: any."""
-        registry = self._registry()
+        registry = self.runner.registry()
         room = registry.rooms.get(room_id) if registry is not None else None
-        return room.members() if room is not None else []
+        members = room.members() if room is not None else []
+        return [connection for session in members if (connection := session.connection) is not None]
 
     def rooms(self) -> list[str]:
         """The rooms that have sessions. Threads: any."""
-        registry = self._registry()
+        registry = self.runner.registry()
         return list(registry.rooms) if registry is not None else []
 
     def stats(self) -> Stats:
@@ -271,11 +229,7 @@ class Hub:
         ``accepted == acknowledged + written + dropped + expired + closed + held``, as far as nothing is
         sent meanwhile. Threads: any. Blocks: for one session's lock at a time.
         """
-        return self._loop.stats() if self._loop is not None else Stats()
-
-    def _registry(self) -> SessionRegistry | None:
-        # A hub that closes shows none of the sessions that its thread has not ended yet.
-        return self._loop.registry if self._loop is not None and not self._closed else None
+        return self.runner.stats()
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -294,10 +248,7 @@ class Hub:
             raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
         if not timeout >= 0:
             raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
-        with self._lock:
-            self._closed = True
-            loop = self._loop
-        stuck = loop.close(float(timeout)) if loop is not None else []
+        stuck = self.runner.close(float(timeout))
         return CloseReport(not stuck, stuck)
 
     def __enter__(self) -> Hub:
@@ -314,8 +265,7 @@ class Hub:
         """The hub as a WSGI application: mount it anywhere. Needs ``connect``."""
         from .wsgi.checks import answer
 
-        response = answer(self, environ)
-        return response(environ, start_response)
+        return answer(self.runner, self.connect, environ)(environ, start_response)
 
     __call__ = wsgi_app
 
@@ -334,58 +284,25 @@ class Hub:
         """
         from .wsgi.checks import upgrade
 
-        return upgrade(self, request, room_id, connection_id, data)
+        return upgrade(self.runner, request, room_id, connection_id, data)
 
-    # -- for wsgi/checks.py and the tests ----------------------------------------------------------
+    # -- for demos and tests ----------------------------------------------------------------
 
     @property
     def closing(self) -> bool:
         """Whether the hub takes no more connections."""
-        return self._closed or (self._loop is not None and self._loop.closing)
+        return self.runner.closing
 
-    def _started(self) -> HubLoop:
-        """The running engine, started on first use. Raises HubClosed."""
-        with self._lock:
-            if self._closed:
-                raise HubClosed
-            if self._loop is None:
-                loop = HubLoop(
-                    self.config,
-                    self._codec,
-                    self._metrics,
-                    self._clock,
-                    self._runtime,
-                    self._handlers,
-                    f"{id(self):x}",
-                    self._trace,
-                )
-                loop.start()
-                self._loop = loop
-            return self._loop
+    def cut(self, connection_id: str) -> bool:
+        """End a session's transport as a broken network would; False where there was none.
 
-    def _holder_of(self, key: str) -> Connection | None:
-        """The v1 session whose tokens begin so."""
-        registry = self._registry()
-        return registry.keys.get(key) if registry is not None else None
-
-    def _open_loop(self) -> HubLoop | None:
-        if self._closed:
-            raise HubClosed
-        return self._loop
-
-    def _abort_transport(self, connection_id: str) -> bool:
-        """Cut a session's transport as a broken network would; whether there was one. For demos."""
-        loop, connection = self._loop, self.get(connection_id)
-        writer = connection._writer if connection is not None else None
-        if loop is None or writer is None:
-            return False
-        return loop.put(TransportAborted(writer.number))
-
-    def _after_fork(self) -> None:
-        loop, self._loop = self._loop, None
-        self._lock = self._runtime.lock()
-        if loop is not None:
-            loop.forget()
+        The session is suspended, and its client may resume. For demos and tests of what happens then.
+        Threads: any. Blocks: never.
+        """
+        registry = self.runner.registry()
+        session = registry.sessions.get(connection_id) if registry is not None else None
+        writer = session.writer if session is not None else None
+        return writer is not None and self.runner.abort(writer.number)
 
 
 _METRICS = tuple(name for name in vars(NoopMetrics) if not name.startswith("_"))
@@ -410,11 +327,3 @@ def _ids(exclude: Iterable[str | Connection]) -> frozenset[str]:
             raise TypeError(f"exclude takes connection ids and connections, not {one!r}")
         ids.add(one if isinstance(one, str) else one.id)
     return frozenset(ids)
-
-
-def _forget_in_child() -> None:
-    for hub in list(_hubs):
-        hub._after_fork()
-
-
-os.register_at_fork(after_in_child=_forget_in_child)

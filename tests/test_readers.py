@@ -126,7 +126,7 @@ def test_for_twice_as_long_as_a_callback_waits_nobody_is_waited_for(stage, monke
         connection.send(message)
 
     ws = one.open()
-    readers = one.hub._loop.leader_followers
+    readers = one.hub.runner.loop.leader_followers
 
     def eager_after(took: float, computed: float = 0.0, waits: int = 1, made_way: int = 0) -> float:
         ws.send(text("n", [took, computed, waits, made_way]))
@@ -197,7 +197,7 @@ def test_who_is_not_needed_any_more_leaves(stage, monkeypatch):
         ws.send(text("n", 1))
     for _ in clients:
         stuck.wait_reached()
-    readers = one.hub._loop.leader_followers
+    readers = one.hub.runner.loop.leader_followers
     assert readers._workers >= 10
     stuck.open()
     until(lambda: readers._workers == 2)
@@ -212,9 +212,9 @@ def test_a_hub_that_is_closed_leaves_no_thread_and_no_descriptor(stage):
         ws.drop()
     report = one.hub.close(PATIENCE)
     assert report.complete, report.stuck
-    assert one.hub._loop.leader_followers._workers == 0
+    assert one.hub.runner.loop.leader_followers._workers == 0
     with pytest.raises(ValueError, match="closed epoll"):
-        one.hub._loop.leader_followers._poller.watch(0)
+        one.hub.runner.loop.leader_followers._poller.watch(0)
 
 
 def test_a_drop_that_nobody_listens_to_wakes_no_thread():
@@ -244,8 +244,8 @@ def test_a_forked_child_lets_go_of_all_and_the_parent_goes_on(stage):
     ws = one.open()
     ws.send(text("n", 1))
     assert read(ws) == ("n", 1)
-    poller = one.hub._loop.leader_followers._poller
-    [link] = one.hub._loop.transports.values()
+    poller = one.hub.runner.loop.leader_followers._poller
+    [link] = one.hub.runner.loop.transports
     numbers = [poller._epoll.fileno(), poller._bell, link.transport.pollable.fileno()]
     child = os.fork()
     if child == 0:

@@ -121,7 +121,7 @@ def by_ack(chrome):
 
         @hub.on_message
         def enough_is_acknowledged(connection, message):
-            hub._abort_transport(connection.id)  # not for applications: it plays the broken network
+            hub.cut(connection.id)  # not for applications: it plays the broken network
 
         @hub.on_disconnect
         def what_is_left(connection, error):

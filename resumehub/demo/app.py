@@ -163,7 +163,7 @@ class DemoApp:
     def _cut(self, request: Request) -> Response:
         _require_same_origin(request)
         connection_id = request.args.get("id", "")
-        cut = self.hub._abort_transport(connection_id)
+        cut = self.hub.cut(connection_id)
         if cut:
             connection = self.hub.get(connection_id)
             self._timeline.record("cut", connection.room_id if connection else "", connection_id)

@@ -242,8 +242,8 @@ class LeaderFollowers:
             if not self._workers:
                 self._poller.close()
 
-    def abandon(self) -> None:
-        """In a forked child: close the descriptors; the threads stayed with the parent."""
+    def after_fork_in_child(self) -> None:
+        """Close the descriptors; the threads stayed with the parent."""
         self._poller.close()
 
     # -- the threads ------------------------------------------------------------------------

@@ -1,23 +1,21 @@
 """The reader of a transport: messages to their handlers, answers to pings and closes.
 
-One per transport, either with a thread of its own (``Reader``) or in turns with those of others on the
+One for each transport, either with a thread of its own (``Reader``) or in turns with those of others on the
 threads of ``leader_followers.py`` (``SharedReader``). It reports what it sees to the hub and decides
-nothing: each
-report carries the transport's number, so that the hub can tell a late one. It is also the last to leave:
-once the hub has aborted the transport it waits for the writer to let go, and closes the descriptor.
+nothing: each report carries the transport's number, so that the hub can tell a late one. It is also the last
+to leave: once the hub has aborted the transport, the reader waits for the writer to let go, and closes the
+descriptor. Read next: ``session/handler_calls.py`` (what a message becomes), ``transport/base.py``.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Protocol, assert_never
+from typing import assert_never
 
-from ..clock import Clock
 from ..codec import Undecodable
 from ..codes import CloseCode
 from ..core.commands import (
     Acknowledged,
-    Command,
     PeerClosed,
     PeerFailed,
     PeerGone,
@@ -27,9 +25,10 @@ from ..core.commands import (
 from ..message import Message, is_reserved
 from ..outgoing.transport_writer import TransportWriter
 from ..protocol.control_messages import ACK, read_ack
-from ..session.connection import Connection
-from ..session.handler_calls import CallbackHost, MessageCall, read_message
+from ..session.handler_calls import MessageCall, read_message
 from ..session.serial_queue import Callback, SerialQueue
+from ..session.services import Services
+from ..session.session import Session
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
 from .leader_followers import LeaderFollowers, TurnResult, Worker
 from .transport_io import TransportIO
@@ -41,25 +40,17 @@ log = logging.getLogger("resumehub")
 _LEFT, _READ_ON = TurnResult.LEFT, TurnResult.READ_ON
 
 
-class ReaderHost(CallbackHost, Protocol):
-    """The hub's engine, as a reader sees it."""
-
-    clock: Clock
-    leader_followers: LeaderFollowers | None
-
-    def buffer_changed(self, connection: Connection, used: int, /) -> None: ...
-    def put_and_wait(self, command: Command, /) -> None: ...
-
-
 class Reader:
-    """Reads one link for as long as it has the right to. ``run`` is the thread's whole life."""
+    """Reads one transport for as long as it has the right to. ``run`` is the thread's whole life."""
 
-    def __init__(self, host: ReaderHost, io: TransportIO, token: object) -> None:
-        assert io.writer is not None, "the hub gives a link its channel before its reader"
-        self._host = host
-        self._io = io
+    def __init__(self, services: Services, io: TransportIO, token: object) -> None:
+        assert io.writer is not None, "the hub gives a transport its writer before its reader"
+        self._services = services
+        self._observers = services.observers
+        self._commands = services.commands
+        self.io = io
         self._writer: TransportWriter = io.writer
-        self._connection: Connection | None = io.connection
+        self._session: Session | None = io.session
         self._token = token
         self._queued = False  # whether the last callback had to wait its turn
 
@@ -73,10 +64,10 @@ class Reader:
     def _read(self) -> None:
         if not self._begin():
             return
-        backlog = self._io.backlog
+        backlog = self.io.backlog
         while True:
             if not backlog:
-                backlog.extend(self._io.transport.receive())
+                backlog.extend(self.io.transport.receive())
             if not self._handle(backlog.popleft()):
                 return
 
@@ -86,15 +77,15 @@ class Reader:
 
     def _give_up(self) -> None:
         """In an except block. A bug of ours: this transport is lost, and nothing else."""
-        log.exception("reading transport %s failed; please report this", self._io.number)
-        self._host.put(TransportAborted(self._io.number))
+        log.exception("reading transport %s failed; please report this", self.io.number)
+        self._commands.put(TransportAborted(self.io.number))
         self._end()
 
     def _handle(self, event: Received) -> bool:
         """Deal with one event; False when this thread is done."""
-        number = self._io.number
-        if self._host.trace is not None:
-            self._host.note("reader", type(event).__name__, transport=number, **_details(event))
+        number = self.io.number
+        if self._observers.trace is not None:
+            self._observers.note("reader", type(event).__name__, transport=number, **_details(event))
         match event:
             case DataReceived(data, size):
                 return self._message(data, size)
@@ -105,12 +96,12 @@ class Reader:
             case CloseReceived(code, reason):
                 # First the report, and only when it is understood the answer: a peer that sees it and
                 # connects again must not find its id taken by its own former self.
-                self._host.put_and_wait(PeerClosed(number, code, reason))
+                self._commands.put_and_wait(PeerClosed(number, code, reason))
                 self._writer.answer_close(code, "")
             case Failed(code, reason):
                 self._fail(code, reason)
             case Ended(reset):
-                self._host.put(PeerGone(number, reset))
+                self._commands.put(PeerGone(number, reset))
                 self._end()
                 return False
             case _:
@@ -118,34 +109,34 @@ class Reader:
         return True
 
     def _message(self, data: str | bytes, size: int) -> bool:
-        content: str | bytes | Message | Undecodable = data
-        if self._connection is not None and self._connection._delayed_ack is not None:
-            # The session's own messages are read here, since a handler may be busy for long.
-            content = read_message(self._host.codec, data, allow_reserved=True)
-            if isinstance(content, Message) and is_reserved(content.event):
-                self._control(self._connection, content)
+        message: Message | Undecodable | None = None
+        if self._session is not None and self._session.delayed_ack is not None:
+            # Control messages are obeyed here, since a handler may be busy for long.
+            message = read_message(self._services.codec, data, allow_reserved=True)
+            if isinstance(message, Message) and is_reserved(message.event):
+                self._control(self._session, message)
                 return True
         if not self._is_wanted():
             return True  # a close frame is on its way: what still comes is read and discarded
-        assert self._connection is not None, "a message is wanted by a session"
+        assert self._session is not None, "a message is wanted by a session"
         if not self._run_callbacks(
-            MessageCall(self._host, self._connection, self._io.generation, content, size)
+            MessageCall(self._services, self._session, self.io.generation, data, size, message)
         ):
             return False
-        if self._queued and self._connection._serial_queue.is_full():
+        if self._queued and self._session.serial_queue.is_full():
             # Nobody reads now, so no deadline for a Pong may run.
-            self._io.reading_since = None
-            self._wait_for_room(self._connection._serial_queue)
+            self.io.reading_since = None
+            self._wait_for_room(self._session.serial_queue)
         return True
 
     def _wait_for_room(self, serial_queue: SerialQueue) -> None:
         serial_queue.wait_for_room(self._may_stop_waiting)
-        self._io.reading_since = self._host.clock.monotonic()
+        self.io.reading_since = self._services.clock.monotonic()
 
-    def _control(self, connection: Connection, message: Message) -> None:
+    def _control(self, session: Session, message: Message) -> None:
         """Obey a control message; one that comes after its session has moved on decides nothing."""
         if message.event != ACK:
-            self._host.skip(connection, Undecodable("a control message that is not a client's"))
+            self._observers.skipped(session, Undecodable("a control message that is not a client's"))
             return
         try:
             possible = self._writer.acknowledge(read_ack(message))
@@ -154,29 +145,29 @@ class Reader:
         if possible is False:
             self._fail(CloseCode.POLICY_VIOLATION, "an $ack that cannot be")
         elif possible:
-            self._host.buffer_changed(connection, connection._outbox.used_frames)
-            if not self._io.acknowledged:
-                self._io.acknowledged = True
-                self._host.put(Acknowledged(self._io.number))
+            self._observers.buffer_changed(session, session.outbox.used_frames)
+            if not self.io.acknowledged:
+                self.io.acknowledged = True
+                self._commands.put(Acknowledged(self.io.number))
 
     def _fail(self, code: int, reason: str) -> None:
-        self._host.put_and_wait(PeerFailed(self._io.number, code, reason))
+        self._commands.put_and_wait(PeerFailed(self.io.number, code, reason))
         self._writer.answer_close(code, reason, failed=True)
 
     def _may_stop_waiting(self) -> bool:
-        return self._io.aborted.is_set() or not self._is_wanted()
+        return self.io.aborted.is_set() or not self._is_wanted()
 
     def _is_wanted(self) -> bool:
-        return self._connection is not None and self._connection._inbound_fence.is_open(self._io.generation)
+        return self._session is not None and self._session.inbound_fence.is_open(self.io.generation)
 
     def _run_callbacks(self, call: Callback | None = None) -> bool:
         """Run the session's callbacks, ``job`` in its turn; False if another thread reads now."""
-        io = self._io
-        if self._connection is None:
-            io.reading_since = self._host.clock.monotonic()
+        io = self.io
+        if self._session is None:
+            io.reading_since = self._services.clock.monotonic()
             return True
         io.reading_since = None
-        serial_queue = self._connection._serial_queue
+        serial_queue = self._session.serial_queue
         self._about_to_call()
         has_turn = call is not None and serial_queue.take_turn()
         if call is not None and not has_turn:
@@ -195,7 +186,7 @@ class Reader:
                 return False
             io.busy = False
             io.callback_runs += 1
-            io.reading_since = self._host.clock.monotonic()
+            io.reading_since = self._services.clock.monotonic()
         return True
 
     def _about_to_call(self) -> None:
@@ -210,27 +201,27 @@ class Reader:
 
     def let_go(self) -> None:
         """Wait for the hub to give the transport up, then for the writer; close the descriptor."""
-        io = self._io
+        io = self.io
         io.aborted.wait()
         self._writer.retire()
         io.transport.release()
-        self._host.put(Released(io.number))
+        self._commands.put(Released(io.number))
 
 
 class SharedReader(Reader):
-    """Reads one link in turns (``leader_followers.py``), each for as long as there is
-    input or something to call.
+    """Reads one transport in turns (``leader_followers.py``), each for as long as there is input.
 
-    It never waits: not for the network, and not for room where the session's callbacks are behind; then the
-    link is nobody's until there is some. When its input ends, the link is left to the hub, which gives it
-    up and closes it.
+    It never waits: not for the network, and not for room where the session's callbacks are behind; then
+    no thread has the transport until there is some. When its input ends, the transport is left to the hub,
+    which gives it up and closes it.
     """
 
-    def __init__(self, host: ReaderHost, io: TransportIO, token: object) -> None:
-        super().__init__(host, io, token)
-        assert host.leader_followers is not None, "there are threads to share"
+    def __init__(
+        self, services: Services, io: TransportIO, token: object, leader_followers: LeaderFollowers
+    ) -> None:
+        super().__init__(services, io, token)
         assert io.transport.pollable is not None, "its socket can be waited for"
-        self._leader_followers = host.leader_followers
+        self._leader_followers = leader_followers
         self.number = io.transport.pollable.fileno()
         self.in_hand = False
         self._begun = False
@@ -240,14 +231,14 @@ class SharedReader(Reader):
     def take(self, me: Worker) -> TurnResult:
         """A turn: read once, and handle what came."""
         self._me = me
-        backlog = self._io.backlog
+        backlog = self.io.backlog
         try:
             if not self._begun:
                 self._begun = True
                 if not self._begin():
                     return _LEFT
             if not backlog:
-                backlog.extend(self._io.transport.receive_now())
+                backlog.extend(self.io.transport.receive_now())
             while backlog:
                 if not self._handle(backlog.popleft()):
                     return _LEFT
@@ -260,12 +251,12 @@ class SharedReader(Reader):
 
     def when_room(self) -> None:
         """Behind a turn that ended for want of room: have the next one taken once there is some."""
-        assert self._connection is not None, "only a session's messages are parked"
+        assert self._session is not None, "only a session's messages are parked"
         self._full = False
-        self._connection._serial_queue.when_room(self._go_on)
+        self._session.serial_queue.when_room(self._go_on)
 
     def _go_on(self) -> None:
-        self._io.reading_since = self._host.clock.monotonic()
+        self.io.reading_since = self._services.clock.monotonic()
         self._leader_followers.enter(self)
 
     def _wait_for_room(self, serial_queue: SerialQueue) -> None:
@@ -273,7 +264,7 @@ class SharedReader(Reader):
 
     def _about_to_call(self) -> None:
         assert self._me is not None, "callbacks run in a turn"
-        self._leader_followers.before_callback(self._me, self._io.backlog)
+        self._leader_followers.before_callback(self._me, self.io.backlog)
 
     def _have_called(self) -> None:
         assert self._me is not None, "callbacks run in a turn"
@@ -281,7 +272,7 @@ class SharedReader(Reader):
 
     def _end(self) -> None:
         self._leader_followers.forget(self.number)
-        if self._io.is_to_be_closed(ended=True):
+        if self.io.is_to_be_closed(ended=True):
             self.let_go()
 
 

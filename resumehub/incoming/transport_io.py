@@ -1,4 +1,7 @@
-"""A *link*: what the threads of one transport share. Made by the upgrade, filled in by the hub."""
+"""``TransportIO``: what the threads of one transport share. Made at the upgrade, filled in by the hub thread.
+
+Read next: ``reader.py`` (who reads), ``outgoing/transport_writer.py`` (who writes), ``server/io_threads.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from typing import Any
 
 from ..outgoing.transport_writer import TransportWriter
 from ..runtime.base import Runtime
-from ..session.connection import Connection
+from ..session.session import Session
 from ..transport.base import Received, Transport
 
 
 class TransportIO:
-    """One transport with its channel, its session (if it has one) and its reading state.
+    """One transport with its writer, its session (if it has one) and its reading state.
 
     The right to read belongs to the thread whose token is ``reader``. A reader that runs
     callbacks is ``busy``; if it stays so, the watcher gives the right to a new thread, and the
@@ -29,7 +32,7 @@ class TransportIO:
         #: Sent ahead of everything: the 101 response.
         self.handshake_response = b""
         self.writer: TransportWriter | None = None
-        self.connection: Connection | None = None
+        self.session: Session | None = None
         self.generation = 0
         #: Whether an ``$ack`` has come in. Belongs to the reader.
         self.acknowledged = False
@@ -70,9 +73,9 @@ class TransportIO:
     @property
     def whose(self) -> str:
         """A name for people."""
-        if self.connection is None or self.generated:
+        if self.session is None or self.generated:
             return f"transport {self.number}"
-        return self.connection.id
+        return self.session.connection_id
 
 
 class HostThread:

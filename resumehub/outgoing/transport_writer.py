@@ -92,6 +92,8 @@ class TransportWriter:
         self.number = number
         #: Room and connection id of the session, for the metrics; None where there is none.
         self.label = label
+        #: A name for people.
+        self.whose = ""
         self.transport = transport
         self.took_at = float("-inf")
         #: Up to which of the peer's messages we have acknowledged; from the ``$hello`` on.

@@ -78,7 +78,7 @@ class SystemRuntime:
         if self._spares is not None:
             self._spares.dismiss(timeout)
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         if self._spares is not None:
             self._spares = ThreadCache()
 

@@ -1,14 +1,15 @@
-"""Who reads a link, who writes it, and who closes it.
+"""Which thread reads a transport, which writes it, and which closes it.
 
-A link is read by the request thread that has lent itself, in turns by those who read for many, or by a
-thread of its own; and by a stand-in while that one is stuck in a callback. It is written by whoever sends,
-until the peer is slow: then by a writer thread. It is closed by the last of them. Each of these is found
-here, and so is what happens when the system has no thread to give: that one transport is dropped, and
-somebody lets go of it all the same (tests/races/test_no_thread_to_be_had.py).
+A transport is read by the request thread that stays for it (TLS), in turns by the threads that read for many,
+or by a thread of its own; and by another thread while that one is stuck in a callback. It is written by the
+thread that sends, until the peer is slow: then by a writer thread. The last of them closes it. Each of these
+is started here, and so is what happens when the system has no thread to give: that one transport is dropped,
+and some thread closes it all the same (tests/races/test_no_thread_to_be_had.py).
 
-It knows nothing of sessions, and decides neither when a link is to be read nor when it is to end: the
-executor does (hub thread), the watcher, and a channel that is full (any thread). Nothing here waits. Read
-next: ``incoming/reader.py``, ``incoming/leader_followers.py``, docs/explanation/threads.md.
+It knows nothing of sessions, and decides neither when a transport is to be read nor when it is to end: the
+effect runner does (hub thread), the watcher, and a writer whose peer is slow (any thread). Nothing here
+waits.
+Read next: ``incoming/reader.py``, ``incoming/leader_followers.py``, docs/explanation/threads.md.
 """
 
 from __future__ import annotations
@@ -16,26 +17,40 @@ from __future__ import annotations
 import logging
 
 from ..core import commands as c
-from ..incoming.reader import FinalRelease, Reader, ReaderHost, SharedReader
+from ..incoming.leader_followers import LeaderFollowers
+from ..incoming.reader import FinalRelease, Reader, SharedReader
 from ..incoming.transport_io import TransportIO
-from ..outgoing.transport_writer import TransportWriter
+from ..message import Frame
+from ..outgoing.items import Gap
+from ..outgoing.transport_writer import Flushed, TransportWriter
+from ..session.services import Services
 from .thread_group import ThreadGroup
 
 log = logging.getLogger("resumehub")
 
 
 class IOThreads:
-    """One hub's, by way of which links come to their threads. Never blocks."""
+    """One hub's threads for input and output. Never blocks.
 
-    def __init__(self, host: ReaderHost, thread_group: ThreadGroup) -> None:
-        self._host = host
+    It is also the owner of every ``TransportWriter``: it hears what a writer did, and gives it a thread.
+    """
+
+    def __init__(
+        self, services: Services, thread_group: ThreadGroup, leader_followers: LeaderFollowers | None
+    ) -> None:
+        self._services = services
+        self._commands = services.commands
         self._thread_group = thread_group
+        #: The threads that read for many; None where each transport has a reader thread of its own.
+        self.leader_followers = leader_followers
+
+    # -- reading ----------------------------------------------------------------------------
 
     def start_reader(self, io: TransportIO) -> bool:
-        """Hub thread: start reading a link; False if no thread was to be had (it is given up)."""
+        """Hub thread: start reading a transport; False if no thread was to be had (it is given up)."""
         io.reader = token = object()
         if io.host_thread is not None:
-            io.host_thread.offer(self._thread_group.adopted(Reader(self._host, io, token).run))
+            io.host_thread.offer(self._thread_group.adopted(Reader(self._services, io, token).run))
             return True
         try:
             self._read_on(io, token)
@@ -46,25 +61,27 @@ class IOThreads:
         return True
 
     def _read_on(self, io: TransportIO, token: object) -> None:
-        """Have the link read by whoever has ``token``. Raises RuntimeError when there are no threads."""
-        if self._host.leader_followers is not None and io.transport.pollable is not None:
-            self._host.leader_followers.enter(SharedReader(self._host, io, token))
+        """Have the transport read by the thread with ``token``. Raises RuntimeError without threads."""
+        if self.leader_followers is not None and io.transport.pollable is not None:
+            self.leader_followers.enter(SharedReader(self._services, io, token, self.leader_followers))
         else:
-            self._thread_group.spawn("reader", Reader(self._host, io, token).run)
+            self._thread_group.spawn("reader", Reader(self._services, io, token).run)
 
     def stand_in(self, io: TransportIO) -> None:
-        """Watcher: the reader is stuck in a callback; give the right to read to somebody else."""
+        """Watcher: the reader is stuck in a callback; give the right to read to another thread."""
         with io.lock:
             if not io.busy:
                 return
             io.busy = False
             io.reader = token = object()
-            io.reading_since = self._host.clock.monotonic()
+            io.reading_since = self._services.clock.monotonic()
         try:
             self._read_on(io, token)
         except RuntimeError:
             log.exception("no thread to stand in for a busy reader could be started")
             self._drop_unread(io)
+
+    # -- writing ----------------------------------------------------------------------------
 
     def start_writer(self, writer: TransportWriter) -> None:
         """Any thread: the peer is slow, or a close frame is due."""
@@ -73,26 +90,44 @@ class IOThreads:
         except RuntimeError:
             log.exception("no thread to write transport %s could be started; it is dropped", writer.number)
             writer.writer_failed_to_start()
-            self._host.put(c.TransportAborted(writer.number))
+            self._commands.put(c.TransportAborted(writer.number))
+
+    def on_flushed(self, writer: TransportWriter, flushed: Flushed) -> None:
+        """Any thread, without a lock: what one round of writing did."""
+        if flushed.close_sent:
+            self._commands.put(c.CloseSent(writer.number))
+        elif flushed.failed:
+            self._commands.put(c.WriteFailed(writer.number))
+        elif flushed.stalled:
+            self._commands.put(c.WriteStalled(writer.number))
+        observers = self._services.observers
+        if observers.watched:
+            observers.wrote(writer, flushed)
+
+    def encode_gap(self, writer: TransportWriter, gap: Gap) -> Frame | None:
+        """Any thread, without a lock: the ``$missed`` that tells of a gap."""
+        return self._services.control_messages.encode_gap(writer, gap)
+
+    # -- closing ----------------------------------------------------------------------------
 
     def release_now(self, io: TransportIO) -> None:
-        """Hub thread: close a link that no thread uses."""
+        """Hub thread: close a transport that no thread uses."""
         io.transport.release()
-        self._host.put(c.Released(io.number))
+        self._commands.put(c.Released(io.number))
 
     def close_unread(self, io: TransportIO) -> None:
-        """Hub thread: close a link that nobody reads any more."""
+        """Hub thread: close a transport that no thread reads any more."""
         assert io.writer is not None, "it was read"
         if io.writer.retire_now():
             self.release_now(io)
         else:
-            assert self._host.leader_followers is not None, "one of them has ended this link's input"
-            self._host.leader_followers.enter(FinalRelease(Reader(self._host, io, None), io.number))
+            assert self.leader_followers is not None, "one of them has ended this transport's input"
+            self.leader_followers.enter(FinalRelease(Reader(self._services, io, None), io.number))
 
     def _drop_unread(self, io: TransportIO) -> None:
-        # Nobody else would close it, so this is a reader that only lets go.
-        let_go = Reader(self._host, io, io.reader).let_go
-        self._host.put(c.TransportAborted(io.number))
+        # No other thread would close it, so this is a reader that only lets go.
+        let_go = Reader(self._services, io, io.reader).let_go
+        self._commands.put(c.TransportAborted(io.number))
         try:
             self._thread_group.spawn("reader", let_go)
         except RuntimeError:

@@ -1,75 +1,46 @@
-"""What all threads may look up: which sessions there are, and who is in which room.
+"""Which sessions there are, and who is in which room: what all threads may look up.
 
-Written by the hub thread alone, read by any. Lookups are single dict operations; a room hands
-out its members as a copy, so that nobody iterates over what the hub changes.
+Written by the hub thread alone, read by any. Look-ups are single dict operations. Read next: ``room.py``.
 """
 
 from __future__ import annotations
 
 from ..protocol.tokens import key_of
 from ..runtime.base import Runtime
-from ..session.connection import Connection
-
-
-class Room:
-    """The members of one room, and the lock that gives its broadcasts one order.
-
-    ``order`` is held while a broadcast goes through the members, which may take a while with
-    thousands of them; the hub never takes it. The members have a lock of their own, held for the
-    time of a copy.
-    """
-
-    __slots__ = ("_lock", "_members", "order")
-
-    def __init__(self, runtime: Runtime, name: str) -> None:
-        self.order = runtime.lock(f"the order of room {name}")
-        self._lock = runtime.lock(f"the members of room {name}")
-        self._members: dict[int, Connection] = {}
-
-    def members(self) -> list[Connection]:
-        """A copy, in order of joining. Any thread; blocks no longer than another copy takes."""
-        with self._lock:
-            return list(self._members.values())
-
-    def add(self, connection: Connection) -> None:
-        with self._lock:
-            self._members[connection._epoch] = connection
-
-    def remove(self, connection: Connection) -> bool:
-        """Take a member out; whether the room is empty now."""
-        with self._lock:
-            self._members.pop(connection._epoch, None)
-            return not self._members
+from ..session.session import Session
+from .room import Room
 
 
 class SessionRegistry:
-    """Sessions by id and rooms by name. The hub thread writes, any thread reads."""
+    """Sessions by id, and rooms by name. The hub thread writes, any thread reads."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.sessions: dict[str, Connection] = {}
+        self.sessions: dict[str, Session] = {}
         #: v1 sessions by the first part of their tokens, which is the same for a session's life.
-        self.keys: dict[str, Connection] = {}
+        self.keys: dict[str, Session] = {}
         self.rooms: dict[str, Room] = {}
 
-    def enter(self, connection: Connection) -> None:
-        self.sessions[connection.id] = connection
-        if key := _key(connection):
-            self.keys[key] = connection
-        room = self.rooms.get(connection.room_id)
+    def enter(self, session: Session) -> None:
+        """A session begins."""
+        self.sessions[session.connection_id] = session
+        if key := _key(session):
+            self.keys[key] = session
+        room = self.rooms.get(session.room_id)
         if room is None:
-            room = self.rooms[connection.room_id] = Room(self._runtime, connection.room_id)
-        room.add(connection)
+            room = self.rooms[session.room_id] = Room(self._runtime, session.room_id)
+        room.add(session)
 
-    def leave(self, connection: Connection) -> None:
-        if self.sessions.get(connection.id) is connection:
-            del self.sessions[connection.id]
-        self.keys.pop(_key(connection), None)
-        room = self.rooms.get(connection.room_id)
-        if room is not None and room.remove(connection):
-            del self.rooms[connection.room_id]
+    def leave(self, session: Session) -> None:
+        """A session has ended; its id may be another one's by now."""
+        if self.sessions.get(session.connection_id) is session:
+            del self.sessions[session.connection_id]
+        self.keys.pop(_key(session), None)
+        room = self.rooms.get(session.room_id)
+        if room is not None and room.remove(session):
+            del self.rooms[session.room_id]
 
 
-def _key(connection: Connection) -> str:
-    tokens = connection._credentials.tokens
+def _key(session: Session) -> str:
+    tokens = session.credentials.tokens
     return key_of(tokens.newest) if tokens is not None else ""

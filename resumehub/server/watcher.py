@@ -26,13 +26,13 @@ class Watcher:
         self,
         runtime: Runtime,
         stopped: Event,
-        transports: Callable[[], Iterable[TransportIO]],
+        transports: Iterable[TransportIO],
         stand_in: Callable[[TransportIO], None],
         close_hub: Callable[[], None],
     ) -> None:
         self._runtime = runtime
         self._stopped = stopped
-        self._links = transports
+        self._transports = transports
         self._stand_in = stand_in
         self._close_hub = close_hub
 
@@ -44,11 +44,11 @@ class Watcher:
 
     def _waited_for(self) -> bool:
         """Whether the server has been told to stop, and its main thread waits for threads that we have."""
-        return worker_is_stopping() and any(io.host_thread is not None for io in self._links())
+        return worker_is_stopping() and any(io.host_thread is not None for io in self._transports)
 
     def look(self) -> None:
         """Give every link whose reader is stuck in a callback a new reader."""
-        for io in self._links():
+        for io in self._transports:
             if not io.busy:
                 continue
             if io.seen_callback_runs == io.callback_runs:

@@ -1,10 +1,10 @@
 """User callbacks: one at a time and in order for each connection id, many ids side by side.
 
-A *strand* is the queue of one id's callbacks (of one id, not of one session: the next session
-under an id starts after on_disconnect of the one before has returned). Whichever thread comes by
-runs it: a reader thread with a message in its hand, so that a message costs no thread switch, or
-a thread of the pool where there is no reader. User code never runs under a lock, and never on
-the hub thread.
+A serial queue holds the callbacks of one id (of one id, not of one session: the next session under an id
+starts after on_disconnect of the one before has returned, contract B2). The thread that comes by runs it: a
+reader with a message in its hand, so that a message costs no thread switch, or a thread of the pool where
+there is no reader. User code never runs under a lock, and never on the hub thread. Read next:
+``handler_calls.py`` (what is queued).
 """
 
 from __future__ import annotations

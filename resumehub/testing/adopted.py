@@ -11,17 +11,14 @@ class Adopted:
     """A hub of somebody else's, as it was."""
 
     def __init__(self, hub: Hub, clock: FakeClock, runtime: Runtime) -> None:
-        if hub._loop is not None or hub._closed:
+        runner = hub.runner
+        if runner.loop is not None or runner.closed:
             raise ValueError("this hub has been used already: adopt one before anybody connects to it")
-        self._hub = hub
-        self._parts = (hub._clock, hub._runtime)
-        self._handlers = dict(hub._handlers)
-        hub._clock, hub._runtime = clock, runtime
-        hub._lock = runtime.lock("the hub's handlers")
+        self._runner = runner
+        self._parts = (runner.clock, runner.runtime)
+        self._handlers = dict(runner.handlers)
+        runner.reset(clock, runtime)
 
     def give_back(self) -> None:
-        hub = self._hub
-        hub._clock, hub._runtime = self._parts
-        hub._lock = hub._runtime.lock("the hub's handlers")
-        hub._handlers.update(self._handlers)
-        hub._loop, hub._closed = None, False
+        self._runner.reset(*self._parts)
+        self._runner.handlers.update(self._handlers)

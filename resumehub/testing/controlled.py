@@ -19,10 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..incoming.reader import Reader
-from ..incoming.transport_io import TransportIO
 from ..outgoing.transport_writer import TransportWriter
 from ..runtime.base import Condition, Event, Lock, Mailbox, Poller, Thread
-from ..server.hub_loop import HubLoop
 from .scheduler import Scheduler
 from .tasks import TEST, Task
 
@@ -91,7 +89,7 @@ class ControlledRuntime:
     def dismiss(self, timeout: float) -> None:
         """Nothing: each thread here ends with its work."""
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Nothing is kept."""
 
     def main_thread_returned(self) -> bool:
@@ -111,12 +109,9 @@ def _readable(name: str, run: Callable[[], None]) -> str:
     parts = name.rsplit("-", 2)
     role = parts[-2] if len(parts) == 3 else name
     owner = getattr(getattr(run, "__wrapped__", run), "__self__", None)
-    link: TransportIO | None = None
     if isinstance(owner, Reader):
-        link = owner._io
-    elif isinstance(owner, TransportWriter) and isinstance(owner._owner, HubLoop):
-        link = owner._owner.transports.get(owner.number)
-    return f"{role} of {link.whose}" if link is not None else role
+        return f"{role} of {owner.io.whose}"
+    return f"{role} of {owner.whose}" if isinstance(owner, TransportWriter) and owner.whose else role
 
 
 def _polled(sock: socket.socket, events: int) -> Callable[[], bool]:

@@ -253,18 +253,19 @@ class Lab:
         if self.hub is not None:
             report = self.hub.close(60.0)
             assert report.complete, f"the hub cannot be closed. The threads:\n{self.positions()}"
-            links = self.hub._loop.transports if self.hub._loop is not None else {}
-            assert not links, f"the hub is closed, but it still has transports {sorted(links)}"
+            loop = self.hub.runner.loop
+            left = [io.number for io in loop.transports] if loop is not None else []
+            assert not left, f"the hub is closed, but it still has transports {left}"
 
     def abandon(self) -> None:
         """Leave at once: stop every thread where it is, close every socket."""
         self.scheduler.abandon()
         for peer in self._peers:
             peer.hang_up()
-        engine = self.hub._loop if self.hub is not None else None
-        if engine is not None:
-            for link in list(engine.transports.values()):
-                link.transport.forget()
+        loop = self.hub.runner.loop if self.hub is not None else None
+        if loop is not None:
+            for io in loop.transports:
+                io.transport.after_fork_in_child()
         if self._adopted is not None:
             self._adopted.give_back()
         logging.getLogger("resumehub").removeFilter(self._ears)
@@ -303,7 +304,7 @@ class Lab:
         return place
 
     def _check(self, task: Task) -> None:
-        engine = self.hub._loop if self.hub is not None else None
+        engine = self.hub.runner.loop if self.hub is not None else None
         # Not while it carries out effects: an ``Inspect`` on its way leaves a deadline unset.
         if engine is not None and task.name == "hub" and task.where == AT_REST:
             sentences = broken(engine.machine)

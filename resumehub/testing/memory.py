@@ -158,7 +158,7 @@ class MemoryTransport:
         assert not self._line.waiting, "released while a thread waits in it"
         self._set("released")
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         self._set("forgotten")
 
     # -- with the line's lock held ----------------------------------------------------------

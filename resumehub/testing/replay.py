@@ -153,7 +153,7 @@ def _command(record: Record) -> c.Command:
         for name in ("took_at", "pinged_at"):
             known[name] = float("-inf") if known[name] is None else known[name]
     if kind is c.Register:
-        known["resume_request"] = ResumeRequest(**known["claim"])
+        known["resume_request"] = ResumeRequest(**known["resume_request"])
         known["refusal"] = tuple(known["refusal"]) if known["refusal"] else None
     if kind is c.HandlerFailed:
         known["error"] = HandlerError(record["hook"])

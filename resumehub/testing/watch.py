@@ -43,12 +43,15 @@ class Watch:
         #: What went wrong, if anything did; the lab looks here after every step.
         self.failure: BaseException | None = None
         for hook in HOOKS:
-            handlers = hub._handlers[hook]
-            hub._handlers[hook] = (self._observer(hook), *(self._wrapped(hook, one) for one in handlers))
+            handlers = hub.runner.handlers[hook]
+            hub.runner.handlers[hook] = (
+                self._observer(hook),
+                *(self._wrapped(hook, one) for one in handlers),
+            )
 
     def _observer(self, hook: str) -> Callable[..., Any]:
         def observe(connection: Connection, *_: Any) -> None:
-            self._scheduler.did(f"{hook} of {'a session' if connection._generated else connection.id}")
+            self._scheduler.did(f"{hook} of {'a session' if connection.id_is_generated else connection.id}")
             last = self._last.get(connection)
             if last not in _FOLLOWS[hook]:
                 self._complain(f"{hook} of {connection.id!r} behind {last or 'nothing'}")

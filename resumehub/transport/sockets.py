@@ -49,7 +49,7 @@ class ByteStream(Protocol):
     def has_hung_up(self) -> bool: ...
     def abort(self) -> None: ...
     def release(self) -> None: ...
-    def forget(self) -> None: ...
+    def after_fork_in_child(self) -> None: ...
 
 
 class PlainSocket:
@@ -100,7 +100,7 @@ class PlainSocket:
     def release(self) -> None:
         self._sock.close()
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         """In a forked child: close our copy of the descriptor; the parent's connection lives on."""
         self._sock.close()
 
@@ -176,7 +176,7 @@ class TlsSocket:
     def release(self) -> None:
         self._give_back()
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         # Not SSLSocket.close(), which is the same today but is free to say good-bye tomorrow.
         with contextlib.suppress(OSError):
             os.close(self._sock.detach())

@@ -336,8 +336,8 @@ class WebSocketTransport:
     def release(self) -> None:
         self._stream.release()
 
-    def forget(self) -> None:
-        self._stream.forget()
+    def after_fork_in_child(self) -> None:
+        self._stream.after_fork_in_child()
 
 
 def _whole(first: int, payload: bytes) -> bytes:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from werkzeug.datastructures import MultiDict
@@ -25,15 +25,12 @@ from ..config import normalize_origin, validate_identifier
 from ..core.commands import Register
 from ..errors import ConnectRejected, HubClosed
 from ..protocol.tokens import SUBPROTOCOL
-from ..server.hub_loop import HubLoop
 from ..transport.websocket import Handshake, HandshakeError
 from .handover import SUPPORTED, ServerSocket, find_socket, has_body
 from .refusals import CLOSES, Refusal, closing, upgrade_required
 from .resume_params import ResumeParams
+from .session_lookup import SessionLookup
 from .upgrade import RETRY_AFTER, Upgrade, problem, switching
-
-if TYPE_CHECKING:
-    from ..hub import Hub
 
 log = logging.getLogger("resumehub")
 
@@ -41,36 +38,38 @@ log = logging.getLogger("resumehub")
 Wanted = tuple[str, str | None, Any]
 
 
-def answer(hub: Hub, environ: dict[str, Any]) -> Response:
-    """Answer a request to ``hub.wsgi_app``: who it is, ``hub.connect`` says."""
+def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ: dict[str, Any]) -> Response:
+    """Answer a request to ``hub.wsgi_app``: who it is, the application's ``connect`` says."""
 
-    def connect(request: Request) -> Wanted:
-        if hub.connect is None:
+    def ask(request: Request) -> Wanted:
+        if connect is None:
             raise TypeError(
                 "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
             )
-        return _shaped(hub.connect(request))
+        return _shaped(connect(request))
 
-    return _Check(hub, Request(environ)).answer(lambda request: _ask(connect, request))
+    return _Check(sessions, Request(environ)).answer(lambda request: _ask(ask, request))
 
 
-def upgrade(hub: Hub, request: Any, room_id: str, connection_id: str | None, data: Any) -> Response:
+def upgrade(
+    sessions: SessionLookup, request: Any, room_id: str, connection_id: str | None, data: Any
+) -> Response:
     """Answer a request inside a view, which has said already who it is."""
     environ = request if isinstance(request, dict) else getattr(request, "environ", None)
     if not isinstance(environ, dict):
         raise TypeError(f"hub.upgrade needs a werkzeug or Flask request, or a WSGI environ, not {request!r}")
     wanted = _shaped((room_id, connection_id, data))
-    return _Check(hub, _request_of(environ)).answer(lambda _: wanted)
+    return _Check(sessions, _request_of(environ)).answer(lambda _: wanted)
 
 
 class _Check:
     """One request on its way through the checks. Request thread; blocks only in ``connect``."""
 
-    def __init__(self, hub: Hub, request: Request) -> None:
-        self._hub = hub
+    def __init__(self, sessions: SessionLookup, request: Request) -> None:
+        self._sessions = sessions
         self._request = request
         self._environ = request.environ
-        self._wish = ResumeParams(request)
+        self._params = ResumeParams(request)
         self._preflight = False
         self._found: ServerSocket | None = None
         self._handshake: Handshake | None = None
@@ -92,11 +91,11 @@ class _Check:
         if self._found is None:
             log.error("501: this server does not hand out its sockets. %s.", SUPPORTED)
             raise Refusal(501, "This server cannot be upgraded to WebSocket.")
-        if self._hub.closing:
+        if self._sessions.closing:
             raise closing()
         self._check_method()
         if self._is_plain():
-            if not self._wish.resume:
+            if not self._params.resume:
                 raise upgrade_required("This is a WebSocket endpoint.")
             self._preflight = True
         else:
@@ -104,7 +103,7 @@ class _Check:
         self._check_origin()
         room_id, connection_id, data = who(self._request)
         self._check_ids(room_id, connection_id)
-        self._wish.check_numbers()
+        self._params.check_numbers()
         if self._preflight:
             return self._answer_preflight(connection_id)
         return self._decide(room_id, connection_id, data)
@@ -130,8 +129,8 @@ class _Check:
                 400, "A request with a body cannot be upgraded: its body would be taken for frames."
             )
         try:
-            config = self._hub.config
-            known = (SUBPROTOCOL,) if self._wish.v1 else config.subprotocols
+            config = self._sessions.config
+            known = (SUBPROTOCOL,) if self._params.v1 else config.subprotocols
             self._handshake = Handshake(self._environ, known, config.compression)
         except HandshakeError as error:
             headers = dict(error.headers)
@@ -142,7 +141,7 @@ class _Check:
     def _check_origin(self) -> None:
         origin = self._environ.get("HTTP_ORIGIN")
         if origin is not None and not _origin_allowed(
-            origin, self._hub.config.allowed_origins, self._environ
+            origin, self._sessions.config.allowed_origins, self._environ
         ):
             raise Refusal(403, "This origin is not allowed.", close=(CloseCode.FORBIDDEN, "forbidden"))
 
@@ -155,46 +154,46 @@ class _Check:
             raise Refusal(400, f"{error}.") from error
 
     def _answer_preflight(self, connection_id: str | None) -> Response:
-        if not connection_id and not self._wish.token:
+        if not connection_id and not self._params.token:
             raise upgrade_required("This session has a generated id and cannot be resumed by it.")
-        self._wish.find(self._hub, connection_id)
-        self._wish.check_preflight()
+        self._params.find(self._sessions, connection_id)
+        self._params.check_preflight()
         return Response(status=204)
 
     def _decide(self, room_id: str, connection_id: str | None, data: Any) -> Response:
-        hub, config, wish = self._hub, self._hub.config, self._wish
-        loop = self._loop()
-        wish.find(hub, connection_id)
-        if wish.is_resume(connection_id):
-            wish.check(loop, connection_id or "")
-        elif config.on_duplicate == "reject" and wish.is_duplicate():
+        params = self._params
+        self._start()
+        params.find(self._sessions, connection_id)
+        if params.is_resume(connection_id):
+            params.check(self._sessions, connection_id or "")
+        elif self._sessions.config.on_duplicate == "reject" and params.is_duplicate():
             raise Refusal(
                 409, "This connection id is in use.", close=(CloseCode.CONFLICT, "connection id in use")
             )
-        if wish.holder is None and len(loop.registry.sessions) >= config.max_sessions:
+        if params.seen is None and self._sessions.is_full():
             raise Refusal(
                 503,
                 "The server holds as many sessions as it may.",
                 {"Retry-After": RETRY_AFTER},
                 (CloseCode.TRY_AGAIN_LATER, "too many sessions"),
             )
-        return self._switch(loop, wish.registration(room_id, connection_id), data)
+        return self._switch(params.registration(room_id, connection_id), data)
 
     # -- answers ----------------------------------------------------------------------------
 
-    def _loop(self) -> HubLoop:
+    def _start(self) -> None:
         try:
-            return self._hub._started()
+            self._sessions.start()
         except HubClosed:
             raise closing() from None
         except RuntimeError as error:
             log.exception("the hub's threads could not be started")
             raise Refusal(503, "The server is short of threads.", {"Retry-After": RETRY_AFTER}) from error
 
-    def _switch(self, loop: HubLoop, registration: Register, data: Any) -> Response:
+    def _switch(self, registration: Register, data: Any) -> Response:
         assert self._found is not None, "checked before"
         assert self._handshake is not None, "checked before"
-        return switching(Upgrade(loop, self._found, self._handshake, registration, data))
+        return switching(Upgrade(self._sessions, self._found, self._handshake, registration, data))
 
     def _refuse(self, refusal: Refusal) -> Response:
         if refusal.close is not None and self._request.args.get("reject") == "close":
@@ -207,23 +206,26 @@ class _Check:
 
     def _refuse_by_close(self, close: tuple[int, str]) -> Response | None:
         """Accept the upgrade only to close it with a code; None where that cannot be."""
-        loop = self._hub._loop
         try:
             if self._handshake is None and not self._preflight:
                 self._check_method()
                 self._check_handshake()
-            loop = loop or self._hub._started()
+            # Also a hub that closes: the close frame says so, as long as a thread is left to write it.
+            if not self._sessions.may_refuse_by_close():
+                self._sessions.start()
         except (Refusal, HubClosed, RuntimeError):
             return None
-        if self._preflight or not loop.may_refuse_by_close():
+        if self._preflight or not self._sessions.may_refuse_by_close():
             return None
-        return self._switch(loop, Register(transport=0, connection_id="", room_id="", refusal=close), None)
+        return self._switch(Register(transport=0, connection_id="", room_id="", refusal=close), None)
 
     def _allow_reading(self, response: Response) -> None:
         """Let a page of an allowed other origin see what the preflight said (CORS)."""
         origin = self._environ.get("HTTP_ORIGIN")
         response.vary.add("Origin")
-        if origin is not None and _origin_allowed(origin, self._hub.config.allowed_origins, self._environ):
+        if origin is not None and _origin_allowed(
+            origin, self._sessions.config.allowed_origins, self._environ
+        ):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Allow-Credentials"] = "true"
 

@@ -11,21 +11,17 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request
 
 from ..codes import CloseCode
 from ..config import validate_identifier
-from ..core.commands import GapFound, Register
+from ..core.commands import Register
 from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, gap_reason, judge, returns
 from ..protocol.tokens import key_of, read_offer, token_of
-from ..server.hub_loop import HubLoop
-from ..session.connection import Connection
+from ..session.session import SeenSession
 from .refusals import Refusal, gone
-
-if TYPE_CHECKING:
-    from ..hub import Hub
+from .session_lookup import SessionLookup
 
 # One digit more than any count that is ever reached.
 _COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -40,11 +36,11 @@ class ResumeParams:
         self.resume = self._values("resume") == ["true"]
         offered = request.environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")
         self.v1, self.token = read_offer([name.strip() for name in offered])
-        self.holder: Connection | None = None
+        #: The session that the client means, as it was when ``find`` looked.
+        self.seen: SeenSession | None = None
         self._resume_request = NO_REQUEST
         self._verdict = Verdict.NOT_YOURS
         self._returns = False
-        self._seen_generation = 0
 
     def check_numbers(self) -> None:
         """Read what the client says of itself. Raises Refusal (400)."""
@@ -73,87 +69,84 @@ class ResumeParams:
             raise Refusal(400, f"{name} must be one whole number from 0 on.")
         return int(values[0]) if values else None
 
-    def find(self, hub: Hub, connection_id: str | None) -> None:
+    def find(self, sessions: SessionLookup, connection_id: str | None) -> None:
         """Look for the session: by the application's id, or where it gave none, by the token."""
+        received = self._resume_request.received
         if connection_id:
-            holder = hub.get(connection_id)
+            seen = sessions.find(connection_id, received)
         else:
-            holder = hub._holder_of(key_of(self.token)) if self.resume and self.v1 else None
-        if self.resume and (hub.config.resume_window == 0 or not _may_be_resumed(holder)):
-            holder = None
-        self.holder = holder
-        if holder is None:
+            seen = sessions.find_by_key(key_of(self.token), received) if self.resume and self.v1 else None
+        if self.resume and (sessions.config.resume_window == 0 or not _may_be_resumed(seen)):
+            seen = None
+        self.seen = seen
+        if seen is None:
             return
-        # In this order: if the session is attached in between, the hub will know that we saw an older one.
-        self._seen_generation = holder._generation
-        credentials = holder._credentials
-        if self._resume_request.received is not None:
-            with holder._outbox.lock:
-                resume_position = holder._outbox.resume_position(self._resume_request.received)
+        if seen.position is not None:
             self._resume_request = replace(
                 self._resume_request,
-                beyond=resume_position.beyond,
-                first_available=resume_position.first_available,
+                beyond=seen.position.beyond,
+                first_available=seen.position.first_available,
             )
-        self._verdict = judge(credentials, self._resume_request)
-        self._returns = returns(credentials, self._resume_request)
+        self._verdict = judge(seen.credentials, self._resume_request)
+        self._returns = returns(seen.credentials, self._resume_request)
 
     def is_resume(self, connection_id: str | None) -> bool:
         """Whether it is one: resume intent, and an id that the client can be known by."""
         return self.resume and bool(connection_id or (self.v1 and self.token))
 
     def is_duplicate(self) -> bool:
-        """Without resume intent: whether somebody else has the id, and is not this client."""
-        return self.holder is not None and not (self.holder.suspended and self._returns)
+        """Without resume intent: whether another client has the id."""
+        return self.seen is not None and not (self.seen.suspended and self._returns)
 
     def check_preflight(self) -> None:
         """Raises Refusal, unless a resume would succeed now. Tells strangers nothing."""
-        if self.holder is None or self._verdict in (Verdict.NOT_YOURS, Verdict.FORBIDDEN):
+        if self.seen is None or self._verdict in (Verdict.NOT_YOURS, Verdict.FORBIDDEN):
             raise gone()
         if self._verdict is Verdict.BEYOND:
             raise _beyond()
         if self._verdict is Verdict.GAP:
             raise self._gap()
 
-    def check(self, loop: HubLoop, connection_id: str) -> None:
+    def check(self, sessions: SessionLookup, connection_id: str) -> None:
         """Raises Refusal, unless the client may resume. Blocks, where a session is to end for it."""
         if self.v1 and self._resume_request.received is None:
             raise Refusal(400, "A resume of resumehub.v1 must say received=N.")
-        holder = self.holder
-        if holder is None or self._verdict is Verdict.NOT_YOURS:
-            loop.count("resume_attempt", "", connection_id, False)
+        seen = self.seen
+        if seen is None or self._verdict is Verdict.NOT_YOURS:
+            sessions.count("resume_attempt", "", connection_id, False)
             raise gone()
         if self._verdict is Verdict.FORBIDDEN:
-            loop.count("resume_attempt", holder.room_id, holder.id, False)
+            sessions.count("resume_attempt", seen.room_id, seen.connection_id, False)
             close = (CloseCode.FORBIDDEN, "forbidden")
             raise Refusal(403, "This session needs its token to be resumed.", close=close)
         if self._verdict is Verdict.BEYOND:
             raise _beyond()
         if self._verdict is Verdict.GAP:
             # Ended first: a client that reacts at once must not get the rest of it after all.
-            loop.put_and_wait(GapFound(holder._epoch, self._seen_generation))
-            loop.count("resume_attempt", holder.room_id, holder.id, False)
+            sessions.end_with_gap(seen)
+            sessions.count("resume_attempt", seen.room_id, seen.connection_id, False)
             raise self._gap()
 
     def registration(self, room_id: str, connection_id: str | None) -> Register:
         """What the hub is to decide about."""
         resume = self.is_resume(connection_id)
-        seen = self.holder if resume else None
-        resume_request = self._resume_request
+        seen = self.seen if resume else None
+        request = self._resume_request
         if self.v1:
-            tokens = seen._credentials.tokens if seen is not None else None
+            tokens = seen.credentials.tokens if seen is not None else None
             key = key_of(tokens.newest) if tokens is not None else secrets.token_urlsafe(12)
-            resume_request = replace(resume_request, fresh_token=token_of(key, secrets.token_urlsafe(24)))
-        generated = seen._generated if seen is not None else not connection_id
+            request = replace(request, fresh_token=token_of(key, secrets.token_urlsafe(24)))
         return Register(
             transport=0,
-            connection_id=seen.id if seen is not None else connection_id or secrets.token_urlsafe(16),
+            connection_id=seen.connection_id
+            if seen is not None
+            else connection_id or secrets.token_urlsafe(16),
             room_id=room_id,
             resume=resume,
-            seen=seen._epoch if seen is not None else None,
+            seen=seen.epoch if seen is not None else None,
             seen_room=seen.room_id if seen is not None else "",
-            generated=generated,
-            resume_request=resume_request,
+            generated=seen.generated if seen is not None else not connection_id,
+            resume_request=request,
         )
 
     def _gap(self) -> Refusal:
@@ -168,9 +161,9 @@ class ResumeParams:
         )
 
 
-def _may_be_resumed(holder: Connection | None) -> bool:
+def _may_be_resumed(seen: SeenSession | None) -> bool:
     # A generated id is the server's secret: one that comes back as the application's own is no proof.
-    return holder is not None and (not holder._generated or holder._credentials.tokens is not None)
+    return seen is not None and (not seen.generated or seen.credentials.tokens is not None)
 
 
 def _beyond() -> Refusal:

@@ -16,13 +16,13 @@ from typing import Any, cast
 
 from werkzeug.wrappers import Response
 
-from ..core.commands import Register, TransportAborted
+from ..core.commands import Register
 from ..errors import SocketUnavailable
 from ..incoming.transport_io import HostThread
-from ..server.hub_loop import HubLoop
 from ..transport.sockets import PlainSocket, TlsSocket
 from ..transport.websocket import Handshake
 from .handover import ServerSocket, borrow_socket, take_socket
+from .session_lookup import SessionLookup
 
 log = logging.getLogger("resumehub")
 
@@ -39,7 +39,7 @@ Answer = tuple[Iterable[bytes], str, list[tuple[str, str]]]
 class Upgrade:
     """An upgrade that was allowed and has not happened yet."""
 
-    loop: HubLoop
+    sessions: SessionLookup
     found: ServerSocket
     handshake: Handshake
     registration: Register
@@ -102,12 +102,12 @@ class _HandOver:
         return body, _STATUS, headers
 
     def _take(self, environ: dict[str, Any], handshake_response: bytes) -> Iterable[bytes]:
-        upgrade, runtime = self._upgrade, self._upgrade.loop.runtime
+        upgrade, runtime = self._upgrade, self._upgrade.sessions.runtime
         taken = take_socket(environ, upgrade.found)
-        size = upgrade.loop.config.max_message_size
+        size = upgrade.sessions.config.max_message_size
         transport = upgrade.handshake.transport(PlainSocket(taken.sock, runtime), size, taken.leftover)
         try:
-            upgrade.loop.register(
+            upgrade.sessions.register(
                 transport, upgrade.registration, data=upgrade.data, handshake_response=handshake_response
             )
         except BaseException:
@@ -116,13 +116,13 @@ class _HandOver:
         return _Body(taken.finish, self._response.close)
 
     def _borrow(self, environ: dict[str, Any], handshake_response: bytes) -> Iterable[bytes]:
-        upgrade, runtime = self._upgrade, self._upgrade.loop.runtime
+        upgrade, runtime = self._upgrade, self._upgrade.sessions.runtime
         borrowed = borrow_socket(environ, upgrade.found)
         host = HostThread(runtime)
-        size = upgrade.loop.config.max_message_size
+        size = upgrade.sessions.config.max_message_size
         stream = TlsSocket(borrowed.sock, runtime, host.release)
         transport = upgrade.handshake.transport(stream, size, borrowed.leftover)
-        number = upgrade.loop.register(
+        number = upgrade.sessions.register(
             transport,
             upgrade.registration,
             data=upgrade.data,
@@ -131,7 +131,7 @@ class _HandOver:
         )
 
         def abandon() -> None:
-            upgrade.loop.put(TransportAborted(number))
+            upgrade.sessions.abort(number)
             host.serve()
             borrowed.give_back()
 

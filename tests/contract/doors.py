@@ -162,7 +162,7 @@ class Door:
 
     def wait_for_threads(self, role: str) -> None:
         """Wait until the threads of a role, as "writer", have ended, and the hub knows what they said."""
-        engine = self.hub._loop
+        engine = self.hub.runner.loop
         for thread in engine.thread_group.alive() if engine is not None else ():
             if f"-{role}-" in thread.name:
                 assert thread.join(PATIENCE), f"{thread.name} does not end"
@@ -170,7 +170,7 @@ class Door:
 
     def wait_for_releases(self) -> None:
         """Wait until the hub has forgotten all transports there are."""
-        until(lambda: not self.hub._loop.transports)
+        until(lambda: not self.hub.runner.loop.transports)
 
     def leave(self) -> None:
         for wire in self._wires:

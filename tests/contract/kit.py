@@ -83,7 +83,7 @@ for _name in [name for name in vars(NoopMetrics) if not name.startswith("_")]:
 @contextmanager
 def busy_hub(s: Stage) -> Iterator[None]:
     """Keep the hub thread from handling anything meanwhile. ``s`` must have a ``Ledger``."""
-    ledger = s.hub._metrics
+    ledger = s.hub.runner._metrics
     assert isinstance(ledger, Ledger), "Stage(metrics=Ledger())"
     gate = ledger.held["victim"] = Gate()
     s.open("victim", room="elsewhere")
@@ -121,7 +121,7 @@ def running(*functions: Callable[[], object]) -> Iterator[None]:
 
 def waiting_for_hub(s: Stage, command: str) -> None:
     """Wait until a command of this name waits for a hub that is kept busy."""
-    waiting = s.hub._loop._mailbox._queue.queue
+    waiting = s.hub.runner.loop._commands._mailbox._queue.queue
     until(lambda: command in [type(item[1]).__name__ for item in list(waiting)])
 
 
@@ -182,7 +182,7 @@ def handled_all(s: Stage, ws: WebSocketClient, connection_id: str = "u1") -> Non
     heard_all(ws)
     connection = s.hub.get(connection_id)
     assert connection is not None, f"{connection_id} has no session"
-    strand = connection._serial_queue
+    strand = connection._session.serial_queue
     until(lambda: not strand._running and not strand._calls)
 
 

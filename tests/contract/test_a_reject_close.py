@@ -222,7 +222,7 @@ def test_what_a_refused_client_says_is_not_listened_to(door: Callable[..., Door]
 
 @pytest.fixture
 def cap_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resumehub.server.hub_loop.MAX_REFUSALS", 3)
+    monkeypatch.setattr("resumehub.server.transport_table.MAX_REFUSALS", 3)
 
 
 @pytest.mark.contract("A2")

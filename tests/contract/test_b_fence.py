@@ -140,12 +140,12 @@ def test_a_message_counts_as_handled_when_its_handler_starts(stage, gate) -> Non
     s = stage()
     ws = busy_with_first(s, gate, 2)
     connection = s.hub.get("u1")
-    assert connection._inbound_fence.handled == 1
+    assert connection._session.inbound_fence.handled == 1
     s.resume(ws)
     gate.open()
     s.recorder.wait_for("restore")
 
-    assert connection._inbound_fence.handled == 1, "number 2 was discarded, uncounted"
+    assert connection._session.inbound_fence.handled == 1, "number 2 was discarded, uncounted"
 
 
 @pytest.mark.contract("B3", "B4")
@@ -164,12 +164,12 @@ def test_a_message_whose_handler_raises_counts_as_handled(stage) -> None:
     for count in range(1, 4):
         ws.send(text("n", "poison"))
         s.recorder.wait_for("drop", count=count)
-        assert connection._inbound_fence.handled == count
+        assert connection._session.inbound_fence.handled == count
         ws = s.resume(ws)
 
     ws.send(text("n", "harmless"))
     handled_all(s, ws)
-    assert connection._inbound_fence.handled == 4
+    assert connection._session.inbound_fence.handled == 4
 
 
 @pytest.mark.contract("B3", "C11")
@@ -184,7 +184,7 @@ def test_an_undecodable_message_counts_as_handled(stage) -> None:
     ws.send(text("n", 1))
     handled_all(s, ws)
 
-    assert s.hub.get("u1")._inbound_fence.handled == 4
+    assert s.hub.get("u1")._session.inbound_fence.handled == 4
     assert payloads(s) == [1]
 
 
@@ -209,5 +209,5 @@ def test_no_message_starts_behind_one_whose_handler_raised(stage, gate) -> None:
 
     s.recorder.wait_for("drop")
     assert ws.receive_close() == (1011, "handler error")
-    assert s.hub.get("u1")._inbound_fence.handled == 1
+    assert s.hub.get("u1")._session.inbound_fence.handled == 1
     assert payloads(s) == [1]

@@ -222,7 +222,7 @@ def test_a_client_that_comes_and_goes_behind_a_slow_handler_does_not_pile_up_cal
     connection = s.hub.get("u1")
     for _ in range(300):
         if how == "drops and resumes":
-            s.hub._abort_transport("u1")  # the handler holds the reader: it would see an end only later
+            s.hub.cut("u1")  # the handler holds the reader: it would see an end only later
             s.clock.advance(0)
             assert connection.suspended
             ws.sock.close()

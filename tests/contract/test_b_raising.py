@@ -273,7 +273,7 @@ def test_an_access_check_that_fails_while_the_session_is_suspended_ends_it(stage
     ws = s.open()
     gate.wait_reached()
     connection = s.hub.get("u1")
-    assert s.hub._abort_transport("u1")
+    assert s.hub.cut("u1")
     s.clock.advance(0)
     assert connection.suspended
 

@@ -43,7 +43,7 @@ def handler_is_stuck(s: Stage, gate: Gate, hook: str = "on_message", **how: Any)
 @contextmanager
 def nobody_reads(s: Stage, ws: WebSocketClient, count: int = 100, size: int = 0) -> Iterator[None]:
     """The client sends numbered messages, more than are read ahead: now the server reads no more."""
-    strand, stopped = s.hub.get("u1")._serial_queue, threading.Event()
+    strand, stopped = s.hub.get("u1")._session.serial_queue, threading.Event()
     when_room = strand.when_room
 
     def noticed(tell: Callable[[], None]) -> None:
@@ -115,7 +115,7 @@ def test_messages_behind_a_stuck_handler_are_handled_in_order_later(stage, gate)
     ws = handler_is_stuck(s, gate)
 
     with running(lambda: [ws.send(text("n", number)) for number in range(1, 1001)]):
-        until(s.hub.get("u1")._serial_queue.is_full)
+        until(s.hub.get("u1")._session.serial_queue.is_full)
         gate.open()
 
     s.recorder.wait_for("message", count=1001)
@@ -131,7 +131,7 @@ def test_what_is_read_ahead_of_a_stuck_handler_is_bounded(stage, gate, count, si
     """A flood behind a slow handler fills the client's own buffers and not the server's memory."""
     s = stage()
     ws = handler_is_stuck(s, gate)
-    strand = s.hub.get("u1")._serial_queue
+    strand = s.hub.get("u1")._session.serial_queue
 
     with nobody_reads(s, ws, count, size):
         s.clock.advance(1000)  # no heartbeat runs while nobody reads: the reader has stopped for good
@@ -233,7 +233,7 @@ def test_a_client_that_was_kicked_is_still_answered_while_it_reads_on(stage, gat
     """The close frame is far behind; its heartbeat must not give the server up before."""
     s = stage(send_buffer_bytes=1 << 22)
     ws = s.open()
-    channel = s.hub.get("u1")._writer
+    channel = s.hub.get("u1")._session.writer
     rock(s)
     fill(s)
     s.hub.kick("u1")

@@ -104,7 +104,7 @@ def writing_fails(s: Stage, connection: Connection) -> bool:
     """Send something; whether the transport is known to take nothing any more, and the hub knows, too."""
     s.hub.broadcast("lobby", LINE)
     s.clock.advance(0)
-    return connection._writer is not None and connection._writer._broken
+    return connection._session.writer is not None and connection._session.writer._broken
 
 
 @pytest.mark.contract("C6")

@@ -92,7 +92,7 @@ def test_a_reserved_event_that_arrives_is_skipped(stage, event, codec) -> None:
     handled_all(s, ws)
 
     assert handled(s) == [Message("fine", "x")]
-    assert s.hub._loop.undecodable == 1
+    assert s.hub.runner.loop.observers.undecodable == 1
     assert ws.closed is None
 
 
@@ -140,7 +140,7 @@ def test_json_that_is_understood(stage, sent, message) -> None:
     s.open().send(sent)
 
     assert s.recorder.wait_for("message") == message
-    assert s.hub._loop.undecodable == 0
+    assert s.hub.runner.loop.observers.undecodable == 0
 
 
 @pytest.mark.contract("C11")
@@ -177,7 +177,7 @@ def test_what_cannot_be_decoded_is_counted_and_skipped(stage, sent, caplog) -> N
 
     assert handled(s) == [Message("next")]
     assert ws.closed is None
-    assert s.hub._loop.undecodable == 1
+    assert s.hub.runner.loop.observers.undecodable == 1
     assert ledger.of("message_received")[0] == ("lobby", len(sent))
     [line] = warnings(caplog)
     assert "'u1'" in line
@@ -198,7 +198,7 @@ def test_a_connection_that_sends_nonsense_is_logged_once(stage, caplog) -> None:
     other.send("nonsense")
     handled_all(s, other, "u2")
 
-    assert s.hub._loop.undecodable == 52
+    assert s.hub.runner.loop.observers.undecodable == 52
     assert sorted("'u1'" in line for line in warnings(caplog)) == [False, True]
 
 

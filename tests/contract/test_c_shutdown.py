@@ -17,7 +17,7 @@ HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore"
 
 def hub_threads(s: Stage) -> list[str]:
     """The names of this hub's threads that are alive."""
-    prefix = f"resumehub-{id(s.hub):x}-"
+    prefix = f"resumehub-{id(s.hub.runner):x}-"
     return [thread.name for thread in threading.enumerate() if thread.name.startswith(prefix)]
 
 

@@ -32,7 +32,7 @@ def sums(s: Stage) -> Sums:
 
 def settled(s: Stage) -> Sums:
     """The same once the last transport has let go."""
-    until(lambda: not s.hub._loop.transports)
+    until(lambda: not s.hub.runner.loop.transports)
     return sums(s)
 
 
@@ -76,7 +76,7 @@ def test_the_sums_are_those_of_all_sessions(stage: MakeStage) -> None:
         assert settled(s) == total
         agrees(ledger, total)
     assert set(total) == set(COLUMNS) - {"held"}
-    assert not s.hub._loop.ledger_totals._open, "nothing is kept of sessions that are over"
+    assert not s.hub.runner.loop.ledger_totals._open, "nothing is kept of sessions that are over"
 
 
 # -- while sessions live --------------------------------------------------------------------------

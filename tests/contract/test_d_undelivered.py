@@ -147,7 +147,7 @@ def test_while_the_last_messages_are_on_their_way_they_are_undelivered(stage: Ma
     else:
         s.clock.advance(10)  # the queued ones go, so that the close frame may follow what has begun
         s.clock.advance(10)  # and then the transport
-        until(lambda: not s.hub._loop.transports)
+        until(lambda: not s.hub.runner.loop.transports)
         assert shorts(connection) == ["rrrr", 1, 2]
 
 

@@ -269,12 +269,12 @@ def test_a_token_shows_in_no_log_trace_or_repr(stage, caplog) -> None:
     again(s, token=tried, received=0, query="&reject=close").receive_close()
     lost(s, second.token)
     connection = s.hub.get("u1")
-    title = connection._credentials
+    title = connection._session.credentials
 
     written = io.StringIO()
     trace.write(written)
     shown = [caplog.text, written.getvalue(), repr(connection), repr(title), repr(title.tokens), repr(s.hub)]
-    shown += [repr(s.hub.stats()), str(second.ws.headers), repr(s.hub._loop.machine.sessions)]
+    shown += [repr(s.hub.stats()), str(second.ws.headers), repr(s.hub.runner.loop.machine.sessions)]
     assert "AttachTransport" in shown[1], "the trace has something to say"
     secrets = [first.token, second.token, tried, title.tokens.newest, title.tokens.proven]
     parts = [part for token in secrets for part in token.split(".")]

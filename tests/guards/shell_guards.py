@@ -8,18 +8,18 @@ from tests.guards.shell_guard import ShellGuard
 GUARDS = (
     ShellGuard(
         "a message starts while its transport is the session's",
-        "session/connection.py",
+        "session/inbound_fence.py",
         "if generation != self._generation:\n                return False",
         "if False:\n                return False",
         "A message that was read before a kick would be handled behind it.",
-        says="on_message of 'alice' behind on_disconnect",
+        says="no message starts behind on_disconnect",
         scene=scenes.a_message_and_a_kick,
         locks=True,
         replay="x001",
     ),
     ShellGuard(
         "who was turned away is turned away on every transport",
-        "session/connection.py",
+        "session/inbound_fence.py",
         "if generation > self._fenced:",
         "if True:",
         "The next transport of a client that may not enter would be let in until the hub hears of it.",
@@ -29,7 +29,7 @@ GUARDS = (
     ),
     ShellGuard(
         "nothing is put when the hub has left",
-        "server/hub_loop.py",
+        "runtime/command_loop.py",
         "            if self._left:\n                return False",
         "            if False:\n                return False",
         "A caller would wait for the answer of a thread that is no more.",
@@ -39,7 +39,7 @@ GUARDS = (
     ),
     ShellGuard(
         "looking whether the hub has left, and putting, is one step",
-        "server/hub_loop.py",
+        "runtime/command_loop.py",
         "with self._gate:\n            if self._left:",
         "if self._left:\n            return False\n        with self._gate:\n            if False:",
         "The hub would leave in between, and the command lie there for ever.",
@@ -49,9 +49,9 @@ GUARDS = (
     ),
     ShellGuard(
         "the hub answers those who are left in its queue",
-        "server/hub_loop.py",
-        "            if reply is not None:\n                if isinstance(command, c.Kick):",
-        "            if False:\n                if isinstance(command, c.Kick):",
+        "runtime/command_loop.py",
+        "            if reply is not None:\n                reply.done.set()\n\n    def _report",
+        "            if False:\n                reply.done.set()\n\n    def _report",
         "A caller whose command came behind the last one would wait for ever.",
         says="application never ends: it is about to wait for the hub's answer",
         scene=scenes.a_kick_behind_the_shutdown,
@@ -70,8 +70,8 @@ GUARDS = (
     ShellGuard(
         "a socket that is left in the queue is closed",
         "server/hub_loop.py",
-        "if isinstance(command, c.Register):  # too late",
-        "if False:  # too late",
+        "if isinstance(command, c.Register):\n            self._turn_away",
+        "if False:\n            self._turn_away",
         "A descriptor would leak, and its client wait for an answer.",
         says="client never ends",
         scene=scenes.a_newcomer_behind_the_shutdown,

@@ -48,7 +48,7 @@ def two_acks_at_once(lab: Lab) -> None:
 def a_resume_with_nothing_kept(lab: Lab) -> None:
     """A client comes back, and there was nothing to keep for it."""
     alice = greeted(lab)
-    token = lab.hub.get("alice")._credentials.tokens.newest
+    token = lab.hub.get("alice")._session.credentials.tokens.newest
     alice.drop()
     lab.run_until_idle()
     back = comes_back(lab, token, 0)
@@ -88,7 +88,7 @@ def a_broadcast_into_a_full_window(lab: Lab) -> None:
 def an_ack_and_a_resume(lab: Lab) -> None:
     """An $ack is on its way when its client comes back, and says that it has handled less than that."""
     alice = greeted(lab)
-    token = lab.hub.get("alice")._credentials.tokens.newest
+    token = lab.hub.get("alice")._session.credentials.tokens.newest
     lab.hub.send("alice", Message("n", 1))
     lab.hub.send("alice", Message("n", 2))
 
@@ -105,7 +105,7 @@ def an_ack_and_a_resume(lab: Lab) -> None:
 def an_ack_behind_a_resume(lab: Lab) -> None:
     """An $ack comes in on a connection that was taken over."""
     alice = greeted(lab)
-    token = lab.hub.get("alice")._credentials.tokens.newest
+    token = lab.hub.get("alice")._session.credentials.tokens.newest
     comes_back(lab, token, 0)
     lab.run_until_idle()
 

@@ -84,7 +84,7 @@ def what_was_handled() -> Response:
 
 @app.get("/cut")
 def cut() -> Response:
-    return jsonify(hub._abort_transport(request.args["id"]))
+    return jsonify(hub.cut(request.args["id"]))
 
 
 @app.get("/say")

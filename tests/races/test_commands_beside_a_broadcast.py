@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 
 from resumehub import Message
-from resumehub.server.registry import Room
-from resumehub.session.connection import Connection
+from resumehub.server.room import Room
+from resumehub.session.session import Session
 from resumehub.testing import Deadlock, Lab
 
 
 class OneLockForAll(Room):
     """Members come and go under the lock of the broadcasts."""
 
-    def remove(self, connection: Connection) -> bool:
-        with self.order:
-            return super().remove(connection)
+    def remove(self, session: Session) -> bool:
+        with self._order:
+            return super().remove(session)
 
 
 @pytest.mark.parametrize("share", [False, True], ids=["a reader each", "shared readers"])

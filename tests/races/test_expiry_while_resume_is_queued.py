@@ -11,17 +11,17 @@ from __future__ import annotations
 import pytest
 
 from resumehub.core import commands as c
-from resumehub.server.hub_loop import HubLoop
+from resumehub.runtime.command_loop import CommandLoop
 from tests.support import PATIENCE, Call, read
 
 
-class GoesByItsOwnClock(HubLoop):
+class GoesByItsOwnClock(CommandLoop):
     """Handles each command at the time at which it gets to it."""
 
     def _handle(self, command, at, reply):
-        now = self.clock.monotonic()
+        now = self._clock.monotonic()
         self._pass_time(at)
-        while (due := self.machine.next_deadline()) is not None and due <= now:
+        while (due := self._machine.next_deadline()) is not None and due <= now:
             super()._handle(c.Tick(), due, None)
         super()._handle(command, now, reply)
 
@@ -42,7 +42,7 @@ def come_back_in_time(stepped):
 
 
 def test_a_hub_that_goes_by_its_own_clock_lets_it_expire(stepped, monkeypatch):
-    monkeypatch.setattr("resumehub.hub.HubLoop", GoesByItsOwnClock)
+    monkeypatch.setattr("resumehub.server.hub_loop.CommandLoop", GoesByItsOwnClock)
     _, ws = come_back_in_time(stepped)
     assert ws.receive_close(PATIENCE) == (4100, "session expired")
 

@@ -15,7 +15,7 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine
 from resumehub.core.records import TransportState
-from resumehub.server.hub_loop import HubLoop
+from resumehub.runtime.command_loop import CommandLoop
 from resumehub.testing import FakeClock
 from tests.core.play import PING, TIMEOUT, Play
 from tests.support import PATIENCE, Call
@@ -35,12 +35,12 @@ class CountsFromTheDueTime(Machine):
         super()._pong_overdue(carrier, replace(seen, pinged_at=self.now - TIMEOUT))
 
 
-class LooksAtTheClock(HubLoop):
+class LooksAtTheClock(CommandLoop):
     """Lets a deadline fire when its own wait is over, whatever has been put before it."""
 
     def put(self, command, reply=None):
         if isinstance(command, c.Tick) and reply is None:
-            self._pass_time(self.clock.monotonic())
+            self._pass_time(self._clock.monotonic())
             return True
         return super().put(command, reply)
 
@@ -63,7 +63,7 @@ def test_a_healthy_peer_survives_a_process_that_was_stopped_for_long(stage):
     one.recorder.wait_for("connect")
 
     clock.jump(300)
-    one.hub._loop.settle()
+    one.hub.runner.loop.settle()
 
     assert one.hub.get("u1").suspended is False
     assert ws.wait_for_ping(timeout=PATIENCE)
@@ -101,7 +101,7 @@ def resume_put_just_before_the_end(stepped):
 
 
 def test_a_hub_that_looks_at_the_clock_first_lets_it_expire(stepped, monkeypatch):
-    monkeypatch.setattr("resumehub.hub.HubLoop", LooksAtTheClock)
+    monkeypatch.setattr("resumehub.server.hub_loop.CommandLoop", LooksAtTheClock)
     _, ws = resume_put_just_before_the_end(stepped)
     assert ws.receive_close(PATIENCE) == (4100, "session expired")
 

@@ -171,7 +171,7 @@ def and_a_slow_application(lab: Lab) -> None:
 
     @lab.actor
     def network() -> None:
-        hub._abort_transport("alice")
+        hub.cut("alice")
 
     @lab.at_end
     def nothing_is_lost_or_doubled() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.session.connection import InboundFence
+from resumehub.session.inbound_fence import InboundFence
 from tests.contract.kit import Gate
 from tests.races.stepping import held_before
 from tests.support import PATIENCE, Call, text

@@ -25,11 +25,11 @@ class SaysSoWhenItIsAttached(EffectRunner):
     def _notify(self, effect):
         super()._notify(effect)
         if effect.hook == "on_transport_restore":
-            self._by_epoch[effect.epoch]._state = State.SUSPENDED
+            self._by_epoch[effect.epoch].state = State.SUSPENDED
 
-    def _attach(self, link, connection, generation):
-        connection._state = State.CONNECTED
-        super()._attach(link, connection, generation)
+    def _attach(self, io, session, effect):
+        session.state = State.CONNECTED
+        super()._attach(io, session, effect)
 
 
 @pytest.mark.parametrize("executor", [SaysSoWhenItIsAttached, EffectRunner])

@@ -15,7 +15,7 @@ import pytest
 from resumehub import HubClosed
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine
-from resumehub.server.hub_loop import HubLoop
+from resumehub.runtime.command_loop import CommandLoop
 from resumehub.testing import TransportClosed, UpgradeRefused
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
@@ -74,7 +74,7 @@ def test_one_that_arrives_while_others_say_good_bye_gets_1001(stepped):
 def test_one_that_is_queued_behind_the_last_word_is_hung_up_on(stepped):
     """Nothing holds the hub up, so it has left before it gets to the newcomer."""
     one, hub = stepped()
-    one.hub._started()
+    one.hub.runner.start()
     hub.hold()
     arriving, closes = arrive_behind_a_close(one, hub)
     hub.let_go()
@@ -92,23 +92,23 @@ def test_one_that_arrives_when_the_hub_has_left_is_hung_up_on(stage):
     assert reports[0].complete
 
 
-class ForgetsTheDoor(HubLoop):
+class ForgetsTheDoor(CommandLoop):
     """Puts commands into the queue without looking whether anybody is still there to take them."""
 
     def put(self, command, reply=None):
         if self._left and isinstance(command, c.Register):
-            self.forgotten = self.transports[command.transport]
             return True
         return super().put(command, reply)
 
 
 def test_a_queue_that_nobody_reads_would_keep_it_waiting(stage, monkeypatch):
     """What the door is for: without it the newcomer's socket stays open, and says nothing."""
-    monkeypatch.setattr("resumehub.hub.HubLoop", ForgetsTheDoor)
+    monkeypatch.setattr("resumehub.server.hub_loop.CommandLoop", ForgetsTheDoor)
     one = stage()
     with pytest.raises(Exception, match="no 101 within"):
         connect_with_gap(one.hub, lambda: one.hub.close(PATIENCE), timeout=0.01)
-    one.hub._loop.forgotten.transport.release()
+    [forgotten] = one.hub.runner.loop.transports
+    forgotten.transport.release()
 
 
 def test_one_that_arrives_when_the_hub_has_lost_patience_is_hung_up_on(stepped):

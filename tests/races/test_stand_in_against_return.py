@@ -60,7 +60,7 @@ def stuck_in_a_handler(stage, runtime):
     ws = one.open()
     ws.send(text("n", 0))
     stuck.wait_reached()
-    [link] = one.hub._loop.transports.values()
+    [link] = one.hub.runner.loop.transports
     return one, ws, stuck, readers, link
 
 
@@ -72,7 +72,7 @@ def test_only_one_thread_reads(stage, monkeypatch, reader, begins):
     one, ws, stuck, readers, link = stuck_in_a_handler(stage, runtime)
     if begins.startswith("before"):
         runtime.start.set()
-    one.hub._loop.io_threads.stand_in(link)
+    one.hub.runner.loop.io_threads.stand_in(link)
     ws.send(text("n", 1))
     if begins.startswith("before"):
         ws.ping(b"?")
@@ -99,7 +99,7 @@ def test_a_stand_in_for_a_handler_that_has_returned_is_not_needed(stage):
     stuck.open()
     ws.ping(b"?")
     assert ws.wait_for_pong(timeout=PATIENCE)
-    one.hub._loop.io_threads.stand_in(link)
+    one.hub.runner.loop.io_threads.stand_in(link)
     ws.send(text("n", 1))
     one.recorder.wait_for("message", count=2)
     ws.ping(b"?")

@@ -108,7 +108,7 @@ def ends(lab: Lab, *, slow: bool, kick: bool) -> None:
     hub = lab.open()
     alice = lab.dial("/?id=alice")
     lab.run_until_idle()
-    [link] = hub._loop.transports.values()  # type: ignore[union-attr]
+    [link] = hub.runner.loop.transports  # type: ignore[union-attr]
     released, release = [], link.transport.release
 
     def counted() -> None:
@@ -216,7 +216,7 @@ def test_a_leader_that_computes_keeps_the_lead_for_two_more_looks():
             lab.expire("reader (2)")
             lab.run_until_idle()
         assert lab.notes == ["bob is heard"]
-        assert hub._loop.leader_followers._eager_until == 0.0, "nobody has waited for anything"
+        assert hub.runner.loop.leader_followers._eager_until == 0.0, "nobody has waited for anything"
         opened.set()
 
 

@@ -18,8 +18,8 @@ from resumehub.core.machine import Machine
 from resumehub.core.transports import Transports
 from resumehub.errors import TransportLost
 from resumehub.outgoing.transport_writer import TransportWriter
-from resumehub.session.connection import Connection
 from resumehub.session.serial_queue import CallbackPool, SerialQueue
+from resumehub.session.session import Session
 from resumehub.testing import PCT, Deepening, Explored, Lab, Peer, explore
 from resumehub.testing.strategies import Exploration
 
@@ -124,7 +124,7 @@ def believe_any_transport(self: Machine, report: Any) -> None:
     carrier = self.transports.get(report.transport)
     session = self.epochs.get(carrier.epoch or 0) if carrier is not None else None
     if isinstance(report, PeerGone) and session is not None and session.transport != report.transport:
-        self._carrier_lost(session.transport, TransportLost())
+        self._transport_lost(session.transport, TransportLost())
     report_of_transport(self, report)
 
 
@@ -157,14 +157,14 @@ def answer_first(self: TransportWriter) -> None:
     self.report(flushed)
 
 
-def send_past_the_queue(self: Connection, frame: Any) -> None:
+def send_past_the_queue(self: Session, frame: Any) -> None:
     """What can be written at once need not be queued."""
-    with self._outbox.lock:
-        channel = self._writer
+    with self.outbox.lock:
+        channel = self.writer
         if channel is not None and not channel._pieces and not channel._writer_running:
             channel.transport.write([channel.transport.encode(frame)])
         else:
-            self._outbox.put(frame)
+            self.outbox.put(frame)
 
 
 def send_while_resuming(lab: Lab) -> None:
@@ -274,7 +274,7 @@ PLANTED = {
     ),
     "a reordered replay": Planted(
         send_while_resuming,
-        [(TransportWriter, "flush", answer_first), (Connection, "_send_frame", send_past_the_queue)],
+        [(TransportWriter, "flush", answer_first), (Session, "send_frame", send_past_the_queue)],
         r"\[3, 1, 2\] came",
     ),
     "a close frame that overtakes data": Planted(

@@ -231,7 +231,7 @@ def test_leaving_a_server_that_is_gone_is_no_error(stage) -> None:
     """A test's last line should not depend on who was quicker."""
     s = stage()
     ws = s.open()
-    s.hub._abort_transport("u1")
+    s.hub.cut("u1")
     s.recorder.wait_for("drop")
     ws.close()
     assert ws.sock.fileno() == -1
@@ -250,7 +250,7 @@ def test_a_drop_is_a_lost_connection(stage, tcp: bool) -> None:
 def test_the_end_without_a_close_frame_is_1006(stage) -> None:
     s = stage()
     ws = s.open()
-    s.hub._abort_transport("u1")
+    s.hub.cut("u1")
     assert ws.receive_close(PATIENCE) == (1006, "")
     assert ws.wait_for_eof(PATIENCE)
 

@@ -93,7 +93,7 @@ def test_a_line_can_be_short(stage, tcp: bool) -> None:
     ws = s.open(buffer=4096, tcp=tcp)
     connection = s.recorder.wait_for("connect") or s.hub.get("u1")
     sent = 0
-    while not connection._outbox:
+    while not connection._session.outbox:
         s.say("u1", "x" * 10_000)
         sent += 1
         assert sent < 100

@@ -199,7 +199,7 @@ def test_what_was_queued_is_handled_before_time_moves_on(stage) -> None:
     s = stage(resume_window=30)
     for name in ("u1", "u2"):
         s.open(name)
-        s.hub._abort_transport(name)
+        s.hub.cut(name)
     s.clock.advance(29)
     assert all(s.hub.get(name) for name in ("u1", "u2"))
     s.clock.advance(1)

@@ -29,7 +29,7 @@ def test_a_hub_that_was_built_elsewhere_can_be_adopted_again_and_again() -> None
     hub = Hub(from_query)
     greeted: list[str] = []
     hub.on_connect(lambda connection: greeted.append(connection.id))
-    before = dict(vars(hub)) | {"_handlers": dict(hub._handlers), "_lock": None}
+    before = dict(vars(hub)) | {"_lock": None}
     for _ in range(2):
         with Lab() as lab:
             lab.adopt(hub)
@@ -116,7 +116,7 @@ def test_a_bug_that_the_hub_only_logs_fails_the_test(monkeypatch: pytest.MonkeyP
             raise KeyError(connection_id)
 
         lab.run_until_idle()
-        monkeypatch.setattr(hub._loop.machine, "_kick", trip)
+        monkeypatch.setattr(hub.runner.loop.machine, "_kick", trip)
         hub.kick("alice")
 
     with pytest.raises(AssertionError, match=r"the hub could not handle Kick; please report this: KeyError"):
@@ -130,7 +130,7 @@ def test_callbacks_out_of_order_fail_the_test() -> None:
         hub = lab.open()
         lab.dial("/?id=alice")
         lab.run_until_idle()
-        for handler in hub._handlers["on_transport_restore"]:
+        for handler in hub.runner.handlers["on_transport_restore"]:
             handler(hub.get("alice"))
         lab.dial("/?id=bob")
         lab.run_until_idle()
@@ -150,7 +150,7 @@ def test_callbacks_of_one_id_at_the_same_time_fail_the_test() -> None:
 
         @lab.actor
         def another() -> None:
-            for handler in hub._handlers["on_transport_drop"]:
+            for handler in hub.runner.handlers["on_transport_drop"]:
                 handler(hub.get("alice"), None)
 
         lab.step("another")
@@ -163,7 +163,7 @@ def test_a_transport_that_the_hub_never_forgets_fails_the_test(monkeypatch: pyte
     def scene(lab: Lab) -> None:
         hub = lab.open()
         lab.dial("/?id=alice")
-        monkeypatch.setattr(hub._loop._effect_runner, "forget_link", lambda number: None)
+        monkeypatch.setattr(hub.runner.loop._effect_runner, "release", lambda number: None)
 
     with pytest.raises(AssertionError, match=r"the hub is closed, but it still has transports \[1\]"):
         play(scene)

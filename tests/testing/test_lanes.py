@@ -102,7 +102,7 @@ def test_the_picture_is_a_document_whatever_the_words_are(failed):
     assert picture == lanes.svg(
         failed.trace,
         lanes=["count"],
-        credentials='<"it" & that>',
+        title='<"it" & that>',
         verdict="AssertionError: 1 < 2",
         look="write",
     )

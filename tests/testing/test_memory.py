@@ -235,7 +235,7 @@ def plug(s: Stage, connection_id: str) -> tuple[MemoryTransport, ScriptedPeer]:
     """Hand a transport in memory to a hub, as the end of an upgrade does."""
     transport, peer = memory_pair()
     knock = Register(transport=0, connection_id=connection_id, room_id="lobby")
-    s.hub._started().register(
+    s.hub.runner.start().register(
         transport, knock, data={}, handshake_response=b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
     )
     return transport, peer

@@ -152,7 +152,7 @@ def test_a_mermaid_diagram_names_every_lane_and_breaks_no_syntax(incident):
 
 def test_a_picture_is_well_formed_and_complete(incident):
     """Every move is drawn once, whatever characters its ids have."""
-    document = ElementTree.fromstring(svg(incident, credentials="<&> it"))
+    document = ElementTree.fromstring(svg(incident, title="<&> it"))
     labels = [element.text for element in document.iter("{http://www.w3.org/2000/svg}text")]
     assert "<&> it" in labels
     for arrow in arrows(incident):

@@ -69,7 +69,7 @@ def test_input_is_read_by_many_small_steps_too(bench: SocketBench) -> None:
 def test_a_forked_child_forgets_without_a_word(bench: SocketBench) -> None:
     """Its copy of the descriptor goes; the parent's connection is not ended, not even politely."""
     parents = os.dup(bench.descriptor())
-    bench.transport.forget()
+    bench.transport.after_fork_in_child()
     assert not bench.holds_descriptor()
     bench.peer.setblocking(False)
     with pytest.raises((BlockingIOError, ssl.SSLWantReadError)):

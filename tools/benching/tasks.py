@@ -87,7 +87,7 @@ def machine_sessions() -> Task:
 def hub_round_trip() -> Task:
     """A command through the queue to the hub thread, and its answer back."""
     hub = Hub(lambda request: ("room", "ada"))
-    engine = hub._started()
+    engine = hub.runner.start()
     return Task(lambda: engine.put_and_wait(c.Tick()), close=hub.close)
 
 

@@ -1,11 +1,9 @@
-"""What the hub itself says in a ``resumehub.v1`` session: ``$hello``, ``$replayed``, ``$ack``, ``$missed``.
+"""The hub's own messages in a ``resumehub.v1`` session: ``$hello``, ``$replayed``, ``$ack``, ``$missed``.
 
-It puts these messages into words, with the hub's codec, and hands them to the channel. When to say
-what is decided elsewhere: by the machine, by ``session/delayed_ack.py``, by the outbox. A codec that fails
-here
-costs the transport, whose client would wait for the message. No method waits for the network; the codec
-runs without a lock. Read next: ``protocol/control_messages.py`` (the messages),
-``outgoing/transport_writer.py``.
+It encodes them with the hub's codec and hands them to the transport's writer. When each is due is decided
+elsewhere: by the machine, by ``delayed_ack.py``, by the outbox. A codec that fails here costs the transport,
+since its client would wait for the message. No method waits for the network; the codec runs without a lock.
+Read next: ``protocol/control_messages.py`` (the messages), ``outgoing/transport_writer.py``.
 """
 
 from __future__ import annotations
@@ -21,8 +19,8 @@ from ..message import Frame, Message
 from ..outgoing.items import Gap, Notice
 from ..outgoing.transport_writer import TransportWriter
 from ..protocol import control_messages
-from ..session.connection import Connection
-from ..session.delayed_ack import AckTiming
+from .delayed_ack import AckTiming
+from .session import Session
 
 log = logging.getLogger("resumehub")
 
@@ -37,7 +35,7 @@ class ControlMessages:
 
     def say_hello(
         self,
-        connection: Connection,
+        session: Session,
         writer: TransportWriter,
         attach: AttachTransport,
         handled: int,
@@ -46,16 +44,16 @@ class ControlMessages:
     ) -> None:
         """Hub thread: put ``$hello`` in front of all that waits, and ``$replayed`` in its place behind it.
 
-        ``handled``: the client's messages so far. ``waiting``: ours to it. Nobody may write to
-        ``channel`` yet.
+        ``handled``: how many of the client's messages have been handled. ``waiting``: how many of ours wait.
+        ``last``: the place of ``$replayed``, if there is to be one. No thread may write to ``writer`` yet.
         """
-        assert connection._delayed_ack is not None, "a v1 session acknowledges"
+        assert session.delayed_ack is not None, "a v1 session acknowledges"
         assert attach.credentials.tokens is not None, "a v1 session has tokens"
-        connection._delayed_ack.sent()
+        session.delayed_ack.sent()
         writer.acked = handled
         config = self._config
         hello = control_messages.hello(
-            connection_id=connection.id,
+            connection_id=session.connection_id,
             token=attach.credentials.tokens.newest,
             resumed=attach.generation > 1,
             received=handled,
@@ -65,36 +63,36 @@ class ControlMessages:
             ping_interval=config.ping_interval,
             max_message_size=config.max_message_size,
         )
-        words = self._encode(writer, hello)
+        frame = self._encode(writer, hello)
         if last is not None:
             last.frame = self._encode(writer, control_messages.replayed(waiting)) or last.frame
-        if words is not None:
-            with connection._outbox.lock:
-                connection._outbox.notify(Notice("hello", words))
+        if frame is not None:
+            with session.outbox.lock:
+                session.outbox.notify(Notice("hello", frame))
 
-    def handled(self, connection: Connection, size: int) -> None:
-        """A message of the client's counts as handled: it is to be told in time."""
-        assert connection._delayed_ack is not None, "only a v1 session acknowledges"
-        due = connection._delayed_ack.handled(size)
-        writer = connection._writer
+    def handled(self, session: Session, size: int) -> None:
+        """A message of the client's counts as handled: acknowledge it now, or have a deadline do so."""
+        assert session.delayed_ack is not None, "only a v1 session acknowledges"
+        due = session.delayed_ack.handled(size)
+        writer = session.writer
         if due is AckTiming.NOW:
-            self.acknowledge(connection)
+            self.acknowledge(session)
         elif due is AckTiming.SOON and writer is not None:
             self._put(AckDue(writer.number))
 
-    def acknowledge(self, connection: Connection) -> None:
+    def acknowledge(self, session: Session) -> None:
         """Tell the client what has been handled."""
-        writer, delayed_ack = connection._writer, connection._delayed_ack
+        writer, delayed_ack = session.writer, session.delayed_ack
         if writer is None or delayed_ack is None:
             return
         delayed_ack.sent()
-        received = connection._inbound_fence.handled
+        received = session.inbound_fence.handled
         frame = self._encode(writer, control_messages.ack(received))
         if frame is not None:
             writer.send_ack(received, frame)
 
     def encode_gap(self, writer: TransportWriter, gap: Gap) -> Frame | None:
-        """The ``$missed`` that tells of a hole; None if the codec can't (the transport is given up)."""
+        """The ``$missed`` that tells of a gap; None if the codec can't (the transport is given up)."""
         return self._encode(writer, control_messages.missed(gap.first, gap.last))
 
     def _encode(self, writer: TransportWriter, message: Message) -> Frame | None:

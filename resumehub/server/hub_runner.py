@@ -1,0 +1,189 @@
+"""Starts one ``HubLoop`` a process, on first use, and answers for the hub while there is none.
+
+A hub can be built anywhere (before a server forks, too): nothing runs until it is first used to accept a
+connection, and then in that process. The request side sees this object as its ``SessionLookup``
+(``wsgi/session_lookup.py``), the application as what ``Hub`` stands on. Read next: ``hub_loop.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ..clock import Clock
+from ..codec import Codec
+from ..config import Config
+from ..core.commands import GapFound, Register, TransportAborted
+from ..errors import HubClosed
+from ..incoming.transport_io import HostThread
+from ..metrics import Metrics
+from ..runtime.base import Runtime
+from ..session.session import SeenSession
+from ..stats import Stats
+from ..trace import Trace
+from ..transport.base import Transport
+from .hub_loop import HubLoop
+from .registry import SessionRegistry
+
+_runners: weakref.WeakSet[HubRunner] = weakref.WeakSet()
+
+
+class HubRunner:
+    """One hub's parts, and its loop once it runs. Methods: any thread; none blocks unless it says so."""
+
+    def __init__(
+        self,
+        config: Config,
+        codec: Codec,
+        metrics: Metrics,
+        clock: Clock,
+        runtime: Runtime,
+        handlers: dict[str, tuple[Callable[..., Any], ...]],
+        trace: Trace | None,
+    ) -> None:
+        self.config = config
+        self.codec = codec
+        self.clock = clock
+        self.runtime = runtime
+        #: Hook → its handlers; a change is seen from the next callback on.
+        self.handlers = handlers
+        #: The running hub; None until the first use in this process.
+        self.loop: HubLoop | None = None
+        #: Whether ``close`` was called.
+        self.closed = False
+        self._metrics = metrics
+        self._trace = trace
+        self._lock = runtime.lock("the hub's handlers")
+        _runners.add(self)
+
+    def add_handler(self, hook: str, handler: Callable[..., Any]) -> None:
+        """Call ``handler`` for that hook, behind those that were registered before."""
+        with self._lock:
+            self.handlers[hook] = (*self.handlers[hook], handler)
+
+    # -- the loop ---------------------------------------------------------------------------
+
+    def start(self) -> HubLoop:
+        """The running hub, started on first use. Raises: HubClosed; RuntimeError without threads."""
+        with self._lock:
+            if self.closed:
+                raise HubClosed
+            if self.loop is None:
+                loop = HubLoop(
+                    self.config,
+                    self.codec,
+                    self._metrics,
+                    self.clock,
+                    self.runtime,
+                    self.handlers,
+                    f"{id(self):x}",
+                    self._trace,
+                )
+                loop.start()
+                self.loop = loop
+            return self.loop
+
+    def open_loop(self) -> HubLoop | None:
+        """The running hub, None where it was not used yet. Raises HubClosed."""
+        if self.closed:
+            raise HubClosed
+        return self.loop
+
+    def registry(self) -> SessionRegistry | None:
+        """Whose sessions may be looked at; None where there are none."""
+        # A hub that closes shows none of the sessions that its thread has not ended yet.
+        return self.loop.registry if self.loop is not None and not self.closed else None
+
+    def stats(self) -> Stats:
+        """See ``Hub.stats``."""
+        return self.loop.stats() if self.loop is not None else Stats()
+
+    def close(self, timeout: float) -> list[tuple[str, str]]:
+        """See ``HubLoop.close``. Blocks: up to ``timeout`` real seconds."""
+        with self._lock:
+            self.closed = True
+            loop = self.loop
+        return loop.close(timeout) if loop is not None else []
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: forget the parent's loop, and close the descriptors that were inherited from it."""
+        loop, self.loop = self.loop, None
+        self._lock = self.runtime.lock("the hub's handlers")
+        if loop is not None:
+            loop.after_fork_in_child()
+
+    def reset(self, clock: Clock, runtime: Runtime) -> None:
+        """For a lab that borrows the hub of an application, or gives it back: as if it had just been built.
+
+        The loop must not be running.
+        """
+        self.clock, self.runtime = clock, runtime
+        self.loop, self.closed = None, False
+        self._lock = runtime.lock("the hub's handlers")
+
+    # -- for the request side ---------------------------------------------------------------
+
+    @property
+    def closing(self) -> bool:
+        """Whether the hub takes no more connections."""
+        return self.closed or (self.loop is not None and self.loop.closing)
+
+    def find(self, connection_id: str, received: int | None) -> SeenSession | None:
+        """The session with this id, and where a client goes on that has handled ``received`` messages."""
+        registry = self.registry()
+        session = registry.sessions.get(connection_id) if registry is not None else None
+        return session.seen(received) if session is not None else None
+
+    def find_by_key(self, key: str, received: int | None) -> SeenSession | None:
+        """The same for the v1 session whose tokens begin with ``key``."""
+        registry = self.registry()
+        session = registry.keys.get(key) if registry is not None else None
+        return session.seen(received) if session is not None else None
+
+    def is_full(self) -> bool:
+        """Whether there are as many sessions as there may be."""
+        registry = self.registry()
+        return registry is not None and len(registry.sessions) >= self.config.max_sessions
+
+    def may_refuse_by_close(self) -> bool:
+        """See ``HubLoop.may_refuse_by_close``."""
+        return self.loop is not None and self.loop.may_refuse_by_close()
+
+    def count(self, method: str, *arguments: Any) -> None:
+        """Call the metrics collector."""
+        if self.loop is not None:
+            self.loop.observers.count(method, *arguments)
+
+    def end_with_gap(self, seen: SeenSession) -> None:
+        """End a session that its client cannot go on with, unless it was resumed since. Blocks until done."""
+        if self.loop is not None:
+            self.loop.put_and_wait(GapFound(seen.epoch, seen.generation))
+
+    def register(
+        self,
+        transport: Transport,
+        registration: Register,
+        *,
+        data: Any,
+        handshake_response: bytes,
+        host: HostThread | None = None,
+    ) -> int:
+        """See ``HubLoop.register``; the hub has been started."""
+        assert self.loop is not None, "an upgrade is allowed by a hub that runs"
+        return self.loop.register(
+            transport, registration, data=data, handshake_response=handshake_response, host=host
+        )
+
+    def abort(self, number: int) -> bool:
+        """Give up a transport as if the network had failed; False where the hub has left."""
+        return self.loop is not None and self.loop.put(TransportAborted(number))
+
+
+def _after_fork_in_child() -> None:
+    for runner in list(_runners):
+        runner.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,58 @@
+"""Which messages may still start: those of the present transport, and no others.
+
+Handlers start on other threads than the hub thread, which takes a transport off, so the fence has a lock of
+its own; it is never held while anything else happens. It decides nothing: the hub thread and a handler that
+raised tell it. Read next: ``handler_calls.py``, which asks it before each message.
+"""
+
+from __future__ import annotations
+
+from ..runtime.base import Lock
+
+
+class InboundFence:
+    """One session's fence. Any thread; blocks for no longer than another call takes."""
+
+    __slots__ = ("_fenced", "_generation", "_lock", "handled")
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self._generation = 0
+        # Kept, since a handler may raise before the hub has attached the transport that it ran for
+        # (tests/races/test_refused_entry_against_resume.py).
+        self._fenced = 0.0
+        #: Messages whose handler has started, in the session's life.
+        self.handled = 0
+
+    def attach(self, generation: int) -> int:
+        """Let messages of ``generation`` start from now on; give how many have ever started."""
+        with self._lock:
+            if generation > self._fenced:
+                self._generation = generation
+            return self.handled
+
+    def fence(self, generation: int | None = None) -> None:
+        """Let no more messages start: of the present transport, or of ``generation``, attached or not."""
+        with self._lock:
+            if generation is not None:
+                self._fenced = max(self._fenced, generation)
+            if generation is None or generation == self._generation:
+                self._generation = 0
+
+    def shut(self) -> None:
+        """Let no message start ever again, whichever transport comes."""
+        with self._lock:
+            self._fenced = float("inf")
+            self._generation = 0
+
+    def is_open(self, generation: int) -> bool:
+        """Whether a message of ``generation`` may ever start again."""
+        return generation == self._generation  # one look, and stale a moment later in any case
+
+    def start(self, generation: int) -> bool:
+        """Whether a message of ``generation`` may start now; if so, it counts as handled."""
+        with self._lock:
+            if generation != self._generation:
+                return False
+            self.handled += 1
+            return True

@@ -1,0 +1,92 @@
+"""Who watches a hub: the metrics collector and the trace. Neither decides anything.
+
+Whatever a session, a reader or a writer has to tell them goes through here, so that nothing is called where
+nobody watches, and a collector that raises costs nobody else anything. Any thread, without a lock: a
+collector is not ours. Read next: ``metrics.py``, ``trace.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ..clock import Clock
+from ..codec import Undecodable
+from ..metrics import Metrics, NoopMetrics
+from ..outgoing.transport_writer import Flushed, TransportWriter
+from ..runtime.base import Lock
+from ..trace import Trace
+
+if TYPE_CHECKING:
+    from .session import Session
+
+log = logging.getLogger("resumehub")
+
+
+class Observers:
+    """One hub's. ``capacity``: the ``send_buffer`` of a session, in messages. Blocks: never for long."""
+
+    def __init__(
+        self, metrics: Metrics, trace: Trace | None, clock: Clock, lock: Lock, capacity: int
+    ) -> None:
+        self._metrics = None if type(metrics) is NoopMetrics else metrics
+        self.trace = trace
+        #: Whether there is a collector or a trace that wants to know of every frame.
+        self.watched = self._metrics is not None or trace is not None
+        #: How many messages could not be decoded.
+        self.undecodable = 0
+        self._clock = clock
+        self._lock = lock
+        self._capacity = capacity
+
+    def note(self, lane: str, what: str, **fields: Any) -> None:
+        """Write something into the trace, if there is one."""
+        if self.trace is not None:
+            self.trace.note(self._clock.monotonic(), lane, what, **fields)
+
+    def count(self, method: str, *arguments: Any) -> None:
+        """Call the collector; one that raises is logged and ignored."""
+        if self._metrics is None:
+            return
+        try:
+            getattr(self._metrics, method)(*arguments)
+        except Exception:
+            log.exception("the metrics collector raised in %s; ignored", method)
+
+    def wrote(self, writer: TransportWriter, flushed: Flushed) -> None:
+        """What one round of writing did."""
+        if self.trace is not None and (
+            flushed.sizes or flushed.close_sent or flushed.failed or flushed.stalled
+        ):
+            self.note(
+                "writer",
+                "Wrote",
+                transport=writer.number,
+                frames=len(flushed.sizes),
+                size=sum(flushed.sizes),
+                left=flushed.left,
+                close=flushed.close_sent,
+                blocked=flushed.stalled,
+                failed=flushed.failed,
+            )
+        if self._metrics is not None and flushed.sizes and writer.label is not None:
+            for size in flushed.sizes:
+                self.count("message_sent", *writer.label, size)
+            self.count("send_buffer", *writer.label, flushed.left, self._capacity)
+
+    def wrote_at_once(self, writer: TransportWriter, size: int, used: int) -> None:
+        """A frame of ``size`` bytes went straight into the socket; ``used`` frames are in the outbox."""
+        self.wrote(writer, Flushed(sizes=[size], left=used))
+
+    def buffer_changed(self, session: Session, used: int) -> None:
+        """So many frames of the session count against its bound now."""
+        if self._metrics is not None:
+            self.count("send_buffer", session.room_id, session.connection_id, used, self._capacity)
+
+    def skipped(self, session: Session, why: Undecodable) -> None:
+        """A message was none. Counted, and logged once for each session."""
+        with self._lock:
+            self.undecodable += 1
+        if not session.undecodable_logged:
+            session.undecodable_logged = True
+            log.warning("skipped a message of %r that cannot be decoded: %s", session.connection_id, why)

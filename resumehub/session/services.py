@@ -1,0 +1,43 @@
+"""What all sessions, readers and callbacks of one hub share. A record; each field is somebody else's.
+
+Made once by ``server/hub_loop.py``. Read next: ``session.py``, ``handler_calls.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..clock import Clock
+from ..codec import Codec
+from ..core.commands import Command
+from .observers import Observers
+
+if TYPE_CHECKING:
+    from .control_messages import ControlMessages
+
+#: Hook → its handlers, in order of registration.
+Handlers = Mapping[str, Sequence[Callable[..., Any]]]
+
+
+class Commands(Protocol):
+    """The queue of the hub thread. Any thread."""
+
+    def put(self, command: Command, /) -> bool:
+        """Queue a command; False if the hub has left. Never blocks."""
+
+    def put_and_wait(self, command: Command, /) -> None:
+        """Queue a command and wait until it is handled, or the hub has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """See the module."""
+
+    codec: Codec
+    clock: Clock
+    handlers: Handlers
+    observers: Observers
+    commands: Commands
+    control_messages: ControlMessages

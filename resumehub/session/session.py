@@ -1,0 +1,345 @@
+"""``Session``: everything that the hub's threads know of one session. One record, one owner for each part.
+
+The hub thread attaches and detaches transports and ends the session, as the machine (``core/machine.py``)
+decides; any thread sends. What was accepted for sending waits in ``outbox``, which outlives every transport;
+what was received goes through ``inbound_fence`` into ``serial_queue``. The session decides nothing: it knows
+neither deadlines nor who may resume. Application code holds a ``Connection`` instead. Read next:
+``connection.py`` (the handle), ``outgoing/outbox.py`` (the way out), ``handler_calls.py`` (the way in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..codec import Undecodable, decode_message, encode_frame
+from ..core.commands import Close
+from ..core.effects import AttachTransport, EndSession
+from ..core.resume import Credentials
+from ..core.states import State
+from ..errors import ConnectionClosed, HubClosed, SendBufferFull
+from ..message import Frame, Message, Opcode
+from ..outgoing.outbox import Outbox, ResumePosition
+from ..outgoing.transport_writer import BARRED, PASSED, Flushed, Passage, TransportWriter
+from ..runtime.base import Event
+from .delayed_ack import DelayedAck
+from .inbound_fence import InboundFence
+from .serial_queue import SerialQueue
+from .services import Services
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+class Session:
+    """One session, from the first attach until on_disconnect has returned.
+
+    The fields are written by the hub thread alone unless their comment says otherwise; any thread may read.
+    """
+
+    __slots__ = (
+        "_lost",
+        "_lost_counted",
+        "_services",
+        "connection",
+        "connection_id",
+        "credentials",
+        "delayed_ack",
+        "ended",
+        "epoch",
+        "generated",
+        "generation",
+        "inbound_fence",
+        "outbox",
+        "room_id",
+        "serial_queue",
+        "state",
+        "undecodable_logged",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        epoch: int,
+        connection_id: str,
+        room_id: str,
+        generated: bool,
+        outbox: Outbox,
+        inbound_fence: InboundFence,
+        serial_queue: SerialQueue,
+        ended: Event,
+        credentials: Credentials,
+        delayed_ack: DelayedAck | None,
+    ) -> None:
+        self._services = services
+        self.epoch = epoch
+        self.connection_id = connection_id
+        self.room_id = room_id
+        #: Whether the hub made the id.
+        self.generated = generated
+        self.outbox = outbox
+        self.inbound_fence = inbound_fence
+        self.serial_queue = serial_queue
+        #: Set when on_disconnect has returned.
+        self.ended = ended
+        #: Only where the client acknowledges, and is to be acknowledged.
+        self.delayed_ack = delayed_ack
+        #: The application's handle; None once on_disconnect has returned, so that the two do not keep
+        #: each other alive until the garbage collector comes.
+        self.connection: Connection | None = None
+        #: The present transport's; changes under the outbox's lock.
+        self.writer: TransportWriter | None = None
+        self.state = State.CONNECTED
+        # For the pre-check of the next resume. The hub thread writes both, the generation first.
+        self.generation = 1
+        self.credentials = credentials
+        #: Any thread: whether an undecodable message has been logged.
+        self.undecodable_logged = False
+        self._lost: list[Frame] = []
+        self._lost_counted = 0
+
+    # -- sending: any thread ----------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """See ``Connection.send``."""
+        self.send_frame(encode_frame(self._services.codec, message))
+
+    def send_frame(self, frame: Frame) -> None:
+        """Queue an encoded message, or write it at once. Raises: as ``Connection.send``. Blocks: never."""
+        outbox, size = self.outbox, len(frame.payload)
+        if size > outbox.max_bytes:
+            raise ValueError(
+                f"the encoded message has {size} bytes, more than send_buffer_bytes "
+                f"({outbox.max_bytes}) will ever hold; split it, or raise send_buffer_bytes"
+            )
+        writer = self.writer
+        passage = writer.pass_through(frame, size) if writer is not None else BARRED
+        if passage is not PASSED:
+            self._put(frame, passage)
+        elif writer is not None and (observers := self._services.observers).watched:
+            observers.note(
+                "app", "Send", connection_id=self.connection_id, size=size, left=outbox.used_frames
+            )
+            observers.wrote_at_once(writer, size, outbox.used_frames)
+
+    def _put(self, frame: Frame, passage: Passage) -> None:
+        """By way of the outbox. ``passage``: whether the frame is BEGUN, and so in there already."""
+        outbox, full = self.outbox, None
+        with outbox.lock:
+            if passage is BARRED and outbox.refusal is not None:
+                raise _fresh(outbox.refusal)
+            writer = self.writer
+            before = writer.pump_if_full(frame.size) if writer is not None else None
+            if passage is BARRED and not outbox.put(frame):
+                full = SendBufferFull(self.connection_id, outbox.used_frames, outbox.used_bytes)
+            flushed = writer.pump(before) if writer is not None else None
+            used = outbox.used_frames
+        observers = self._services.observers
+        if full is None:
+            observers.note("app", "Send", connection_id=self.connection_id, size=frame.size, left=used)
+        if writer is not None:
+            writer.report(flushed)
+        if full is not None:
+            raise full
+        if used:
+            observers.buffer_changed(self, used)
+
+    def offer(self, frame: Frame, passage: Passage) -> Offered | None:
+        """A broadcast's frame: what does not fit evicts the oldest. None if the session has ended.
+
+        The caller must ``report`` what it gets, once it holds no lock. Blocks: never.
+        """
+        outbox = self.outbox
+        with outbox.lock:
+            if passage is BARRED and outbox.refusal is not None:
+                return None
+            writer = self.writer
+            before = writer.pump_if_full(frame.size) if writer is not None else None
+            dropped = outbox.put_dropping(frame) if passage is BARRED else 0
+            flushed = writer.pump(before) if writer is not None else None
+            return Offered(self, writer, flushed, dropped, outbox.used_frames)
+
+    def report(self, offered: Offered) -> None:
+        """Tell the threads and the observers what became of a broadcast's frame. Without a lock."""
+        if offered.writer is not None:
+            offered.writer.report(offered.flushed)
+        observers = self._services.observers
+        for _ in range(offered.dropped):
+            observers.count("message_dropped", self.room_id, self.connection_id, "overflow")
+        if offered.used:
+            observers.buffer_changed(self, offered.used)
+
+    def close(self) -> None:
+        """See ``Connection.close``. Sends are refused from now on, not only once the hub hears of it."""
+        with self.outbox.lock:
+            if self.outbox.refusal is None:
+                self.outbox.refusal = ConnectionClosed(self.connection_id)
+        self._services.commands.put_and_wait(Close(self.epoch))
+
+    def undelivered(self) -> list[Message]:
+        """See ``Connection.undelivered``."""
+        with self.outbox.lock:
+            frames = [*self.outbox.undelivered(), *self._lost]
+        messages = []
+        for frame in frames:
+            data = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
+            try:
+                messages.append(decode_message(self._services.codec, data))
+            except Undecodable:  # a codec that cannot read what it writes
+                continue
+        return messages
+
+    # -- looking: any thread ----------------------------------------------------------------
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the session is without a transport, waiting in its grace window."""
+        return self.state is State.SUSPENDED
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended (on_disconnect may still be running)."""
+        return self.state is State.CLOSED
+
+    def seen(self, received: int | None) -> SeenSession:
+        """What the pre-check of a resume has to know, of a client that has handled ``received`` messages."""
+        # In this order: if the session is attached in between, the hub will know that an older one was seen.
+        generation, credentials = self.generation, self.credentials
+        position = None
+        if received is not None:
+            with self.outbox.lock:
+                position = self.outbox.resume_position(received)
+        return SeenSession(
+            self.epoch,
+            generation,
+            self.connection_id,
+            self.room_id,
+            self.generated,
+            self.is_suspended,
+            credentials,
+            position,
+        )
+
+    # -- transports come and go: the hub thread ---------------------------------------------
+
+    def attach(self, writer: TransportWriter, attach: AttachTransport) -> None:
+        """Go on with a new transport: what it has to carry goes first, in order, before anything newer.
+
+        Next: start its reader. Nobody writes before this has returned. Blocks: never (the codec encodes
+        the hub's own messages).
+        """
+        self.generation = attach.generation
+        self.credentials = attach.credentials
+        handled = self.inbound_fence.attach(attach.generation)
+        outbox, waiting = self.outbox, 0
+        with outbox.lock:
+            if attach.received is not None:
+                waiting = outbox.rewind(attach.received)
+            elif attach.generation > 1:
+                outbox.restart()
+            # Nobody writes until ``writer`` is set, so this is still the last place when it gets its frame.
+            resumed = self.delayed_ack is not None and attach.generation > 1
+            last = outbox.place_last("replayed") if resumed else None
+        if self.delayed_ack is not None:
+            self._services.control_messages.say_hello(self, writer, attach, handled, waiting, last)
+        with outbox.lock:
+            self.writer = writer
+
+    def detach(self) -> None:
+        """Take the present transport off: it gets nothing more, and messages of it no longer start."""
+        with self.outbox.lock:
+            assert self.writer is not None, "only an attached transport can be detached"
+            self.writer.detach()
+            self.writer = None
+        self.inbound_fence.fence()
+        self.serial_queue.wake()
+        self.state = State.SUSPENDED
+
+    # -- the end: the hub thread ------------------------------------------------------------
+
+    def end(self, end: EndSession) -> bool:
+        """Refuse further sends and messages; True if nothing of the outbox is left to be written.
+
+        Next: ``count_lost``, once the session has left the registry.
+        """
+        outbox = self.outbox
+        with outbox.lock:
+            if outbox.refusal is None or end.hub_closed:
+                outbox.refusal = (HubClosed if end.hub_closed else ConnectionClosed)(self.connection_id)
+            if not end.flush:
+                self._lose(outbox.close_out(end.drop_reason, keep_started=True))
+            settled = self.writer is None
+        self.state = State.CLOSED
+        if not end.deliver:
+            self.inbound_fence.fence()
+            self.serial_queue.wake()
+        return settled
+
+    def close_out(self) -> None:
+        """Behind the end: the last transport is released, and what it could not carry is lost."""
+        with self.outbox.lock:
+            self._lose(self.outbox.close_out("closed"))
+            self.writer = None
+        self.count_lost("closed")
+
+    def discard_unsent(self, writer: TransportWriter) -> None:
+        """The peer takes nothing: drop the whole frames that wait, so that the close frame is next."""
+        dropped = writer.discard_unsent("closed")
+        with self.outbox.lock:
+            self._lose(dropped)
+        self.count_lost("closed")
+
+    def count_lost(self, reason: str) -> None:
+        """Tell the collector of frames that were lost since the last call."""
+        for _ in range(len(self._lost) - self._lost_counted):
+            self._services.observers.count("message_dropped", self.room_id, self.connection_id, reason)
+        self._lost_counted = len(self._lost)
+
+    def _lose(self, frames: list[Frame]) -> None:
+        """Lock held: remember what may not have arrived, for ``undelivered``."""
+        # In front: what stayed in the outbox for longer is older.
+        self._lost[:0] = frames
+
+
+class Offered:
+    """What became of a broadcast's frame at one receiver, until ``Session.report``."""
+
+    __slots__ = ("dropped", "flushed", "session", "used", "writer")
+
+    def __init__(
+        self,
+        session: Session,
+        writer: TransportWriter | None,
+        flushed: Flushed | None,
+        dropped: int,
+        used: int,
+    ) -> None:
+        self.session = session
+        self.writer = writer
+        self.flushed = flushed
+        self.dropped = dropped
+        self.used = used
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSession:
+    """A session at one moment, as the request side sees it. A value: it says nothing of what comes later."""
+
+    epoch: int
+    generation: int
+    connection_id: str
+    room_id: str
+    generated: bool
+    suspended: bool
+    credentials: Credentials
+    #: Where a client that counts would go on; None where it does not count.
+    position: ResumePosition | None
+
+
+def _fresh(error: Exception) -> Exception:
+    # An exception object collects tracebacks; one that is kept must not be raised itself.
+    make: Callable[[str], Exception] = type(error)
+    return make(error.connection_id) if isinstance(error, ConnectionClosed) else error

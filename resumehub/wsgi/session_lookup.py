@@ -1,0 +1,63 @@
+"""What the request side asks of the hub, and no more: which session is meant, and may it be admitted.
+
+``server/hub_runner.py`` is the one that answers; the modules of this folder import neither it nor ``Hub``.
+Request threads. Read next: ``checks.py``, ``resume_params.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ..config import Config
+from ..core.commands import Register
+from ..incoming.transport_io import HostThread
+from ..runtime.base import Runtime
+from ..session.session import SeenSession
+from ..transport.base import Transport
+
+
+class SessionLookup(Protocol):
+    """Each answer is of one moment: the hub decides again when the socket arrives. Blocks: never, but for
+    ``end_with_gap``."""
+
+    config: Config
+    runtime: Runtime
+
+    @property
+    def closing(self) -> bool:
+        """Whether no more connections are taken."""
+
+    def start(self) -> object:
+        """Make sure that the hub runs in this process. Raises: HubClosed; RuntimeError without threads."""
+
+    def find(self, connection_id: str, received: int | None) -> SeenSession | None:
+        """The session with this id, and where a client goes on that has handled ``received`` messages."""
+
+    def find_by_key(self, key: str, received: int | None) -> SeenSession | None:
+        """The same for the v1 session whose tokens begin with ``key``."""
+
+    def is_full(self) -> bool:
+        """Whether one more session would be too many."""
+
+    def may_refuse_by_close(self) -> bool:
+        """Whether a socket may be upgraded only to be told by a close frame why it is refused."""
+
+    def count(self, method: str, *arguments: Any) -> None:
+        """Call the metrics collector."""
+
+    def end_with_gap(self, seen: SeenSession) -> None:
+        """End a session that its client cannot go on with. Blocks until the hub thread has done so."""
+
+    def register(
+        self,
+        transport: Transport,
+        registration: Register,
+        *,
+        data: Any,
+        handshake_response: bytes,
+        host: HostThread | None = None,
+    ) -> int:
+        """Hand a socket over; give the transport's number."""
+
+    def abort(self, number: int) -> bool:
+        """Give up a transport."""

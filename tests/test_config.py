@@ -320,14 +320,14 @@ def test_a_value_that_cannot_be_shown_is_refused_all_the_same() -> None:
 # --- identifiers ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.contract("A.400")
+@pytest.mark.contract("A.400-ids")
 @pytest.mark.parametrize("value", ["a", " ", "x" * 255, "👋" * 255, "a/b?c", "né", "\u2028", "$x", "\ue000"])
 def test_almost_any_name_is_an_identifier(value: str) -> None:
     """Ids are the application's: 255 characters, not bytes, of nearly anything."""
     validate_identifier("room_id", value)
 
 
-@pytest.mark.contract("A.400")
+@pytest.mark.contract("A.400-ids")
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [

@@ -67,7 +67,7 @@ def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False
 
     Returns: a new frame, which may be put into any number of outboxes.
     Raises: TypeError for something else than a Message, an event that is no ``str``, or a codec
-    that returned neither ``str`` nor ``bytes``; ValueError for a reserved event (C10) or text that
+    that returned neither ``str`` nor ``bytes``; ValueError for a reserved event (contract C10) or text that
     is not valid Unicode; whatever ``codec.encode`` raises.
     Threads: any. Blocks: never (the codec aside).
     """

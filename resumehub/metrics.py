@@ -132,7 +132,7 @@ class Metrics(Protocol):
         """A frame was written to its last byte; once per receiver, and again if it is replayed.
 
         ``size`` is that of the encoded message in bytes, before compression. Written is not
-        received (contract D).
+        received (contract D2).
 
         Threads: whichever wrote the frame: the sender's own, which is an application thread or, where
         a handler sends, a reader thread or a callbacks thread; a reader thread also for a replay after

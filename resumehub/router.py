@@ -24,7 +24,7 @@ A pattern is an event's exact name, or a prefix followed by ``*``: ``chat.*`` ma
 ``chat.message`` and ``chat.room.joined`` but not ``chat``; ``*`` alone matches everything (and
 leaves nothing for the fallback). ``""`` is the event of a message without one.
 
-The first handler that raises ends it: those after it do not run, and the hub takes over (B4).
+The first handler that raises ends it: those after it do not run, and the hub takes over (contract B4).
 """
 
 from __future__ import annotations

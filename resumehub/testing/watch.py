@@ -3,7 +3,7 @@ booked twice or not at all, and the log.
 
 Per connection id: connect, then messages and pairs of drop and restore, then perhaps a drop, then
 disconnect, once and last; never two at a time (contract B1 and B2). Per outbox: what was accepted has
-been settled once, or is held (D6). Used by ``lab.py``; runs on the hub's own threads.
+been settled once, or is held (contract D6). Used by ``lab.py``; runs on the hub's own threads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The way in: every check of an upgrade request, in the order of the contract, and the 101.
+"""The way in: every check of an upgrade request, in the order of docs/reference/contract.md, and the 101.
 
 Runs on WSGI request threads, and none of them stays (but for TLS inside the server). The checks
 only look; the hub decides again when the socket arrives, since everything may have changed in

@@ -26,6 +26,7 @@ import _tour  # noqa: E402 (it, and what follows, must be this repository's)
 
 from resumehub import errors, metrics  # noqa: E402
 from resumehub.core import states  # noqa: E402
+from tests.contract import page as contract  # noqa: E402
 from tests.core import race_tables  # noqa: E402
 from tests.guards import page as guards  # noqa: E402
 from tools.benching import page as performance  # noqa: E402
@@ -74,6 +75,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "state table": states.table,
     },
     "docs/howto/metrics.md": {"metrics methods": metrics_methods},
+    contract.NAME: contract.DRAWN,
     "docs/reference/errors.md": {"error tree": error_tree},
     "docs/reference/races.md": {
         "races of two": race_tables.pairs,

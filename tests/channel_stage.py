@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from resumehub.message import Frame, Opcode
 from resumehub.outgoing.outbox import Outbox
-from resumehub.outgoing.transport_writer import Flushed, TransportWriter
+from resumehub.outgoing.transport_writer import TransportWriter
+from resumehub.outgoing.write_results import Flushed
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, MemoryTransport, ScriptedPeer, memory_pair
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resumehub.outgoing.transport_writer import BATCH_FRAMES, MAX_LANE
+from resumehub.outgoing.wire_queue import BATCH_FRAMES, MAX_LANE
 from tests.channel_stage import Line
 from tests.support import Call
 

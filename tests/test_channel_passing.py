@@ -9,7 +9,7 @@ import pytest
 from resumehub.message import Frame, Opcode
 from resumehub.outgoing.items import Retention
 from resumehub.outgoing.outbox import Outbox
-from resumehub.outgoing.transport_writer import BARRED, BEGUN, PASSED, Passage
+from resumehub.outgoing.write_results import BARRED, BEGUN, PASSED, Passage
 from tests.channel_stage import RUNTIME, Line
 
 HELLO = 2 + len("hello")

@@ -116,6 +116,8 @@ class LeaderFollowers:
         self._watched: dict[int, ReadTask] = {}
         # Those that had input while they were in somebody's hand: the poller is silent on them.
         self._muted: set[int] = set()
+        # Those that are to have one more turn behind the present one, whatever comes in.
+        self._recalled: set[int] = set()
         self._ready: deque[ReadTask] = deque()
         self._workers = 0
         self._leader: Worker | None = None
@@ -163,12 +165,26 @@ class LeaderFollowers:
                     self._ready.remove(turn)
                 raise
 
+    def recall(self, number: int) -> None:
+        """Have one more turn of a connection taken, though nothing may have come in."""
+        with self._lock:
+            task = self._watched.get(number)
+            if task is None or task.in_hand:
+                self._recalled.add(number)  # it comes behind the present turn
+                return
+            task.in_hand = True
+            self._ready.append(task)
+            if self._polling and not self._rung:
+                self._rung = True
+                self._poller.wake()
+
     def forget(self, number: int) -> None:
         """Whoever has a connection in hand: watch its socket no more, which is about to be closed."""
         with self._lock:
             if self._watched.pop(number, None) is not None and number not in self._muted:
                 self._poller.unwatch(number)
             self._muted.discard(number)
+            self._recalled.discard(number)
 
     def before_callback(self, me: Worker, more: object) -> None:
         """A turn's, ahead of a callback. ``more``: whether there is more in hand than that."""
@@ -309,8 +325,12 @@ class LeaderFollowers:
     # -- with the lock held -----------------------------------------------------------------
 
     def _hand_back(self, turn: ReadTask) -> None:
-        turn.in_hand = False
         number = turn.number
+        if self._recalled and number in self._recalled:
+            self._recalled.remove(number)
+            self._ready.append(turn)
+            return
+        turn.in_hand = False
         if number not in self._watched:
             self._poller.watch(number)
         elif number in self._muted:

@@ -29,7 +29,16 @@ from ..session.handler_calls import MessageCall, read_message
 from ..session.serial_queue import Callback, SerialQueue
 from ..session.services import Services
 from ..session.session import Session
-from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from ..transport.base import (
+    CloseReceived,
+    DataReceived,
+    Ended,
+    Failed,
+    Parted,
+    PingReceived,
+    PongReceived,
+    Received,
+)
 from .leader_followers import LeaderFollowers, TurnResult, Worker
 from .transport_io import TransportIO
 
@@ -68,6 +77,9 @@ class Reader:
         while True:
             if not backlog:
                 backlog.extend(self.io.transport.receive())
+            if self.io.parting:
+                self._leave()
+                return
             if not self._handle(backlog.popleft()):
                 return
 
@@ -104,6 +116,8 @@ class Reader:
                 self._commands.put(PeerGone(number, reset))
                 self._end()
                 return False
+            case Parted():
+                pass  # ``parting`` says so, too, and that is looked at before each event
             case _:
                 assert_never(event)
         return True
@@ -155,7 +169,7 @@ class Reader:
         self._writer.answer_close(code, reason, failed=True)
 
     def _may_stop_waiting(self) -> bool:
-        return self.io.aborted.is_set() or not self._is_wanted()
+        return self.io.aborted.is_set() or self.io.parting or not self._is_wanted()
 
     def _is_wanted(self) -> bool:
         return self._session is not None and self._session.inbound_fence.is_open(self.io.generation)
@@ -188,6 +202,14 @@ class Reader:
             io.callback_runs += 1
             io.reading_since = self._services.clock.monotonic()
         return True
+
+    def _leave(self) -> None:
+        """The session is being moved: read no more, and touch nothing."""
+        backlog = self.io.backlog
+        if backlog and isinstance(backlog[-1], Parted):
+            backlog.pop()
+        assert self.io.reader_left is not None, "the thread that moves the session waits for it"
+        self.io.reader_left.set()
 
     def _about_to_call(self) -> None:
         """Callbacks come next."""
@@ -240,6 +262,9 @@ class SharedReader(Reader):
             if not backlog:
                 backlog.extend(self.io.transport.receive_now())
             while backlog:
+                if self.io.parting:
+                    self._leave()
+                    return _LEFT
                 if not self._handle(backlog.popleft()):
                     return _LEFT
                 if self._full:
@@ -270,6 +295,10 @@ class SharedReader(Reader):
         assert self._me is not None, "callbacks run in a turn"
         self._leader_followers.after_callback(self._me)
 
+    def _leave(self) -> None:
+        self._leader_followers.forget(self.number)
+        super()._leave()
+
     def _end(self) -> None:
         self._leader_followers.forget(self.number)
         if self.io.is_to_be_closed(ended=True):
@@ -277,7 +306,7 @@ class SharedReader(Reader):
 
 
 class FinalRelease:
-    """The last turn of a link that the hub has given up while its writer still had the socket."""
+    """The last turn of a transport that the hub has given up while its writer still had the socket."""
 
     in_hand = False
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..outgoing.transport_writer import TransportWriter
-from ..runtime.base import Runtime
+from ..runtime.base import Event, Runtime
 from ..session.session import Session
 from ..transport.base import Received, Transport
 
@@ -52,10 +52,29 @@ class TransportIO:
         self.reading_since: float | None = None
         self._ended = False
         self._closing = False
+        #: Whether its reader is to leave (``part``), and set once the reader has.
+        self.parting = False
+        self.reader_left: Event | None = None
         #: Whether it counts against ``MAX_REFUSALS``.
         self.counts_as_refusal = False
         #: The request thread that must do the reading (TLS inside the WSGI server); None: one of ours.
         self.host_thread: HostThread | None = None
+
+    def part(self, runtime: Runtime) -> Event:
+        """Have the reader leave, touching nothing; give what is set once it has. Any thread; never blocks.
+
+        Next: ``IOThreads.part`` wakes a reader that waits.
+        """
+        left = self.reader_left = runtime.event(f"the reader of transport {self.number} to leave")
+        self.parting = True
+        self.transport.part()
+        return left
+
+    def rejoin(self) -> None:
+        """Undo ``part``, once the reader has left. Next: start a reader."""
+        self.transport.rejoin()
+        self.parting = False
+        self.reader_left = None
 
     def is_to_be_closed(self, *, ended: bool = False) -> bool:
         """Whether the caller, and nobody else, is to close the transport now.

@@ -1,82 +1,54 @@
-"""The writing side of one transport: what goes next, and who may write it.
+"""The writing side of one transport: who may write, and when.
 
-Whoever has something to send writes it directly, without blocking, under the session's lock
-(the outbox's). Only when the kernel takes no more does a *writer thread* step in: it waits for
-the peer, then writes under the same lock. So there is never more than one writer, frames never
-interleave, and the lock is never held while anything waits.
+The thread that has something to send writes it directly, without blocking, under the session's lock (the
+outbox's). Only when the kernel takes no more does a *writer thread* step in: it waits for the peer, then
+writes under the same lock. So there is never more than one writer, frames never interleave, and the lock is
+never held while anything waits.
 
-Order on the wire: what has begun; then a close frame that ends only the transport; pings and
-pongs; the session's frames; a close frame that ends the session. After a close frame, nothing.
-
-A frame is *begun* with its first byte and *written* when the kernel has taken its last; a begun
-one that the channel loses (write error, or the session moved on) is unwritten: it stays in the
-outbox for the next transport, and only its bytes that are needed to keep this stream parsable are
-kept here. The channel decides nothing about sessions: it reports to a ``TransportWriterOwner``.
+A frame that the writer loses half-written (a write error, or the session moved on) is unwritten: it stays in
+the outbox for the next transport, and only its bytes that keep this stream parsable are kept here. The writer
+decides nothing about sessions: it reports to a ``TransportWriterOwner``. Read next: ``wire_queue.py`` (what
+goes next), ``outbox.py``.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
 
 from ..clock import Clock
 from ..message import Frame
 from ..runtime.base import Runtime
 from ..transport.base import Transport
-from .items import Gap, Item, Notice
+from .items import Gap, Notice
 from .outbox import Outbox
-
-# What one system call may carry: enough to fill a socket buffer, few enough to stay below IOV_MAX.
-BATCH_FRAMES = 64
-BATCH_BYTES = 64 * 1024
-# A peer that sends pings and never reads gets only the newest answers (RFC 6455 §5.5.3 allows it).
-MAX_LANE = 16
-
-
-Passage = Literal["barred", "passed", "begun"]
-BARRED: Final = "barred"
-"""Nothing has happened: the frame is to go by way of the outbox."""
-PASSED: Final = "passed"
-"""Accepted and written, whole."""
-BEGUN: Final = "begun"
-"""Accepted and half written: ``pump`` sees to the rest."""
-
-
-@dataclass(slots=True)
-class Flushed:
-    """What a bout of writing did; settled by ``TransportWriter.report`` after the lock is given back."""
-
-    sizes: list[int] = field(default_factory=list)
-    close_sent: bool = False
-    failed: bool = False
-    stalled: bool = False
-    writer_wanted: bool = False
-    left: int = 0
-    #: What has to be put into words, without the lock, before anything behind it can go.
-    unannounced: Gap | None = None
-
-    def behind(self, before: Flushed) -> Flushed:
-        """This bout and the one before it, as one."""
-        self.sizes[:0] = before.sizes
-        self.close_sent |= before.close_sent
-        self.failed |= before.failed
-        self.stalled |= before.stalled
-        self.writer_wanted |= before.writer_wanted
-        return self
-
-
-class TransportWriterOwner(Protocol):
-    """Who hears of what a channel did. Called by any thread, without a lock."""
-
-    def on_flushed(self, writer: TransportWriter, flushed: Flushed) -> None: ...
-    def start_writer(self, writer: TransportWriter) -> None: ...
-    def encode_gap(self, writer: TransportWriter, gap: Gap) -> Frame | None: ...
+from .wire_queue import BATCH_BYTES, WireQueue, WireState
+from .write_results import BARRED, BEGUN, PASSED, Flushed, Passage, TransportWriterOwner
 
 
 class TransportWriter:
-    """One transport's outgoing bytes. Any thread; only ``write_until_drained`` blocks."""
+    """One transport's outgoing side. Any thread; ``write_until_drained``, ``retire`` and ``hold`` block."""
+
+    __slots__ = (
+        "_blocked",
+        "_broken",
+        "_clock",
+        "_direct",
+        "_half_close",
+        "_held",
+        "_left",
+        "_lock",
+        "_outbox",
+        "_owner",
+        "_stall_reported",
+        "_wire",
+        "_writer_running",
+        "acked",
+        "label",
+        "number",
+        "took_at",
+        "transport",
+        "whose",
+    )
 
     def __init__(
         self,
@@ -106,26 +78,21 @@ class TransportWriter:
         self._left = runtime.condition(outbox.lock)
         self._clock = clock
         self._owner = owner
-        self._pieces: deque[bytes | memoryview] = deque([handshake_response] if handshake_response else [])
-        self._frames_in_pieces = 0  # how many of the pieces are whole frames of the outbox, in order
-        self._begun_frame = False  # the first piece is the rest of an outbox frame
-        self._lane: deque[bytes] = deque()
-        self._close: bytes | None = None
-        self._close_after_data = False
-        self._close_in_pieces = False
-        self._closed = False
+        self._wire = WireQueue(transport, handshake_response)
         self._half_close = False
         self._blocked = False
         self._stall_reported = False
         self._writer_running = False
         self._broken = False
+        # Whether a thread wants the right to write for itself, or has it (``hold``).
+        self._held = False
 
     # -- sending: with the lock held --------------------------------------------------------
 
     def pump(self, before: Flushed | None = None) -> Flushed | None:
         """Write what can be written now. Lock held. None if a writer thread is at it already.
 
-        ``before``: what a bout before this one did that is not settled yet; it becomes part of this.
+        ``before``: what a round before this one did that is not reported yet; it becomes part of this.
         """
         if self._writer_running or self._broken:
             return before
@@ -139,8 +106,8 @@ class TransportWriter:
             if (
                 write is None
                 or outbox is None
-                or self._pieces
-                or self._lane
+                or self._wire.pieces
+                or self._wire.lane
                 or self._writer_running
                 or outbox.unsent
                 or outbox.refusal is not None
@@ -159,9 +126,7 @@ class TransportWriter:
             if not taken:
                 return BARRED
             outbox.put(frame)
-            self._pieces.append(memoryview(wire)[taken:])
-            self._frames_in_pieces = 1
-            self._begun_frame = outbox.started = True
+            self._wire.begin(memoryview(wire)[taken:], outbox)
             return BEGUN
 
     def pump_if_full(self, size: int) -> Flushed | None:
@@ -196,7 +161,7 @@ class TransportWriter:
             flushed = self._tell(flushed.unannounced)
 
     def _tell(self, gap: Gap) -> Flushed | None:
-        # The codec is not ours, so it runs without the lock; meanwhile the hole may have grown.
+        # The codec is not ours, so it runs without the lock; meanwhile the gap may have grown.
         span = gap.first, gap.last
         frame = self._owner.encode_gap(self, gap)
         with self._lock:
@@ -216,7 +181,7 @@ class TransportWriter:
                 return
             # In one step with the sending: of two threads that acknowledge, none says less than the other.
             self.acked = received
-            if self._outbox is None or self._close_in_pieces or self._broken:
+            if self._outbox is None or self._wire.close_in_pieces or self._broken:
                 return
             self._outbox.notify(Notice("ack", frame))
             flushed = self.pump()
@@ -246,10 +211,11 @@ class TransportWriter:
     def close(self, code: int, reason: str, *, after_data: bool) -> None:
         """Have a writer thread send a close frame; a second one is ignored. Never blocks."""
         with self._lock:
-            if self._close is not None or self._broken:
+            wire = self._wire
+            if wire.close is not None or self._broken:
                 return
-            self._close = self.transport.encode_close(code, reason)
-            self._close_after_data = after_data
+            wire.close = self.transport.encode_close(code, reason)
+            wire.close_after_data = after_data
             self._direct = None
             start = not self._writer_running
             self._writer_running = True
@@ -263,9 +229,9 @@ class TransportWriter:
         Never blocks.
         """
         with self._lock:
-            if self._close is None:
-                self._close = self.transport.encode_close(code, reason)
-            self._close_after_data = False
+            if self._wire.close is None:
+                self._wire.close = self.transport.encode_close(code, reason)
+            self._wire.close_after_data = False
             self._half_close = failed
             self._direct = None
             flushed = self.pump()
@@ -276,13 +242,11 @@ class TransportWriter:
     def detach(self) -> None:
         """Take the session's outbox away; the frame that has begun is finished from a copy.
 
-        Lock held: attaching the next channel must be part of the same step.
+        Lock held: attaching the next writer must be part of the same step.
         """
         if self._outbox is None:
             return
-        self._forget_unbegun()
-        self._frames_in_pieces = 0  # what is left of one is now just bytes of this stream
-        self._begun_frame = False
+        self._wire.part_with_outbox()
         self._outbox.unbegin()
         self._outbox = None
 
@@ -291,7 +255,7 @@ class TransportWriter:
         with self._lock:
             if self._outbox is None:
                 return []
-            self._forget_unbegun()
+            self._wire.forget_unbegun()
             dropped = self._outbox.drop_unsent(reason, keep_started=True)
             flushed = self.pump()
         self.report(flushed)
@@ -311,9 +275,9 @@ class TransportWriter:
         while True:
             self.transport.wait_writable()
             with self._lock:
-                flushed = self._write_out() if not self._broken else Flushed()
+                flushed = self._write_out() if not (self._broken or self._held) else Flushed()
                 flushed.writer_wanted = False
-                drained = self._broken or not self._blocked
+                drained = self._broken or self._held or not self._blocked
                 if drained:
                     self._writer_running = False
                     self._left.notify_all()
@@ -344,27 +308,60 @@ class TransportWriter:
             self._break()
             return not self._writer_running
 
+    # -- moving to another process ----------------------------------------------------------
+
+    def hold(self) -> bool:
+        """Take the right to write, and keep it: no thread writes until ``let_go``. False if it is too late.
+
+        That is so once a close frame is on its way or nothing can be written any more. The transport must
+        have been parted with, which frees a writer thread; so the wait is short.
+        """
+        with self._lock:
+            self._held = True
+            while self._held and self._writer_running:
+                self._left.wait()
+            if self._broken or self._outbox is None or self._wire.close is not None:
+                self._held = False
+                return False
+            self._writer_running = True
+            return True
+
+    def let_go(self) -> None:
+        """Undo ``hold``: the session stays here."""
+        with self._lock:
+            self._held = self._writer_running = False
+            self._left.notify_all()
+            flushed = self.pump()
+        self.report(flushed)
+
+    def export(self) -> WireState:
+        """Write down what is half written. Between ``hold`` and the move; lock held."""
+        assert self._held, "no other thread may write meanwhile"
+        return self._wire.export()
+
+    def restore(self, state: WireState, acked: int, took_at: float) -> None:
+        """Go on at the exact byte; lock held, and nothing has been written here yet. Next: ``flush``."""
+        assert self._outbox is not None, "a session goes on"
+        self._wire.restore(state, self._outbox)
+        self.acked = acked
+        self.took_at = took_at
+
     # -- the writing itself: lock held ------------------------------------------------------
 
     def _send_control(self, wire: bytes) -> None:
         with self._lock:
-            # A close frame far behind data is no reason to leave a peer's pings unanswered meanwhile.
-            ending = self._close is not None and not self._close_after_data
-            if ending or self._close_in_pieces or self._broken:
+            if self._broken or not self._wire.add_control(wire):
                 return
-            if len(self._lane) >= MAX_LANE:
-                self._lane.pop()
-            self._lane.append(wire)
             flushed = self.pump()
         self.report(flushed)
 
     def _write_out(self) -> Flushed:
-        flushed = Flushed()
-        if self._direct is not None and not (self._pieces or self._lane or self._blocked):
+        flushed, queue = Flushed(), self._wire
+        if self._direct is not None and not (queue.pieces or queue.lane or self._blocked):
             self._write_all_at_once(self._direct, flushed)
-        while not self._closed and (self._pieces or self._choose()):
+        while not queue.closed and (queue.pieces or queue.choose(self._outbox)):
             try:
-                taken = self.transport.write(self._pieces)
+                taken = self.transport.write(queue.pieces)
             except OSError:
                 # Only writing stops: the reader empties the kernel's buffer first, since a leave may
                 # be in it, and then reports the end.
@@ -383,7 +380,7 @@ class TransportWriter:
             self._blocked = False
         if self._outbox is not None:
             flushed.left = self._outbox.used_frames
-            if not self._pieces and not self._closed:
+            if not queue.pieces and not queue.closed:
                 flushed.unannounced = self._outbox.unannounced()
         return flushed
 
@@ -404,90 +401,29 @@ class TransportWriter:
             flushed.sizes = [frame.size for frame in frames]
             outbox.written_frames(frames, flushed.sizes)
         elif taken:
-            self._pieces.extend(wires)
-            self._frames_in_pieces = len(frames)
+            self._wire.pieces.extend(wires)
+            self._wire.frames_in_pieces = len(frames)
             self._account(taken, flushed)
 
-    def _choose(self) -> bool:
-        """Fill ``_pieces`` with what goes next; False if nothing is to be sent."""
-        outbox = self._outbox
-        if self._close is not None and not self._close_after_data:
-            self._take_close()
-        elif self._lane:
-            self._pieces.extend(self._lane)
-            self._lane.clear()
-        elif outbox is not None and outbox.unsent and self._take_batch(outbox):
-            pass
-        elif self._close is not None and (outbox is None or not outbox.unsent):
-            self._take_close()
-        return bool(self._pieces)
-
-    def _take_batch(self, outbox: Outbox) -> bool:
-        batch = outbox.first(1 if self.transport.stateful else BATCH_FRAMES, BATCH_BYTES)
-        for item in batch:
-            self._pieces.append(self.transport.encode(_frame_of(item)))
-        self._frames_in_pieces = len(batch)
-        # Compressed bytes, once made, must be sent: the peer's window depends on them.
-        self._begun_frame = outbox.started = self.transport.stateful and bool(batch)
-        return bool(batch)
-
-    def _take_close(self) -> None:
-        assert self._close is not None, "chosen because it is there"
-        self._pieces.append(self._close)
-        self._close_in_pieces = True
-
     def _account(self, taken: int, flushed: Flushed) -> None:
-        outbox = self._outbox
-        while taken:
-            piece = self._pieces[0]
-            if taken < len(piece):
-                self._pieces[0] = memoryview(piece)[taken:]
-                if self._frames_in_pieces and outbox is not None:
-                    self._begun_frame = outbox.started = True
-                return
-            taken -= len(piece)
-            self._pieces.popleft()
-            if self._frames_in_pieces:
-                self._frames_in_pieces -= 1
-                self._begun_frame = False
-                if outbox is not None and isinstance(item := outbox.written(), Frame):
-                    flushed.sizes.append(item.size)
-            elif self._close_in_pieces and not self._pieces:
-                self._closed = flushed.close_sent = True
-                if self._half_close:
-                    self.transport.finish_writing()
+        self._wire.account(taken, self._outbox, flushed.sizes)
+        if self._wire.closed:
+            flushed.close_sent = True
+            if self._half_close:
+                self.transport.finish_writing()
 
     def _stall(self, flushed: Flushed) -> None:
         if not self._blocked:
             self.took_at = self._clock.monotonic()  # until now it took all that came
         self._blocked = True
-        self._forget_unbegun()
+        self._wire.forget_unbegun()
         flushed.stalled = not self._stall_reported
         self._stall_reported = True
         flushed.writer_wanted = not self._writer_running
         self._writer_running = True
 
-    def _forget_unbegun(self) -> None:
-        """Give frames of which no byte is out back to the outbox, where they still are."""
-        if self._frames_in_pieces:
-            keep = int(self._begun_frame)
-            while len(self._pieces) > keep:
-                self._pieces.pop()
-            self._frames_in_pieces = keep
-
     def _break(self) -> None:
         self._broken = True
         self._direct = None
         self._blocked = False
-        self._pieces.clear()
-        self._lane.clear()
-        self._frames_in_pieces = 0
-        if self._begun_frame and self._outbox is not None:
-            self._outbox.started = False
-        self._begun_frame = False
-
-
-def _frame_of(item: Item) -> Frame:
-    frame = item if isinstance(item, Frame) else item.frame
-    assert frame is not None, "a hole is told once it is put into words"
-    return frame
+        self._wire.clear(self._outbox)

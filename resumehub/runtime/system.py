@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..clock import stopwatch
-from .base import Condition, Event, Lock, Mailbox, Poller, Thread
+from .base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread
 from .thread_cache import ThreadCache, stack_of
 
 
@@ -62,11 +62,14 @@ class SystemRuntime:
     def stopwatch(self) -> Callable[[], float]:
         return stopwatch(threading.get_ident())
 
-    def wait_readable(self, sock: socket.socket) -> None:
-        _poll(sock, select.POLLIN)
+    def bell(self) -> Bell:
+        return _PipeBell()
 
-    def wait_writable(self, sock: socket.socket) -> None:
-        _poll(sock, select.POLLOUT)
+    def wait_readable(self, sock: socket.socket, bell: Bell | None = None) -> None:
+        _poll(sock, select.POLLIN, bell)
+
+    def wait_writable(self, sock: socket.socket, bell: Bell | None = None) -> None:
+        _poll(sock, select.POLLOUT, bell)
 
     def before_receive(self, sock: socket.socket) -> None:
         """Nothing: ``recv`` waits as well as ``poll`` does, and costs one system call less."""
@@ -96,12 +99,44 @@ def make_local() -> threading.local:
     return threading.local()
 
 
-def _poll(sock: socket.socket, events: int) -> None:
+def _poll(sock: socket.socket, events: int, bell: Bell | None) -> None:
     # poll and not select: descriptors beyond 1023 are everyday with thousands of sessions.
     # A shutdown socket reports POLLHUP, so whoever waits here is always freed by an abort.
     poller = select.poll()
     poller.register(sock, events)
+    if bell is not None:
+        poller.register(bell.fileno(), select.POLLIN)
     poller.poll()
+
+
+class _PipeBell:
+    """A pipe with a byte in it once it is rung: readable for every thread that polls it."""
+
+    def __init__(self) -> None:
+        self._ends = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._rung = False
+
+    def ring(self) -> None:
+        if not self._rung:
+            self._rung = True
+            os.write(self._ends[1], b"!")
+
+    def is_rung(self) -> bool:
+        return self._rung
+
+    def silence(self) -> None:
+        if self._rung:
+            self._rung = False
+            os.read(self._ends[0], 16)  # two threads may have rung it at once
+
+    def fileno(self) -> int:
+        return self._ends[0]
+
+    def close(self) -> None:
+        ends, self._ends = self._ends, (-1, -1)
+        for end in ends:
+            if end >= 0:
+                os.close(end)
 
 
 class _Epoll:

@@ -22,7 +22,8 @@ from ..incoming.reader import FinalRelease, Reader, SharedReader
 from ..incoming.transport_io import TransportIO
 from ..message import Frame
 from ..outgoing.items import Gap
-from ..outgoing.transport_writer import Flushed, TransportWriter
+from ..outgoing.transport_writer import TransportWriter
+from ..outgoing.write_results import Flushed
 from ..session.services import Services
 from .thread_group import ThreadGroup
 

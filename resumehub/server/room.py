@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from ..message import Frame
 from ..outgoing.cork import Cork
-from ..outgoing.transport_writer import BARRED, PASSED, TransportWriter
+from ..outgoing.transport_writer import TransportWriter
+from ..outgoing.write_results import BARRED, PASSED
 from ..runtime.base import Runtime
 from ..session.observers import Observers
 from ..session.session import Offered, Session

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..clock import Clock
 from ..codec import Undecodable
 from ..metrics import Metrics, NoopMetrics
-from ..outgoing.transport_writer import Flushed, TransportWriter
+from ..outgoing.transport_writer import TransportWriter
+from ..outgoing.write_results import Flushed
 from ..runtime.base import Lock
 from ..trace import Trace
 

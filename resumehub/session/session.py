@@ -21,7 +21,8 @@ from ..core.states import State
 from ..errors import ConnectionClosed, HubClosed, SendBufferFull
 from ..message import Frame, Message, Opcode
 from ..outgoing.outbox import Outbox, ResumePosition
-from ..outgoing.transport_writer import BARRED, PASSED, Flushed, Passage, TransportWriter
+from ..outgoing.transport_writer import TransportWriter
+from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
 from ..runtime.base import Event
 from .delayed_ack import DelayedAck
 from .inbound_fence import InboundFence

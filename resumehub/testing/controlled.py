@@ -20,7 +20,7 @@ from typing import Any
 
 from ..incoming.reader import Reader
 from ..outgoing.transport_writer import TransportWriter
-from ..runtime.base import Condition, Event, Lock, Mailbox, Poller, Thread
+from ..runtime.base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread
 from .scheduler import Scheduler
 from .tasks import TEST, Task
 
@@ -74,11 +74,14 @@ class ControlledRuntime:
             self._scheduler.pause(f"go on behind the start of {task.name}")
         return _Thread(self._scheduler, task)
 
-    def wait_readable(self, sock: socket.socket) -> None:
-        self._scheduler.pause("wait for input", _polled(sock, select.POLLIN))
+    def bell(self) -> Bell:
+        return _Bell()
 
-    def wait_writable(self, sock: socket.socket) -> None:
-        self._scheduler.pause("wait for the peer to read", _polled(sock, select.POLLOUT))
+    def wait_readable(self, sock: socket.socket, bell: Bell | None = None) -> None:
+        self._scheduler.pause("wait for input", _polled(sock, select.POLLIN, bell))
+
+    def wait_writable(self, sock: socket.socket, bell: Bell | None = None) -> None:
+        self._scheduler.pause("wait for the peer to read", _polled(sock, select.POLLOUT, bell))
 
     def before_receive(self, sock: socket.socket) -> None:
         self._scheduler.pause("wait for input", _polled(sock, select.POLLIN))
@@ -114,7 +117,29 @@ def _readable(name: str, run: Callable[[], None]) -> str:
     return f"{role} of {owner.whose}" if isinstance(owner, TransportWriter) and owner.whose else role
 
 
-def _polled(sock: socket.socket, events: int) -> Callable[[], bool]:
+class _Bell:
+    """A flag: the scheduler looks at it, so no thread has to be woken."""
+
+    def __init__(self) -> None:
+        self._rung = False
+
+    def ring(self) -> None:
+        self._rung = True
+
+    def is_rung(self) -> bool:
+        return self._rung
+
+    def silence(self) -> None:
+        self._rung = False
+
+    def fileno(self) -> int:
+        raise AssertionError("a controlled thread polls no bell")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _polled(sock: socket.socket, events: int, bell: Bell | None = None) -> Callable[[], bool]:
     number = sock.fileno()
     if number < 0:
         return _true
@@ -123,7 +148,7 @@ def _polled(sock: socket.socket, events: int) -> Callable[[], bool]:
 
     def ready() -> bool:
         # A number that was closed meanwhile may be somebody else's by now.
-        return sock.fileno() != number or bool(poller.poll(0))
+        return sock.fileno() != number or bool(poller.poll(0)) or (bell is not None and bell.is_rung())
 
     return ready
 

@@ -18,7 +18,16 @@ from ..codes import CloseCode
 from ..message import Frame, Opcode
 from ..runtime.base import Runtime
 from ..runtime.system import SystemRuntime
-from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from ..transport.base import (
+    CloseReceived,
+    DataReceived,
+    Ended,
+    Failed,
+    Parted,
+    PingReceived,
+    PongReceived,
+    Received,
+)
 from .wire import WireFrame, parse, server_frame
 
 _REAL = SystemClock()
@@ -68,10 +77,15 @@ class MemoryTransport:
     def __init__(self, line: _Line) -> None:
         self._line = line
         self.heard = 0
+        self._parted = self._released = False
 
     @property
     def stateful(self) -> bool:
         return self._line.stateful
+
+    @property
+    def movable(self) -> bool:
+        return not self._line.stateful
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -83,10 +97,12 @@ class MemoryTransport:
         raise AssertionError("nobody waits for a socket that is not pollable")
 
     def receive(self) -> list[Received]:
-        """What the peer said with its next ``send``. Blocks until it does, hangs up, or ``abort``."""
+        """What the peer said with its next ``send``. Blocks until it does or hangs up, or ``abort``, ``part``."""
         line = self._line
         with line.changed:
-            self._block_until(lambda: line.inbox or line.end is not None or line.aborted)
+            self._block_until(lambda: line.inbox or line.end is not None or line.aborted or self._parted)
+            if self._parted:
+                return [Parted()]
             self.heard += 1
             if line.inbox:
                 return line.inbox.popleft()
@@ -120,6 +136,7 @@ class MemoryTransport:
         line, offered = self._line, b"".join(pieces)
         with line.changed:
             self._must_be_held()
+            assert not self._parted, "written to, but the connection is parted with"
             if self._is_broken():
                 raise BrokenPipeError("the peer takes nothing any more")
             assert offered.startswith(line.refused), "bytes that were refused come again, before any others"
@@ -139,7 +156,9 @@ class MemoryTransport:
         """Blocks until ``write`` would take something or raise, or ``abort``."""
         line = self._line
         with line.changed:
-            self._block_until(lambda: self._is_broken() or (line.window != 0 and line.most_per_write != 0))
+            self._block_until(
+                lambda: self._parted or self._is_broken() or (line.window != 0 and line.most_per_write != 0)
+            )
 
     def finish_writing(self) -> None:
         self._set("write_finished")
@@ -152,11 +171,33 @@ class MemoryTransport:
             return self._line.end is not None and not self._line.inbox
 
     def abort(self) -> None:
-        self._set("aborted")
+        if not self._parted:
+            self._set("aborted")
+
+    def part(self) -> None:
+        assert self.movable, "a stateful connection cannot be parted with"
+        with self._line.changed:
+            self._parted = True
+            self._line.changed.notify_all()
+
+    def rejoin(self) -> None:
+        self._parted = False
+
+    def unread(self) -> bytes:
+        """Nothing: what the peer said stays on the line, for the transport that comes next."""
+        return b""
+
+    def successor(self) -> MemoryTransport:
+        """Another transport for the same connection, as a process has that is given the socket."""
+        assert self._parted, "one connection is in one pair of hands at a time"
+        return MemoryTransport(self._line)
 
     def release(self) -> None:
         assert not self._line.waiting, "released while a thread waits in it"
-        self._set("released")
+        if self._parted:
+            self._released = True
+        else:
+            self._set("released")
 
     def after_fork_in_child(self) -> None:
         self._set("forgotten")
@@ -169,7 +210,8 @@ class MemoryTransport:
         return gone or line.aborted or line.write_finished or line.bytes_until_failure == 0
 
     def _must_be_held(self) -> None:
-        assert not self._line.released, "used after release: by now the descriptor is somebody else's"
+        released = self._line.released or self._released
+        assert not released, "used after release: by now the descriptor is somebody else's"
 
     def _block_until(self, ready: Callable[[], object]) -> None:
         self._must_be_held()

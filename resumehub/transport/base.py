@@ -21,9 +21,17 @@ T9.  ``has_hung_up`` says without waiting whether the peer has gone, losing no b
 T10. ``finish_writing`` tells the peer that nothing follows, while its last bytes can still be read.
 T11. Encoders are pure but for compression: with ``stateful`` True a frame's wire bytes must be
      written once they were made, and in that order.
+T12. ``part`` frees those that block in ``receive`` or ``wait_writable``, as ``abort`` does, and does nothing
+     else: the peer notices nothing. From then on ``receive`` and ``receive_now`` say ``Parted``, ``abort``
+     does nothing, and ``release`` gives back this descriptor of a connection that lives on elsewhere.
+     Only where ``movable``: not with compression, whose window nobody can take along, nor with TLS.
+T13. ``unread`` is what came and was not reported, as wire bytes: a fresh transport that reads them ahead
+     of its own input reports just what this one would have reported.
+T14. ``rejoin`` undoes ``part``: the connection has stayed here.
 
 Called by reader threads (``receive``, ``receive_now``), by whoever writes with the session's lock held
-(``write``, the encoders) and by the hub thread (``abort``, ``has_hung_up``). Read next: ``websocket.py``.
+(``write``, the encoders), by the hub thread (``abort``, ``has_hung_up``), and by the thread that moves a
+session (``part``, ``unread`` once the reader has left, ``rejoin``). Read next: ``websocket.py``.
 """
 
 from __future__ import annotations
@@ -82,7 +90,12 @@ class Ended:
     reset: bool
 
 
-Received = DataReceived | PingReceived | PongReceived | CloseReceived | Failed | Ended
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """``part`` was called: the reader is to leave, and to touch nothing."""
+
+
+Received = DataReceived | PingReceived | PongReceived | CloseReceived | Failed | Ended | Parted
 
 
 class Transport(Protocol):
@@ -92,6 +105,8 @@ class Transport(Protocol):
     def stateful(self) -> bool: ...
     @property
     def heard(self) -> int: ...
+    @property
+    def movable(self) -> bool: ...
 
     @property
     def pollable(self) -> socket.socket | None: ...
@@ -107,5 +122,8 @@ class Transport(Protocol):
     def finish_writing(self) -> None: ...
     def has_hung_up(self) -> bool: ...
     def abort(self) -> None: ...
+    def part(self) -> None: ...
+    def rejoin(self) -> None: ...
+    def unread(self) -> bytes: ...
     def release(self) -> None: ...
     def after_fork_in_child(self) -> None: ...

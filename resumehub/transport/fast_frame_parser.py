@@ -1,11 +1,15 @@
 """Takes the plain messages out of a byte stream; leaves everything else to wsproto.
 
-Nearly all that clients send is one masked text frame, whole, in one piece of input. wsproto needs
-14 µs for such a frame of 64 bytes, this needs two. Whatever is not of that kind goes on to wsproto
-byte by byte as it came: fragments, control frames, frames that are not complete, are too large, carry
-bad UTF-8 or break RFC 6455 in any way. So wsproto remains the judge of everything that can go wrong
-(tests/transport/test_sieve.py compares the two on any stream, cut anywhere). Without compression
-only. One object a connection, used by its reader thread. Read next: ``websocket.py``.
+Nearly all that clients send is one masked text frame, whole, in one piece of input. wsproto needs 14 µs for
+such a frame of 64 bytes, this needs two. Whatever is not of that kind goes on to wsproto byte by byte as it
+came: fragments, control frames, frames that are not complete, are too large, carry bad UTF-8 or break RFC
+6455
+in any way. So wsproto remains the judge of everything that can go wrong
+(tests/transport/test_fast_frame_parser.py compares the two on any stream, cut anywhere).
+
+Since every byte comes by here, this is also where a half-read stream can be written down (``unfinished``),
+without a look into wsproto. Without compression only. One object a connection, used by its reader thread.
+Read next: ``websocket.py``.
 """
 
 from __future__ import annotations
@@ -19,12 +23,16 @@ _RESERVED: Final = 0x70
 _OPCODE: Final = 0x0F
 _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
-_TEXT, _BINARY, _CLOSE = 1, 2, 8
+_CONTINUATION, _TEXT, _BINARY, _CLOSE = 0, 1, 2, 8
 _SHORT, _MEDIUM = 125, 126  # RFC 6455 §5.2: 126 says that two bytes of length follow, 127 eight
+_KEY: Final = 4  # bytes of a masking key
+
+# A character of UTF-8 has at most four bytes, so a decoder holds back three at most.
+_LONGEST_TAIL: Final = 3
 
 
 class FastFrameParser:
-    """``sift`` gives, in order, messages and stretches of bytes that are for wsproto."""
+    """``parse`` gives, in order, messages and stretches of bytes that are for wsproto."""
 
     def __init__(self, max_message_size: int) -> None:
         self._limit = max_message_size
@@ -32,6 +40,12 @@ class FastFrameParser:
         self._owed = 0  # bytes of the present frame that are wsproto's and still to come
         self._fragmented = False  # between the first and the last fragment of a message
         self._given_up = False  # nothing is ours any more: wsproto will say why
+        # For ``unfinished``: the present frame that is wsproto's (a control frame with all of it that came),
+        # and the message that is not complete: its opcode, how much of it has come, and the last bytes of it.
+        self._header = self._control = b""
+        self._opcode = 0
+        self._came = 0
+        self._tail = b""
 
     def parse(self, data: bytes) -> list[DataReceived | bytes]:
         """Cut input into what is plain and what is not. Keeps the beginning of a header back."""
@@ -41,16 +55,16 @@ class FastFrameParser:
                 return [plain]
         if self._head:
             data, self._head = self._head + data, b""
-        sifted: list[DataReceived | bytes] = []
+        parsed: list[DataReceived | bytes] = []
         at, end = 0, len(data)
         while at < end:
             if self._given_up or self._owed:
                 stop = end if self._given_up else min(end, at + self._owed)
-                self._owed = max(0, self._owed - (stop - at))
-                sifted.append(data[at:stop])
+                self._pass_on(data[at:stop])
+                parsed.append(data[at:stop])
                 at = stop
                 continue
-            begin, size = self._header(data, at, end)
+            begin, size = self._read_header(data, at, end)
             if begin < 0:
                 break
             if self._given_up:
@@ -58,11 +72,34 @@ class FastFrameParser:
             stop = begin + size
             plain = self._plain(data, at, begin, stop) if stop <= end else None
             if plain is None:
-                self._leave(data[at], stop - at)
+                self._leave(data[at:begin], size)
             else:
-                sifted.append(plain)
+                parsed.append(plain)
                 at = stop
-        return sifted
+        return parsed
+
+    def unfinished(self, held: bytes) -> bytes:
+        """Wire bytes that a fresh parser, with a fresh wsproto behind it, turns into the present state.
+
+        ``held``: the payload of the message so far as wsproto has given it. What came of a message becomes
+        one fragment, the frame that is open its header with the length that is still to come.
+        """
+        if self._opcode:
+            # Of text, wsproto's decoder holds back the beginning of a character that is not complete.
+            missing = self._came - len(held)
+            begun = _frame(self._opcode, held + self._tail[len(self._tail) - missing :])
+        else:
+            begun = b""
+        if not self._owed:
+            return begun + self._head
+        if self._control:
+            return begun + self._control
+        size = _size_of(self._header)
+        if self._owed == size and self._header[0] & _OPCODE != _CONTINUATION:
+            return self._header  # nothing but the header of the message has come
+        key = self._header[-_KEY:]
+        turn = (size - self._owed) % _KEY
+        return begun + _header(self._header[0] & _FIN, self._owed, key[turn:] + key[:turn])
 
     def _is_one_short_text(self, data: bytes) -> bool:
         """Whether this is one whole short text frame and nothing else, as it nearly always is."""
@@ -74,7 +111,7 @@ class FastFrameParser:
             and not (self._head or self._owed or self._given_up)
         )
 
-    def _header(self, data: bytes, at: int, end: int) -> tuple[int, int]:
+    def _read_header(self, data: bytes, at: int, end: int) -> tuple[int, int]:
         """Where the payload of the frame at ``at`` begins, and its size; -1 if that is not known yet."""
         if end - at < 2:
             self._head = data[at:]
@@ -88,7 +125,7 @@ class FastFrameParser:
             extra = 0
         else:
             extra = 2 if size == _MEDIUM else 8
-        begin = at + 2 + extra + 4
+        begin = at + 2 + extra + _KEY
         if begin > end:
             self._head = data[at:]
             return -1, 0
@@ -102,7 +139,7 @@ class FastFrameParser:
         first, size = data[at], stop - begin
         if self._fragmented or size > self._limit or first not in (_FIN | _TEXT, _FIN | _BINARY):
             return None
-        payload = _unmask(data[begin - 4 : begin], data[begin:stop], size)
+        payload = _unmask(data[begin - _KEY : begin], data[begin:stop], size)
         if first == _FIN | _BINARY:
             return DataReceived(payload, size)
         try:
@@ -110,15 +147,59 @@ class FastFrameParser:
         except UnicodeDecodeError:
             return None
 
-    def _leave(self, first: int, length: int) -> None:
-        """This frame is for wsproto; it may open or end a fragmented message."""
-        self._owed = length
-        if first & _OPCODE < _CLOSE:
-            self._fragmented = not first & _FIN
+    def _leave(self, header: bytes, size: int) -> None:
+        """The frame is for wsproto, which gets its header next; it may open or end a fragmented message."""
+        self._header = header
+        self._owed = len(header) + size
+        self._control = b""
+        opcode = header[0] & _OPCODE
+        if opcode < _CLOSE:
+            self._fragmented = not header[0] & _FIN
+            if opcode != _CONTINUATION:
+                self._opcode, self._came, self._tail = opcode, 0, b""
+
+    def _pass_on(self, piece: bytes) -> None:
+        """A piece of the present frame goes to wsproto, the first one with the whole header."""
+        if self._given_up:
+            return
+        size = _size_of(self._header)
+        payload = piece[max(0, self._owed - size) :]
+        if self._header[0] & _OPCODE >= _CLOSE:
+            self._control += piece
+        elif payload:
+            at = size - min(self._owed, size)
+            self._came += len(payload)
+            last = payload[-_LONGEST_TAIL:]
+            turn = (at + len(payload) - len(last)) % _KEY
+            key = self._header[-_KEY:]
+            self._tail = (self._tail + _unmask(key[turn:] + key[:turn], last, len(last)))[-_LONGEST_TAIL:]
+        self._owed -= len(piece)
+        if not self._owed:
+            self._control = b""
+            if self._header[0] & _OPCODE < _CLOSE and self._header[0] & _FIN:
+                self._opcode = 0
 
 
 def _unmask(key: bytes, payload: bytes, size: int) -> bytes:
     """RFC 6455 §5.3, all bytes at once: as numbers."""
-    repeated = (key * (size // 4 + 1))[:size]
+    repeated = (key * (size // _KEY + 1))[:size]
     masked = int.from_bytes(payload, "little")
     return (masked ^ int.from_bytes(repeated, "little")).to_bytes(size, "little")
+
+
+def _size_of(header: bytes) -> int:
+    """The length of the payload, as a whole header says it."""
+    return header[1] & _LENGTH if len(header) == 2 + _KEY else int.from_bytes(header[2:-_KEY], "big")
+
+
+def _header(first: int, size: int, key: bytes) -> bytes:
+    """The header of a client's frame: ``first`` with its bits, a length in its shortest form, the key."""
+    if size <= _SHORT:
+        return bytes((first, _MASKED | size)) + key
+    extra = 2 if size <= 0xFFFF else 8
+    return bytes((first, _MASKED | (_MEDIUM if extra == 2 else 127))) + size.to_bytes(extra, "big") + key
+
+
+def _frame(opcode: int, payload: bytes) -> bytes:
+    """A fragment, masked with a key that changes nothing."""
+    return _header(opcode, len(payload), bytes(_KEY)) + payload

@@ -15,7 +15,8 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..runtime.base import Runtime
+from ..runtime.base import Bell, Runtime
+from ..runtime.system import make_lock
 
 # How much is asked for at once: little while a client says little, since thousands wait, each with a
 # buffer of that size; more as soon as it was not enough.
@@ -30,12 +31,16 @@ _FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 # IOV_MAX is 1024 on Linux; a longer list is an error, not a short write.
 _MAX_PIECES = 512
 
+_MAKING_BELLS = make_lock()
+
 
 class ByteStream(Protocol):
     """What ``WebSocketTransport`` needs of a connection."""
 
     #: Whether bytes that were refused must be offered again, unchanged, before any others.
     sticky: bool
+    #: Whether ``part`` is possible (clause T12).
+    movable: bool
 
     @property
     def pollable(self) -> socket.socket | None:
@@ -48,30 +53,52 @@ class ByteStream(Protocol):
     def finish_writing(self) -> None: ...
     def has_hung_up(self) -> bool: ...
     def abort(self) -> None: ...
+    def part(self) -> None: ...
+    def rejoin(self) -> None: ...
     def release(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
 
 
+class PartedError(Exception):
+    """Nothing is read any more: ``part`` was called."""
+
+
 class PlainSocket:
-    """A connected stream socket that is ours alone, in blocking mode."""
+    """A connected stream socket that is ours alone, in blocking mode.
+
+    ``movable``: threads that block here can be freed by ``part``; each read then costs a system call more.
+    """
 
     sticky = False
 
-    def __init__(self, sock: socket.socket, runtime: Runtime) -> None:
+    def __init__(self, sock: socket.socket, runtime: Runtime, *, movable: bool = False) -> None:
         self._sock = self.pollable = sock
         self._runtime = runtime
+        self.movable = movable
+        self._parted = False
+        # Made once a thread is about to block: where a few threads read for all, that is never.
+        self._bell: Bell | None = None
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # Without it, a small frame behind another waits for an ACK: up to 40 ms.
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def receive(self, size: int) -> bytes:
-        """Wait for input; ``b""`` is its end. Raises ``OSError`` when the connection is reset."""
-        self._runtime.before_receive(self._sock)
-        return self._sock.recv(size)
+        """Wait for input; ``b""`` is its end. Raises ``OSError`` (the connection is reset), PartedError."""
+        if not self.movable:
+            self._runtime.before_receive(self._sock)
+            return self._sock.recv(size)
+        while True:
+            self._runtime.wait_readable(self._sock, self._own_bell())
+            try:
+                return self.receive_now(size)
+            except BlockingIOError:
+                continue  # a stray wake-up, or the bell of a ``part`` that was undone
 
     def receive_now(self, size: int) -> bytes:
         """The same without waiting. Raises ``BlockingIOError`` when there is nothing."""
+        if self._parted:
+            raise PartedError
         return self._sock.recv(size, _DONT_WAIT)
 
     def send(self, pieces: Sequence[bytes | memoryview]) -> int:
@@ -84,7 +111,17 @@ class PlainSocket:
             return 0
 
     def wait_writable(self) -> None:
-        self._runtime.wait_writable(self._sock)
+        self._runtime.wait_writable(self._sock, self._own_bell() if self.movable else None)
+
+    def _own_bell(self) -> Bell:
+        bell = self._bell
+        if bell is None:
+            with _MAKING_BELLS:  # a reader and a writer may both be about to wait
+                bell = self._bell = self._bell or self._runtime.bell()
+            # ``part`` looks for a bell behind setting the flag: one of the two sees the other.
+            if self._parted:
+                bell.ring()
+        return bell
 
     def finish_writing(self) -> None:
         with contextlib.suppress(OSError):
@@ -95,20 +132,37 @@ class PlainSocket:
 
     def abort(self) -> None:
         """Shut the connection down both ways; the descriptor stays ours until ``release``."""
-        _shutdown(self._sock)
+        if not self._parted:
+            _shutdown(self._sock)
+
+    def part(self) -> None:
+        """Free the threads that wait, and leave the connection alone from now on."""
+        assert self.movable, "the threads that read it could not be freed"
+        self._parted = True
+        if self._bell is not None:
+            self._bell.ring()
+
+    def rejoin(self) -> None:
+        """Undo ``part``; no thread waits here."""
+        self._parted = False
+        if self._bell is not None:
+            self._bell.silence()
 
     def release(self) -> None:
         self._sock.close()
+        if self._bell is not None:
+            self._bell.close()
 
     def after_fork_in_child(self) -> None:
         """In a forked child: close our copy of the descriptor; the parent's connection lives on."""
-        self._sock.close()
+        self.release()
 
 
 class TlsSocket:
     """A TLS socket of the WSGI server's, lent to us while its request thread waits in ours."""
 
     sticky = True
+    movable = False
     # The kernel knows nothing of the bytes that OpenSSL has decrypted and holds.
     pollable = None
 
@@ -172,6 +226,11 @@ class TlsSocket:
 
     def abort(self) -> None:
         _shutdown(self._sock)
+
+    def part(self) -> None:
+        raise AssertionError("the state of a TLS connection cannot be taken along")
+
+    rejoin = part
 
     def release(self) -> None:
         self._give_back()

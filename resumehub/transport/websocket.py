@@ -28,10 +28,10 @@ from wsproto.utilities import ProtocolError, RemoteProtocolError
 
 from ..codes import CloseCode
 from ..message import Frame, Opcode
-from .base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
+from .base import CloseReceived, DataReceived, Ended, Failed, Parted, PingReceived, PongReceived, Received
 from .fast_frame_parser import FastFrameParser
 from .fast_handshake import answer_ordinary
-from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream
+from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream, PartedError
 
 # The first byte of a whole message. (Members of an enumeration are looked up, and this is for every frame.)
 _TEXT = Opcode.TEXT
@@ -209,6 +209,10 @@ class WebSocketTransport:
         return self._compressed or self._stream.sticky
 
     @property
+    def movable(self) -> bool:
+        return self._stream.movable and not self._compressed
+
+    @property
     def pollable(self) -> socket.socket | None:
         return self._stream.pollable
 
@@ -229,6 +233,8 @@ class WebSocketTransport:
                 data = (read or self._stream.receive_now)(self._receive_bytes)
             except BlockingIOError:
                 return []
+            except PartedError:
+                return [Parted()]
             except OSError:
                 self.heard += 1
                 return [Ended(reset=True)]
@@ -332,6 +338,17 @@ class WebSocketTransport:
 
     def abort(self) -> None:
         self._stream.abort()
+
+    def part(self) -> None:
+        self._stream.part()
+
+    def rejoin(self) -> None:
+        self._stream.rejoin()
+
+    def unread(self) -> bytes:
+        """T13. Once the reader has left; nothing of a connection whose input is over or was refused."""
+        assert not self._compressed, "the window of a compressed connection cannot be taken along"
+        return b"" if self._deaf else self._fast_parser.unfinished(bytes(self._held)) + self._leftover
 
     def release(self) -> None:
         self._stream.release()

@@ -105,7 +105,9 @@ class _HandOver:
         upgrade, runtime = self._upgrade, self._upgrade.sessions.runtime
         taken = take_socket(environ, upgrade.found)
         size = upgrade.sessions.config.max_message_size
-        transport = upgrade.handshake.transport(PlainSocket(taken.sock, runtime), size, taken.leftover)
+        transport = upgrade.handshake.transport(
+            PlainSocket(taken.sock, runtime, movable=True), size, taken.leftover
+        )
         try:
             upgrade.sessions.register(
                 transport, upgrade.registration, data=upgrade.data, handshake_response=handshake_response

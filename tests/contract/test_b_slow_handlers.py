@@ -239,7 +239,7 @@ def test_a_client_that_was_kicked_is_still_answered_while_it_reads_on(stage, gat
     s.hub.kick("u1")
 
     ws.ping(b"are you there?")
-    until(lambda: channel._lane)  # the Pong is next, as soon as the peer reads
+    until(lambda: channel._wire.lane)  # the Pong is next, as soon as the peer reads
 
     assert ws.receive_close() == (1000, "kicked")
     assert ws.pongs == [b"are you there?"]

@@ -121,8 +121,8 @@ GUARDS = (
     ),
     ShellGuard(
         "half a message is finished for the old transport",
-        "outgoing/transport_writer.py",
-        "self._frames_in_pieces = 0  # what is left",
+        "outgoing/wire_queue.py",
+        "self.frames_in_pieces = 0  # what is left",
         "pass  # what is left",
         "The rest would be taken for one that the next transport sends: the old one ends in the "
         "middle of a frame.",

@@ -159,7 +159,7 @@ class CountsTheFirstByte(TransportWriter):
     """A message is written once it has begun; the next transport begins behind it."""
 
     def detach(self) -> None:
-        outbox, begun = self._outbox, self._begun_frame
+        outbox, begun = self._outbox, self._wire.begun_frame
         super().detach()
         if begun and outbox is not None:
             outbox.written()
@@ -170,7 +170,7 @@ class LeavesItHalf(TransportWriter):
 
     def detach(self) -> None:
         super().detach()
-        self._pieces.clear()
+        self._wire.pieces.clear()
 
 
 class KeepsOnWriting(TransportWriter):

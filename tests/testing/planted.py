@@ -17,7 +17,9 @@ from resumehub.core.commands import PeerGone
 from resumehub.core.machine import Machine
 from resumehub.core.transports import Transports
 from resumehub.errors import TransportLost
+from resumehub.outgoing.outbox import Outbox
 from resumehub.outgoing.transport_writer import TransportWriter
+from resumehub.outgoing.wire_queue import WireQueue
 from resumehub.session.serial_queue import CallbackPool, SerialQueue
 from resumehub.session.session import Session
 from resumehub.testing import PCT, Deepening, Explored, Lab, Peer, explore
@@ -150,8 +152,8 @@ def resume_while_the_old_line_dies(lab: Lab) -> None:
 def answer_first(self: TransportWriter) -> None:
     """Gives the client its 101 at once, and then what waited for it."""
     with self._lock:
-        self.transport.write(self._pieces)
-        self._pieces.clear()
+        self.transport.write(self._wire.pieces)
+        self._wire.pieces.clear()
     with self._lock:
         flushed = self.pump()
     self.report(flushed)
@@ -161,7 +163,7 @@ def send_past_the_queue(self: Session, frame: Any) -> None:
     """What can be written at once need not be queued."""
     with self.outbox.lock:
         channel = self.writer
-        if channel is not None and not channel._pieces and not channel._writer_running:
+        if channel is not None and not channel._wire.pieces and not channel._writer_running:
             channel.transport.write([channel.transport.encode(frame)])
         else:
             self.outbox.put(frame)
@@ -192,18 +194,18 @@ def send_while_resuming(lab: Lab) -> None:
 # -- a close frame that overtakes data ---------------------------------------------------------
 
 
-def choose_the_close_first(self: TransportWriter) -> bool:
+def choose_the_close_first(self: WireQueue, outbox: Outbox | None) -> bool:
     """A close frame is a control frame, and control frames go first."""
-    if self._close is not None:
-        self._take_close()
-    elif self._lane:
-        self._pieces.extend(self._lane)
-        self._lane.clear()
-    elif self._outbox:
-        batch = self._outbox.first(1, 1)
-        self._pieces.extend(map(self.transport.encode, batch))
-        self._frames_in_pieces = len(batch)
-    return bool(self._pieces)
+    if self.close is not None:
+        self._take_close(self.close)
+    elif self.lane:
+        self.pieces.extend(self.lane)
+        self.lane.clear()
+    elif outbox:
+        batch = outbox.first(1, 1)
+        self.pieces.extend(map(self._transport.encode, batch))
+        self.frames_in_pieces = len(batch)
+    return bool(self.pieces)
 
 
 def send_and_kick(lab: Lab) -> None:
@@ -279,7 +281,7 @@ PLANTED = {
     ),
     "a close frame that overtakes data": Planted(
         send_and_kick,
-        [(TransportWriter, "_choose", choose_the_close_first)],
+        [(WireQueue, "choose", choose_the_close_first)],
         r"\['0', '1', '2'\] were accepted, and",
         stop_at_locks=False,
     ),

@@ -29,6 +29,7 @@ class SocketBench:
 
     can_finish = True
     tells_resets = True
+    heir: WebSocketTransport | None = None
 
     def __init__(self, transport: WebSocketTransport, ours: socket.socket, theirs: socket.socket) -> None:
         self.transport = transport
@@ -65,6 +66,11 @@ class SocketBench:
             pass
         return self._frames()
 
+    def successor(self) -> WebSocketTransport:
+        copy = PlainSocket(self._sock.dup(), RUNTIME, movable=True)
+        self.heir = WebSocketTransport(copy, MAX_MESSAGE_SIZE, (), self.transport.unread())
+        return self.heir
+
     def descriptor(self) -> int:
         return self._sock.fileno()
 
@@ -74,6 +80,8 @@ class SocketBench:
     def leave(self) -> None:
         self.peer.close()
         self._sock.close()
+        if self.heir is not None:
+            self.heir.release()
 
     def _read(self) -> bool:
         data = self.peer.recv(1 << 20)
@@ -149,6 +157,9 @@ class MemoryBench:
         assert self.peer.wait_until(lambda peer: peer.write_finished, PATIENCE)
         return self.peer.frames
 
+    def successor(self) -> MemoryTransport:
+        return self.transport.successor()
+
     def holds_descriptor(self) -> bool:
         return not self.peer.released
 
@@ -161,12 +172,16 @@ class MemoryBench:
 
 def socketpair_bench() -> SocketBench:
     ours, theirs = socket.socketpair()
-    return SocketBench(WebSocketTransport(PlainSocket(ours, RUNTIME), MAX_MESSAGE_SIZE), ours, theirs)
+    return SocketBench(
+        WebSocketTransport(PlainSocket(ours, RUNTIME, movable=True), MAX_MESSAGE_SIZE), ours, theirs
+    )
 
 
 def tcp_bench() -> SocketBench:
     ours, theirs = tcp_pair()
-    return SocketBench(WebSocketTransport(PlainSocket(ours, RUNTIME), MAX_MESSAGE_SIZE), ours, theirs)
+    return SocketBench(
+        WebSocketTransport(PlainSocket(ours, RUNTIME, movable=True), MAX_MESSAGE_SIZE), ours, theirs
+    )
 
 
 def compressed_bench() -> CompressedBench:

@@ -16,6 +16,7 @@ from resumehub.transport.base import (
     DataReceived,
     Ended,
     Failed,
+    Parted,
     PingReceived,
     PongReceived,
     Received,
@@ -53,6 +54,9 @@ class Bench(Protocol):
 
     def read_to_end(self) -> list[WireFrame]:
         """Read until the transport has said that nothing follows; give all frames."""
+
+    def successor(self) -> Transport:
+        """The transport of another process that is given the connection, and what this one has not read."""
 
     def holds_descriptor(self) -> bool:
         """Whether the transport has its descriptor still."""
@@ -304,6 +308,78 @@ def check_t11_a_close_reason_that_is_too_long_is_cut_between_characters(bench: B
 def check_t11_a_close_frame_without_a_code_is_empty(bench: Bench) -> None:
     write_all(bench.transport, bench.transport.encode_close(1005, ""))
     assert bench.read_frames(1)[0].payload == b""
+
+
+# -- T12 to T14: leaving the connection to another process -------------------------------------
+
+
+def check_t12_part_frees_a_receiver(bench: Bench) -> None:
+    if not bench.transport.movable:
+        return
+    receiving = Call(bench.transport.receive)
+    bench.transport.part()
+    assert receiving.result() == [Parted()]
+    assert receive(bench, 1) == [Parted()], "for good"
+
+
+def check_t12_part_frees_one_that_waits_for_the_peer_to_read(bench: Bench) -> None:
+    if not bench.transport.movable:
+        return
+    fill(bench.transport)
+    waiting = Call(bench.transport.wait_writable)
+    bench.transport.part()
+    waiting.result()
+
+
+def check_t12_the_peer_notices_nothing(bench: Bench) -> None:
+    """Abort and release behind it do nothing to the connection, which is another's by now."""
+    if not bench.transport.movable:
+        return
+    write_all(bench.transport, bench.transport.encode(HELLO))
+    bench.transport.part()
+    heir = bench.successor()
+    bench.transport.abort()
+    bench.transport.release()
+    write_all(heir, heir.encode(Frame(Opcode.TEXT, b"still here")))
+    assert [frame.text for frame in bench.read_frames(2)] == ["hello", "still here"]
+    bench.send("you, too")
+    assert heir.receive() == [DataReceived("you, too", 8)]
+    assert not heir.has_hung_up()
+
+
+def check_t12_what_cannot_be_moved_says_so(bench: Bench) -> None:
+    if bench.transport.stateful:
+        assert not bench.transport.movable
+
+
+def check_t13_what_was_not_read_is_there_for_the_next(bench: Bench) -> None:
+    if not bench.transport.movable:
+        return
+    bench.send("one")
+    assert receive(bench, 1) == [DataReceived("one", 3)]
+    bench.send("two", PingReceived(b"?"), "three")
+    bench.transport.part()
+    assert receive(bench, 1) == [Parted()], "it reads no more, whatever is there"
+    heir, events = bench.successor(), list[Received]()
+    while len(events) < 3:
+        events += heir.receive()
+    assert events == [DataReceived("two", 3), PingReceived(b"?"), DataReceived("three", 5)]
+
+
+def check_t14_rejoin_goes_on_as_if_nothing_had_been(bench: Bench) -> None:
+    if not bench.transport.movable:
+        return
+    receiving = Call(bench.transport.receive)
+    bench.transport.part()
+    receiving.result()
+    bench.transport.rejoin()
+    again = Call(bench.transport.receive)
+    bench.send("back")
+    assert again.result() == [DataReceived("back", 4)]
+    write_all(bench.transport, bench.transport.encode(HELLO))
+    assert [frame.text for frame in bench.read_frames(1)] == ["hello"]
+    bench.transport.abort()
+    assert isinstance(receive(bench, 1)[0], Ended), "abort works again"
 
 
 # -- tools -------------------------------------------------------------------------------------

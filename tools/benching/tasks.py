@@ -21,7 +21,8 @@ from resumehub.core.machine import Machine, Rules
 from resumehub.message import Frame, Opcode
 from resumehub.outgoing.items import Gap, Retention
 from resumehub.outgoing.outbox import Outbox
-from resumehub.outgoing.transport_writer import Flushed, TransportWriter
+from resumehub.outgoing.transport_writer import TransportWriter
+from resumehub.outgoing.write_results import Flushed
 from resumehub.runtime.system import SystemRuntime
 from resumehub.transport.sockets import PlainSocket
 from resumehub.transport.websocket import WebSocketTransport

@@ -1,0 +1,178 @@
+"""The bytes of one transport that are about to be written: what goes next, and what the peer has taken.
+
+Order on the wire: what has begun; then a close frame that ends only the transport; pings and pongs; the
+session's frames; a close frame that ends the session. After a close frame, nothing.
+
+A frame is *begun* with its first byte and *written* when the kernel has taken its last. Frames stay in the
+outbox until they are written; here are only bytes: those of the frames that are being offered to the kernel,
+and of control frames. A plain data structure without a lock: ``transport_writer.py`` calls it with the
+session's lock held. Read next: ``transport_writer.py``, ``outbox.py``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from ..message import Frame
+from ..transport.base import Transport
+from .items import Item
+from .outbox import Outbox
+
+# What one system call may carry: enough to fill a socket buffer, few enough to stay below IOV_MAX.
+BATCH_FRAMES = 64
+BATCH_BYTES = 64 * 1024
+# A peer that sends pings and never reads gets only the newest answers (RFC 6455 §5.5.3 allows it).
+MAX_LANE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class WireState:
+    """A half-written stream: what another process needs to go on at the exact byte.
+
+    ``rest``: bytes that must come next. ``rest_is_frame``: they end the first item of the outbox; otherwise
+    they are no frame of its. ``lane``: control frames that wait, as wire bytes.
+    """
+
+    rest: bytes = b""
+    rest_is_frame: bool = False
+    lane: tuple[bytes, ...] = ()
+
+
+class WireQueue:
+    """See the module. The caller holds the session's lock. Nothing here blocks."""
+
+    __slots__ = (
+        "_transport",
+        "begun_frame",
+        "close",
+        "close_after_data",
+        "close_in_pieces",
+        "closed",
+        "frames_in_pieces",
+        "lane",
+        "pieces",
+    )
+
+    def __init__(self, transport: Transport, first: bytes) -> None:
+        self._transport = transport
+        self.pieces: deque[bytes | memoryview] = deque([first] if first else [])
+        #: How many of the pieces are whole items of the outbox, in order.
+        self.frames_in_pieces = 0
+        #: Whether the first piece is the rest of an item of the outbox.
+        self.begun_frame = False
+        #: Pings and pongs.
+        self.lane: deque[bytes] = deque()
+        self.close: bytes | None = None
+        self.close_after_data = False
+        self.close_in_pieces = False
+        #: Whether the close frame is out.
+        self.closed = False
+
+    def is_empty(self) -> bool:
+        """Whether no byte waits here (the outbox may hold frames)."""
+        return not (self.pieces or self.lane)
+
+    def add_control(self, wire: bytes) -> bool:
+        """Queue a ping or a pong; False if a close frame comes first."""
+        # A close frame far behind data is no reason to leave a peer's pings unanswered meanwhile.
+        if (self.close is not None and not self.close_after_data) or self.close_in_pieces:
+            return False
+        if len(self.lane) >= MAX_LANE:
+            self.lane.pop()
+        self.lane.append(wire)
+        return True
+
+    def begin(self, rest: memoryview, outbox: Outbox) -> None:
+        """The first item of the outbox has begun; ``rest`` is what the kernel has not taken."""
+        self.pieces.append(rest)
+        self.frames_in_pieces = 1
+        self.begun_frame = outbox.started = True
+
+    def choose(self, outbox: Outbox | None) -> bool:
+        """Fill ``pieces`` with what goes next; False if nothing is to be sent."""
+        if self.close is not None and not self.close_after_data:
+            self._take_close(self.close)
+        elif self.lane:
+            self.pieces.extend(self.lane)
+            self.lane.clear()
+        elif outbox is not None and outbox.unsent and self._take_batch(outbox):
+            pass
+        elif self.close is not None and (outbox is None or not outbox.unsent):
+            self._take_close(self.close)
+        return bool(self.pieces)
+
+    def _take_batch(self, outbox: Outbox) -> bool:
+        batch = outbox.first(1 if self._transport.stateful else BATCH_FRAMES, BATCH_BYTES)
+        for item in batch:
+            self.pieces.append(self._transport.encode(_frame_of(item)))
+        self.frames_in_pieces = len(batch)
+        # Compressed bytes, once made, must be sent: the peer's window depends on them.
+        self.begun_frame = outbox.started = self._transport.stateful and bool(batch)
+        return bool(batch)
+
+    def _take_close(self, close: bytes) -> None:
+        self.pieces.append(close)
+        self.close_in_pieces = True
+
+    def account(self, taken: int, outbox: Outbox | None, sizes: list[int]) -> None:
+        """The kernel has taken so many bytes; add the size of each frame that is written to ``sizes``."""
+        while taken:
+            piece = self.pieces[0]
+            if taken < len(piece):
+                self.pieces[0] = memoryview(piece)[taken:]
+                if self.frames_in_pieces and outbox is not None:
+                    self.begun_frame = outbox.started = True
+                return
+            taken -= len(piece)
+            self.pieces.popleft()
+            if self.frames_in_pieces:
+                self.frames_in_pieces -= 1
+                self.begun_frame = False
+                if outbox is not None and isinstance(item := outbox.written(), Frame):
+                    sizes.append(item.size)
+            elif self.close_in_pieces and not self.pieces:
+                self.closed = True
+
+    def forget_unbegun(self) -> None:
+        """Give items of which no byte is out back to the outbox, where they still are."""
+        if self.frames_in_pieces:
+            keep = int(self.begun_frame)
+            while len(self.pieces) > keep:
+                self.pieces.pop()
+            self.frames_in_pieces = keep
+
+    def part_with_outbox(self) -> None:
+        """The outbox goes to another transport: what has begun is finished here, from a copy."""
+        self.forget_unbegun()
+        self.frames_in_pieces = 0  # what is left of one is now just bytes of this stream
+        self.begun_frame = False
+
+    def clear(self, outbox: Outbox | None) -> None:
+        """Nothing more can be written: an item that has begun is unwritten, and whole again for the next."""
+        self.pieces.clear()
+        self.lane.clear()
+        self.frames_in_pieces = 0
+        if self.begun_frame and outbox is not None:
+            outbox.started = False
+        self.begun_frame = False
+
+    def export(self) -> WireState:
+        """Write down what is half written. No close frame is on its way."""
+        assert self.close is None, "a transport that closes is not moved"
+        self.forget_unbegun()
+        return WireState(b"".join(self.pieces), self.begun_frame, tuple(self.lane))
+
+    def restore(self, state: WireState, outbox: Outbox) -> None:
+        """Go on from there; nothing has been queued here yet."""
+        self.lane.extend(state.lane)
+        if state.rest_is_frame:
+            self.begin(memoryview(state.rest), outbox)
+        elif state.rest:
+            self.pieces.append(state.rest)
+
+
+def _frame_of(item: Item) -> Frame:
+    frame = item if isinstance(item, Frame) else item.frame
+    assert frame is not None, "a gap is told once its message is encoded"
+    return frame

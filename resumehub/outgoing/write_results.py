@@ -1,0 +1,54 @@
+"""What came of writing, and who hears of it. Values, and the contract of a writer's owner.
+
+Made by ``transport_writer.py`` on any thread. Read next: ``transport_writer.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from ..message import Frame
+from .items import Gap
+
+if TYPE_CHECKING:
+    from .transport_writer import TransportWriter
+
+Passage = Literal["barred", "passed", "begun"]
+BARRED: Final = "barred"
+"""Nothing has happened: the frame is to go by way of the outbox."""
+PASSED: Final = "passed"
+"""Accepted and written, whole."""
+BEGUN: Final = "begun"
+"""Accepted and half written: ``pump`` sees to the rest."""
+
+
+@dataclass(slots=True)
+class Flushed:
+    """What one round of writing did, for ``TransportWriter.report`` once the lock is given back."""
+
+    sizes: list[int] = field(default_factory=list)
+    close_sent: bool = False
+    failed: bool = False
+    stalled: bool = False
+    writer_wanted: bool = False
+    left: int = 0
+    #: What has to be encoded, without the lock, before anything behind it can go.
+    unannounced: Gap | None = None
+
+    def behind(self, before: Flushed) -> Flushed:
+        """This round and the one before it, as one."""
+        self.sizes[:0] = before.sizes
+        self.close_sent |= before.close_sent
+        self.failed |= before.failed
+        self.stalled |= before.stalled
+        self.writer_wanted |= before.writer_wanted
+        return self
+
+
+class TransportWriterOwner(Protocol):
+    """Who hears of what a writer did. Called by any thread, without a lock."""
+
+    def on_flushed(self, writer: TransportWriter, flushed: Flushed) -> None: ...
+    def start_writer(self, writer: TransportWriter) -> None: ...
+    def encode_gap(self, writer: TransportWriter, gap: Gap) -> Frame | None: ...

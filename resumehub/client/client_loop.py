@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 from ..clock import Clock
@@ -19,7 +18,8 @@ from ..codec import encode_frame
 from ..errors import ResumeHubError, SessionExpired, TransportLost
 from ..message import Message
 from ..protocol import control_messages
-from ..runtime.base import Event, Runtime, Thread
+from ..runtime.base import Runtime, Thread
+from ..runtime.command_loop import CommandLoop, Reply
 from . import commands as c
 from . import effects as e
 from .callbacks import Callbacks
@@ -35,14 +35,6 @@ from .transport import Line
 log = logging.getLogger("resumehub.client")
 
 _serials = itertools.count(1)
-
-
-@dataclass(slots=True)
-class _Reply:
-    """Where the driver leaves the answer for a clock that waits."""
-
-    done: Event
-    next_deadline: float | None = None
 
 
 class Engine:
@@ -77,10 +69,16 @@ class Engine:
         self.status = Status(runtime, self._machine)
         self._callbacks = Callbacks(callbacks, self.inbox, self.tally, runtime)
         self._serial = next(_serials)
-        self._mailbox = runtime.mailbox()
-        # Held for the time of a put: nothing is put once the driver has left.
-        self._door = runtime.lock("the client's door")
-        self._left = False
+        self._commands: CommandLoop[c.Command] = CommandLoop(
+            "the client",
+            self._machine,
+            runtime,
+            clock,
+            tick=c.Tick(),
+            perform=self._perform,
+            refuse=lambda command, reply: None,  # the client has ended: too late
+            log=log,
+        )
         self._lines: dict[int, Line] = {}
         self._threads: list[Thread] = []
         self._complained = False
@@ -89,7 +87,7 @@ class Engine:
 
     def start(self) -> None:
         """Start to dial. Raises: RuntimeError, when there are no threads to be had."""
-        self.clock.follow(self)
+        self.clock.follow(self._commands)
         try:
             self._spawn("client driver", self._run)
             self._spawn("client writer", self.sender.run)
@@ -115,20 +113,9 @@ class Engine:
         ended = [thread.is_current() or thread.join(timeout) for thread in list(self._threads)]
         return all(ended)
 
-    def put(self, command: c.Command, reply: _Reply | None = None) -> bool:
+    def put(self, command: c.Command) -> bool:
         """Queue a command; False if the driver has left. Never blocks."""
-        with self._door:
-            if self._left:
-                return False
-            self._mailbox.put((self.clock.monotonic(), command, reply))
-            return True
-
-    def settle(self) -> float | None:
-        """For the clock: handle what is queued and due, give the next deadline."""
-        reply = _Reply(self.runtime.event("the client's answer"))
-        if self.put(c.Tick(), reply):
-            reply.done.wait()
-        return reply.next_deadline
+        return self._commands.put(command)
 
     # -- for the lines ------------------------------------------------------------------------
 
@@ -142,29 +129,12 @@ class Engine:
     # -- the driver's thread ------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._machine.finished:
-            item = self._mailbox.get(self._patience())
-            if item is None:
-                # By way of the queue: a command that was put before a deadline happens before it.
-                self.put(c.Tick())
-                continue
-            stamp, command, reply = item
-            while (at := self._machine.next_deadline()) is not None and at <= stamp:
-                self._handle(c.Tick(), at)
-            self._handle(command, stamp)
-            if reply is not None:
-                reply.next_deadline = self._machine.next_deadline()
-                reply.done.set()
-        self._leave()
+        self._commands.run()
+        self.inbox.end()
+        self.clock.unfollow(self._commands)
+        self.finished.set()
 
-    def _patience(self) -> float | None:
-        """How many real seconds to wait for a command; None: until one comes."""
-        deadline = self._machine.next_deadline()
-        if deadline is not None and deadline <= self.clock.monotonic():
-            return 0.0  # a pause of nothing, on a clock that stands still
-        return self.clock.real_wait(deadline)
-
-    def _handle(self, command: c.Command, now: float) -> None:
+    def _perform(self, command: c.Command, now: float, reply: Reply | None) -> None:
         waiting = [command]
         while waiting:
             for effect in self._machine.handle(waiting.pop(0), now):
@@ -253,16 +223,6 @@ class Engine:
         self.in_doubt = [parcel.message for parcel in self.sender.end()]
         if isinstance(error, SessionExpired):
             error.in_doubt = list(self.in_doubt)
-
-    def _leave(self) -> None:
-        self.inbox.end()
-        with self._door:
-            self._left = True
-        while (item := self._mailbox.get(0)) is not None:
-            if item[2] is not None:
-                item[2].done.set()
-        self.clock.unfollow(self)
-        self.finished.set()
 
     # -- small words --------------------------------------------------------------------------
 

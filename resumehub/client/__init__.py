@@ -25,11 +25,12 @@ from ..runtime.base import Runtime
 from ..runtime.system import SystemRuntime
 from .address import read_address
 from .client import Client
-from .client_loop import Engine
-from .dialing import Open, TcpOpener
+from .client_loop import ClientLoop
+from .dialing import Opener, TcpOpener
 from .options import Headers, Options, positive, read_headers
-from .states import Rules, State
-from .stats import Stats
+from .states import ClientRules
+from .states import ClientState as State
+from .stats import ClientStats as Stats
 
 __all__ = ["Client", "State", "Stats", "connect"]
 
@@ -63,7 +64,7 @@ def connect(
     clock: Clock | None = None,
     random: Callable[[], float] | None = None,
     _runtime: Runtime | None = None,
-    _opener: Open | None = None,
+    _opener: Opener | None = None,
 ) -> Client:
     """Begin to connect to ``url`` and return at once; ``wait_connected`` waits.
 
@@ -88,7 +89,7 @@ def connect(
         positive("silence_timeout", silence_timeout)
     options = Options(
         address=address,
-        rules=Rules(
+        rules=ClientRules(
             plain=plain,
             resume=resume,
             initial=initial,
@@ -112,8 +113,8 @@ def connect(
     positive("send_buffer", send_buffer)
     positive("send_buffer_bytes", send_buffer_bytes)
 
-    def make(callbacks: Mapping[str, Callable[..., Any]]) -> Engine:
-        return Engine(options, callbacks, clock or SystemClock(), runtime, send_buffer, send_buffer_bytes)
+    def make(callbacks: Mapping[str, Callable[..., Any]]) -> ClientLoop:
+        return ClientLoop(options, callbacks, clock or SystemClock(), runtime, send_buffer, send_buffer_bytes)
 
     callbacks = {
         "on_message": on_message,
@@ -125,7 +126,7 @@ def connect(
         "on_message_rejected": on_message_rejected,
     }
     client = Client(make, callbacks)
-    client._engine.start()
+    client._loop.start()
     return client
 
 

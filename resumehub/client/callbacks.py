@@ -14,7 +14,7 @@ from typing import Any
 
 from ..runtime.base import Runtime
 from .inbox import Inbox
-from .stats import Tally
+from .stats import ClientCounters
 
 log = logging.getLogger("resumehub.client")
 
@@ -26,11 +26,15 @@ class Callbacks:
     """``functions``: hook → function, of those that there are. Methods: any thread."""
 
     def __init__(
-        self, functions: Mapping[str, Callable[..., Any]], inbox: Inbox, tally: Tally, runtime: Runtime
+        self,
+        functions: Mapping[str, Callable[..., Any]],
+        inbox: Inbox,
+        counters: ClientCounters,
+        runtime: Runtime,
     ) -> None:
         self._functions = dict(functions)
         self._inbox = inbox
-        self._tally = tally
+        self._counters = counters
         #: Whether there are any, and ``run`` needs a thread.
         self.any = bool(functions)
         #: Set when the last one has returned.
@@ -51,6 +55,6 @@ class Callbacks:
             try:
                 job()
             except Exception:
-                self._tally.callback_errors += 1
+                self._counters.callback_errors += 1
                 log.exception("a callback of the client raised")
         self.over.set()

@@ -14,11 +14,11 @@ from ..codec import encode_frame
 from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, SendBufferFull, TransportLost
 from ..message import Message
 from . import commands as c
-from .client_loop import Engine
+from .client_loop import ClientLoop
 from .options import positive
-from .outbox import Parcel
-from .states import State
-from .stats import Stats
+from .outbox import OutgoingMessage
+from .states import ClientState
+from .stats import ClientStats
 
 _REAL = SystemClock()
 
@@ -27,11 +27,11 @@ class Client:
     """A session with a server, that outlives its connections. Close it, or use it in ``with``."""
 
     def __init__(
-        self, make: Callable[[Mapping[str, Callable[..., Any]]], Engine], callbacks: Mapping[str, Any]
+        self, make: Callable[[Mapping[str, Callable[..., Any]]], ClientLoop], callbacks: Mapping[str, Any]
     ) -> None:
         bound = {hook: _bound(self, hook, callback) for hook, callback in callbacks.items() if callback}
         self._takes = "on_message" not in bound
-        self._engine = make(bound)
+        self._loop = make(bound)
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -43,20 +43,20 @@ class Client:
         reserved event, or is larger than the server takes or the buffer holds.
         Threads: any. Blocks: never.
         """
-        engine = self._engine
-        frame = encode_frame(engine.options.codec, message)
+        loop = self._loop
+        frame = encode_frame(loop.options.codec, message)
         for limit, name in (
-            (engine.max_message_size, "the server's max_message_size"),
-            (engine.send_buffer_bytes, "send_buffer_bytes"),
+            (loop.max_message_size, "the server's max_message_size"),
+            (loop.send_buffer_bytes, "send_buffer_bytes"),
         ):
             if limit is not None and frame.size > limit:
                 raise ValueError(f"the encoded message has {frame.size} bytes, more than {name} ({limit})")
         try:
-            full = engine.sender.put(Parcel(frame, message))
+            full = loop.sender.put(OutgoingMessage(frame, message))
         except ConnectionClosed as closed:
             raise closed from self.error
         if full is not None:
-            raise SendBufferFull(self.connection_id or engine.options.address.shown, *full)
+            raise SendBufferFull(self.connection_id or loop.options.address.shown, *full)
 
     # -- receiving --------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ class Client:
         message = self._take(timeout)
         if message is not None:
             return message
-        if not self._engine.inbox.ended:
+        if not self._loop.inbox.ended:
             raise ReceiveTimeout(timeout or 0.0)
         raise self.error or ConnectionClosed(self.connection_id, "the client is closed; nothing more comes")
 
@@ -91,29 +91,29 @@ class Client:
     def _take(self, timeout: float | None) -> Message | None:
         if not self._takes:
             raise TypeError("messages go to on_message; receive and the loop are for clients without it")
-        return self._engine.inbox.take(timeout)
+        return self._loop.inbox.take(timeout)
 
     # -- what it is at ----------------------------------------------------------------------
 
     @property
-    def state(self) -> State:
+    def state(self) -> ClientState:
         """CONNECTING, CONNECTED, WAITING (to dial again), EXPIRED or CLOSED."""
-        return self._engine.status.look()[0]
+        return self._loop.status.look()[0]
 
     @property
     def error(self) -> ResumeHubError | None:
         """Why it ended; None while it lives, and when you closed it."""
-        return self._engine.status.look()[1]
+        return self._loop.status.look()[1]
 
     @property
     def lossless(self) -> bool | None:
         """Whether the server speaks ``resumehub.v1``; None until the first connection stood."""
-        return self._engine.status.look()[2]
+        return self._loop.status.look()[2]
 
     @property
     def connection_id(self) -> str:
         """What the server calls this session; "" until it has said so, which a plain one never does."""
-        return self._engine.connection_id
+        return self._loop.connection_id
 
     @property
     def in_doubt(self) -> list[Message]:
@@ -121,24 +121,24 @@ class Client:
 
         Of a plain server: what was not written. Nothing is ever sent again by itself.
         """
-        return list(self._engine.in_doubt)
+        return list(self._loop.in_doubt)
 
-    def stats(self) -> Stats:
+    def stats(self) -> ClientStats:
         """The counters, as they are now."""
-        engine, tally = self._engine, self._engine.tally
-        waiting, acknowledged = engine.sender.waiting()
-        return Stats(
-            dials=tally.dials,
-            connections=tally.connections,
-            drops=tally.drops,
-            sent=engine.sender.written,
+        loop, counters = self._loop, self._loop.counters
+        waiting, acknowledged = loop.sender.waiting()
+        return ClientStats(
+            dials=counters.dials,
+            connections=counters.connections,
+            drops=counters.drops,
+            sent=loop.sender.written,
             acknowledged=acknowledged,
             waiting=waiting,
-            received=engine.inbox.received,
-            missed=tally.missed,
-            rejected=tally.rejected,
-            undecodable=tally.undecodable,
-            callback_errors=tally.callback_errors,
+            received=loop.inbox.received,
+            missed=counters.missed,
+            rejected=counters.rejected,
+            undecodable=counters.undecodable,
+            callback_errors=counters.callback_errors,
         )
 
     def wait_connected(self, timeout: float | None = None) -> bool:
@@ -148,17 +148,17 @@ class Client:
         Threads: any but its callbacks'. Blocks: until connected, ended, or ``timeout``.
         """
         give_up = None if timeout is None else _REAL.monotonic() + timeout
-        while (state := self.state) is not State.CONNECTED:
-            if state in (State.EXPIRED, State.CLOSED):
+        while (state := self.state) is not ClientState.CONNECTED:
+            if state in (ClientState.EXPIRED, ClientState.CLOSED):
                 raise self.error or ConnectionClosed(self.connection_id, "the client is closed")
             left = None if give_up is None else give_up - _REAL.monotonic()
-            if (left is not None and left <= 0) or not self._engine.status.wait_for_change(state, left):
-                return self.state is State.CONNECTED
+            if (left is not None and left <= 0) or not self._loop.status.wait_for_change(state, left):
+                return self.state is ClientState.CONNECTED
         return True
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until it is over and the last callback has returned; False after ``timeout`` real seconds."""
-        return self._engine.wait_silent(timeout)
+        return self._loop.wait_silent(timeout)
 
     # -- leaving ----------------------------------------------------------------------------
 
@@ -176,17 +176,17 @@ class Client:
         positive("timeout", timeout, zero=True)
         if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
             raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
-        engine = self._engine
-        drained = engine.sender.refuse()
+        loop = self._loop
+        drained = loop.sender.refuse()
         if self._takes:
-            engine.inbox.handled()
-        engine.put(c.Close(code, timeout, drained))
-        if engine.is_own_thread():
+            loop.inbox.handled()
+        loop.put(c.Leave(code, timeout, drained))
+        if loop.is_own_thread():
             return
-        if not engine.finished.wait(timeout):
-            engine.put(c.Close(code, 0.0, drained))
-            engine.finished.wait(1.0)
-        engine.join(max(timeout, 1.0))
+        if not loop.finished.wait(timeout):
+            loop.put(c.Leave(code, 0.0, drained))
+            loop.finished.wait(1.0)
+        loop.join(max(timeout, 1.0))
 
     def __enter__(self) -> Client:
         return self
@@ -197,7 +197,7 @@ class Client:
         self.close(timeout=0.0 if interrupted else 5.0)
 
     def __repr__(self) -> str:
-        return f"<Client of {self._engine.options.address.shown}, {self.state.value}>"
+        return f"<Client of {self._loop.options.address.shown}, {self.state.value}>"
 
 
 def _bound(client: Client, hook: str, callback: Callable[..., Any]) -> Callable[..., Any]:

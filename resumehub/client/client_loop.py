@@ -2,7 +2,7 @@
 
 The driver takes commands one by one, stamped with the time at which they were put; the pure machine
 decides, and the driver carries out. It waits for its queue and the next deadline, and for nothing else.
-Four kinds of threads: the driver; a line for each dial, which reads; the writer; and one that runs the
+Four kinds of threads: the driver; a transport for each dial, which reads; the writer; and one that runs the
 application's callbacks, if there are any. Read next: ``machine.py``, ``transport.py``, ``sender.py``.
 """
 
@@ -24,20 +24,20 @@ from . import commands as c
 from . import effects as e
 from .callbacks import Callbacks
 from .inbox import Inbox
-from .machine import Machine
+from .machine import ClientMachine
 from .options import Options
-from .outbox import Parcel, Shelf
+from .outbox import ClientOutbox, OutgoingMessage
 from .sender import Sender
-from .stats import Tally
+from .stats import ClientCounters
 from .status import Status
-from .transport import Line
+from .transport import ClientTransport
 
 log = logging.getLogger("resumehub.client")
 
 _serials = itertools.count(1)
 
 
-class Engine:
+class ClientLoop:
     """One client's threads. Methods: any thread, unless said otherwise.
 
     ``callbacks``: hook → function, of those that there are.
@@ -56,30 +56,30 @@ class Engine:
         self.clock = clock
         self.runtime = runtime
         self.send_buffer_bytes = send_buffer_bytes
-        self.tally = Tally()
+        self.counters = ClientCounters()
         #: What the server said last: who we are, how large a message may be, and what to present next.
         self.connection_id = ""
         self.max_message_size: int | None = None
         self.token = ""
         self.in_doubt: list[Message] = []
-        self.sender = Sender(runtime, Shelf(send_buffer, send_buffer_bytes), self._drained)
+        self.sender = Sender(runtime, ClientOutbox(send_buffer, send_buffer_bytes), self._drained)
         self.inbox = Inbox(runtime, self._handled, self._missed)
         self.finished = runtime.event("the client to end")
-        self._machine = Machine(options.rules)
+        self._machine = ClientMachine(options.rules)
         self.status = Status(runtime, self._machine)
-        self._callbacks = Callbacks(callbacks, self.inbox, self.tally, runtime)
+        self._callbacks = Callbacks(callbacks, self.inbox, self.counters, runtime)
         self._serial = next(_serials)
         self._commands: CommandLoop[c.Command] = CommandLoop(
             "the client",
             self._machine,
             runtime,
             clock,
-            tick=c.Tick(),
+            tick=c.TimePassed(),
             perform=self._perform,
             refuse=lambda command, reply: None,  # the client has ended: too late
             log=log,
         )
-        self._lines: dict[int, Line] = {}
+        self._transports: dict[int, ClientTransport] = {}
         self._threads: list[Thread] = []
         self._complained = False
 
@@ -94,7 +94,7 @@ class Engine:
             if self._callbacks.any:
                 self._spawn("client callbacks", self._callbacks.run)
         except RuntimeError:
-            self.put(c.Close(1000, 0.0, True))
+            self.put(c.Leave(1000, 0.0, True))
             self.inbox.end()
             self.sender.end()
             raise
@@ -117,11 +117,11 @@ class Engine:
         """Queue a command; False if the driver has left. Never blocks."""
         return self._commands.put(command)
 
-    # -- for the lines ------------------------------------------------------------------------
+    # -- for the transports ------------------------------------------------------------------------
 
     def undecodable(self, problem: str) -> None:
         """What came is no message: counted, logged once, skipped."""
-        self.tally.undecodable += 1
+        self.counters.undecodable += 1
         if not self._complained:
             self._complained = True
             log.warning("a message from the server is skipped: %s", problem)
@@ -154,55 +154,59 @@ class Engine:
             case e.Attach():
                 self._attach(effect)
             case e.Detach(number, replay):
-                self.tally.drops += 1
-                self.sender.detach(self._lines[number])
+                self.counters.drops += 1
+                self.sender.detach(self._transports[number])
                 self.inbox.freeze(replay=replay)
             case e.Abort(number):
-                if number in self._lines:
-                    self._lines[number].abort()
-            case e.Inspect(number):
+                if number in self._transports:
+                    self._transports[number].abort()
+            case e.AskLastHeard(number):
                 # Who does not read hears nothing, and that is not the server's fault.
-                heard = self.clock.monotonic() if self.inbox.is_full() else self._lines[number].heard_at
-                return c.Observed(number, heard)
+                heard = self.clock.monotonic() if self.inbox.is_full() else self._transports[number].heard_at
+                return c.LastHeard(number, heard)
             case e.DrawPause(upto, at_least):
                 return c.Drawn(at_least + upto * self.options.random())
-            case e.SendAck(number, received):
+            case e.Acknowledge(number, received):
                 ack = control_messages.ack(received)
                 self.sender.ack(number, encode_frame(self.options.codec, ack, allow_reserved=True))
-            case e.SendClose(number, code):
+            case e.SendCloseFrame(number, code):
                 self.sender.close(number, code)
-            case e.Notify(hook, error):
+            case e.QueueCallback(hook, error):
                 self._callbacks.queue(hook, *([error] if hook != "on_transport_restore" else []))
             case e.End(error):
                 self._end(error)
-            case e.Ignored(because):
+            case e.LogIgnored(because):
                 log.debug("ignored: %s", because)
             case _:
                 assert_never(effect)
         return None
 
     def _dial(self, dial: e.Dial) -> None:
-        self.tally.dials += 1
+        self.counters.dials += 1
         # Those before have ended, or been told to.
-        self._lines = {number: line for number, line in self._lines.items() if number >= dial.number - 1}
+        self._transports = {
+            number: transport for number, transport in self._transports.items() if number >= dial.number - 1
+        }
         asked = self.inbox.count() if dial.resume else 0
         # From above 0 to 1: where a test has nothing happen by chance (0.0), no acknowledgement is early.
         phase = 1.0 - self.options.phase()
-        line = Line(self, dial.number, resume=dial.resume, offer=dial.offer, asked=asked, phase=phase)
-        self._lines[dial.number] = line
+        transport = ClientTransport(
+            self, dial.number, resume=dial.resume, offer=dial.offer, asked=asked, phase=phase
+        )
+        self._transports[dial.number] = transport
         try:
-            self._spawn("client line", line.run)
+            self._spawn("client transport", transport.run)
         except RuntimeError:
-            self.put(c.Failed(dial.number, TransportLost(1006, "no thread to be had")))
+            self.put(c.DialFailed(dial.number, TransportLost(1006, "no thread to be had")))
 
     def _attach(self, attach: e.Attach) -> None:
-        line, hello = self._lines[attach.number], attach.hello
-        self.tally.connections += 1
+        transport, hello = self._transports[attach.number], attach.hello
+        self.counters.connections += 1
         if hello is not None:
             self.token, self.connection_id = hello.token, hello.connection_id
             self.max_message_size = hello.max_message_size
         culprit = self.sender.attach(
-            line,
+            transport,
             hello.received if hello is not None else None,
             (hello.window_messages, hello.window_bytes) if hello is not None else None,
             without_culprit=attach.culprit is not None,
@@ -210,17 +214,17 @@ class Engine:
         if culprit is not None and attach.culprit is not None:
             self._reject(culprit, attach.culprit)
         counted = hello is not None or (self.options.rules.plain and self.options.rules.resume)
-        self.inbox.begin(attach.number, line.asked if counted else None)
-        line.go_on()
+        self.inbox.begin(attach.number, transport.asked if counted else None)
+        transport.go_on()
 
-    def _reject(self, culprit: Parcel, code: int) -> None:
-        self.tally.rejected += 1
+    def _reject(self, culprit: OutgoingMessage, code: int) -> None:
+        self.counters.rejected += 1
         size = culprit.frame.size
         log.warning("the server does not take a message of %d bytes (%d): it is left out", size, code)
         self._callbacks.queue("on_message_rejected", culprit.message, TransportLost(code))
 
     def _end(self, error: ResumeHubError | None) -> None:
-        self.in_doubt = [parcel.message for parcel in self.sender.end()]
+        self.in_doubt = [outgoing.message for outgoing in self.sender.end()]
         if isinstance(error, SessionExpired):
             error.in_doubt = list(self.in_doubt)
 
@@ -232,7 +236,7 @@ class Engine:
             self.put(c.Handled(number, size))
 
     def _missed(self, first: int, last: int) -> None:
-        self.tally.missed += last - first + 1
+        self.counters.missed += last - first + 1
         self._callbacks.queue("on_missed", first, last)
 
     def _drained(self) -> None:

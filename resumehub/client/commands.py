@@ -34,7 +34,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class DialRefused:
     """The server answered the handshake with another status than 101."""
 
     dial: int
@@ -46,7 +46,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class DialFailed:
     """No connection came about. ``reached``: the server may have seen the request all the same."""
 
     dial: int
@@ -66,8 +66,8 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """The answer to ``Inspect``: when something was heard last."""
+class LastHeard:
+    """The answer to ``AskLastHeard``: when something was heard last."""
 
     dial: int
     heard_at: float
@@ -94,7 +94,7 @@ class Drained:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class Leave:
     """The application wants to leave: send what can be sent within ``timeout``, then go.
 
     ``drained``: there is nothing to send.
@@ -106,8 +106,20 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class TimePassed:
     """Nothing has happened but the passing of time."""
 
 
-Command = Start | Opened | Refused | Failed | Lost | Observed | Drawn | Handled | Drained | Close | Tick
+Command = (
+    Start
+    | Opened
+    | DialRefused
+    | DialFailed
+    | Lost
+    | LastHeard
+    | Drawn
+    | Handled
+    | Drained
+    | Leave
+    | TimePassed
+)

@@ -26,7 +26,7 @@ class Aborted(Exception):
     """The dial was given up meanwhile."""
 
 
-class Open(Protocol):
+class Opener(Protocol):
     """Give a connected stream socket, in blocking mode, to ``host`` and ``port``. Raises: OSError."""
 
     def __call__(self, host: str, port: int, guard: Guard) -> socket.socket: ...
@@ -67,7 +67,7 @@ class TcpOpener:
 
 
 def open_stream(
-    address: Address, opener: Open, context: ssl.SSLContext | None, runtime: Runtime, guard: Guard
+    address: Address, opener: Opener, context: ssl.SSLContext | None, runtime: Runtime, guard: Guard
 ) -> ByteStream:
     """Connect, and speak TLS where ``address`` says so. Raises: OSError (ssl.SSLError is one); Aborted."""
     sock = opener(address.host, address.port, guard)

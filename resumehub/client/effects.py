@@ -55,8 +55,8 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspect:
-    """Answer with ``Observed``, at once."""
+class AskLastHeard:
+    """Answer with ``LastHeard``, at once."""
 
     number: int
 
@@ -70,7 +70,7 @@ class DrawPause:
 
 
 @dataclass(frozen=True, slots=True)
-class SendAck:
+class Acknowledge:
     """Tell the server how many of its messages have been handled."""
 
     number: int
@@ -78,7 +78,7 @@ class SendAck:
 
 
 @dataclass(frozen=True, slots=True)
-class SendClose:
+class SendCloseFrame:
     """Send a close frame behind all that was accepted for sending."""
 
     number: int
@@ -86,7 +86,7 @@ class SendClose:
 
 
 @dataclass(frozen=True, slots=True)
-class Notify:
+class QueueCallback:
     """Queue a callback: ``"on_transport_drop"``, …"""
 
     hook: str
@@ -101,10 +101,22 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Ignored:
+class LogIgnored:
     """Nothing is done, and this is why."""
 
     because: str
 
 
-Effect = Dial | Attach | Detach | Abort | Inspect | DrawPause | SendAck | SendClose | Notify | End | Ignored
+Effect = (
+    Dial
+    | Attach
+    | Detach
+    | Abort
+    | AskLastHeard
+    | DrawPause
+    | Acknowledge
+    | SendCloseFrame
+    | QueueCallback
+    | End
+    | LogIgnored
+)

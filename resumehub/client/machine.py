@@ -22,17 +22,17 @@ from . import commands as c
 from . import effects as e
 from .expiry import read_expiry
 from .standing import Standing
-from .states import Due, Rules, State
-from .verdicts import Verdict, of_close, of_status
+from .states import ClientDeadline, ClientRules, ClientState
+from .verdicts import DialVerdict, of_close, of_status
 
 #: How often "id in use" is taken for our own lost dial, whose session the server has not given up yet.
 _OWN_DUPLICATES = 10
 
 
-class Machine(Standing):
+class ClientMachine(Standing):
     """One client. Driver thread only; never blocks."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: ClientRules) -> None:
         super().__init__(rules)
         #: Whether the session speaks ``resumehub.v1``; None: that is not known yet.
         self.lossless: bool | None = False if rules.plain else None
@@ -52,14 +52,14 @@ class Machine(Standing):
     @property
     def finished(self) -> bool:
         """Whether it is over, for good."""
-        return self.state in (State.EXPIRED, State.CLOSED)
+        return self.state in (ClientState.EXPIRED, ClientState.CLOSED)
 
     def handle(self, command: c.Command, now: float) -> list[e.Effect]:
         """Let time pass until ``now``, then let ``command`` happen; give what is to be done, in order."""
         upto = max(self.now, now)
-        if not isinstance(command, c.Observed | c.Drawn):  # answers have no time of their own
+        if not isinstance(command, c.LastHeard | c.Drawn):  # answers have no time of their own
             while (at := self.next_deadline()) is not None and at <= upto:
-                due = next(due for due in Due if self.deadlines.get(due) == at)
+                due = next(due for due in ClientDeadline if self.deadlines.get(due) == at)
                 del self.deadlines[due]
                 self.now = max(self.now, at)
                 self._expire(due)
@@ -81,43 +81,43 @@ class Machine(Standing):
                 self._dial() if self.dial == 0 else self._ignore("it has begun already")
             case c.Opened():
                 self._opened(command)
-            case c.Refused():
+            case c.DialRefused():
                 self._refused(command)
-            case c.Failed():
+            case c.DialFailed():
                 self._failed(command)
             case c.Lost():
                 self._lost(command)
-            case c.Observed(number, heard_at):
+            case c.LastHeard(number, heard_at):
                 self._observed(number, heard_at)
             case c.Drawn(seconds):
-                if self.state is State.WAITING and Due.RETRY not in self.deadlines:
-                    self.deadlines[Due.RETRY] = self.now + seconds
+                if self.state is ClientState.WAITING and ClientDeadline.RETRY not in self.deadlines:
+                    self.deadlines[ClientDeadline.RETRY] = self.now + seconds
             case c.Handled(number, size):
                 self._handled_one(number, size)
             case c.Drained():
                 self._drained = True
                 self._leave_if_drained()
-            case c.Close():
+            case c.Leave():
                 self._close(command)
-            case c.Tick():
+            case c.TimePassed():
                 pass
             case _:
                 assert_never(command)
 
-    def _expire(self, due: Due) -> None:
+    def _expire(self, due: ClientDeadline) -> None:
         match due:
-            case Due.OPEN:
+            case ClientDeadline.OPEN:
                 self._effects.append(e.Abort(self.dial))
                 self._no_connection(
                     TransportLost(CloseCode.ABNORMAL, "no answer within open_timeout"), reached=True
                 )
-            case Due.SILENCE:
-                self._effects.append(e.Inspect(self.dial))
-            case Due.ACK:
+            case ClientDeadline.SILENCE:
+                self._effects.append(e.AskLastHeard(self.dial))
+            case ClientDeadline.ACK:
                 self._acknowledge(in_time=True)
-            case Due.RETRY:
+            case ClientDeadline.RETRY:
                 self._dial()
-            case Due.CLOSE:
+            case ClientDeadline.CLOSE:
                 self._end(None)
             case _:
                 assert_never(due)
@@ -128,17 +128,17 @@ class Machine(Standing):
         assert not self.live, "the dial before has ended"
         self.dial += 1
         self.live = True
-        self.state = State.CONNECTING
-        self.deadlines[Due.OPEN] = self.now + self.rules.open_timeout
+        self.state = ClientState.CONNECTING
+        self.deadlines[ClientDeadline.OPEN] = self.now + self.rules.open_timeout
         self._effects.append(e.Dial(self.dial, self.session, self.lossless is not False))
 
     def _opened(self, opened: c.Opened) -> None:
-        if self._is_late(opened.dial, state=State.CONNECTING):
+        if self._is_late(opened.dial, state=ClientState.CONNECTING):
             if opened.dial != self.dial:
                 self._effects.append(e.Abort(opened.dial))
             return
         hello = opened.hello
-        self._disarm(Due.OPEN)
+        self._disarm(ClientDeadline.OPEN)
         if self.session and self.lossless and (hello is None or not hello.resumed):
             self._end(SessionExpired("the server opened a new session instead"))
             return
@@ -153,33 +153,33 @@ class Machine(Standing):
         self.session = self.lossless or (self.rules.plain and self.rules.resume)
         if self._dropped:
             # Ahead of Attach: no message may be handled before it.
-            self._effects.append(e.Notify("on_transport_restore"))
+            self._effects.append(e.QueueCallback("on_transport_restore"))
         self._effects.append(e.Attach(self.dial, hello, resumed, self._culprit))
         self._dropped, self._culprit = False, None
         if hello is not None:
-            self._effects.append(e.SendAck(self.dial, self._acked))
+            self._effects.append(e.Acknowledge(self.dial, self._acked))
         self._listen()
         self._leave_if_drained()
 
-    def _refused(self, refused: c.Refused) -> None:
-        if self._is_late(refused.dial, state=State.CONNECTING):
+    def _refused(self, refused: c.DialRefused) -> None:
+        if self._is_late(refused.dial, state=ClientState.CONNECTING):
             return
         self.live = False
-        self._disarm(Due.OPEN)
+        self._disarm(ClientDeadline.OPEN)
         verdict = of_status(refused.status)
         error: ResumeHubError = HandshakeRefused(refused.status, refused.detail)
-        if verdict is Verdict.EXPIRED and self.session:
+        if verdict is DialVerdict.EXPIRED and self.session:
             self._end(SessionExpired(refused.reason, refused.first_available))
-        elif verdict is Verdict.RETRY or self._is_our_own_duplicate(refused.status):
+        elif verdict is DialVerdict.RETRY or self._is_our_own_duplicate(refused.status):
             self._retry(error, refused.retry_after or 0.0)
         else:
             self._end(error)
 
-    def _failed(self, failed: c.Failed) -> None:
-        if self._is_late(failed.dial, state=State.CONNECTING):
+    def _failed(self, failed: c.DialFailed) -> None:
+        if self._is_late(failed.dial, state=ClientState.CONNECTING):
             return
         self.live = False
-        self._disarm(Due.OPEN)
+        self._disarm(ClientDeadline.OPEN)
         if failed.permanent:
             self._end(failed.error)
         else:
@@ -203,37 +203,37 @@ class Machine(Standing):
     def _lost(self, lost: c.Lost) -> None:
         if self._is_late(lost.dial):
             return
-        was_open = self.state is State.CONNECTED
+        was_open = self.state is ClientState.CONNECTED
         self.live = False
         error = TransportLost(lost.code, lost.reason)
         verdict = of_close(lost.code, lost.by_peer)
         if self._leaving:
             self._end(None)
-        elif verdict is Verdict.ENDED:
+        elif verdict is DialVerdict.ENDED:
             self._end(error)
-        elif verdict is Verdict.EXPIRED:
+        elif verdict is DialVerdict.EXPIRED:
             self._end(SessionExpired(*read_expiry(lost.reason)))
-        elif verdict is Verdict.REFUSED and not (
+        elif verdict is DialVerdict.REFUSED and not (
             lost.code == CloseCode.CONFLICT and self._is_our_own_duplicate(409)
         ):
             self._end(HandshakeRefused(lost.code - 4000, lost.reason))
         elif was_open:
-            if verdict is Verdict.CULPRIT:
+            if verdict is DialVerdict.CULPRIT:
                 self._culprit = lost.code
             self._drop(error)
         else:
-            self._disarm(Due.OPEN)
+            self._disarm(ClientDeadline.OPEN)
             self._no_connection(error, reached=True)
 
     def _drop(self, error: ResumeHubError) -> None:
         """The connection is gone, the session is not: detach, then dial again, behind a pause."""
-        self._disarm(Due.SILENCE, Due.ACK)
+        self._disarm(ClientDeadline.SILENCE, ClientDeadline.ACK)
         self._effects.append(e.Detach(self.dial, replay=self.session))
-        self.state = State.WAITING
+        self.state = ClientState.WAITING
         self._dropped = True
         if self.now - self._opened_at >= self.rules.stable_after:
             self.failures = 0
-        self._effects.append(e.Notify("on_transport_drop", error))
+        self._effects.append(e.QueueCallback("on_transport_drop", error))
         self._retry(error)
 
     def _retry(self, error: ResumeHubError, at_least: float = 0.0) -> None:
@@ -243,7 +243,7 @@ class Machine(Standing):
         elif limit is not None and self.failures >= limit:
             self._end(RetriesExhausted(limit, error))
         else:
-            self.state = State.WAITING
+            self.state = ClientState.WAITING
             # Full jitter: anything from nothing to the bound, which doubles from time to time.
             bound = min(self.rules.cap, self.rules.initial * 2.0 ** min(self.failures, 60))
             self.failures += 1
@@ -251,38 +251,38 @@ class Machine(Standing):
 
     # -- the end ------------------------------------------------------------------------------
 
-    def _close(self, close: c.Close) -> None:
+    def _close(self, close: c.Leave) -> None:
         at = self.now + close.timeout
         if self.closing:  # again: somebody has less patience
-            self.deadlines[Due.CLOSE] = min(at, self.deadlines[Due.CLOSE])
+            self.deadlines[ClientDeadline.CLOSE] = min(at, self.deadlines[ClientDeadline.CLOSE])
             return
         self.closing = True
         self._close_code = close.code
         self._drained = close.drained
-        self.deadlines[Due.CLOSE] = at
+        self.deadlines[ClientDeadline.CLOSE] = at
         self._leave_if_drained()
 
     def _leave_if_drained(self) -> None:
         if not (self.closing and self._drained) or self._leaving:
             return
-        if self.state is State.CONNECTED:
+        if self.state is ClientState.CONNECTED:
             self._leaving = True
             if self._handled > self._acked:
                 self._acknowledge()
-            self._effects.append(e.SendClose(self.dial, self._close_code))
-        elif self.state is State.WAITING or not self.session:
+            self._effects.append(e.SendCloseFrame(self.dial, self._close_code))
+        elif self.state is ClientState.WAITING or not self.session:
             self._end(None)
 
     def _end(self, error: ResumeHubError | None) -> None:
-        if self.state is State.CONNECTED:
+        if self.state is ClientState.CONNECTED:
             self._effects.append(e.Detach(self.dial, replay=False))
         if self.live:
             self._effects.append(e.Abort(self.dial))
         self.live = False
         self.deadlines.clear()
         self.error = error
-        self.state = State.EXPIRED if isinstance(error, SessionExpired) else State.CLOSED
+        self.state = ClientState.EXPIRED if isinstance(error, SessionExpired) else ClientState.CLOSED
         self._effects.append(e.End(error))
-        if self.state is State.EXPIRED:
-            self._effects.append(e.Notify("on_session_expired", error))
-        self._effects.append(e.Notify("on_disconnect", error))
+        if self.state is ClientState.EXPIRED:
+            self._effects.append(e.QueueCallback("on_session_expired", error))
+        self._effects.append(e.QueueCallback("on_disconnect", error))

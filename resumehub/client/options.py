@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from ..codec import Codec
 from ..protocol.tokens import SUBPROTOCOL, TOKEN_PREFIX
 from .address import Address
-from .dialing import Open
-from .states import Rules
+from .dialing import Opener
+from .states import ClientRules
 from .wire import Wire
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -28,9 +28,9 @@ class Options:
     """Everything that does not change in a client's life."""
 
     address: Address = field(repr=False)
-    rules: Rules
+    rules: ClientRules
     codec: Codec
-    opener: Open
+    opener: Opener
     ssl_context: ssl.SSLContext | None
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     subprotocols: tuple[str, ...]

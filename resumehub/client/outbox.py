@@ -14,14 +14,14 @@ from typing import NamedTuple
 from ..message import Frame, Message
 
 
-class Parcel(NamedTuple):
+class OutgoingMessage(NamedTuple):
     """A message as it was given, and as it is sent."""
 
     frame: Frame
     message: Message
 
 
-class Shelf:
+class ClientOutbox:
     """A bounded row of messages with a cursor. ``max_frames`` and ``max_bytes`` (of payload) both hold."""
 
     def __init__(self, max_frames: int, max_bytes: int) -> None:
@@ -32,38 +32,38 @@ class Shelf:
         #: How many messages the server is known to have handled.
         self.acknowledged = 0
         self.used_bytes = 0
-        self._parcels: deque[Parcel] = deque()
+        self._messages: deque[OutgoingMessage] = deque()
         self._written = 0
         self._written_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._parcels)
+        return len(self._messages)
 
-    def put(self, parcel: Parcel) -> bool:
+    def put(self, outgoing: OutgoingMessage) -> bool:
         """Accept a message; False, and nothing changes, if there is no room for it."""
-        if len(self._parcels) >= self.max_frames or self.used_bytes + parcel.frame.size > self.max_bytes:
+        if len(self._messages) >= self.max_frames or self.used_bytes + outgoing.frame.size > self.max_bytes:
             return False
-        self._parcels.append(parcel)
-        self.used_bytes += parcel.frame.size
+        self._messages.append(outgoing)
+        self.used_bytes += outgoing.frame.size
         return True
 
-    def next(self, window_frames: int, window_bytes: int) -> Parcel | None:
+    def next(self, window_frames: int, window_bytes: int) -> OutgoingMessage | None:
         """The next message to write, if so much may be unacknowledged; None: not now."""
-        if self._written == len(self._parcels):
+        if self._written == len(self._messages):
             return None
-        parcel = self._parcels[self._written]
+        outgoing = self._messages[self._written]
         if self._written and (
-            self._written >= window_frames or self._written_bytes + parcel.frame.size > window_bytes
+            self._written >= window_frames or self._written_bytes + outgoing.frame.size > window_bytes
         ):
             return None
-        return parcel
+        return outgoing
 
     def written(self) -> None:
         """The kernel has taken the message that ``next`` gave, whole."""
         if not self.keeps:
             self._take()
             return
-        self._written_bytes += self._parcels[self._written].frame.size
+        self._written_bytes += self._messages[self._written].frame.size
         self._written += 1
 
     def knows(self, received: int) -> bool:
@@ -83,19 +83,19 @@ class Shelf:
         self._written = self._written_bytes = 0
         return had
 
-    def drop_first(self) -> Parcel:
+    def drop_first(self) -> OutgoingMessage:
         """Take out the first message; those behind it move up, and so do their numbers."""
         assert not self._written, "it has not been written on this connection"
         return self._take()
 
-    def clear(self) -> list[Parcel]:
+    def clear(self) -> list[OutgoingMessage]:
         """Take out all that is left, oldest first."""
-        left = list(self._parcels)
-        self._parcels.clear()
+        left = list(self._messages)
+        self._messages.clear()
         self._written = self._written_bytes = self.used_bytes = 0
         return left
 
-    def _take(self) -> Parcel:
-        parcel = self._parcels.popleft()
-        self.used_bytes -= parcel.frame.size
-        return parcel
+    def _take(self) -> OutgoingMessage:
+        outgoing = self._messages.popleft()
+        self.used_bytes -= outgoing.frame.size
+        return outgoing

@@ -1,4 +1,4 @@
-"""The way out: the shelf of messages, the writer's thread, and its turn on the present connection.
+"""The way out: the outbox, the writer's thread, and its turn on the present connection.
 
 The application puts messages in and never waits. One thread writes for the client's whole life: a Pong first,
 then an acknowledgement, then the next message, and a close frame behind all of them. Bytes are given to the
@@ -18,12 +18,12 @@ from ..message import Frame
 from ..runtime.base import Runtime
 from ..transport.sockets import ByteStream
 from . import wire
-from .outbox import Parcel, Shelf
+from .outbox import ClientOutbox, OutgoingMessage
 
 _NO_LIMIT = 1 << 62
 
 
-class Outlet(Protocol):
+class OpenTransport(Protocol):
     """A connection, as far as writing goes."""
 
     number: int
@@ -33,18 +33,18 @@ class Outlet(Protocol):
 class Sender:
     """``on_drained`` is called, with the lock held, when no more is accepted and nothing of it is left."""
 
-    def __init__(self, runtime: Runtime, shelf: Shelf, on_drained: Callable[[], None]) -> None:
-        self._lock = runtime.lock("the shelf")
+    def __init__(self, runtime: Runtime, outbox: ClientOutbox, on_drained: Callable[[], None]) -> None:
+        self._lock = runtime.lock("the client's outbox")
         self._changed = runtime.condition(self._lock)
-        self._shelf = shelf
+        self._outbox = outbox
         self._on_drained = on_drained
         self._refusing = self._ended = False
-        self._outlet: Outlet | None = None
-        #: The outlet that the writer waits on, outside of the lock: nobody may close its socket.
-        self._waiting_on: Outlet | None = None
+        self._transport: OpenTransport | None = None
+        #: The transport that the writer waits on, outside of the lock: nobody may close its socket.
+        self._waiting_on: OpenTransport | None = None
         self._window = (_NO_LIMIT, _NO_LIMIT)
         self._piece: memoryview | None = None
-        self._begun: Parcel | None = None
+        self._begun: OutgoingMessage | None = None
         self._cut = False
         self._pong: bytes | None = None
         self._ack: Frame | None = None
@@ -57,7 +57,7 @@ class Sender:
 
     # -- accepting --------------------------------------------------------------------------
 
-    def put(self, parcel: Parcel) -> tuple[int, int] | None:
+    def put(self, outgoing: OutgoingMessage) -> tuple[int, int] | None:
         """Accept a message; if there is no room, how many messages and bytes are in the way.
 
         Raises: ConnectionClosed.
@@ -65,8 +65,8 @@ class Sender:
         with self._lock:
             if self._refusing:
                 raise ConnectionClosed("", "the client is closed; nothing can be sent")
-            if not self._shelf.put(parcel):
-                return len(self._shelf), self._shelf.used_bytes
+            if not self._outbox.put(outgoing):
+                return len(self._outbox), self._outbox.used_bytes
             self._changed.notify_all()
             return None
 
@@ -74,16 +74,16 @@ class Sender:
         """Accept no more; whether nothing is left to be sent."""
         with self._lock:
             self._refusing = True
-            return not len(self._shelf)
+            return not len(self._outbox)
 
     def acknowledge(self, number: int, received: int) -> bool:
         """The server of connection ``number`` has handled so many; False if that can't be."""
         with self._lock:
-            if self._outlet is None or self._outlet.number != number:
+            if self._transport is None or self._transport.number != number:
                 return True  # what it meant is in the next $hello, too
-            if not self._shelf.knows(received):
+            if not self._outbox.knows(received):
                 return False
-            self._shelf.acknowledge(received)
+            self._outbox.acknowledge(received)
             self._changed.notify_all()
             self._look_whether_drained()
             return True
@@ -91,64 +91,64 @@ class Sender:
     def knows(self, received: int) -> bool:
         """Whether a server can truly have handled so many."""
         with self._lock:
-            return self._shelf.knows(received)
+            return self._outbox.knows(received)
 
     def waiting(self) -> tuple[int, int]:
         """How many messages wait to be sent or acknowledged, and how many are known to be handled."""
         with self._lock:
-            return len(self._shelf), self._shelf.acknowledged
+            return len(self._outbox), self._outbox.acknowledged
 
     # -- the connection ---------------------------------------------------------------------
 
     def attach(
         self,
-        outlet: Outlet,
+        transport: OpenTransport,
         received: int | None,
         window: tuple[int, int] | None,
         *,
         without_culprit: bool,
-    ) -> Parcel | None:
-        """Write to ``outlet`` from now on; give the message that was taken out as the culprit.
+    ) -> OutgoingMessage | None:
+        """Write to ``transport`` from now on; give the message that was taken out as the culprit.
 
         ``received``: what a server that acknowledges has handled. None: it is a plain one.
         """
         with self._lock:
-            self._shelf.keeps = received is not None
+            self._outbox.keeps = received is not None
             if received is not None:
-                self._shelf.acknowledge(received)
-            begun = self._shelf.rewind() or self._cut
-            culprit = self._shelf.drop_first() if without_culprit and begun and len(self._shelf) else None
+                self._outbox.acknowledge(received)
+            begun = self._outbox.rewind() or self._cut
+            culprit = self._outbox.drop_first() if without_culprit and begun and len(self._outbox) else None
             self._window = window or (_NO_LIMIT, _NO_LIMIT)
             self._cut = False
             self._greeting = received is not None
-            self._outlet = outlet
+            self._transport = transport
             self._changed.notify_all()
             self._look_whether_drained()
             return culprit
 
-    def detach(self, outlet: Outlet) -> None:
-        """Write no more to ``outlet``; what has begun begins anew on the next."""
+    def detach(self, transport: OpenTransport) -> None:
+        """Write no more to ``transport``; what has begun begins anew on the next."""
         with self._lock:
-            self._detach(outlet)
+            self._detach(transport)
 
-    def let_go(self, outlet: Outlet) -> None:
+    def let_go(self, transport: OpenTransport) -> None:
         """The same, and wait until the writer does not touch its socket any more, which is shut down."""
         with self._lock:
-            self._detach(outlet)
-            while self._waiting_on is outlet:
+            self._detach(transport)
+            while self._waiting_on is transport:
                 self._changed.wait()
 
-    def pong(self, outlet: Outlet, payload: bytes) -> None:
+    def pong(self, transport: OpenTransport, payload: bytes) -> None:
         """Answer a Ping; the latest alone is enough (RFC 6455 §5.5.3)."""
         with self._lock:
-            if self._outlet is outlet:
+            if self._transport is transport:
                 self._pong = wire.encode_pong(payload)
                 self._changed.notify_all()
 
     def ack(self, number: int, frame: Frame) -> None:
         """Send an acknowledgement, in place of one that still waits."""
         with self._lock:
-            if self._outlet is not None and self._outlet.number == number:
+            if self._transport is not None and self._transport.number == number:
                 self._ack = frame
                 self._greeting = False
                 self._changed.notify_all()
@@ -156,27 +156,27 @@ class Sender:
     def close(self, number: int, code: int) -> None:
         """Send a close frame behind all messages."""
         with self._lock:
-            if self._outlet is not None and self._outlet.number == number:
+            if self._transport is not None and self._transport.number == number:
                 self._close = wire.encode_close(code)
                 self._changed.notify_all()
 
-    def farewell(self, outlet: Outlet, code: int) -> None:
+    def farewell(self, transport: OpenTransport, code: int) -> None:
         """Answer the server's close frame, if that can be done at once, and write no more."""
         with self._lock:
-            if self._outlet is outlet and self._piece is None and not self._close_sent:
-                assert outlet.stream is not None, "it was attached"
+            if self._transport is transport and self._piece is None and not self._close_sent:
+                assert transport.stream is not None, "it was attached"
                 try:
-                    outlet.stream.send([wire.encode_close(code)])
+                    transport.stream.send([wire.encode_close(code)])
                 except OSError:
                     pass  # it has gone without waiting for an answer
-            self._detach(outlet)
+            self._detach(transport)
 
-    def end(self) -> list[Parcel]:
+    def end(self) -> list[OutgoingMessage]:
         """It is over: the writer leaves; give what was not sent, or not acknowledged."""
         with self._lock:
             self._refusing = self._ended = True
             self._changed.notify_all()
-            return self._shelf.clear()
+            return self._outbox.clear()
 
     # -- the writer's thread ------------------------------------------------------------------
 
@@ -188,13 +188,13 @@ class Sender:
                     self._changed.wait()
                 if self._ended:
                     return
-                outlet = self._outlet
-                assert outlet is not None, "there is no piece without an outlet"
-                stream = outlet.stream
+                transport = self._transport
+                assert transport is not None, "there is no piece without a transport"
+                stream = transport.stream
                 assert stream is not None, "it was attached"
                 if self._write(stream):
                     continue
-                self._waiting_on = outlet
+                self._waiting_on = transport
             try:
                 stream.wait_writable()
             finally:
@@ -204,7 +204,7 @@ class Sender:
 
     def _next_piece(self) -> bool:
         """Take up what is to be written next; False if that is nothing."""
-        if self._outlet is None or self._piece is not None:
+        if self._transport is None or self._piece is not None:
             return self._piece is not None
         if self._close_sent:
             return False
@@ -215,8 +215,8 @@ class Sender:
             data, self._ack = wire.encode_frame(self._ack), None
         elif self._greeting:
             return False
-        elif (parcel := self._shelf.next(*self._window)) is not None:
-            data, self._begun = wire.encode_frame(parcel.frame), parcel
+        elif (outgoing := self._outbox.next(*self._window)) is not None:
+            data, self._begun = wire.encode_frame(outgoing.frame), outgoing
         elif self._close is not None:
             data, self._close = self._close, None
             self._close_sent = True
@@ -230,7 +230,7 @@ class Sender:
             taken = stream.send([self._piece])
         except OSError:
             # The reader is told, too, and reads what is still there first: a close frame, say.
-            self._outlet = None
+            self._transport = None
             self._forget_pieces()
             return True
         if taken < len(self._piece):
@@ -240,13 +240,13 @@ class Sender:
         if self._begun is not None:
             self._begun = None
             self.written += 1
-            self._shelf.written()
+            self._outbox.written()
             self._look_whether_drained()
         return True
 
-    def _detach(self, outlet: Outlet) -> None:
-        if self._outlet is outlet:
-            self._outlet = None
+    def _detach(self, transport: OpenTransport) -> None:
+        if self._transport is transport:
+            self._transport = None
             self._forget_pieces()
             self._changed.notify_all()
 
@@ -256,5 +256,5 @@ class Sender:
         self._close_sent = False
 
     def _look_whether_drained(self) -> None:
-        if self._refusing and not len(self._shelf):
+        if self._refusing and not len(self._outbox):
             self._on_drained()

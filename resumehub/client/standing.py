@@ -16,20 +16,20 @@ from __future__ import annotations
 from ..errors import HeartbeatTimeout, ResumeHubError
 from ..protocol.control_messages import ACK_DELAY, Hello
 from . import effects as e
-from .states import Due, Rules, State
+from .states import ClientDeadline, ClientRules, ClientState
 
 
 class Standing:
     """Deadlines, effects, and the connection that stands. Driver thread only; never blocks."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: ClientRules) -> None:
         self.rules = rules
-        self.state = State.CONNECTING
+        self.state = ClientState.CONNECTING
         self.now = 0.0
         #: The number of the latest dial, and whether it has neither ended nor been given up.
         self.dial = 0
         self.live = False
-        self.deadlines: dict[Due, float] = {}
+        self.deadlines: dict[ClientDeadline, float] = {}
         self._effects: list[e.Effect] = []
         self._hello: Hello | None = None
         self._silence: float | None = None
@@ -38,12 +38,12 @@ class Standing:
         self._phase = self._share = 1.0
 
     def next_deadline(self) -> float | None:
-        """When ``handle(Tick(), …)`` is next worth calling; None: only a command can change things."""
+        """When ``handle(TimePassed(), …)`` is next worth calling; None: only a command can change things."""
         return min(self.deadlines.values(), default=None)
 
     def _stand(self, hello: Hello | None, asked: int, phase: float) -> None:
         """A connection stands, and what came up to ``asked`` has been handled."""
-        self.state = State.CONNECTED
+        self.state = ClientState.CONNECTED
         self._hello = hello
         self._acked = self._handled = asked
         self._handled_bytes = 0
@@ -57,13 +57,13 @@ class Standing:
         else:
             self._silence = self.rules.silence_timeout
         if self._silence is not None:
-            self.deadlines[Due.SILENCE] = self.now + self._silence
+            self.deadlines[ClientDeadline.SILENCE] = self.now + self._silence
 
     def _observed(self, number: int, heard_at: float) -> None:
-        if self._is_late(number) or self.state is not State.CONNECTED or self._silence is None:
+        if self._is_late(number) or self.state is not ClientState.CONNECTED or self._silence is None:
             return
         if heard_at + self._silence > self.now:
-            self.deadlines[Due.SILENCE] = heard_at + self._silence
+            self.deadlines[ClientDeadline.SILENCE] = heard_at + self._silence
             return
         self.live = False
         self._effects.append(e.Abort(number))
@@ -74,7 +74,7 @@ class Standing:
         raise NotImplementedError
 
     def _handled_one(self, number: int, size: int) -> None:
-        if self.state is not State.CONNECTED or self._hello is None or number <= self._handled:
+        if self.state is not ClientState.CONNECTED or self._hello is None or number <= self._handled:
             return
         self._handled = number
         self._handled_bytes += size
@@ -85,28 +85,28 @@ class Standing:
             self._acknowledge()
         else:
             # Half of the second at least: what comes slowly is worth waiting for.
-            self.deadlines.setdefault(Due.ACK, self.now + ACK_DELAY * (1.0 + self._phase) / 2)
+            self.deadlines.setdefault(ClientDeadline.ACK, self.now + ACK_DELAY * (1.0 + self._phase) / 2)
 
     def _acknowledge(self, *, in_time: bool = False) -> None:
         """``in_time``: since it is due, and not since half of the window is used: as at the beginning."""
-        self._disarm(Due.ACK)
+        self._disarm(ClientDeadline.ACK)
         self._acked = self._handled
         self._handled_bytes = 0
         self._share = self._phase if in_time else 1.0
-        self._effects.append(e.SendAck(self.dial, self._acked))
+        self._effects.append(e.Acknowledge(self.dial, self._acked))
 
     # -- small words ------------------------------------------------------------------------
 
-    def _is_late(self, dial: int, *, state: State | None = None) -> bool:
+    def _is_late(self, dial: int, *, state: ClientState | None = None) -> bool:
         """Whether what is said of ``dial`` no longer matters (it does only in ``state``), which is noted."""
         if dial == self.dial and self.live and state in (None, self.state):
             return False
         self._ignore(f"dial {dial} has been given up, or stands already")
         return True
 
-    def _disarm(self, *dues: Due) -> None:
+    def _disarm(self, *dues: ClientDeadline) -> None:
         for due in dues:
             self.deadlines.pop(due, None)
 
     def _ignore(self, because: str) -> None:
-        self._effects.append(e.Ignored(because))
+        self._effects.append(e.LogIgnored(because))

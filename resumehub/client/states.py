@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class State(Enum):
+class ClientState(Enum):
     """Where a client is; the last two are for good."""
 
     CONNECTING = "connecting"
@@ -19,7 +19,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Due(Enum):
+class ClientDeadline(Enum):
     """What a deadline is for."""
 
     OPEN = "the connection should stand by now"
@@ -30,7 +30,7 @@ class Due(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ClientRules:
     """The options that decisions depend on; durations in seconds.
 
     ``heartbeat_margin``: how late a server's Ping may come. ``silence_timeout``: the same for a plain

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class ClientStats:
     """Counters of one client since it was made.
 
     ``dials``: connections begun; ``connections``: those that stood; ``drops``: those that ended. ``sent``:
@@ -30,7 +30,7 @@ class Stats:
 
 
 @dataclass(slots=True)
-class Tally:
+class ClientCounters:
     """What has been counted so far; see ``Stats``."""
 
     dials: int = 0

@@ -27,22 +27,22 @@ from .inbox import Arrival
 from .wire import Accepted, Broken, CloseReceived, Data, Event, PingReceived, Rejected, Wire, encode_close
 
 if TYPE_CHECKING:
-    from .client_loop import Engine
+    from .client_loop import ClientLoop
 
 log = logging.getLogger("resumehub.client")
 
 
-class Line:
+class ClientTransport:
     """Dial ``number``. ``asked``: how many messages it says have been handled, if it asks to ``resume``.
 
     ``phase``: what was drawn for its first acknowledgement, to be handed on.
     """
 
     def __init__(
-        self, engine: Engine, number: int, *, resume: bool, offer: bool, asked: int, phase: float
+        self, loop: ClientLoop, number: int, *, resume: bool, offer: bool, asked: int, phase: float
     ) -> None:
-        self._engine = engine
-        self._codec = engine.options.codec
+        self._loop = loop
+        self._codec = loop.options.codec
         self.number = number
         self.resume = resume
         self.offer = offer
@@ -50,11 +50,11 @@ class Line:
         self.phase = phase
         self.heard_at = 0.0
         self.stream: ByteStream | None = None
-        self._token = engine.token if resume else ""
-        self._lock = engine.runtime.lock("a line")
+        self._token = loop.token if resume else ""
+        self._lock = loop.runtime.lock("a client transport")
         self._sock: socket.socket | None = None
         self._aborted = False
-        self._decided = engine.runtime.event("the client's word")
+        self._decided = loop.runtime.event("the client's word")
 
     # -- for the driver -----------------------------------------------------------------------
 
@@ -84,11 +84,11 @@ class Line:
             log.exception("the connection failed; please report this")
             end = self._gone()
         try:
-            self._engine.put(end)
+            self._loop.put(end)
         finally:
             self.abort()
             if self.stream is not None:
-                self._engine.sender.let_go(self)
+                self._loop.sender.let_go(self)
                 self.stream.release()
 
     def _guard(self, sock: socket.socket) -> None:
@@ -99,7 +99,7 @@ class Line:
 
     def _connect(self) -> c.Command | None:
         """Get a connection; what to report if there is none."""
-        options, runtime = self._engine.options, self._engine.runtime
+        options, runtime = self._loop.options, self._loop.runtime
         try:
             self.stream = open_stream(
                 options.address, options.opener, options.ssl_context, runtime, self._guard
@@ -109,23 +109,23 @@ class Line:
             return self._gone()
         except ssl.SSLCertVerificationError as error:
             problem = HandshakeRefused(0, f"the server's certificate: {error.verify_message}")
-            return c.Failed(self.number, problem, permanent=True)
+            return c.DialFailed(self.number, problem, permanent=True)
         except OSError as error:
             lost = TransportLost(CloseCode.ABNORMAL, f"cannot connect: {error.strerror or error}")
             lost.__cause__ = error
-            return c.Failed(self.number, lost)
+            return c.DialFailed(self.number, lost)
 
     def _talk(self) -> c.Command:
         """All that is said on the connection; how it ended."""
         stream = self.stream
         assert stream is not None, "it has been connected"
-        wire = self._engine.options.wire(
+        wire = self._loop.options.wire(
             resume=self.resume, offer=self.offer, asked=self.asked, attempt=self.number, token=self._token
         )
         try:
             self._send_all(stream, wire.request)
         except OSError:
-            return c.Failed(
+            return c.DialFailed(
                 self.number, TransportLost(CloseCode.ABNORMAL, "the request was cut off"), reached=True
             )
         events = self._events(stream, wire)
@@ -133,18 +133,18 @@ class Line:
         if isinstance(answer, Rejected):
             return self._rejection(answer)
         if isinstance(answer, Broken):
-            return c.Failed(
+            return c.DialFailed(
                 self.number, HandshakeRefused(0, f"no WebSocket: {answer.problem}"), permanent=True
             )
         if not isinstance(answer, Accepted):
-            return c.Failed(self.number, TransportLost(CloseCode.ABNORMAL, "no answer"), reached=True)
+            return c.DialFailed(self.number, TransportLost(CloseCode.ABNORMAL, "no answer"), reached=True)
         hello: control_messages.Hello | None = None
         if self.offer and answer.subprotocol == SUBPROTOCOL:
             said = self._hear_hello(events)
             if not isinstance(said, control_messages.Hello):
                 return said
             hello = said
-        self._engine.put(c.Opened(self.number, hello, self.asked, self.phase))
+        self._loop.put(c.Opened(self.number, hello, self.asked, self.phase))
         self._decided.wait()
         if self._aborted:
             return self._gone()
@@ -165,14 +165,14 @@ class Line:
                 data = stream.receive(RECEIVE_BYTES)
             except OSError:
                 data = b""
-            self.heard_at = self._engine.clock.monotonic()
+            self.heard_at = self._loop.clock.monotonic()
             yield from wire.feed(data)
 
     def _rejection(self, answer: Rejected) -> c.Command:
         said = read_object(answer.body)
         detail = said.get("detail") or said.get("title") or ""
         reason, first_available = read_expiry(answer.body) if said else ("", None)
-        return c.Refused(
+        return c.DialRefused(
             self.number,
             answer.status,
             detail if isinstance(detail, str) else "",
@@ -197,7 +197,7 @@ class Line:
             hello = control_messages.read_hello(decode_message(self._codec, data, allow_reserved=True))
         except (Undecodable, control_messages.Malformed) as problem:
             return self._lost_by_us(str(problem))
-        if not self._engine.sender.knows(hello.received):
+        if not self._loop.sender.knows(hello.received):
             return self._lost_by_us("$hello covers messages that were never sent")
         return hello
 
@@ -209,7 +209,7 @@ class Line:
                     if problem:
                         return self._lost_by_us(problem)
                 case PingReceived(payload):
-                    self._engine.sender.pong(self, payload)
+                    self._loop.sender.pong(self, payload)
                 case _:
                     return self._ending(event)
         return self._gone()
@@ -223,24 +223,24 @@ class Line:
             try:
                 message = decode_message(self._codec, data, allow_reserved=lossless)
             except Undecodable as problem:
-                self._engine.undecodable(str(problem))
+                self._loop.undecodable(str(problem))
         else:
-            self._engine.undecodable("it is larger than max_message_size")
+            self._loop.undecodable("it is larger than max_message_size")
         if lossless and message is not None and message.event.startswith("$"):
             try:
                 return self._control(message)
             except control_messages.Malformed as malformed:
                 return str(malformed)
-        self._engine.inbox.put(self.number, Arrival(message, size))
+        self._loop.inbox.put(self.number, Arrival(message, size))
         return None
 
     def _control(self, message: Message) -> str | None:
         if message.event == control_messages.ACK:
-            if not self._engine.sender.acknowledge(self.number, control_messages.read_ack(message)):
+            if not self._loop.sender.acknowledge(self.number, control_messages.read_ack(message)):
                 return "$ack covers messages that were never sent"
         elif message.event == control_messages.MISSED:
             _, last = control_messages.read_missed(message)
-            self._engine.inbox.put(self.number, Arrival(None, missed_to=last))
+            self._loop.inbox.put(self.number, Arrival(None, missed_to=last))
         return None
 
     # -- how it ended -------------------------------------------------------------------------
@@ -260,7 +260,7 @@ class Line:
 
     def _say_goodbye(self, code: int) -> None:
         if self._decided.is_set():
-            self._engine.sender.farewell(self, code)
+            self._loop.sender.farewell(self, code)
             return
         assert self.stream is not None, "there is somebody to say it to"
         try:

@@ -10,7 +10,7 @@ from enum import Enum
 from ..codes import CloseCode
 
 
-class Verdict(Enum):
+class DialVerdict(Enum):
     """What becomes of the session, as far as this client is concerned."""
 
     RETRY = "dial again"
@@ -24,16 +24,16 @@ class Verdict(Enum):
 POLICY_VIOLATION = 1008
 
 _CLOSE_CODES = {
-    CloseCode.NORMAL: Verdict.ENDED,
-    CloseCode.NO_STATUS: Verdict.ENDED,
-    CloseCode.SUPERSEDED: Verdict.ENDED,
-    CloseCode.SESSION_EXPIRED: Verdict.EXPIRED,
-    CloseCode.FORBIDDEN: Verdict.REFUSED,
-    CloseCode.CONFLICT: Verdict.REFUSED,
-    CloseCode.PROTOCOL_ERROR: Verdict.CULPRIT,
-    CloseCode.INVALID_DATA: Verdict.CULPRIT,
-    POLICY_VIOLATION: Verdict.CULPRIT,
-    CloseCode.TOO_BIG: Verdict.CULPRIT,
+    CloseCode.NORMAL: DialVerdict.ENDED,
+    CloseCode.NO_STATUS: DialVerdict.ENDED,
+    CloseCode.SUPERSEDED: DialVerdict.ENDED,
+    CloseCode.SESSION_EXPIRED: DialVerdict.EXPIRED,
+    CloseCode.FORBIDDEN: DialVerdict.REFUSED,
+    CloseCode.CONFLICT: DialVerdict.REFUSED,
+    CloseCode.PROTOCOL_ERROR: DialVerdict.CULPRIT,
+    CloseCode.INVALID_DATA: DialVerdict.CULPRIT,
+    POLICY_VIOLATION: DialVerdict.CULPRIT,
+    CloseCode.TOO_BIG: DialVerdict.CULPRIT,
 }
 
 #: Statuses that say "not now" (RFC 9110 §15.5.9; RFC 8470 §5.2; RFC 6585 §4).
@@ -43,15 +43,15 @@ _NOT_NOW = (408, 425, 429)
 _NOT_EVER = (501, 505)
 
 
-def of_close(code: int, by_peer: bool) -> Verdict:
+def of_close(code: int, by_peer: bool) -> DialVerdict:
     """The verdict on a connection that ended with ``code``, which the server has sent if ``by_peer``."""
-    return _CLOSE_CODES.get(code, Verdict.RETRY) if by_peer else Verdict.RETRY
+    return _CLOSE_CODES.get(code, DialVerdict.RETRY) if by_peer else DialVerdict.RETRY
 
 
-def of_status(status: int) -> Verdict:
+def of_status(status: int) -> DialVerdict:
     """The verdict on a handshake that was answered with ``status``."""
     if status == 410:
-        return Verdict.EXPIRED
+        return DialVerdict.EXPIRED
     if status in _NOT_NOW or (status >= 500 and status not in _NOT_EVER):
-        return Verdict.RETRY
-    return Verdict.REFUSED
+        return DialVerdict.RETRY
+    return DialVerdict.REFUSED

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from resumehub.client import commands as c
 from resumehub.client import effects as e
-from resumehub.client.machine import Machine
-from resumehub.client.states import Rules, State
+from resumehub.client.machine import ClientMachine
+from resumehub.client.states import ClientRules, ClientState
 from resumehub.protocol.control_messages import Hello
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Bench:
     """Drive a machine, and remember all that it asked for. ``chance`` is what is drawn of every pause."""
 
     def __init__(self, chance: float = 0.5, **rules: object) -> None:
-        self.machine = Machine(Rules(**rules))  # type: ignore[arg-type]
+        self.machine = ClientMachine(ClientRules(**rules))  # type: ignore[arg-type]
         self.chance = chance
         self.now = 0.0
         self.heard_at = 0.0
@@ -51,8 +51,8 @@ class Bench:
                 effects.append(effect)
                 if isinstance(effect, e.DrawPause):
                     waiting.append(c.Drawn(effect.at_least + self.chance * effect.upto))
-                elif isinstance(effect, e.Inspect):
-                    waiting.append(c.Observed(effect.number, self.heard_at))
+                elif isinstance(effect, e.AskLastHeard):
+                    waiting.append(c.LastHeard(effect.number, self.heard_at))
         self.done += effects
         return effects
 
@@ -62,7 +62,7 @@ class Bench:
         effects: list[e.Effect] = []
         while (at := self.machine.next_deadline()) is not None and at <= until:
             self.now = at
-            effects += self.do(c.Tick())
+            effects += self.do(c.TimePassed())
         self.now = until
         return effects
 
@@ -83,12 +83,12 @@ class Bench:
         return self.do(c.Lost(self.machine.dial, code, reason, by_peer=code != 1006))
 
     @property
-    def state(self) -> State:
+    def state(self) -> ClientState:
         return self.machine.state
 
     def hooks(self) -> list[str]:
         """The callbacks so far."""
-        return [effect.hook for effect in self.done if isinstance(effect, e.Notify)]
+        return [effect.hook for effect in self.done if isinstance(effect, e.QueueCallback)]
 
 
 def of(effects: list[e.Effect], kind: type[T]) -> list[T]:

@@ -37,7 +37,7 @@ def test_not_now_is_asked_again_and_not_sooner_than_said(server: FakeServer) -> 
     client = server.client()
     server.accept().refuse(503, Retry_After="7")
     while client.state is not State.WAITING:
-        client._engine.status.wait_for_change(State.CONNECTING, PATIENCE)
+        client._loop.status.wait_for_change(State.CONNECTING, PATIENCE)
     server.clock.advance(6.9)
     assert server.no_dial()
     server.clock.advance(0.2)

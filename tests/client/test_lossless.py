@@ -293,8 +293,8 @@ def test_no_secret_is_logged_or_shown(server: FakeServer, caplog: pytest.LogCapt
     peer.vanish()
     server.accept().refuse(403, '{"status": 403, "detail": "not you"}')
     assert client.wait_closed(PATIENCE)
-    engine = client._engine
-    shown = [repr(client), repr(client.error), str(client.error), repr(engine.options), caplog.text]
+    loop = client._loop
+    shown = [repr(client), repr(client.error), str(client.error), repr(loop.options), caplog.text]
     assert "s3cret" not in " ".join(shown)
     assert "not you" in str(client.error)
 

@@ -8,70 +8,70 @@ from resumehub import TransportLost
 from resumehub.client import State
 from resumehub.client import commands as c
 from resumehub.client import effects as e
-from resumehub.client.verdicts import Verdict, of_close, of_status
+from resumehub.client.verdicts import DialVerdict, of_close, of_status
 from resumehub.errors import HandshakeRefused, HeartbeatTimeout, RetriesExhausted, SessionExpired
 from tests.client.machine_kit import Bench, of
 
 CLOSE_CODES = [
-    (1000, Verdict.ENDED),
-    (1005, Verdict.ENDED),
-    (4101, Verdict.ENDED),
-    (4100, Verdict.EXPIRED),
-    (4403, Verdict.REFUSED),
-    (4409, Verdict.REFUSED),
-    (1002, Verdict.CULPRIT),
-    (1007, Verdict.CULPRIT),
-    (1008, Verdict.CULPRIT),
-    (1009, Verdict.CULPRIT),
-    (1001, Verdict.RETRY),
-    (1006, Verdict.RETRY),
-    (1011, Verdict.RETRY),
-    (1013, Verdict.RETRY),
-    (4999, Verdict.RETRY),
+    (1000, DialVerdict.ENDED),
+    (1005, DialVerdict.ENDED),
+    (4101, DialVerdict.ENDED),
+    (4100, DialVerdict.EXPIRED),
+    (4403, DialVerdict.REFUSED),
+    (4409, DialVerdict.REFUSED),
+    (1002, DialVerdict.CULPRIT),
+    (1007, DialVerdict.CULPRIT),
+    (1008, DialVerdict.CULPRIT),
+    (1009, DialVerdict.CULPRIT),
+    (1001, DialVerdict.RETRY),
+    (1006, DialVerdict.RETRY),
+    (1011, DialVerdict.RETRY),
+    (1013, DialVerdict.RETRY),
+    (4999, DialVerdict.RETRY),
 ]
 
 STATUSES = [
-    (410, Verdict.EXPIRED),
-    (400, Verdict.REFUSED),
-    (401, Verdict.REFUSED),
-    (403, Verdict.REFUSED),
-    (404, Verdict.REFUSED),
-    (409, Verdict.REFUSED),
-    (426, Verdict.REFUSED),
-    (501, Verdict.REFUSED),
-    (200, Verdict.REFUSED),
-    (302, Verdict.REFUSED),
-    (408, Verdict.RETRY),
-    (429, Verdict.RETRY),
-    (500, Verdict.RETRY),
-    (502, Verdict.RETRY),
-    (503, Verdict.RETRY),
+    (410, DialVerdict.EXPIRED),
+    (400, DialVerdict.REFUSED),
+    (401, DialVerdict.REFUSED),
+    (403, DialVerdict.REFUSED),
+    (404, DialVerdict.REFUSED),
+    (409, DialVerdict.REFUSED),
+    (426, DialVerdict.REFUSED),
+    (501, DialVerdict.REFUSED),
+    (200, DialVerdict.REFUSED),
+    (302, DialVerdict.REFUSED),
+    (408, DialVerdict.RETRY),
+    (429, DialVerdict.RETRY),
+    (500, DialVerdict.RETRY),
+    (502, DialVerdict.RETRY),
+    (503, DialVerdict.RETRY),
 ]
 
 
 @pytest.mark.parametrize(("code", "verdict"), CLOSE_CODES)
-def test_each_close_code_has_one_meaning(code: int, verdict: Verdict) -> None:
+def test_each_close_code_has_one_meaning(code: int, verdict: DialVerdict) -> None:
     """A client stays away, gives up or comes back exactly as the table on the wire's page says."""
     assert of_close(code, by_peer=True) is verdict
-    assert of_close(code, by_peer=False) is Verdict.RETRY
+    assert of_close(code, by_peer=False) is DialVerdict.RETRY
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES)
-def test_each_status_has_one_meaning(status: int, verdict: Verdict) -> None:
+def test_each_status_has_one_meaning(status: int, verdict: DialVerdict) -> None:
     """ "Not now" is asked again, "not you" is not."""
     assert of_status(status) is verdict
 
 
 @pytest.mark.parametrize(("code", "verdict"), CLOSE_CODES)
-def test_what_becomes_of_a_connection_that_ends(code: int, verdict: Verdict) -> None:
+def test_what_becomes_of_a_connection_that_ends(code: int, verdict: DialVerdict) -> None:
     """Either it is over, and nothing will ever happen again, or the session is asked for."""
     bench = Bench()
     bench.open()
     effects = bench.lose(code)
     ends = {
-        Verdict.ENDED: (State.CLOSED, TransportLost),
-        Verdict.EXPIRED: (State.EXPIRED, SessionExpired),
-        Verdict.REFUSED: (State.CLOSED, HandshakeRefused),
+        DialVerdict.ENDED: (State.CLOSED, TransportLost),
+        DialVerdict.EXPIRED: (State.EXPIRED, SessionExpired),
+        DialVerdict.REFUSED: (State.CLOSED, HandshakeRefused),
     }
     if verdict in ends:
         state, error = ends[verdict]
@@ -97,16 +97,16 @@ def test_a_lost_connection_is_resumed() -> None:
     assert order == [e.Dial, e.Detach, e.Dial]
     effects = bench.open(resumed=True, asked=7)
     # The callback is queued ahead of the first message, and the count acknowledged at once.
-    assert effects[0] == e.Notify("on_transport_restore")
+    assert effects[0] == e.QueueCallback("on_transport_restore")
     assert isinstance(effects[1], e.Attach)
-    assert effects[2] == e.SendAck(2, 7)
+    assert effects[2] == e.Acknowledge(2, 7)
 
 
 def test_pauses_double_up_to_a_bound_and_begin_anew_after_a_good_connection() -> None:
     """Full jitter: what is drawn is a part of the bound, and only the bound grows."""
     bench = Bench(initial=1.0, cap=6.0, chance=0.1)
     for _ in range(4):
-        bench.do(c.Failed(bench.machine.dial, TransportLost()))
+        bench.do(c.DialFailed(bench.machine.dial, TransportLost()))
         bench.wait_for_retry()
     assert [pause.upto for pause in of(bench.done, e.DrawPause)] == [1.0, 2.0, 4.0, 6.0]
     bench.open()
@@ -122,7 +122,7 @@ def test_pauses_double_up_to_a_bound_and_begin_anew_after_a_good_connection() ->
 def test_retry_after_is_the_least_that_is_waited() -> None:
     """The server says when; the random part on top keeps its clients from coming all at once."""
     bench = Bench(chance=1.0)
-    bench.do(c.Refused(1, 503, retry_after=7.0))
+    bench.do(c.DialRefused(1, 503, retry_after=7.0))
     assert bench.machine.next_deadline() == 7.5
 
 
@@ -130,7 +130,7 @@ def test_retries_run_out() -> None:
     """The last failure is the cause of the error."""
     bench = Bench(max_retries=2)
     for number in (1, 2, 3):
-        bench.do(c.Failed(number, TransportLost(1006, f"number {number}")))
+        bench.do(c.DialFailed(number, TransportLost(1006, f"number {number}")))
         bench.wait(0.0 if number == 3 else (bench.machine.next_deadline() or 0.0) - bench.now)
     error = bench.machine.error
     assert isinstance(error, RetriesExhausted)
@@ -145,7 +145,7 @@ def test_a_dial_that_gets_no_answer_is_given_up() -> None:
     effects = bench.wait(3.0)
     assert of(effects, e.Abort) == [e.Abort(1)]
     assert bench.machine.dial == 2
-    bench.do(c.Failed(1, TransportLost()))
+    bench.do(c.DialFailed(1, TransportLost()))
     assert e.Abort(1) in bench.do(c.Opened(1, None))
     assert bench.state is State.CONNECTING
 
@@ -156,7 +156,7 @@ def test_an_expired_session_ends_the_loop() -> None:
     bench.open()
     bench.lose()
     bench.wait_for_retry()
-    bench.do(c.Refused(2, 410, reason="gap", first_available=42))
+    bench.do(c.DialRefused(2, 410, reason="gap", first_available=42))
     assert bench.state is State.EXPIRED
     error = bench.machine.error
     assert isinstance(error, SessionExpired)
@@ -191,27 +191,27 @@ def test_a_new_session_in_place_of_the_old_one_counts_as_expired() -> None:
 def test_gone_without_a_session_is_a_refusal() -> None:
     """A server that answers the very first dial with 410 has nothing to expire."""
     bench = Bench()
-    bench.do(c.Refused(1, 410))
+    bench.do(c.DialRefused(1, 410))
     assert isinstance(bench.machine.error, HandshakeRefused)
 
 
 def test_our_own_lost_dial_may_hold_the_id_for_a_while() -> None:
     """The server got the first dial, its answer was lost: the 409 to the second is about ourselves."""
     bench = Bench()
-    bench.do(c.Failed(1, TransportLost(), reached=True))
+    bench.do(c.DialFailed(1, TransportLost(), reached=True))
     bench.wait_for_retry()
-    bench.do(c.Refused(2, 409))
+    bench.do(c.DialRefused(2, 409))
     assert bench.state is State.WAITING
     while bench.state is State.WAITING:
         bench.wait_for_retry()
-        bench.do(c.Refused(bench.machine.dial, 409))
+        bench.do(c.DialRefused(bench.machine.dial, 409))
     assert bench.machine.dial == 12
     assert isinstance(bench.machine.error, HandshakeRefused)  # it is somebody else after all
 
     stranger = Bench()
-    stranger.do(c.Failed(1, TransportLost()))
+    stranger.do(c.DialFailed(1, TransportLost()))
     stranger.wait_for_retry()
-    stranger.do(c.Refused(2, 409))
+    stranger.do(c.DialRefused(2, 409))
     assert isinstance(stranger.machine.error, HandshakeRefused)
 
 
@@ -220,11 +220,11 @@ def test_silence_is_a_half_open_connection() -> None:
     bench = Bench(heartbeat_margin=10.0)
     bench.open(ping_interval=20.0)
     bench.heard_at = 20.0
-    assert of(bench.wait(49.0), e.Inspect) == [e.Inspect(1)]
+    assert of(bench.wait(49.0), e.AskLastHeard) == [e.AskLastHeard(1)]
     assert bench.state is State.CONNECTED
     effects = bench.wait(1.0)
     assert of(effects, e.Abort) == [e.Abort(1)]
-    assert isinstance(of(effects, e.Notify)[0].error, HeartbeatTimeout)
+    assert isinstance(of(effects, e.QueueCallback)[0].error, HeartbeatTimeout)
     assert bench.state is State.WAITING
 
 
@@ -242,17 +242,17 @@ def test_acknowledgements_at_half_of_the_window_or_after_a_second() -> None:
     """By messages, by bytes, or one second after the first that is not acknowledged."""
     bench = Bench()
     bench.open(window_messages=8, window_bytes=1000)
-    assert of(bench.done, e.SendAck) == [e.SendAck(1, 0)]
+    assert of(bench.done, e.Acknowledge) == [e.Acknowledge(1, 0)]
     for number in (1, 2, 3):
         assert not bench.do(c.Handled(number, 10))
-    assert bench.do(c.Handled(4, 10)) == [e.SendAck(1, 4)]
-    assert bench.do(c.Handled(5, 500)) == [e.SendAck(1, 5)]
+    assert bench.do(c.Handled(4, 10)) == [e.Acknowledge(1, 4)]
+    assert bench.do(c.Handled(5, 500)) == [e.Acknowledge(1, 5)]
     bench.do(c.Handled(6, 1))
     bench.wait(0.5)
     bench.do(c.Handled(7, 1))
     assert not bench.wait(0.4)
-    assert bench.wait(0.1) == [e.SendAck(1, 7)]
-    assert not of(bench.wait(10.0), e.SendAck)
+    assert bench.wait(0.1) == [e.Acknowledge(1, 7)]
+    assert not of(bench.wait(10.0), e.Acknowledge)
 
 
 def test_what_was_handled_before_the_resume_is_not_acknowledged_again() -> None:
@@ -263,9 +263,9 @@ def test_what_was_handled_before_the_resume_is_not_acknowledged_again() -> None:
     bench.wait_for_retry()
     bench.do(c.Handled(4, 10))
     bench.open(resumed=True, asked=5)
-    assert of(bench.done, e.SendAck)[-1] == e.SendAck(2, 5)
+    assert of(bench.done, e.Acknowledge)[-1] == e.Acknowledge(2, 5)
     assert not bench.do(c.Handled(5, 10))
-    assert not of(bench.wait(5.0), e.SendAck)
+    assert not of(bench.wait(5.0), e.Acknowledge)
 
 
 def test_the_message_that_the_server_cannot_take_is_left_out_of_the_resume() -> None:
@@ -274,7 +274,7 @@ def test_the_message_that_the_server_cannot_take_is_left_out_of_the_resume() -> 
     bench.open()
     bench.lose(1009, "message too big")
     bench.wait_for_retry()
-    bench.do(c.Failed(2, TransportLost()))  # the knowledge outlives a dial that fails
+    bench.do(c.DialFailed(2, TransportLost()))  # the knowledge outlives a dial that fails
     bench.wait_for_retry()
     assert of(bench.open(resumed=True), e.Attach)[0].culprit == 1009
     bench.lose()
@@ -305,8 +305,8 @@ def test_closing_waits_until_all_is_sent() -> None:
     """The close frame goes out when nothing is left to prove, and the server's answer ends it."""
     bench = Bench()
     bench.open()
-    assert not of(bench.do(c.Close(1000, 5.0, drained=False)), e.SendClose)
-    assert of(bench.do(c.Drained()), e.SendClose) == [e.SendClose(1, 1000)]
+    assert not of(bench.do(c.Leave(1000, 5.0, drained=False)), e.SendCloseFrame)
+    assert of(bench.do(c.Drained()), e.SendCloseFrame) == [e.SendCloseFrame(1, 1000)]
     bench.lose(1000)
     assert bench.state is State.CLOSED
     assert bench.machine.error is None
@@ -317,7 +317,7 @@ def test_closing_takes_no_longer_than_it_may() -> None:
     """A server that acknowledges nothing does not hold the program up."""
     bench = Bench()
     bench.open()
-    bench.do(c.Close(1000, 5.0, drained=False))
+    bench.do(c.Leave(1000, 5.0, drained=False))
     effects = bench.wait(5.0)
     assert of(effects, e.Abort) == [e.Abort(1)]
     assert bench.state is State.CLOSED
@@ -327,8 +327,8 @@ def test_closing_again_with_less_patience() -> None:
     """The second ``close`` may hurry the first."""
     bench = Bench()
     bench.open()
-    bench.do(c.Close(1000, 60.0, drained=False))
-    bench.do(c.Close(1000, 0.0, drained=False))
+    bench.do(c.Leave(1000, 60.0, drained=False))
+    bench.do(c.Leave(1000, 0.0, drained=False))
     bench.wait(0.0)
     assert bench.state is State.CLOSED
 
@@ -336,15 +336,15 @@ def test_closing_again_with_less_patience() -> None:
 def test_what_was_sent_just_before_the_first_connection_is_still_sent() -> None:
     """``with connect(url) as client: client.send(…)`` must not lose the message to the race."""
     bench = Bench()
-    bench.do(c.Close(1000, 5.0, drained=False))
+    bench.do(c.Leave(1000, 5.0, drained=False))
     assert bench.state is State.CONNECTING
     bench.open()
-    assert of(bench.do(c.Drained()), e.SendClose)
+    assert of(bench.do(c.Drained()), e.SendCloseFrame)
 
 
 def test_closing_without_a_connection_and_with_nothing_to_send_is_immediate() -> None:
     """Nobody dials just to say goodbye."""
     bench = Bench()
-    bench.do(c.Failed(1, TransportLost()))
-    bench.do(c.Close(1000, 5.0, drained=True))
+    bench.do(c.DialFailed(1, TransportLost()))
+    bench.do(c.Leave(1000, 5.0, drained=True))
     assert bench.state is State.CLOSED

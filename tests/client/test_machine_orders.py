@@ -12,8 +12,8 @@ from resumehub import TransportLost
 from resumehub.client import State
 from resumehub.client import commands as c
 from resumehub.client import effects as e
-from resumehub.client.machine import Machine
-from resumehub.client.states import Rules
+from resumehub.client.machine import ClientMachine
+from resumehub.client.states import ClientRules
 from tests.client.machine_kit import hello
 
 T = TypeVar("T")
@@ -21,20 +21,20 @@ T = TypeVar("T")
 DEPTH = 4
 INITIAL, CAP = 1.0, 4.0
 
-Choice = Callable[[Machine], "c.Command | float"]
+Choice = Callable[[ClientMachine], "c.Command | float"]
 
 EVENTS: dict[str, Choice] = {
     "opens": lambda m: c.Opened(m.dial, hello(resumed=m.session, asked=3 if m.session else 0), 3 * m.session),
     "opens plain": lambda m: c.Opened(m.dial, None),
-    "is refused for now": lambda m: c.Refused(m.dial, 503, retry_after=2.0),
-    "is told that it is gone": lambda m: c.Refused(m.dial, 410),
-    "fails": lambda m: c.Failed(m.dial, TransportLost(), reached=True),
+    "is refused for now": lambda m: c.DialRefused(m.dial, 503, retry_after=2.0),
+    "is told that it is gone": lambda m: c.DialRefused(m.dial, 410),
+    "fails": lambda m: c.DialFailed(m.dial, TransportLost(), reached=True),
     "is lost": lambda m: c.Lost(m.dial, 1006),
     "is ended by the server": lambda m: c.Lost(m.dial, 1000, by_peer=True),
     "an old dial opens": lambda m: c.Opened(m.dial - 1, None),
     "an old dial is lost": lambda m: c.Lost(m.dial - 1, 4100, by_peer=True),
     "a message is handled": lambda m: c.Handled(m._handled + 1, 10),
-    "the application closes": lambda m: c.Close(1000, 3.0, drained=False),
+    "the application closes": lambda m: c.Leave(1000, 3.0, drained=False),
     "all is sent": lambda m: c.Drained(),
     "time passes to the next deadline": lambda m: m.next_deadline() or m.now,
 }
@@ -57,13 +57,13 @@ class Watcher:
     def told(self, command: c.Command) -> None:
         # A connection that stands can't be refused any more: such an event is nonsense, and ignored.
         if isinstance(command, c.Lost) or (
-            isinstance(command, c.Refused | c.Failed) and self.attached is None
+            isinstance(command, c.DialRefused | c.DialFailed) and self.attached is None
         ):
             self.alive.discard(command.dial)
 
     def saw(self, effect: e.Effect) -> None:
         if self.over:
-            assert isinstance(effect, e.Abort | e.Ignored | e.Notify), f"{effect} behind the end"
+            assert isinstance(effect, e.Abort | e.LogIgnored | e.QueueCallback), f"{effect} behind the end"
         match effect:
             case e.Dial(number, resume, _):
                 assert not self.alive, f"dial {number} while {self.alive} lives"
@@ -83,22 +83,22 @@ class Watcher:
                 self.attached = None
             case e.Abort(number):
                 self.alive.discard(number)
-            case e.SendAck(number, received):
+            case e.Acknowledge(number, received):
                 assert number == self.attached
                 assert received > self.acked, "acknowledgements rise"
                 self.acked = received
-            case e.SendClose(number, _):
+            case e.SendCloseFrame(number, _):
                 assert number == self.attached
             case e.DrawPause(upto, at_least):
                 assert 0 < upto <= CAP
                 assert 0 <= at_least <= 2.0
-            case e.Notify(hook):
+            case e.QueueCallback(hook):
                 self.hooks.append(hook)
             case e.End():
                 assert not self.over
                 self.over = True
 
-    def look(self, machine: Machine) -> None:
+    def look(self, machine: ClientMachine) -> None:
         """What holds between two events."""
         letters = {"on_transport_drop": "d", "on_transport_restore": "r"}
         told = "".join(letters.get(hook, "") for hook in self.hooks)
@@ -119,8 +119,8 @@ class Watcher:
             assert self.alive == ({machine.dial} if machine.state is not State.WAITING else set())
 
 
-def feed(machine: Machine, watcher: Watcher, event: c.Command | float, chance: float) -> None:
-    now, command = (event, c.Tick()) if isinstance(event, float | int) else (machine.now, event)
+def feed(machine: ClientMachine, watcher: Watcher, event: c.Command | float, chance: float) -> None:
+    now, command = (event, c.TimePassed()) if isinstance(event, float | int) else (machine.now, event)
     waiting: list[c.Command] = [command]
     watcher.told(command)
     while waiting:
@@ -128,8 +128,8 @@ def feed(machine: Machine, watcher: Watcher, event: c.Command | float, chance: f
             watcher.saw(effect)
             if isinstance(effect, e.DrawPause):
                 waiting.append(c.Drawn(effect.at_least + chance * effect.upto))
-            elif isinstance(effect, e.Inspect):
-                waiting.append(c.Observed(effect.number, machine.now - 1000 * chance))
+            elif isinstance(effect, e.AskLastHeard):
+                waiting.append(c.LastHeard(effect.number, machine.now - 1000 * chance))
     watcher.look(machine)
 
 
@@ -142,7 +142,9 @@ def fork(thing: T) -> T:
     return twin
 
 
-def orders(machine: Machine, watcher: Watcher, told: list[str], depth: int, chance: float) -> Iterator[None]:
+def orders(
+    machine: ClientMachine, watcher: Watcher, told: list[str], depth: int, chance: float
+) -> Iterator[None]:
     for name, choose in EVENTS.items():
         ours, theirs = fork(machine), fork(watcher)
         try:
@@ -167,7 +169,7 @@ BEGINNINGS = {
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_all_short_orders_of_events(beginning: str, chance: float) -> None:
     """One dial at a time, numbers that rise, callbacks in turn, an end that is one: in every order."""
-    machine, watcher = Machine(Rules(initial=INITIAL, cap=CAP)), Watcher()
+    machine, watcher = ClientMachine(ClientRules(initial=INITIAL, cap=CAP)), Watcher()
     feed(machine, watcher, c.Start(), chance)
     for name in BEGINNINGS[beginning]:
         feed(machine, watcher, EVENTS[name](machine), chance)

@@ -13,7 +13,7 @@ import pytest
 
 from resumehub.client import commands as c
 from resumehub.client import effects as e
-from resumehub.client.states import Due
+from resumehub.client.states import ClientDeadline
 from resumehub.protocol.control_messages import ACK_DELAY
 from tests.client.fake import FakeServer
 from tests.client.machine_kit import Bench, of
@@ -27,7 +27,7 @@ def acknowledged(bench: Bench, numbers: range, size: int = 1) -> list[int]:
     """Handle messages, all in one moment; what was acknowledged, and when it was: at these numbers."""
     at: list[int] = []
     for number in numbers:
-        acks = of(bench.do(c.Handled(number, size)), e.SendAck)
+        acks = of(bench.do(c.Handled(number, size)), e.Acknowledge)
         assert [ack.received for ack in acks] in ([], [number])
         at += [ack.received for ack in acks]
     return at
@@ -40,7 +40,7 @@ def test_the_first_acknowledgement_has_a_phase_and_the_next_ones_are_half_a_wind
     """By messages: the first one at its share of 128, at the first message if that is less than one."""
     bench = Bench()
     bench.open(phase=phase, window_messages=256, window_bytes=1 << 20)
-    assert of(bench.done, e.SendAck) == [e.SendAck(1, 0)]  # the hello's is as it was
+    assert of(bench.done, e.Acknowledge) == [e.Acknowledge(1, 0)]  # the hello's is as it was
     first = max(1, math.ceil(phase * 128))
     assert acknowledged(bench, range(1, 1001)) == list(range(first, 1001, 128))
 
@@ -62,8 +62,8 @@ def test_the_second_is_shorter_in_proportion() -> None:
         for number in range(1, 4):
             bench.do(c.Handled(number, 1))
             delay = ACK_DELAY * (0.5 + phase / 2)
-            assert bench.machine.deadlines[Due.ACK] - bench.now == pytest.approx(delay)
-            assert of(bench.wait(2.0), e.SendAck) == [e.SendAck(1, number)]
+            assert bench.machine.deadlines[ClientDeadline.ACK] - bench.now == pytest.approx(delay)
+            assert of(bench.wait(2.0), e.Acknowledge) == [e.Acknowledge(1, number)]
 
 
 @pytest.mark.parametrize("phase", PHASES[2:])
@@ -73,7 +73,7 @@ def test_after_a_pause_it_begins_anew(phase: float) -> None:
     bench.open(phase=phase, window_messages=256, window_bytes=1 << 20)
     first = max(1, math.ceil(phase * 128))
     assert acknowledged(bench, range(1, 501)) == list(range(first, 501, 128))
-    assert of(bench.wait(2.0), e.SendAck) == ([e.SendAck(1, 500)] if (500 - first) % 128 else [])
+    assert of(bench.wait(2.0), e.Acknowledge) == ([e.Acknowledge(1, 500)] if (500 - first) % 128 else [])
     if (500 - first) % 128:
         assert acknowledged(bench, range(501, 1501)) == list(range(500 + first, 1501, 128))
 
@@ -113,13 +113,13 @@ def test_no_phase_makes_an_acknowledgement_late(phase: float, window: int) -> No
         pause = (0.0, 0.03, 0.3)[number // 150 % 3]
         sizes = [*sizes, size]
         first_at = bench.now if len(sizes) == 1 else first_at
-        for ack in of(bench.do(c.Handled(number, size)), e.SendAck):
+        for ack in of(bench.do(c.Handled(number, size)), e.Acknowledge):
             acked, sizes = ack.received, []
         assert 2 * (number - acked) < window
         assert 2 * sum(sizes) < 1000
         if sizes:
-            assert bench.machine.deadlines[Due.ACK] <= first_at + ACK_DELAY
-        for ack in of(bench.wait(pause), e.SendAck):
+            assert bench.machine.deadlines[ClientDeadline.ACK] <= first_at + ACK_DELAY
+        for ack in of(bench.wait(pause), e.Acknowledge):
             acked, sizes = ack.received, []
 
 
@@ -154,7 +154,7 @@ def test_each_connection_draws_its_phase(server: FakeServer) -> None:
 
 def test_phases_are_drawn_by_chance(server: FakeServer) -> None:
     """Unless you say otherwise."""
-    assert server.client(random=None)._engine.options.phase is random.random
+    assert server.client(random=None)._loop.options.phase is random.random
     server.accept()
 
 

@@ -6,7 +6,7 @@ import socket
 import threading
 
 from resumehub import Message
-from resumehub.client.outbox import Parcel, Shelf
+from resumehub.client.outbox import ClientOutbox, OutgoingMessage
 from resumehub.client.sender import Sender
 from resumehub.message import Frame, Opcode
 from resumehub.runtime.system import SystemRuntime
@@ -14,7 +14,7 @@ from resumehub.transport.sockets import PlainSocket
 from tests.support import PATIENCE, Call
 
 
-class Outlet:
+class OpenTransport:
     """A connection whose other end reads nothing."""
 
     def __init__(self, runtime: SystemRuntime) -> None:
@@ -38,18 +38,18 @@ def test_a_socket_is_let_go_only_when_the_writer_has_left_it() -> None:
     """A descriptor that is closed too early is the next connection's, and gets this one's bytes."""
     runtime = Watched()
     drained: list[bool] = []
-    sender = Sender(runtime, Shelf(10, 1 << 24), lambda: drained.append(True))
-    outlet = Outlet(runtime)
+    sender = Sender(runtime, ClientOutbox(10, 1 << 24), lambda: drained.append(True))
+    transport = OpenTransport(runtime)
     writer = Call(sender.run)
-    sender.attach(outlet, None, None, without_culprit=False)
-    large = Parcel(Frame(Opcode.BINARY, bytes(1 << 23)), Message("large"))
+    sender.attach(transport, None, None, without_culprit=False)
+    large = OutgoingMessage(Frame(Opcode.BINARY, bytes(1 << 23)), Message("large"))
     sender.put(large)
     assert runtime.waiting.wait(PATIENCE)
-    outlet.stream.abort()
-    sender.let_go(outlet)
+    transport.stream.abort()
+    sender.let_go(transport)
     assert sender._waiting_on is None
-    outlet.stream.release()
-    outlet.theirs.close()
+    transport.stream.release()
+    transport.theirs.close()
     assert sender.end() == [large]  # not written whole, so it is still here
     writer.result()
     assert not drained

@@ -19,12 +19,13 @@ from ..errors import HandshakeRefused, TransportLost
 from ..message import Message
 from ..protocol import control_messages
 from ..protocol.tokens import SUBPROTOCOL
+from ..transport.base import CloseReceived, Failed, PingReceived
 from ..transport.sockets import RECEIVE_BYTES, ByteStream
 from . import commands as c
 from .dialing import Aborted, open_stream
 from .expiry import read_expiry, read_object
 from .inbox import Arrival
-from .wire import Accepted, Broken, CloseReceived, Data, Event, PingReceived, Rejected, Wire, encode_close
+from .wire import Accepted, Data, Rejected, Wire, WireEvent, encode_close
 
 if TYPE_CHECKING:
     from .client_loop import ClientLoop
@@ -132,9 +133,9 @@ class ClientTransport:
         answer = next(events, None)
         if isinstance(answer, Rejected):
             return self._rejection(answer)
-        if isinstance(answer, Broken):
+        if isinstance(answer, Failed):
             return c.DialFailed(
-                self.number, HandshakeRefused(0, f"no WebSocket: {answer.problem}"), permanent=True
+                self.number, HandshakeRefused(0, f"no WebSocket: {answer.reason}"), permanent=True
             )
         if not isinstance(answer, Accepted):
             return c.DialFailed(self.number, TransportLost(CloseCode.ABNORMAL, "no answer"), reached=True)
@@ -158,7 +159,7 @@ class ClientTransport:
             if not taken:
                 stream.wait_writable()
 
-    def _events(self, stream: ByteStream, wire: Wire) -> Iterator[Event]:
+    def _events(self, stream: ByteStream, wire: Wire) -> Iterator[WireEvent]:
         """What comes, until the end; reading on only when all of it has been dealt with."""
         while not wire.over:
             try:
@@ -181,7 +182,7 @@ class ClientTransport:
             first_available,
         )
 
-    def _hear_hello(self, events: Iterator[Event]) -> control_messages.Hello | c.Command:
+    def _hear_hello(self, events: Iterator[WireEvent]) -> control_messages.Hello | c.Command:
         for event in events:
             match event:
                 case Data(data) if data is not None:
@@ -201,7 +202,7 @@ class ClientTransport:
             return self._lost_by_us("$hello covers messages that were never sent")
         return hello
 
-    def _listen(self, events: Iterator[Event], *, lossless: bool) -> c.Command:
+    def _listen(self, events: Iterator[WireEvent], *, lossless: bool) -> c.Command:
         for event in events:
             match event:
                 case Data(data, size):
@@ -245,12 +246,12 @@ class ClientTransport:
 
     # -- how it ended -------------------------------------------------------------------------
 
-    def _ending(self, event: Event) -> c.Command:
+    def _ending(self, event: WireEvent) -> c.Command:
         if isinstance(event, CloseReceived):
             self._say_goodbye(event.code)
             return c.Lost(self.number, event.code, event.reason, by_peer=True)
-        if isinstance(event, Broken):
-            return self._lost_by_us(event.problem, event.code)
+        if isinstance(event, Failed):
+            return self._lost_by_us(event.reason, event.code)
         return self._lost_by_us("that was not to be expected here")
 
     def _lost_by_us(self, problem: str, code: int = CloseCode.PROTOCOL_ERROR) -> c.Command:

@@ -27,6 +27,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from ..codes import CloseCode
 from ..message import Frame, Opcode
+from ..transport.base import CloseReceived, Failed, PingReceived
 
 _MOST_OF_A_BODY = 64 * 1024
 
@@ -55,28 +56,8 @@ class Data:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class PingReceived:
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class CloseReceived:
-    """The server's close frame; nothing comes behind it."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The server broke HTTP or RFC 6455; ``code`` is what to close with."""
-
-    code: int
-    problem: str
-
-
-Event = Accepted | Rejected | Data | PingReceived | CloseReceived | Broken
+#: ``Failed``: the server broke HTTP or RFC 6455.
+WireEvent = Accepted | Rejected | Data | PingReceived | CloseReceived | Failed
 
 
 class Wire:
@@ -110,7 +91,7 @@ class Wire:
         except (LocalProtocolError, UnicodeError) as error:
             raise ValueError(f"the request cannot be written as HTTP: {type(error).__name__}") from None
 
-    def feed(self, data: bytes) -> Iterator[Event]:
+    def feed(self, data: bytes) -> Iterator[WireEvent]:
         """What ``data`` means, in order of arrival; ``b""`` is the end of the stream.
 
         Exhaust it before the next call; stop at an event that ends the connection (``over``).
@@ -126,9 +107,9 @@ class Wire:
                     return
         except RemoteProtocolError as error:
             self.over = True
-            yield Broken(CloseCode.PROTOCOL_ERROR, str(error))
+            yield Failed(CloseCode.PROTOCOL_ERROR, str(error))
 
-    def _translate(self, event: object) -> Iterator[Event]:
+    def _translate(self, event: object) -> Iterator[WireEvent]:
         match event:
             case AcceptConnection():
                 yield Accepted(event.subprotocol)
@@ -141,7 +122,7 @@ class Wire:
                 code, reason = int(event.code), event.reason or ""
                 # wsproto reports a breach of the protocol as a close that never came.
                 real = self._ws.state is ConnectionState.REMOTE_CLOSING
-                yield CloseReceived(code, reason) if real else Broken(code, reason)
+                yield CloseReceived(code, reason) if real else Failed(code, reason)
             case RejectConnection():
                 self._rejection = event
                 if not event.has_body:
@@ -151,7 +132,7 @@ class Wire:
                 if event.body_finished:
                     yield self._rejected()
 
-    def _gather(self, part: TextMessage | BytesMessage) -> Iterator[Event]:
+    def _gather(self, part: TextMessage | BytesMessage) -> Iterator[WireEvent]:
         data = part.data
         piece = data.encode() if isinstance(data, str) else data
         self._size += len(piece)
@@ -166,7 +147,7 @@ class Wire:
         else:
             yield Data(whole.decode() if isinstance(data, str) else whole, size)
 
-    def _ended(self) -> Iterator[Event]:
+    def _ended(self) -> Iterator[WireEvent]:
         self.over = True
         if self._rejection is not None:  # a body that ends with the connection
             yield self._rejected()

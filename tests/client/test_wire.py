@@ -101,7 +101,7 @@ def test_a_server_that_breaks_the_protocol(bytes_behind: bytes, code: int) -> No
     wire = dial()
     events = fed(wire, [accepting(wire) + server_frame("text", b"sound") + bytes_behind])
     assert events[1] == w.Data("sound", 5)
-    assert isinstance(events[2], w.Broken)
+    assert isinstance(events[2], w.Failed)
     assert events[2].code == code
 
 
@@ -115,13 +115,13 @@ def test_a_server_that_breaks_the_protocol(bytes_behind: bytes, code: int) -> No
 )
 def test_an_answer_that_is_no_websocket(answer: bytes) -> None:
     """SSH, a 101 to something else, a 101 without proof that the request was read."""
-    assert isinstance(fed(dial(), [answer])[0], w.Broken)
+    assert isinstance(fed(dial(), [answer])[0], w.Failed)
 
 
 def test_a_protocol_that_was_not_offered_is_not_accepted() -> None:
     """A server may only select (RFC 6455 §4.1)."""
     wire = dial()
-    assert isinstance(fed(wire, [accepting(wire, "Sec-WebSocket-Protocol: chat")])[0], w.Broken)
+    assert isinstance(fed(wire, [accepting(wire, "Sec-WebSocket-Protocol: chat")])[0], w.Failed)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from typing import assert_never
 
 from ..codes import CloseCode
 from ..errors import HandshakeRefused, ResumeHubError, RetriesExhausted, SessionExpired, TransportLost
+from ..protocol.expiry import read_expiry
 from . import commands as c
 from . import effects as e
-from .expiry import read_expiry
 from .standing import Standing
 from .states import ClientDeadline, ClientRules, ClientState
 from .verdicts import DialVerdict, of_close, of_status

@@ -18,12 +18,12 @@ from ..codes import CloseCode
 from ..errors import HandshakeRefused, TransportLost
 from ..message import Message
 from ..protocol import control_messages
+from ..protocol.expiry import read_expiry, read_object
 from ..protocol.tokens import SUBPROTOCOL
 from ..transport.base import CloseReceived, Failed, PingReceived
 from ..transport.sockets import RECEIVE_BYTES, ByteStream
 from . import commands as c
 from .dialing import Aborted, open_stream
-from .expiry import read_expiry, read_object
 from .inbox import Arrival
 from .wire import Accepted, Data, Rejected, Wire, WireEvent, encode_close
 

@@ -16,11 +16,12 @@ from typing import assert_never
 
 from ..codes import CloseCode
 from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
+from ..protocol.expiry import gap_reason
 from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind
 from .records import Phase, SessionRecord
-from .resume import Verdict, attached, gap_reason, is_stale_dial, judge, returns
+from .resume import Verdict, attached, is_stale_dial, judge, returns
 from .sessions import Rules, Sessions
 from .states import Outcome, SessionEvent, Transition
 

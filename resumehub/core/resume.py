@@ -8,7 +8,6 @@ answer with a status. Read next: docs/reference/lossless.md.
 from __future__ import annotations
 
 import hmac
-import json
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -156,8 +155,3 @@ def opened(request: ResumeRequest) -> Credentials:
         request.instance,
         -1 if request.attempt is None else request.attempt,
     )
-
-
-def gap_reason(first_available: int) -> str:
-    """The reason of the close frame 4100 that tells of a gap."""
-    return json.dumps({"reason": "gap", "first_available": first_available})

@@ -17,7 +17,8 @@ from werkzeug.wrappers import Request
 from ..codes import CloseCode
 from ..config import validate_identifier
 from ..core.commands import Register
-from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, gap_reason, judge, returns
+from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, judge, returns
+from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
 from ..session.session import SeenSession
 from .refusals import Refusal, gone

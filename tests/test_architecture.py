@@ -65,7 +65,7 @@ STRANGERS = {
 
 PURE = [
     "core",
-    *("client.machine", "client.standing", "client.states", "client.verdicts"),
+    *("client.machine", "client.transport_watch", "client.states", "client.verdicts"),
     *("client.commands", "client.effects", "protocol", "client.outbox", "client.address"),
 ]
 """What decides without a world: all of it can be tried in every order."""

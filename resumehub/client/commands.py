@@ -24,7 +24,7 @@ class Opened:
 
     ``asked``: how many of its messages the dial said had been handled. ``phase``: from 0 to 1, drawn by
     whoever dialled; the share of half a window that makes the first acknowledgement due, behind that of
-    the ``$hello`` (see ``standing.py``). 1: no sooner than any other.
+    the ``$hello`` (see ``transport_watch.py``). 1: no sooner than any other.
     """
 
     dial: int

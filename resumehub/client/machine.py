@@ -9,7 +9,7 @@ can be written down and tried (``tests/client/test_machine_orders.py``).
     from each of them: --410, 4100--> EXPIRED; --1000, a refusal, close()--> CLOSED, for good
 
 Called by the driver thread (``client_loop.py``). Deadlines that are due before a command fire before it,
-each at its own time. It inherits from ``standing.py``. Read next: ``verdicts.py``, ``effects.py``.
+each at its own time. Read next: ``verdicts.py``, ``transport_watch.py``, ``effects.py``.
 """
 
 from __future__ import annotations
@@ -17,23 +17,38 @@ from __future__ import annotations
 from typing import assert_never
 
 from ..codes import CloseCode
-from ..errors import HandshakeRefused, ResumeHubError, RetriesExhausted, SessionExpired, TransportLost
+from ..errors import (
+    HandshakeRefused,
+    HeartbeatTimeout,
+    ResumeHubError,
+    RetriesExhausted,
+    SessionExpired,
+    TransportLost,
+)
 from ..protocol.expiry import read_expiry
 from . import commands as c
 from . import effects as e
-from .standing import Standing
 from .states import ClientDeadline, ClientRules, ClientState
+from .transport_watch import TransportWatch
 from .verdicts import DialVerdict, of_close, of_status
 
 #: How often "id in use" is taken for our own lost dial, whose session the server has not given up yet.
 _OWN_DUPLICATES = 10
 
 
-class ClientMachine(Standing):
+class ClientMachine:
     """One client. Driver thread only; never blocks."""
 
     def __init__(self, rules: ClientRules) -> None:
-        super().__init__(rules)
+        self.rules = rules
+        self.state = ClientState.CONNECTING
+        self.now = 0.0
+        #: The number of the latest dial, and whether it has neither ended nor been given up.
+        self.dial = 0
+        self.live = False
+        #: The transport of that dial while it is open; None while there is none.
+        self.watch: TransportWatch | None = None
+        self.deadlines: dict[ClientDeadline, float] = {}
         #: Whether the session speaks ``resumehub.v1``; None: that is not known yet.
         self.lossless: bool | None = False if rules.plain else None
         #: Whether there is a session to ask for.
@@ -48,6 +63,11 @@ class ClientMachine(Standing):
         self._leaving = False
         self._drained = False
         self._close_code = int(CloseCode.NORMAL)
+        self._effects: list[e.Effect] = []
+
+    def next_deadline(self) -> float | None:
+        """When ``handle(TimePassed(), …)`` is next worth calling; None: only a command can change things."""
+        return min(self.deadlines.values(), default=None)
 
     @property
     def finished(self) -> bool:
@@ -88,12 +108,12 @@ class ClientMachine(Standing):
             case c.Lost():
                 self._lost(command)
             case c.LastHeard(number, heard_at):
-                self._observed(number, heard_at)
+                self._last_heard(number, heard_at)
             case c.Drawn(seconds):
                 if self.state is ClientState.WAITING and ClientDeadline.RETRY not in self.deadlines:
                     self.deadlines[ClientDeadline.RETRY] = self.now + seconds
             case c.Handled(number, size):
-                self._handled_one(number, size)
+                self._message_handled(number, size)
             case c.Drained():
                 self._drained = True
                 self._leave_if_drained()
@@ -114,7 +134,7 @@ class ClientMachine(Standing):
             case ClientDeadline.SILENCE:
                 self._effects.append(e.AskLastHeard(self.dial))
             case ClientDeadline.ACK:
-                self._acknowledge(in_time=True)
+                self._acknowledge(by_time=True)
             case ClientDeadline.RETRY:
                 self._dial()
             case ClientDeadline.CLOSE:
@@ -147,7 +167,8 @@ class ClientMachine(Standing):
             self._no_connection(TransportLost(CloseCode.PROTOCOL_ERROR, "$hello replays from elsewhere"))
             return
         resumed = self.session
-        self._stand(hello, opened.asked, opened.phase)
+        self.state = ClientState.CONNECTED
+        self.watch = TransportWatch(self.rules, hello, opened.asked, opened.phase)
         self._opened_at = self.now
         self.lossless = hello is not None
         self.session = self.lossless or (self.rules.plain and self.rules.resume)
@@ -157,8 +178,8 @@ class ClientMachine(Standing):
         self._effects.append(e.Attach(self.dial, hello, resumed, self._culprit))
         self._dropped, self._culprit = False, None
         if hello is not None:
-            self._effects.append(e.Acknowledge(self.dial, self._acked))
-        self._listen()
+            self._effects.append(e.Acknowledge(self.dial, opened.asked))
+        self._expect_to_hear(self.now)
         self._leave_if_drained()
 
     def _refused(self, refused: c.DialRefused) -> None:
@@ -198,6 +219,38 @@ class ClientMachine(Standing):
         self._own_duplicates -= 1
         return True
 
+    # -- a transport is open ------------------------------------------------------------------
+
+    def _expect_to_hear(self, heard_at: float) -> bool:
+        """Set the deadline for the next word of the server; False if that has passed already."""
+        assert self.watch is not None, "it is open"
+        silent_at = self.watch.silent_at(heard_at)
+        if silent_at is None:
+            return True
+        if silent_at > self.now:
+            self.deadlines[ClientDeadline.SILENCE] = silent_at
+        return silent_at > self.now
+
+    def _last_heard(self, dial: int, heard_at: float) -> None:
+        if self._is_late(dial, state=ClientState.CONNECTED) or self._expect_to_hear(heard_at):
+            return
+        self.live = False
+        self._effects.append(e.Abort(dial))
+        self._drop(HeartbeatTimeout())
+
+    def _message_handled(self, number: int, size: int) -> None:
+        if self.watch is None or not self.watch.count(number, size):
+            return
+        if self.watch.ack_is_due():
+            self._acknowledge()
+        else:
+            self.deadlines.setdefault(ClientDeadline.ACK, self.now + self.watch.ack_delay())
+
+    def _acknowledge(self, *, by_time: bool = False) -> None:
+        assert self.watch is not None, "an acknowledgement goes to the transport that is open"
+        self._disarm(ClientDeadline.ACK)
+        self._effects.append(e.Acknowledge(self.dial, self.watch.acknowledge(by_time=by_time)))
+
     # -- a connection ends --------------------------------------------------------------------
 
     def _lost(self, lost: c.Lost) -> None:
@@ -229,6 +282,7 @@ class ClientMachine(Standing):
         """The connection is gone, the session is not: detach, then dial again, behind a pause."""
         self._disarm(ClientDeadline.SILENCE, ClientDeadline.ACK)
         self._effects.append(e.Detach(self.dial, replay=self.session))
+        self.watch = None
         self.state = ClientState.WAITING
         self._dropped = True
         if self.now - self._opened_at >= self.rules.stable_after:
@@ -265,17 +319,18 @@ class ClientMachine(Standing):
     def _leave_if_drained(self) -> None:
         if not (self.closing and self._drained) or self._leaving:
             return
-        if self.state is ClientState.CONNECTED:
+        if self.watch is not None:
             self._leaving = True
-            if self._handled > self._acked:
+            if self.watch.handled > self.watch.acked:
                 self._acknowledge()
             self._effects.append(e.SendCloseFrame(self.dial, self._close_code))
         elif self.state is ClientState.WAITING or not self.session:
             self._end(None)
 
     def _end(self, error: ResumeHubError | None) -> None:
-        if self.state is ClientState.CONNECTED:
+        if self.watch is not None:
             self._effects.append(e.Detach(self.dial, replay=False))
+        self.watch = None
         if self.live:
             self._effects.append(e.Abort(self.dial))
         self.live = False
@@ -286,3 +341,19 @@ class ClientMachine(Standing):
         if self.state is ClientState.EXPIRED:
             self._effects.append(e.QueueCallback("on_session_expired", error))
         self._effects.append(e.QueueCallback("on_disconnect", error))
+
+    # -- helpers ------------------------------------------------------------------------------
+
+    def _is_late(self, dial: int, *, state: ClientState | None = None) -> bool:
+        """Whether a report on ``dial`` no longer matters (it does only in ``state``), which is noted."""
+        if dial == self.dial and self.live and state in (None, self.state):
+            return False
+        self._ignore(f"dial {dial} has been given up, or stands already")
+        return True
+
+    def _disarm(self, *deadlines: ClientDeadline) -> None:
+        for deadline in deadlines:
+            self.deadlines.pop(deadline, None)
+
+    def _ignore(self, because: str) -> None:
+        self._effects.append(e.LogIgnored(because))

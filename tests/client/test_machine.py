@@ -10,7 +10,7 @@ from resumehub.client import commands as c
 from resumehub.client import effects as e
 from resumehub.client.verdicts import DialVerdict, of_close, of_status
 from resumehub.errors import HandshakeRefused, HeartbeatTimeout, RetriesExhausted, SessionExpired
-from tests.client.machine_kit import Bench, of
+from tests.client.machine_kit import Bench, hello, of
 
 CLOSE_CODES = [
     (1000, DialVerdict.ENDED),
@@ -179,7 +179,7 @@ def test_a_session_that_expires_during_the_upgrade_has_expired() -> None:
 
 def test_a_new_session_in_place_of_the_old_one_counts_as_expired() -> None:
     """A server that was replaced by one that speaks plain must not pass for a resume."""
-    for opened in (c.Opened(2, None), c.Opened(2, Bench().machine._hello)):
+    for opened in (c.Opened(2, None), c.Opened(2, hello(resumed=False))):
         bench = Bench()
         bench.open()
         bench.lose()

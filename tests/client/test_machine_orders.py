@@ -14,6 +14,7 @@ from resumehub.client import commands as c
 from resumehub.client import effects as e
 from resumehub.client.machine import ClientMachine
 from resumehub.client.states import ClientRules
+from resumehub.client.transport_watch import TransportWatch
 from tests.client.machine_kit import hello
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ EVENTS: dict[str, Choice] = {
     "is ended by the server": lambda m: c.Lost(m.dial, 1000, by_peer=True),
     "an old dial opens": lambda m: c.Opened(m.dial - 1, None),
     "an old dial is lost": lambda m: c.Lost(m.dial - 1, 4100, by_peer=True),
-    "a message is handled": lambda m: c.Handled(m._handled + 1, 10),
+    "a message is handled": lambda m: c.Handled(m.watch.handled + 1 if m.watch else 1, 10),
     "the application closes": lambda m: c.Leave(1000, 3.0, drained=False),
     "all is sent": lambda m: c.Drained(),
     "time passes to the next deadline": lambda m: m.next_deadline() or m.now,
@@ -137,8 +138,8 @@ def fork(thing: T) -> T:
     """A copy that goes its own way."""
     twin = copy.copy(thing)
     for name, value in vars(thing).items():
-        if isinstance(value, dict | list | set):
-            setattr(twin, name, value.copy())
+        if isinstance(value, dict | list | set | TransportWatch):
+            setattr(twin, name, copy.copy(value))
     return twin
 
 

@@ -125,9 +125,7 @@ def connect(
         "on_missed": on_missed,
         "on_message_rejected": on_message_rejected,
     }
-    client = Client(make, callbacks)
-    client._loop.start()
-    return client
+    return Client(make, callbacks)
 
 
 def _context(given: ssl.SSLContext | None, *, secure: bool) -> ssl.SSLContext | None:

@@ -32,6 +32,7 @@ class Client:
         bound = {hook: _bound(self, hook, callback) for hook, callback in callbacks.items() if callback}
         self._takes = "on_message" not in bound
         self._loop = make(bound)
+        self._loop.start()
 
     # -- sending ----------------------------------------------------------------------------
 

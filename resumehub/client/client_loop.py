@@ -81,7 +81,6 @@ class ClientLoop:
         )
         self._transports: dict[int, ClientTransport] = {}
         self._threads: list[Thread] = []
-        self._complained = False
 
     # -- for the handle -----------------------------------------------------------------------
 
@@ -116,15 +115,6 @@ class ClientLoop:
     def put(self, command: c.Command) -> bool:
         """Queue a command; False if the driver has left. Never blocks."""
         return self._commands.put(command)
-
-    # -- for the transports ------------------------------------------------------------------------
-
-    def undecodable(self, problem: str) -> None:
-        """What came is no message: counted, logged once, skipped."""
-        self.counters.undecodable += 1
-        if not self._complained:
-            self._complained = True
-            log.warning("a message from the server is skipped: %s", problem)
 
     # -- the driver's thread ------------------------------------------------------------------
 
@@ -191,7 +181,13 @@ class ClientLoop:
         # From above 0 to 1: where a test has nothing happen by chance (0.0), no acknowledgement is early.
         phase = 1.0 - self.options.phase()
         transport = ClientTransport(
-            self, dial.number, resume=dial.resume, offer=dial.offer, asked=asked, phase=phase
+            self,
+            dial.number,
+            resume=dial.resume,
+            offer=dial.offer,
+            asked=asked,
+            token=self.token if dial.resume else "",
+            phase=phase,
         )
         self._transports[dial.number] = transport
         try:

@@ -11,8 +11,9 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from ..clock import Clock
 from ..codec import Undecodable, decode_message
 from ..codes import CloseCode
 from ..errors import HandshakeRefused, TransportLost
@@ -20,30 +21,54 @@ from ..message import Message
 from ..protocol import control_messages
 from ..protocol.expiry import read_expiry, read_object
 from ..protocol.tokens import SUBPROTOCOL
+from ..runtime.base import Runtime
 from ..transport.base import CloseReceived, Failed, PingReceived
 from ..transport.sockets import RECEIVE_BYTES, ByteStream
 from . import commands as c
 from .dialing import Aborted, open_stream
-from .inbox import Arrival
+from .inbox import Arrival, Inbox
+from .options import Options
+from .sender import Sender
+from .stats import ClientCounters
 from .wire import Accepted, Data, Rejected, Wire, WireEvent, encode_close
-
-if TYPE_CHECKING:
-    from .client_loop import ClientLoop
 
 log = logging.getLogger("resumehub.client")
 
 
-class ClientTransport:
-    """Dial ``number``. ``asked``: how many messages it says have been handled, if it asks to ``resume``.
+class ClientParts(Protocol):
+    """What a transport uses of its client; ``put`` tells the driver, and is False once that has left."""
 
-    ``phase``: what was drawn for its first acknowledgement, to be handed on.
+    options: Options
+    clock: Clock
+    runtime: Runtime
+    sender: Sender
+    inbox: Inbox
+    counters: ClientCounters
+
+    def put(self, command: c.Command) -> bool: ...
+
+
+class ClientTransport:
+    """Dial ``number``. Made and used by the driver, but for ``run``, which is the thread's.
+
+    ``resume``: ask for the session, with ``token``, "" where there is none. ``asked``: how many of the
+    server's messages the dial says have been handled. ``offer``: offer ``resumehub.v1``. ``phase``: what was
+    drawn for the first acknowledgement, to be handed on.
     """
 
     def __init__(
-        self, loop: ClientLoop, number: int, *, resume: bool, offer: bool, asked: int, phase: float
+        self,
+        client: ClientParts,
+        number: int,
+        *,
+        resume: bool,
+        offer: bool,
+        asked: int,
+        token: str,
+        phase: float,
     ) -> None:
-        self._loop = loop
-        self._codec = loop.options.codec
+        self._client = client
+        self._codec = client.options.codec
         self.number = number
         self.resume = resume
         self.offer = offer
@@ -51,11 +76,11 @@ class ClientTransport:
         self.phase = phase
         self.heard_at = 0.0
         self.stream: ByteStream | None = None
-        self._token = loop.token if resume else ""
-        self._lock = loop.runtime.lock("a client transport")
+        self._token = token
+        self._lock = client.runtime.lock("a client transport")
         self._sock: socket.socket | None = None
         self._aborted = False
-        self._decided = loop.runtime.event("the client's word")
+        self._decided = client.runtime.event("the client's word")
 
     # -- for the driver -----------------------------------------------------------------------
 
@@ -85,11 +110,11 @@ class ClientTransport:
             log.exception("the connection failed; please report this")
             end = self._gone()
         try:
-            self._loop.put(end)
+            self._client.put(end)
         finally:
             self.abort()
             if self.stream is not None:
-                self._loop.sender.let_go(self)
+                self._client.sender.let_go(self)
                 self.stream.release()
 
     def _guard(self, sock: socket.socket) -> None:
@@ -100,7 +125,7 @@ class ClientTransport:
 
     def _connect(self) -> c.Command | None:
         """Get a connection; what to report if there is none."""
-        options, runtime = self._loop.options, self._loop.runtime
+        options, runtime = self._client.options, self._client.runtime
         try:
             self.stream = open_stream(
                 options.address, options.opener, options.ssl_context, runtime, self._guard
@@ -120,7 +145,7 @@ class ClientTransport:
         """All that is said on the connection; how it ended."""
         stream = self.stream
         assert stream is not None, "it has been connected"
-        wire = self._loop.options.wire(
+        wire = self._client.options.wire(
             resume=self.resume, offer=self.offer, asked=self.asked, attempt=self.number, token=self._token
         )
         try:
@@ -145,7 +170,7 @@ class ClientTransport:
             if not isinstance(said, control_messages.Hello):
                 return said
             hello = said
-        self._loop.put(c.Opened(self.number, hello, self.asked, self.phase))
+        self._client.put(c.Opened(self.number, hello, self.asked, self.phase))
         self._decided.wait()
         if self._aborted:
             return self._gone()
@@ -166,7 +191,7 @@ class ClientTransport:
                 data = stream.receive(RECEIVE_BYTES)
             except OSError:
                 data = b""
-            self.heard_at = self._loop.clock.monotonic()
+            self.heard_at = self._client.clock.monotonic()
             yield from wire.feed(data)
 
     def _rejection(self, answer: Rejected) -> c.Command:
@@ -198,7 +223,7 @@ class ClientTransport:
             hello = control_messages.read_hello(decode_message(self._codec, data, allow_reserved=True))
         except (Undecodable, control_messages.Malformed) as problem:
             return self._lost_by_us(str(problem))
-        if not self._loop.sender.knows(hello.received):
+        if not self._client.sender.knows(hello.received):
             return self._lost_by_us("$hello covers messages that were never sent")
         return hello
 
@@ -210,7 +235,7 @@ class ClientTransport:
                     if problem:
                         return self._lost_by_us(problem)
                 case PingReceived(payload):
-                    self._loop.sender.pong(self, payload)
+                    self._client.sender.pong(self, payload)
                 case _:
                     return self._ending(event)
         return self._gone()
@@ -224,24 +249,30 @@ class ClientTransport:
             try:
                 message = decode_message(self._codec, data, allow_reserved=lossless)
             except Undecodable as problem:
-                self._loop.undecodable(str(problem))
+                self._skip(str(problem))
         else:
-            self._loop.undecodable("it is larger than max_message_size")
+            self._skip("it is larger than max_message_size")
         if lossless and message is not None and message.event.startswith("$"):
             try:
                 return self._control(message)
             except control_messages.Malformed as malformed:
                 return str(malformed)
-        self._loop.inbox.put(self.number, Arrival(message, size))
+        self._client.inbox.put(self.number, Arrival(message, size))
         return None
+
+    def _skip(self, problem: str) -> None:
+        """What came is no message: counted, logged once in the client's life, skipped."""
+        self._client.counters.undecodable += 1
+        if self._client.counters.undecodable == 1:
+            log.warning("a message from the server is skipped: %s", problem)
 
     def _control(self, message: Message) -> str | None:
         if message.event == control_messages.ACK:
-            if not self._loop.sender.acknowledge(self.number, control_messages.read_ack(message)):
+            if not self._client.sender.acknowledge(self.number, control_messages.read_ack(message)):
                 return "$ack covers messages that were never sent"
         elif message.event == control_messages.MISSED:
             _, last = control_messages.read_missed(message)
-            self._loop.inbox.put(self.number, Arrival(None, missed_to=last))
+            self._client.inbox.put(self.number, Arrival(None, missed_to=last))
         return None
 
     # -- how it ended -------------------------------------------------------------------------
@@ -261,7 +292,7 @@ class ClientTransport:
 
     def _say_goodbye(self, code: int) -> None:
         if self._decided.is_set():
-            self._loop.sender.farewell(self, code)
+            self._client.sender.farewell(self, code)
             return
         assert self.stream is not None, "there is somebody to say it to"
         try:

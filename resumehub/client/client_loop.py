@@ -93,6 +93,8 @@ class ClientLoop:
             if self._callbacks.any:
                 self._spawn("client callbacks", self._callbacks.run)
         except RuntimeError:
+            # Where not even the driver could start, the clock would wait for it at its next step.
+            self.clock.unfollow(self._commands)
             self.put(c.Leave(1000, 0.0, True))
             self.inbox.end()
             self.sender.end()

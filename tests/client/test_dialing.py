@@ -16,8 +16,10 @@ from websockets.sync.server import ServerConnection, serve
 from resumehub import Message
 from resumehub.client import State, connect
 from resumehub.errors import HandshakeRefused, RetriesExhausted
+from resumehub.runtime.system import SystemRuntime
+from resumehub.testing import FakeClock
 from tests.client.fake import FakeServer
-from tests.support import PATIENCE
+from tests.support import PATIENCE, Call
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 426, 501, 302])
@@ -201,3 +203,26 @@ def test_a_callback_must_be_one() -> None:
     """A name in place of a function is found out at once, and not at the first message."""
     with pytest.raises(TypeError, match="on_message must be callable"):
         connect("ws://example.org/", on_message="print")
+
+
+class NoThreads(SystemRuntime):
+    """A system that gives ``given`` threads and no more."""
+
+    def __init__(self, given: int) -> None:
+        super().__init__()
+        self._given = given
+
+    def spawn(self, name, run, *, daemon=True):
+        if not self._given:
+            raise RuntimeError("can't start new thread")
+        self._given -= 1
+        return super().spawn(name, run, daemon=daemon)
+
+
+@pytest.mark.parametrize("given", [0, 1, 2])
+def test_a_client_that_gets_no_threads_leaves_nothing_behind(given: int) -> None:
+    """``connect`` raises, and no later step of the clock waits for a client that never ran."""
+    clock = FakeClock()
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        connect("ws://example.org/", clock=clock, on_message=print, _runtime=NoThreads(given))
+    Call(lambda: clock.advance(10)).result()

@@ -179,7 +179,7 @@ class ClientLoop:
         self._transports = {
             number: transport for number, transport in self._transports.items() if number >= dial.number - 1
         }
-        asked = self.inbox.count() if dial.resume else 0
+        asked = self.inbox.last_taken() if dial.resume else 0
         # From above 0 to 1: where a test has nothing happen by chance (0.0), no acknowledgement is early.
         phase = 1.0 - self.options.phase()
         transport = ClientTransport(

@@ -1,12 +1,13 @@
-"""What has come and the application has not handled yet, and what its callbacks are to be told.
+"""Messages that wait for the application, and callbacks that wait to be called.
 
-A message is *taken* when the application gets it, and *handled* when its callback has returned, or the
-next one is asked for. A resume asks for what comes behind the last one *taken*: the one in hand goes on
-being handled here, and must not come twice. So what was not taken is frozen while the client dials,
-and forgotten when the server sends it again, or given to the application after all when the
-session has ended. A monitor of its own lock; any thread. Called by ``transport.py`` (puts), by
-``client_loop.py``
-(freezes, begins, ends), by whoever handles (takes).
+A message *waits*, is *taken* when the application gets it, and is *handled* when its callback has returned,
+or when the application asks for the next one. A resume asks for the messages behind the last one that was
+*taken*: that one is still being handled here, and must not come twice. So while the client dials, nothing can
+be taken. The messages that wait are thrown away when the server sends them again, and may be taken after all
+when the session has ended.
+
+One object a client, with a lock of its own; any thread. A transport puts messages in, the driver freezes,
+begins and ends, and the thread that handles messages takes them. Read next: ``callbacks.py``.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from ..clock import SystemClock
 from ..message import Message
 from ..runtime.base import Runtime
 
-#: So many messages may wait for the application; then the client stops reading.
-MOST = 1024
+#: How many messages may wait for the application; with more, the client stops reading.
+MAX_WAITING = 1024
 
 _REAL = SystemClock()
 
@@ -31,14 +32,14 @@ class Arrival:
 
     message: Message | None
     size: int = 0
-    #: Of messages that will never come: the last number; None: it is one that came.
+    #: Where messages will never come: the last of their numbers; None: this one came.
     missed_to: int | None = None
 
 
 class Inbox:
-    """Messages on their way to the application, and callbacks on their way to be called.
+    """The messages of one client that wait, in order, and the calls of its callbacks.
 
-    Both are called without the lock: ``report(number, size)`` when messages have been handled,
+    Both functions are called without the lock: ``report(number, size)`` when messages have been handled,
     ``missed(first, last)`` when it is the turn of messages that will never come.
     """
 
@@ -49,66 +50,71 @@ class Inbox:
         self._changed = runtime.condition(self._lock)
         self._report = report
         self._missed = missed
-        self._arrivals: deque[Arrival] = deque()
+        self._waiting: deque[Arrival] = deque()
         self._calls: deque[Callable[[], None]] = deque()
         self._last_calls: deque[Callable[[], None]] = deque()
-        self._generation = 0
+        # The dial whose transport may put; 0: none may.
+        self._dial = 0
         self._frozen = False
-        self._taken = 0
-        self._in_hand: Arrival | None = None
-        self._in_hand_numbers = (0, 0)
+        self._last_taken = 0
+        # What has been taken and not handled yet, with its first and last number.
+        self._taken: Arrival | None = None
+        self._taken_numbers = (0, 0)
         self.ended = False
         #: How many messages the application was given.
         self.received = 0
 
     # -- putting in -------------------------------------------------------------------------
 
-    def begin(self, generation: int, taken: int | None) -> None:
-        """Connection ``generation`` puts from now on; the count goes on from ``taken`` (None: as it was)."""
+    def begin(self, dial: int, last_taken: int | None) -> None:
+        """From now on the transport of ``dial`` puts; its first message is the one behind ``last_taken``.
+
+        None, for a plain server that does not resume: the messages that wait stay, and the count goes on.
+        """
         with self._lock:
-            self._generation = generation
-            if taken is not None:
-                self._taken = taken
-                self._arrivals.clear()
+            self._dial = dial
+            if last_taken is not None:
+                self._last_taken = last_taken
+                self._waiting.clear()
             self._frozen = False
             self._changed.notify_all()
 
-    def put(self, generation: int, arrival: Arrival) -> bool:
-        """Add what came; False: this connection has been given up. Waits while there is too much."""
+    def put(self, dial: int, arrival: Arrival) -> bool:
+        """Add what came; False: this transport has been given up. Blocks while too many messages wait."""
         with self._lock:
-            while len(self._arrivals) >= MOST and generation == self._generation and not self.ended:
+            while len(self._waiting) >= MAX_WAITING and dial == self._dial and not self.ended:
                 self._changed.wait()
-            if generation != self._generation or self.ended:
+            if dial != self._dial or self.ended:
                 return False
-            self._arrivals.append(arrival)
+            self._waiting.append(arrival)
             self._changed.notify_all()
             return True
 
     def is_full(self) -> bool:
-        """Whether a connection may have to wait before it reads on."""
+        """Whether a transport may have to wait before it reads on."""
         with self._lock:
-            return len(self._arrivals) >= MOST
+            return len(self._waiting) >= MAX_WAITING
 
     def freeze(self, *, replay: bool) -> None:
-        """No connection puts any more; ``replay``: what is here will come again, so nobody takes it."""
+        """No transport puts any more; ``replay``: the server will send again what waits, so none is taken."""
         with self._lock:
-            self._generation = 0
+            self._dial = 0
             self._frozen = replay
             self._changed.notify_all()
 
-    def count(self) -> int:
+    def last_taken(self) -> int:
         """The number of the last message that the application was given."""
         with self._lock:
-            return self._taken
+            return self._last_taken
 
-    def call(self, callback: Callable[[], None], *, last: bool = False) -> None:
-        """Queue a callback: ahead of the messages that wait, or (``last``) behind them."""
+    def add_call(self, call: Callable[[], None], *, last: bool = False) -> None:
+        """Queue the call of a callback: ahead of the messages that wait, or (``last``) behind them."""
         with self._lock:
-            (self._last_calls if last else self._calls).append(callback)
+            (self._last_calls if last else self._calls).append(call)
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Nothing more will come; what is here may be had."""
+        """Nothing more will come; what waits may be taken."""
         with self._lock:
             self.ended = True
             self._frozen = False
@@ -119,7 +125,7 @@ class Inbox:
     def take(self, timeout: float | None = None) -> Message | None:
         """The next message, once there is one; None when ``timeout`` passed, or at the end (``ended``).
 
-        The one that was taken before counts as handled. One thread at a time.
+        The one that was taken before counts as handled. Threads: one at a time. ``timeout``: real seconds.
         """
         give_up = None if timeout is None else _REAL.monotonic() + timeout
         while True:
@@ -128,26 +134,26 @@ class Inbox:
             if arrival is None or arrival.message is not None:
                 return arrival.message if arrival is not None else None
 
-    def job(self, on_message: Callable[[Message], None] | None) -> Callable[[], None] | None:
-        """What the thread that runs callbacks does next, once there is something; None: that was all.
+    def next_call(self, on_message: Callable[[Message], None] | None) -> Callable[[], None] | None:
+        """What the callbacks' thread calls next, once there is something; None: that was all.
 
-        Without ``on_message`` the messages are somebody else's.
+        Without ``on_message`` the messages are left to ``take``.
         """
         with self._lock:
             while True:
                 if self._calls:
                     return self._calls.popleft()
                 if on_message is not None and self._may_take():
-                    return _Handling(self, on_message, self._take_next())
+                    return _MessageCall(self, on_message, self._take_next())
                 if self.ended:
                     return self._last_calls.popleft() if self._last_calls else None
                 self._changed.wait()
 
     def handled(self) -> None:
-        """The message in hand, if there is one, has been dealt with."""
+        """The message that was taken last, if it still counts as taken, has been handled."""
         with self._lock:
-            arrival, self._in_hand = self._in_hand, None
-            first, last = self._in_hand_numbers
+            arrival, self._taken = self._taken, None
+            first, last = self._taken_numbers
         if arrival is not None:
             if arrival.missed_to is not None:
                 self._missed(first, last)
@@ -164,20 +170,20 @@ class Inbox:
             return self._take_next() if self._may_take() else None
 
     def _may_take(self) -> bool:
-        return bool(self._arrivals) and not self._frozen
+        return bool(self._waiting) and not self._frozen
 
     def _take_next(self) -> Arrival:
-        arrival = self._arrivals.popleft()
-        first = self._taken + 1
-        self._taken = first if arrival.missed_to is None else max(self._taken, arrival.missed_to)
-        self._in_hand, self._in_hand_numbers = arrival, (first, self._taken)
+        arrival = self._waiting.popleft()
+        first = self._last_taken + 1
+        self._last_taken = first if arrival.missed_to is None else max(self._last_taken, arrival.missed_to)
+        self._taken, self._taken_numbers = arrival, (first, self._last_taken)
         self.received += arrival.message is not None
         self._changed.notify_all()
         return arrival
 
 
-class _Handling:
-    """Run the application's callback on one message, and count it as handled, come what may."""
+class _MessageCall:
+    """Call the application's ``on_message`` with one message; it counts as handled even if that raises."""
 
     def __init__(self, inbox: Inbox, on_message: Callable[[Message], None], arrival: Arrival) -> None:
         self._inbox = inbox

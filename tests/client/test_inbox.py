@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resumehub import Message
-from resumehub.client.inbox import MOST, Arrival, Inbox
+from resumehub.client.inbox import MAX_WAITING, Arrival, Inbox
 from resumehub.runtime.system import SystemRuntime
 from tests.support import Call
 
@@ -46,19 +46,19 @@ def test_a_message_is_handled_when_the_next_is_asked_for() -> None:
     assert told == []
     assert box.take() == Message("n", 5)
     assert told == [("handled", 1, 10), ("missed", 2, 4), ("handled", 4, 0)]
-    assert box.count() == 5
+    assert box.last_taken() == 5
 
 
 def test_who_reads_on_waits_for_who_handles() -> None:
     """A program that is slower than its server does not fill its own memory."""
     box, _ = inbox()
-    for number in range(MOST):
+    for number in range(MAX_WAITING):
         box.put(1, n(number))
     assert box.is_full()
-    one_more = Call(lambda: box.put(1, n(MOST)))
+    one_more = Call(lambda: box.put(1, n(MAX_WAITING)))
     assert box.take() == Message("n", 0)
     assert one_more.result()
-    given_up = Call(lambda: box.put(1, n(MOST + 1)))
+    given_up = Call(lambda: box.put(1, n(MAX_WAITING + 1)))
     box.freeze(replay=False)
     assert not given_up.result()
 
@@ -68,9 +68,9 @@ def test_callbacks_come_ahead_of_messages_and_the_last_ones_behind() -> None:
     box, _ = inbox()
     order: list[object] = []
     box.put(1, n(1))
-    box.call(lambda: order.append("over"), last=True)
-    box.call(lambda: order.append("back"))
+    box.add_call(lambda: order.append("over"), last=True)
+    box.add_call(lambda: order.append("back"))
     box.end()
-    while (job := box.job(lambda message: order.append(message.payload))) is not None:
-        job()
+    while (call := box.next_call(lambda message: order.append(message.payload))) is not None:
+        call()
     assert order == ["back", 1, "over"]

@@ -145,24 +145,24 @@ class ClientLoop:
                 self._dial(effect)
             case e.Attach():
                 self._attach(effect)
-            case e.Detach(number, replay):
+            case e.Detach(dial, replay):
                 self.counters.drops += 1
-                self.sender.detach(self._transports[number])
+                self.sender.detach(self._transports[dial])
                 self.inbox.freeze(replay=replay)
-            case e.Abort(number):
-                if number in self._transports:
-                    self._transports[number].abort()
-            case e.AskLastHeard(number):
+            case e.Abort(dial):
+                if dial in self._transports:
+                    self._transports[dial].abort()
+            case e.AskLastHeard(dial):
                 # Who does not read hears nothing, and that is not the server's fault.
-                heard = self.clock.monotonic() if self.inbox.is_full() else self._transports[number].heard_at
-                return c.LastHeard(number, heard)
+                heard = self.clock.monotonic() if self.inbox.is_full() else self._transports[dial].heard_at
+                return c.LastHeard(dial, heard)
             case e.DrawPause(upto, at_least):
                 return c.Drawn(at_least + upto * self.options.random())
-            case e.Acknowledge(number, received):
+            case e.Acknowledge(dial, received):
                 ack = control_messages.ack(received)
-                self.sender.ack(number, encode_frame(self.options.codec, ack, allow_reserved=True))
-            case e.SendCloseFrame(number, code):
-                self.sender.close(number, code)
+                self.sender.ack(dial, encode_frame(self.options.codec, ack, allow_reserved=True))
+            case e.SendCloseFrame(dial, code):
+                self.sender.close(dial, code)
             case e.QueueCallback(hook, error):
                 self._callbacks.queue(hook, *([error] if hook != "on_transport_restore" else []))
             case e.End(error):
@@ -173,32 +173,28 @@ class ClientLoop:
                 assert_never(effect)
         return None
 
-    def _dial(self, dial: e.Dial) -> None:
+    def _dial(self, effect: e.Dial) -> None:
         self.counters.dials += 1
-        # Those before have ended, or been told to.
-        self._transports = {
-            number: transport for number, transport in self._transports.items() if number >= dial.number - 1
-        }
-        asked = self.inbox.last_taken() if dial.resume else 0
-        # From above 0 to 1: where a test has nothing happen by chance (0.0), no acknowledgement is early.
-        phase = 1.0 - self.options.phase()
+        # Those before the last one have ended, or have been aborted.
+        self._transports = {dial: it for dial, it in self._transports.items() if dial >= effect.dial - 1}
         transport = ClientTransport(
             self,
-            dial.number,
-            resume=dial.resume,
-            offer=dial.offer,
-            asked=asked,
-            token=self.token if dial.resume else "",
-            phase=phase,
+            effect.dial,
+            resume=effect.resume,
+            offer=effect.offer,
+            asked=self.inbox.last_taken() if effect.resume else 0,
+            token=self.token if effect.resume else "",
+            # From above 0 to 1: where a test draws 0.0 each time, no acknowledgement is early.
+            phase=1.0 - self.options.phase(),
         )
-        self._transports[dial.number] = transport
+        self._transports[effect.dial] = transport
         try:
             self._spawn("client transport", transport.run)
         except RuntimeError:
-            self.put(c.DialFailed(dial.number, TransportLost(1006, "no thread to be had")))
+            self.put(c.DialFailed(effect.dial, TransportLost(1006, "no thread to be had")))
 
-    def _attach(self, attach: e.Attach) -> None:
-        transport, hello = self._transports[attach.number], attach.hello
+    def _attach(self, effect: e.Attach) -> None:
+        transport, hello = self._transports[effect.dial], effect.hello
         self.counters.connections += 1
         if hello is not None:
             self.token, self.connection_id = hello.token, hello.connection_id
@@ -207,12 +203,12 @@ class ClientLoop:
             transport,
             hello.received if hello is not None else None,
             (hello.window_messages, hello.window_bytes) if hello is not None else None,
-            without_culprit=attach.culprit is not None,
+            without_culprit=effect.culprit is not None,
         )
-        if culprit is not None and attach.culprit is not None:
-            self._reject(culprit, attach.culprit)
+        if culprit is not None and effect.culprit is not None:
+            self._reject(culprit, effect.culprit)
         counted = hello is not None or (self.options.rules.plain and self.options.rules.resume)
-        self.inbox.begin(attach.number, transport.asked if counted else None)
+        self.inbox.begin(effect.dial, transport.asked if counted else None)
         transport.go_on()
 
     def _reject(self, culprit: OutgoingMessage, code: int) -> None:

@@ -19,7 +19,7 @@ class Dial:
     ``Detach`` of the connection before. ``offer``: offer ``resumehub.v1``.
     """
 
-    number: int
+    dial: int
     resume: bool
     offer: bool
 
@@ -33,7 +33,7 @@ class Attach:
     is taken out first, and reported.
     """
 
-    number: int
+    dial: int
     hello: Hello | None
     resumed: bool
     culprit: int | None
@@ -43,7 +43,7 @@ class Attach:
 class Detach:
     """Take the connection off. ``replay``: what it brought and nobody has begun to handle will come again."""
 
-    number: int
+    dial: int
     replay: bool
 
 
@@ -51,14 +51,14 @@ class Detach:
 class Abort:
     """Shut the connection's socket down, whatever it is doing, which frees its thread."""
 
-    number: int
+    dial: int
 
 
 @dataclass(frozen=True, slots=True)
 class AskLastHeard:
     """Answer with ``LastHeard``, at once."""
 
-    number: int
+    dial: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class DrawPause:
 class Acknowledge:
     """Tell the server how many of its messages have been handled."""
 
-    number: int
+    dial: int
     received: int
 
 
@@ -81,7 +81,7 @@ class Acknowledge:
 class SendCloseFrame:
     """Send a close frame behind all that was accepted for sending."""
 
-    number: int
+    dial: int
     code: int
 
 

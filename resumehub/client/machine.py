@@ -107,8 +107,8 @@ class ClientMachine:
                 self._failed(command)
             case c.Lost():
                 self._lost(command)
-            case c.LastHeard(number, heard_at):
-                self._last_heard(number, heard_at)
+            case c.LastHeard(dial, heard_at):
+                self._last_heard(dial, heard_at)
             case c.Drawn(seconds):
                 if self.state is ClientState.WAITING and ClientDeadline.RETRY not in self.deadlines:
                     self.deadlines[ClientDeadline.RETRY] = self.now + seconds

@@ -26,7 +26,7 @@ _NO_LIMIT = 1 << 62
 class OpenTransport(Protocol):
     """A connection, as far as writing goes."""
 
-    number: int
+    dial: int
     stream: ByteStream | None
 
 
@@ -76,10 +76,10 @@ class Sender:
             self._refusing = True
             return not len(self._outbox)
 
-    def acknowledge(self, number: int, received: int) -> bool:
-        """The server of connection ``number`` has handled so many; False if that can't be."""
+    def acknowledge(self, dial: int, received: int) -> bool:
+        """The server of connection ``dial`` has handled so many; False if that can't be."""
         with self._lock:
-            if self._transport is None or self._transport.number != number:
+            if self._transport is None or self._transport.dial != dial:
                 return True  # what it meant is in the next $hello, too
             if not self._outbox.knows(received):
                 return False
@@ -145,18 +145,18 @@ class Sender:
                 self._pong = wire.encode_pong(payload)
                 self._changed.notify_all()
 
-    def ack(self, number: int, frame: Frame) -> None:
+    def ack(self, dial: int, frame: Frame) -> None:
         """Send an acknowledgement, in place of one that still waits."""
         with self._lock:
-            if self._transport is not None and self._transport.number == number:
+            if self._transport is not None and self._transport.dial == dial:
                 self._ack = frame
                 self._greeting = False
                 self._changed.notify_all()
 
-    def close(self, number: int, code: int) -> None:
+    def close(self, dial: int, code: int) -> None:
         """Send a close frame behind all messages."""
         with self._lock:
-            if self._transport is not None and self._transport.number == number:
+            if self._transport is not None and self._transport.dial == dial:
                 self._close = wire.encode_close(code)
                 self._changed.notify_all()
 

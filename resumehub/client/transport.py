@@ -59,7 +59,7 @@ class ClientTransport:
     def __init__(
         self,
         client: ClientParts,
-        number: int,
+        dial: int,
         *,
         resume: bool,
         offer: bool,
@@ -69,7 +69,7 @@ class ClientTransport:
     ) -> None:
         self._client = client
         self._codec = client.options.codec
-        self.number = number
+        self.dial = dial
         self.resume = resume
         self.offer = offer
         self.asked = asked
@@ -135,24 +135,24 @@ class ClientTransport:
             return self._gone()
         except ssl.SSLCertVerificationError as error:
             problem = HandshakeRefused(0, f"the server's certificate: {error.verify_message}")
-            return c.DialFailed(self.number, problem, permanent=True)
+            return c.DialFailed(self.dial, problem, permanent=True)
         except OSError as error:
             lost = TransportLost(CloseCode.ABNORMAL, f"cannot connect: {error.strerror or error}")
             lost.__cause__ = error
-            return c.DialFailed(self.number, lost)
+            return c.DialFailed(self.dial, lost)
 
     def _talk(self) -> c.Command:
         """All that is said on the connection; how it ended."""
         stream = self.stream
         assert stream is not None, "it has been connected"
         wire = self._client.options.wire(
-            resume=self.resume, offer=self.offer, asked=self.asked, attempt=self.number, token=self._token
+            resume=self.resume, offer=self.offer, asked=self.asked, attempt=self.dial, token=self._token
         )
         try:
             self._send_all(stream, wire.request)
         except OSError:
             return c.DialFailed(
-                self.number, TransportLost(CloseCode.ABNORMAL, "the request was cut off"), reached=True
+                self.dial, TransportLost(CloseCode.ABNORMAL, "the request was cut off"), reached=True
             )
         events = self._events(stream, wire)
         answer = next(events, None)
@@ -160,17 +160,17 @@ class ClientTransport:
             return self._rejection(answer)
         if isinstance(answer, Failed):
             return c.DialFailed(
-                self.number, HandshakeRefused(0, f"no WebSocket: {answer.reason}"), permanent=True
+                self.dial, HandshakeRefused(0, f"no WebSocket: {answer.reason}"), permanent=True
             )
         if not isinstance(answer, Accepted):
-            return c.DialFailed(self.number, TransportLost(CloseCode.ABNORMAL, "no answer"), reached=True)
+            return c.DialFailed(self.dial, TransportLost(CloseCode.ABNORMAL, "no answer"), reached=True)
         hello: control_messages.Hello | None = None
         if self.offer and answer.subprotocol == SUBPROTOCOL:
             said = self._hear_hello(events)
             if not isinstance(said, control_messages.Hello):
                 return said
             hello = said
-        self._client.put(c.Opened(self.number, hello, self.asked, self.phase))
+        self._client.put(c.Opened(self.dial, hello, self.asked, self.phase))
         self._decided.wait()
         if self._aborted:
             return self._gone()
@@ -199,7 +199,7 @@ class ClientTransport:
         detail = said.get("detail") or said.get("title") or ""
         reason, first_available = read_expiry(answer.body) if said else ("", None)
         return c.DialRefused(
-            self.number,
+            self.dial,
             answer.status,
             detail if isinstance(detail, str) else "",
             answer.retry_after,
@@ -257,7 +257,7 @@ class ClientTransport:
                 return self._control(message)
             except control_messages.Malformed as malformed:
                 return str(malformed)
-        self._client.inbox.put(self.number, Arrival(message, size))
+        self._client.inbox.put(self.dial, Arrival(message, size))
         return None
 
     def _skip(self, problem: str) -> None:
@@ -268,11 +268,11 @@ class ClientTransport:
 
     def _control(self, message: Message) -> str | None:
         if message.event == control_messages.ACK:
-            if not self._client.sender.acknowledge(self.number, control_messages.read_ack(message)):
+            if not self._client.sender.acknowledge(self.dial, control_messages.read_ack(message)):
                 return "$ack covers messages that were never sent"
         elif message.event == control_messages.MISSED:
             _, last = control_messages.read_missed(message)
-            self._client.inbox.put(self.number, Arrival(None, missed_to=last))
+            self._client.inbox.put(self.dial, Arrival(None, missed_to=last))
         return None
 
     # -- how it ended -------------------------------------------------------------------------
@@ -280,7 +280,7 @@ class ClientTransport:
     def _ending(self, event: WireEvent) -> c.Command:
         if isinstance(event, CloseReceived):
             self._say_goodbye(event.code)
-            return c.Lost(self.number, event.code, event.reason, by_peer=True)
+            return c.Lost(self.dial, event.code, event.reason, by_peer=True)
         if isinstance(event, Failed):
             return self._lost_by_us(event.reason, event.code)
         return self._lost_by_us("that was not to be expected here")
@@ -288,7 +288,7 @@ class ClientTransport:
     def _lost_by_us(self, problem: str, code: int = CloseCode.PROTOCOL_ERROR) -> c.Command:
         log.warning("the server breaks the protocol: %s", problem)
         self._say_goodbye(code)
-        return c.Lost(self.number, code, problem)
+        return c.Lost(self.dial, code, problem)
 
     def _say_goodbye(self, code: int) -> None:
         if self._decided.is_set():
@@ -301,4 +301,4 @@ class ClientTransport:
             pass  # it has gone without waiting for an answer
 
     def _gone(self) -> c.Command:
-        return c.Lost(self.number, CloseCode.ABNORMAL)
+        return c.Lost(self.dial, CloseCode.ABNORMAL)

@@ -52,7 +52,7 @@ class Bench:
                 if isinstance(effect, e.DrawPause):
                     waiting.append(c.Drawn(effect.at_least + self.chance * effect.upto))
                 elif isinstance(effect, e.AskLastHeard):
-                    waiting.append(c.LastHeard(effect.number, self.heard_at))
+                    waiting.append(c.LastHeard(effect.dial, self.heard_at))
         self.done += effects
         return effects
 

@@ -130,7 +130,7 @@ def feed(machine: ClientMachine, watcher: Watcher, event: c.Command | float, cha
             if isinstance(effect, e.DrawPause):
                 waiting.append(c.Drawn(effect.at_least + chance * effect.upto))
             elif isinstance(effect, e.AskLastHeard):
-                waiting.append(c.LastHeard(effect.number, machine.now - 1000 * chance))
+                waiting.append(c.LastHeard(effect.dial, machine.now - 1000 * chance))
     watcher.look(machine)
 
 

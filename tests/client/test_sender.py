@@ -19,7 +19,7 @@ class OpenTransport:
 
     def __init__(self, runtime: SystemRuntime) -> None:
         ours, self.theirs = socket.socketpair()
-        self.number = 1
+        self.dial = 1
         self.stream = PlainSocket(ours, runtime)
 
 

@@ -1,13 +1,14 @@
-"""A client for threaded Python programs: it reconnects by itself, and loses nothing if the server lets it.
+"""A client for threaded Python programs: it reconnects by itself, and with resumehub.v1 it loses nothing.
 
     with connect("wss://example.org/ws/lobby", headers={"Authorization": …}) as client:
         client.send(Message("hello"))
         for message in client:
             …
 
-``connect`` checks its arguments and starts the threads; the rest of this package is told from
-``client_loop.py`` inwards. docs/howto/python-client.md shows it at work, docs/reference/client.md has every
-name.
+What lives here: all that only the client needs. What it shares with the server (control messages, sockets,
+the command loop) is in ``protocol``, ``transport`` and ``runtime``. It may not import what only the server
+needs. ``connect`` checks its arguments and starts the threads. docs/howto/python-client.md shows how to use
+it, docs/reference/client.md has every name. Read next: ``client_loop.py``.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ def connect(
 ) -> Client:
     """Begin to connect to ``url`` and return at once; ``wait_connected`` waits.
 
-    The arguments are described in docs/reference/client.md. Callbacks get the client first, and run one
-    at a time on a thread of the client's: ``on_message(client, message)``, ``on_transport_drop(client,
-    error)``, ``on_transport_restore(client)``, ``on_session_expired(client, error)``,
-    ``on_disconnect(client, error)``, ``on_missed(client, first, last)``, ``on_message_rejected(client,
-    message, error)``.
+    The arguments are described in docs/reference/client.md. Callbacks get the client as their first argument,
+    and run one at a time on a thread of the client's: ``on_message(client, message)``,
+    ``on_transport_drop(client, error)``, ``on_transport_restore(client)``,
+    ``on_session_expired(client, error)``, ``on_disconnect(client, error)``,
+    ``on_missed(client, first, last)``, ``on_message_rejected(client, message, error)``.
 
-    Raises: TypeError, ValueError for wrong arguments; RuntimeError when there is no thread to be had.
+    Raises: TypeError, ValueError for wrong arguments; RuntimeError when the system gives no thread.
     Threads: any. Blocks: never.
     """
     runtime = _runtime or SystemRuntime()
@@ -82,7 +83,7 @@ def connect(
     initial, cap = backoff
     positive("backoff[0]", initial)
     if positive("backoff[1]", cap) < initial:
-        raise ValueError(f"backoff is (first, longest), and the longest can't be the shorter: {backoff!r}")
+        raise ValueError(f"backoff is (first, longest): the longest must not be the shorter: {backoff!r}")
     if max_retries is not None:
         positive("max_retries", max_retries, zero=True)
     if silence_timeout is not None:

@@ -1,7 +1,7 @@
-"""Where a client dials: a WebSocket URL taken apart, and put together for each dial. Pure.
+"""Where a client dials: a WebSocket URL, taken apart, and put together for each dial. Pure.
 
-What stands in its query may be a secret (a ticket, say): ``shown`` leaves it out, and that is all that
-logs and reprs ever see. Used by ``connect`` and by ``transport.py``.
+Its query may hold a secret (a ticket, for example): ``shown`` leaves the query out, and logs and reprs have
+nothing but ``shown``. Used by ``connect``, ``options.py`` and ``dialing.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """For people, without the query."""
+        """The URL without its query, for logs, reprs and errors."""
         return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.path}"
 
     def target(self, **extra: str) -> str:
@@ -41,7 +41,7 @@ class Address:
 
 
 def read_address(url: str) -> Address:
-    """Take a URL apart. Raises: ValueError, which says what is wrong, and not the URL's query."""
+    """Take a URL apart. Raises: TypeError; ValueError, whose text does not have the URL's query."""
     if not isinstance(url, str):
         raise TypeError(f"url must be a str, not {type(url).__name__}")
     parts = urlsplit(url)
@@ -59,6 +59,6 @@ def read_address(url: str) -> Address:
         raise ValueError(f"the query parameter {taken[0]!r} is the client's own; leave it out of url")
     secure = parts.scheme == "wss"
     port = parts.port if parts.port is not None else 443 if secure else 80
-    # What stands encoded stays so; what a user typed raw (a blank, an umlaut) is encoded.
+    # What is encoded already stays as it is; a blank or an umlaut is encoded.
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     return Address(secure, parts.hostname, port, path, tuple(query))

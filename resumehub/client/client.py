@@ -1,7 +1,7 @@
-"""The application's handle to one client: send, receive, wait, leave.
+"""The application's handle to one client: send, receive, wait, close.
 
-Everything here may be called from any thread; what is decided is decided by the machine, on the
-driver's thread. Made by ``connect``. Read next: ``client_loop.py``.
+Any thread may call everything here. The machine decides, on the driver's thread. Made by ``connect``.
+Read next: ``client_loop.py``.
 """
 
 from __future__ import annotations
@@ -24,20 +24,24 @@ _REAL = SystemClock()
 
 
 class Client:
-    """A session with a server, that outlives its connections. Close it, or use it in ``with``."""
+    """A session with a server; it outlives its transports. Close it, or use it in ``with``.
+
+    ``make``: makes the loop, given the callbacks. Raises: RuntimeError when the system gives no thread;
+    TypeError for a callback that can't be called.
+    """
 
     def __init__(
         self, make: Callable[[Mapping[str, Callable[..., Any]]], ClientLoop], callbacks: Mapping[str, Any]
     ) -> None:
         bound = {hook: _bound(self, hook, callback) for hook, callback in callbacks.items() if callback}
-        self._takes = "on_message" not in bound
+        self._receives = "on_message" not in bound
         self._loop = make(bound)
         self._loop.start()
 
     # -- sending ----------------------------------------------------------------------------
 
     def send(self, message: Message) -> None:
-        """Queue ``message`` and return; while there is no connection it waits for the next.
+        """Queue ``message`` and return; while there is no connection, it waits for the next one.
 
         Raises: SendBufferFull, and nothing was queued; ConnectionClosed, with the reason as its
         ``__cause__``; TypeError or ValueError when ``message`` is not a Message, cannot be encoded, has a
@@ -62,11 +66,11 @@ class Client:
     # -- receiving --------------------------------------------------------------------------
 
     def receive(self, timeout: float | None = None) -> Message:
-        """The next message. It counts as handled when the next one is asked for, or at ``close``.
+        """The next message. It counts as handled when you ask for the next one, or at ``close``.
 
-        ``timeout``: real seconds; None: for as long as it takes.
-        Raises: ReceiveTimeout; at the end, when there is no more, the reason: ConnectionClosed after
-        ``close``, else what ``error`` is; TypeError when messages go to ``on_message``.
+        ``timeout``: real seconds; None: no limit.
+        Raises: ReceiveTimeout; ConnectionClosed after your ``close``, once no message is left; what ``error``
+        is after any other end; TypeError when messages go to ``on_message``.
         Threads: one at a time. Blocks: until there is a message, the end, or ``timeout``.
         """
         message = self._take(timeout)
@@ -77,11 +81,11 @@ class Client:
         raise self.error or ConnectionClosed(self.connection_id, "the client is closed; nothing more comes")
 
     def __iter__(self) -> Iterator[Message]:
-        """Message after message, until the end. Each counts as handled when the loop's body is through.
+        """Message after message, until the end. Each counts as handled when the loop asks for the next one.
 
-        A body that is left early (``break``, an exception) leaves its message in hand, for the next
-        ``receive``, loop or ``close`` to count. The loop ends when the client or the server closes the
-        session on purpose (1000); any other end is raised, as by ``receive``.
+        If the loop is left early (``break``, an exception), its last message does not count as handled yet:
+        the next ``receive``, loop or ``close`` counts it. The loop ends when the client or the server closes
+        the session on purpose (1000); any other end is raised, as by ``receive``.
         """
         while (message := self._take(None)) is not None:
             yield message
@@ -90,11 +94,11 @@ class Client:
             raise error.with_traceback(None)
 
     def _take(self, timeout: float | None) -> Message | None:
-        if not self._takes:
+        if not self._receives:
             raise TypeError("messages go to on_message; receive and the loop are for clients without it")
         return self._loop.inbox.take(timeout)
 
-    # -- what it is at ----------------------------------------------------------------------
+    # -- how it is --------------------------------------------------------------------------
 
     @property
     def state(self) -> ClientState:
@@ -103,24 +107,24 @@ class Client:
 
     @property
     def error(self) -> ResumeHubError | None:
-        """Why it ended; None while it lives, and when you closed it."""
+        """Why the client has ended; None before that, and when you closed it."""
         return self._loop.status.look()[1]
 
     @property
     def lossless(self) -> bool | None:
-        """Whether the server speaks ``resumehub.v1``; None until the first connection stood."""
+        """Whether the server speaks ``resumehub.v1``; None until the first connection was open."""
         return self._loop.status.look()[2]
 
     @property
     def connection_id(self) -> str:
-        """What the server calls this session; "" until it has said so, which a plain one never does."""
+        """The session's id; "" until the server has told it, which a plain server never does."""
         return self._loop.connection_id
 
     @property
     def in_doubt(self) -> list[Message]:
-        """After the end: what was accepted for sending and may or may not have been handled, in order.
+        """After the end: the messages that ``send`` accepted and the server may not have handled, in order.
 
-        Of a plain server: what was not written. Nothing is ever sent again by itself.
+        With a plain server: those that were not written. The client sends none of them again.
         """
         return list(self._loop.in_doubt)
 
@@ -146,7 +150,7 @@ class Client:
         """Wait until there is a connection; False if ``timeout`` real seconds passed before.
 
         Raises: what ``error`` is, or ConnectionClosed, if the client has ended.
-        Threads: any but its callbacks'. Blocks: until connected, ended, or ``timeout``.
+        Threads: any but the callbacks' thread. Blocks: until connected, ended, or ``timeout``.
         """
         give_up = None if timeout is None else _REAL.monotonic() + timeout
         while (state := self.state) is not ClientState.CONNECTED:
@@ -158,28 +162,32 @@ class Client:
         return True
 
     def wait_closed(self, timeout: float | None = None) -> bool:
-        """Wait until it is over and the last callback has returned; False after ``timeout`` real seconds."""
-        return self._loop.wait_silent(timeout)
+        """Wait until the client has ended and the last callback has returned.
 
-    # -- leaving ----------------------------------------------------------------------------
+        False if ``timeout`` real seconds passed before. Threads: any but the callbacks' thread.
+        """
+        return self._loop.wait_until_over(timeout)
+
+    # -- closing ----------------------------------------------------------------------------
 
     def close(self, code: int = 1000, timeout: float = 5.0) -> None:
         """Send what can be sent within ``timeout`` seconds, then end the connection with ``code``.
 
-        1000 ends the session on the server, too; any other code leaves it there for its grace window.
-        What is not proven to have arrived is in ``in_doubt`` afterwards. A message in hand counts
-        as handled. Closing twice is no error; ``close(timeout=0)`` leaves at once. In a callback
-        it only begins to close, and returns.
+        1000 ends the session on the server, too; with any other code the server keeps it for its grace
+        window. The messages that may not have arrived are in ``in_doubt`` afterwards. The message that was
+        received last counts as handled. Closing twice is no error; ``close(timeout=0)`` does not wait. In a
+        callback it only begins to close, and returns.
 
         Raises: ValueError for a code that may not be sent (RFC 6455 §7.4.2).
-        Threads: any. Blocks: up to ``timeout`` and a moment; as long again while a callback is busy.
+        Threads: any. Blocks: up to ``timeout`` seconds and one more, and then as long again, or 1 s, for each
+        thread that is busy: in a callback, for example.
         """
         positive("timeout", timeout, zero=True)
         if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
             raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
         loop = self._loop
-        drained = loop.sender.refuse()
-        if self._takes:
+        drained = loop.sender.stop_accepting()
+        if self._receives:
             loop.inbox.handled()
         loop.put(c.Leave(code, timeout, drained))
         if loop.is_own_thread():
@@ -193,7 +201,7 @@ class Client:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        # On an interrupt nobody wants to wait.
+        # The user who interrupts the program does not want to wait.
         interrupted = kind is not None and not issubclass(kind, Exception)
         self.close(timeout=0.0 if interrupted else 5.0)
 

@@ -1,9 +1,9 @@
-"""The running client: its driver thread, its queue, and the life of its other threads.
+"""The running client: its driver thread, the effects that it carries out, and its other threads.
 
-The driver takes commands one by one, stamped with the time at which they were put; the pure machine
-decides, and the driver carries out. It waits for its queue and the next deadline, and for nothing else.
-Four kinds of threads: the driver; a transport for each dial, which reads; the writer; and one that runs the
-application's callbacks, if there are any. Read next: ``machine.py``, ``transport.py``, ``sender.py``.
+The driver runs a ``CommandLoop``: it takes commands one by one, the pure machine decides, and the driver
+carries out. There are four kinds of threads: the driver; one for each transport, which reads; the writer; and
+one that calls the application's callbacks, if there are any. Made by ``connect``. Read next: ``machine.py``,
+``transport.py``, ``sender.py``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ _serials = itertools.count(1)
 class ClientLoop:
     """One client's threads. Methods: any thread, unless said otherwise.
 
-    ``callbacks``: hook → function, of those that there are.
+    ``callbacks``: hook → the application's function; a hook may have none. ``send_buffer`` and
+    ``send_buffer_bytes``: how many messages, and bytes of payload, may wait to be sent or acknowledged.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class ClientLoop:
         self.runtime = runtime
         self.send_buffer_bytes = send_buffer_bytes
         self.counters = ClientCounters()
-        #: What the server said last: who we are, how large a message may be, and what to present next.
+        #: From the last ``$hello``: the session's id, the largest message, and the token for the next dial.
         self.connection_id = ""
         self.max_message_size: int | None = None
         self.token = ""
@@ -82,10 +83,10 @@ class ClientLoop:
         self._transports: dict[int, ClientTransport] = {}
         self._threads: list[Thread] = []
 
-    # -- for the handle -----------------------------------------------------------------------
+    # -- for the application --------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start to dial. Raises: RuntimeError, when there are no threads to be had."""
+        """Start to dial. Raises: RuntimeError when the system gives no thread; then nothing goes on."""
         self.clock.follow(self._commands)
         try:
             self._spawn("client driver", self._run)
@@ -93,7 +94,7 @@ class ClientLoop:
             if self._callbacks.any:
                 self._spawn("client callbacks", self._callbacks.run)
         except RuntimeError:
-            # Where not even the driver could start, the clock would wait for it at its next step.
+            # If the driver could not start, the next step of the clock would wait for it forever.
             self.clock.unfollow(self._commands)
             self.put(c.Leave(1000, 0.0, True))
             self.inbox.end()
@@ -102,20 +103,23 @@ class ClientLoop:
         self.put(c.Start())
 
     def is_own_thread(self) -> bool:
-        """Whether the caller is one of the client's threads: a callback."""
+        """Whether the caller runs on one of the client's threads: it is a callback."""
         return any(thread.is_current() for thread in list(self._threads))
 
-    def wait_silent(self, timeout: float | None) -> bool:
-        """Wait until it is over and the last callback has returned; False after so many real seconds."""
+    def wait_until_over(self, timeout: float | None) -> bool:
+        """Block until the client has ended and the last callback has returned.
+
+        False if one of the two took longer than ``timeout`` real seconds.
+        """
         return self.finished.wait(timeout) and self._callbacks.over.wait(timeout)
 
     def join(self, timeout: float) -> bool:
-        """Wait up to so many real seconds for each thread; whether all have ended."""
+        """Wait up to ``timeout`` real seconds for each thread; True if all have ended."""
         ended = [thread.is_current() or thread.join(timeout) for thread in list(self._threads)]
         return all(ended)
 
     def put(self, command: c.Command) -> bool:
-        """Queue a command; False if the driver has left. Never blocks."""
+        """Queue a command for the driver; False if it has left. Never blocks."""
         return self._commands.put(command)
 
     # -- the driver's thread ------------------------------------------------------------------
@@ -153,7 +157,7 @@ class ClientLoop:
                 if dial in self._transports:
                     self._transports[dial].abort()
             case e.AskLastHeard(dial):
-                # Who does not read hears nothing, and that is not the server's fault.
+                # While the inbox is full the transport does not read: then its silence says nothing.
                 heard = self.clock.monotonic() if self.inbox.is_full() else self._transports[dial].heard_at
                 return c.LastHeard(dial, heard)
             case e.DrawPause(upto, at_least):
@@ -191,7 +195,7 @@ class ClientLoop:
         try:
             self._spawn("client transport", transport.run)
         except RuntimeError:
-            self.put(c.DialFailed(effect.dial, TransportLost(1006, "no thread to be had")))
+            self.put(c.DialFailed(effect.dial, TransportLost(1006, "the system gives no thread")))
 
     def _attach(self, effect: e.Attach) -> None:
         transport, hello = self._transports[effect.dial], effect.hello
@@ -199,33 +203,33 @@ class ClientLoop:
         if hello is not None:
             self.token, self.connection_id = hello.token, hello.connection_id
             self.max_message_size = hello.max_message_size
-        culprit = self.sender.attach(
+        left_out = self.sender.attach(
             transport,
             hello.received if hello is not None else None,
             (hello.window_messages, hello.window_bytes) if hello is not None else None,
-            without_culprit=effect.culprit is not None,
+            leave_out_first=effect.rejected_with is not None,
         )
-        if culprit is not None and effect.culprit is not None:
-            self._reject(culprit, effect.culprit)
+        if left_out is not None and effect.rejected_with is not None:
+            self._reject(left_out, effect.rejected_with)
         counted = hello is not None or (self.options.rules.plain and self.options.rules.resume)
         self.inbox.begin(effect.dial, transport.asked if counted else None)
         transport.go_on()
 
-    def _reject(self, culprit: OutgoingMessage, code: int) -> None:
+    def _reject(self, left_out: OutgoingMessage, code: int) -> None:
         self.counters.rejected += 1
-        size = culprit.frame.size
-        log.warning("the server does not take a message of %d bytes (%d): it is left out", size, code)
-        self._callbacks.queue("on_message_rejected", culprit.message, TransportLost(code))
+        size = left_out.frame.size
+        log.warning("the server rejects a message of %d bytes (%d): it is not sent again", size, code)
+        self._callbacks.queue("on_message_rejected", left_out.message, TransportLost(code))
 
     def _end(self, error: ResumeHubError | None) -> None:
         self.in_doubt = [outgoing.message for outgoing in self.sender.end()]
         if isinstance(error, SessionExpired):
             error.in_doubt = list(self.in_doubt)
 
-    # -- small words --------------------------------------------------------------------------
+    # -- reports ------------------------------------------------------------------------------
 
     def _handled(self, number: int, size: int) -> None:
-        # A plain server is not told, so that the driver need not be, either.
+        # A plain server gets no acknowledgements, so the driver need not know.
         if self._machine.lossless:
             self.put(c.Handled(number, size))
 

@@ -1,7 +1,7 @@
 """What can happen to a client, as values: facts and orders, all that its machine is told.
 
-``dial`` numbers the connections of one client from 1 on; what is said of an older one than the
-latest comes too late, and is ignored by that number. Durations are float seconds. Pure values.
+Each attempt to connect is a *dial*, and has a transport. ``dial`` numbers them from 1 on: a report on another
+one than the latest comes too late, and is ignored. Durations are float seconds. Pure values.
 Read next: ``machine.py``.
 """
 
@@ -20,11 +20,11 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The connection stands. ``hello``: what a ``resumehub.v1`` server said first; None: it speaks plain.
+    """The transport is open. ``hello``: what a ``resumehub.v1`` server said first; None: a plain server.
 
-    ``asked``: how many of its messages the dial said had been handled. ``phase``: from 0 to 1, drawn by
-    whoever dialled; the share of half a window that makes the first acknowledgement due, behind that of
-    the ``$hello`` (see ``transport_watch.py``). 1: no sooner than any other.
+    ``asked``: how many of the server's messages the dial said had been handled. ``phase``: from 0 to 1, drawn
+    by the driver: the share of half a window that makes the first acknowledgement due, behind that of the
+    ``$hello`` (see ``transport_watch.py``). 1: no sooner than any other.
     """
 
     dial: int
@@ -47,7 +47,10 @@ class DialRefused:
 
 @dataclass(frozen=True, slots=True)
 class DialFailed:
-    """No connection came about. ``reached``: the server may have seen the request all the same."""
+    """The transport did not open.
+
+    ``permanent``: the next dial would fail, too. ``reached``: the server may have seen the request.
+    """
 
     dial: int
     error: ResumeHubError
@@ -57,7 +60,7 @@ class DialFailed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection ended after the handshake; ``by_peer``: ``code`` is from a close frame of its."""
+    """The transport ended after the handshake; ``by_peer``: ``code`` is from the server's close frame."""
 
     dial: int
     code: int
@@ -67,7 +70,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class LastHeard:
-    """The answer to ``AskLastHeard``: when something was heard last."""
+    """The answer to ``AskLastHeard``: when the server was heard last."""
 
     dial: int
     heard_at: float
@@ -90,14 +93,14 @@ class Handled:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Nothing that was accepted for sending is left to be sent, or to be acknowledged."""
+    """No more is accepted for sending, and all that was is sent and acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The application wants to leave: send what can be sent within ``timeout``, then go.
+    """The application closes the client: send what can be sent within ``timeout``, then end.
 
-    ``drained``: there is nothing to send.
+    ``drained``: nothing is left to be sent or acknowledged.
     """
 
     code: int

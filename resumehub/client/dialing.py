@@ -1,8 +1,8 @@
 """From an address to a connected byte stream: names, TCP, TLS.
 
-No timeout is ever set on a socket: the machine's deadline acts by ``abort``, which shuts the socket down
-and so frees whoever waits on it. Only a name server that does not answer can't be hurried; such a thread is
-left behind, and what it finds out too late is thrown away. Run by the thread of a dial (``transport.py``).
+No socket ever gets a timeout: when the machine's deadline has come, the driver shuts the socket down, and so
+the thread that waits on it returns. A thread that waits for a name server can't be freed like this: it stays
+until the server answers, and the result is thrown away. Run by the thread of a transport (``transport.py``).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ..runtime.base import Runtime
 from ..transport.sockets import ByteStream, PlainSocket, TlsSocket
 from .address import Address
 
-#: Called with each socket as soon as there is one, so that it can be aborted. Raises ``Aborted``.
+#: Called with each socket as soon as it exists, so that it can be aborted. Raises ``Aborted``.
 Guard = Callable[[socket.socket], None]
 
 
 class Aborted(Exception):
-    """The dial was given up meanwhile."""
+    """The dial has been given up meanwhile."""
 
 
 class Opener(Protocol):
@@ -62,7 +62,7 @@ class TcpOpener:
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise OSError(number, os.strerror(number))
-        sock.getpeername()  # an abort meanwhile leaves no error but no peer either
+        sock.getpeername()  # raises if the socket was shut down meanwhile, which SO_ERROR does not tell
         sock.setblocking(True)
 
 

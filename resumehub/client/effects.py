@@ -1,6 +1,7 @@
-"""What a client's machine asks its surroundings to do, as values, in order; none of them may wait.
+"""What a client's machine wants done, as values, in order. None of it may block.
 
-Carried out by the driver thread (``client_loop.py``). Pure values.
+Carried out by the driver thread (``client_loop.py``). ``dial`` is the number of the dial, as in
+``commands.py``. Pure values.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from ..protocol.control_messages import Hello
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Start a thread that connects, and then reads.
+    """Start a transport: its thread connects, and then reads.
 
-    ``resume``: ask for the session, with the count of handled messages as it is *now*: behind the
-    ``Detach`` of the connection before. ``offer``: offer ``resumehub.v1``.
+    ``resume``: ask for the session, with the number of the last message taken as it is *now*, behind the
+    ``Detach`` of the transport before. ``offer``: offer ``resumehub.v1``.
     """
 
     dial: int
@@ -26,22 +27,22 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Let the connection carry messages, both ways.
+    """Let the transport carry messages, both ways.
 
-    ``hello``: forget what it covers, and send the rest again, in order, before anything new. ``culprit``:
-    the close code with which the server threw the last connection out over a message: that message
-    is taken out first, and reported.
+    ``hello``: what it acknowledges need not be sent again; send the rest again, in order, before anything
+    new. None: a plain server. ``rejected_with``: the close code with which the server ended the last
+    transport because of a message: that message is taken out first, and reported.
     """
 
     dial: int
     hello: Hello | None
     resumed: bool
-    culprit: int | None
+    rejected_with: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Take the connection off. ``replay``: what it brought and nobody has begun to handle will come again."""
+    """Take the transport off. ``replay``: the server will send again the messages that wait in the inbox."""
 
     dial: int
     replay: bool
@@ -49,7 +50,7 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Shut the connection's socket down, whatever it is doing, which frees its thread."""
+    """Shut the transport's socket down, whatever its thread is doing: so the thread ends."""
 
     dial: int
 
@@ -63,7 +64,7 @@ class AskLastHeard:
 
 @dataclass(frozen=True, slots=True)
 class DrawPause:
-    """Answer with ``Drawn``, at once: a random part of ``upto`` seconds, on top of ``at_least``."""
+    """Answer with ``Drawn``, at once: ``at_least`` seconds and a random part of ``upto`` seconds."""
 
     upto: float
     at_least: float
@@ -95,14 +96,14 @@ class QueueCallback:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """It is over: hand back what is in doubt, let the application have what has come, accept nothing more."""
+    """The client has ended: keep what is in doubt for the application, and accept nothing more."""
 
     error: ResumeHubError | None
 
 
 @dataclass(frozen=True, slots=True)
 class LogIgnored:
-    """Nothing is done, and this is why."""
+    """Log why a command changes nothing."""
 
     because: str
 

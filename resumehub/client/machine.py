@@ -1,12 +1,12 @@
 """The pure machine of a client: ``handle(command, now) -> effects``.
 
-It decides when to dial, when to give a connection up, what a status or a close code means, when to
-acknowledge, and when it is over. No thread, socket, clock, log or random number is in reach: time
-comes with each command, chance as the answer to ``DrawPause`` and with ``Opened``. So every order of events
-can be written down and tried (``tests/client/test_machine_orders.py``).
+It decides when to dial, when to give a transport up, what a status or a close code means, when to
+acknowledge, and when the client has ended. It has no thread, socket, clock, log or random number: time comes
+with each command, random numbers come as the answer to ``DrawPause`` and with ``Opened``. So every order of
+events can be written down and tried (``tests/client/test_machine_orders.py``).
 
     CONNECTING --Opened--> CONNECTED --Lost--> WAITING --its pause--> CONNECTING …
-    from each of them: --410, 4100--> EXPIRED; --1000, a refusal, close()--> CLOSED, for good
+    from each of them: --410, 4100--> EXPIRED; --1000, a refusal, close()--> CLOSED; both are final
 
 Called by the driver thread (``client_loop.py``). Deadlines that are due before a command fire before it,
 each at its own time. Read next: ``verdicts.py``, ``transport_watch.py``, ``effects.py``.
@@ -32,12 +32,12 @@ from .states import ClientDeadline, ClientRules, ClientState
 from .transport_watch import TransportWatch
 from .verdicts import DialVerdict, of_close, of_status
 
-#: How often "id in use" is taken for our own lost dial, whose session the server has not given up yet.
+#: How often "id in use" may mean a dial of ours: the server has opened a session, and its answer was lost.
 _OWN_DUPLICATES = 10
 
 
 class ClientMachine:
-    """One client. Driver thread only; never blocks."""
+    """One client's decisions. Driver thread only; never blocks."""
 
     def __init__(self, rules: ClientRules) -> None:
         self.rules = rules
@@ -58,7 +58,7 @@ class ClientMachine:
         self.failures = 0
         self._opened_at = 0.0
         self._dropped = False
-        self._culprit: int | None = None
+        self._rejected_with: int | None = None
         self._own_duplicates = 0
         self._leaving = False
         self._drained = False
@@ -85,9 +85,9 @@ class ClientMachine:
                 self._expire(due)
         self.now = upto
         if self.finished:
-            self._ignore("it is over")
+            self._ignore("the client has ended")
             if isinstance(command, c.Opened):
-                self._effects.append(e.Abort(command.dial))
+                self._do(e.Abort(command.dial))
         else:
             self._dispatch(command)
         done, self._effects = self._effects, []
@@ -98,7 +98,7 @@ class ClientMachine:
     def _dispatch(self, command: c.Command) -> None:
         match command:
             case c.Start():
-                self._dial() if self.dial == 0 else self._ignore("it has begun already")
+                self._dial() if self.dial == 0 else self._ignore("the client dials already")
             case c.Opened():
                 self._opened(command)
             case c.DialRefused():
@@ -118,7 +118,7 @@ class ClientMachine:
                 self._drained = True
                 self._leave_if_drained()
             case c.Leave():
-                self._close(command)
+                self._leave(command)
             case c.TimePassed():
                 pass
             case _:
@@ -127,12 +127,12 @@ class ClientMachine:
     def _expire(self, due: ClientDeadline) -> None:
         match due:
             case ClientDeadline.OPEN:
-                self._effects.append(e.Abort(self.dial))
-                self._no_connection(
+                self._do(e.Abort(self.dial))
+                self._did_not_open(
                     TransportLost(CloseCode.ABNORMAL, "no answer within open_timeout"), reached=True
                 )
             case ClientDeadline.SILENCE:
-                self._effects.append(e.AskLastHeard(self.dial))
+                self._do(e.AskLastHeard(self.dial))
             case ClientDeadline.ACK:
                 self._acknowledge(by_time=True)
             case ClientDeadline.RETRY:
@@ -150,12 +150,12 @@ class ClientMachine:
         self.live = True
         self.state = ClientState.CONNECTING
         self.deadlines[ClientDeadline.OPEN] = self.now + self.rules.open_timeout
-        self._effects.append(e.Dial(self.dial, self.session, self.lossless is not False))
+        self._do(e.Dial(self.dial, self.session, self.lossless is not False))
 
     def _opened(self, opened: c.Opened) -> None:
         if self._is_late(opened.dial, state=ClientState.CONNECTING):
             if opened.dial != self.dial:
-                self._effects.append(e.Abort(opened.dial))
+                self._do(e.Abort(opened.dial))
             return
         hello = opened.hello
         self._disarm(ClientDeadline.OPEN)
@@ -163,8 +163,8 @@ class ClientMachine:
             self._end(SessionExpired("the server opened a new session instead"))
             return
         if hello is not None and hello.replay_from != opened.asked + 1:
-            self._effects.append(e.Abort(self.dial))
-            self._no_connection(TransportLost(CloseCode.PROTOCOL_ERROR, "$hello replays from elsewhere"))
+            self._do(e.Abort(self.dial))
+            self._did_not_open(TransportLost(CloseCode.PROTOCOL_ERROR, "$hello replays from elsewhere"))
             return
         resumed = self.session
         self.state = ClientState.CONNECTED
@@ -174,11 +174,11 @@ class ClientMachine:
         self.session = self.lossless or (self.rules.plain and self.rules.resume)
         if self._dropped:
             # Ahead of Attach: no message may be handled before it.
-            self._effects.append(e.QueueCallback("on_transport_restore"))
-        self._effects.append(e.Attach(self.dial, hello, resumed, self._culprit))
-        self._dropped, self._culprit = False, None
+            self._do(e.QueueCallback("on_transport_restore"))
+        self._do(e.Attach(self.dial, hello, resumed, self._rejected_with))
+        self._dropped, self._rejected_with = False, None
         if hello is not None:
-            self._effects.append(e.Acknowledge(self.dial, opened.asked))
+            self._do(e.Acknowledge(self.dial, opened.asked))
         self._expect_to_hear(self.now)
         self._leave_if_drained()
 
@@ -204,16 +204,16 @@ class ClientMachine:
         if failed.permanent:
             self._end(failed.error)
         else:
-            self._no_connection(failed.error, reached=failed.reached)
+            self._did_not_open(failed.error, reached=failed.reached)
 
-    def _no_connection(self, error: ResumeHubError, *, reached: bool = False) -> None:
+    def _did_not_open(self, error: ResumeHubError, *, reached: bool = False) -> None:
         self.live = False
         if reached and not self.session:
             self._own_duplicates = _OWN_DUPLICATES
         self._retry(error)
 
     def _is_our_own_duplicate(self, status: int) -> bool:
-        """Whether an "id in use" may be about a dial of ours that got through, and whose answer did not."""
+        """Whether "id in use" may mean the session that a dial of ours has opened, whose answer was lost."""
         if status != 409 or self.session or not self._own_duplicates:
             return False
         self._own_duplicates -= 1
@@ -222,7 +222,7 @@ class ClientMachine:
     # -- a transport is open ------------------------------------------------------------------
 
     def _expect_to_hear(self, heard_at: float) -> bool:
-        """Set the deadline for the next word of the server; False if that has passed already."""
+        """Set the deadline by which the server must be heard again; False if that has passed already."""
         assert self.watch is not None, "it is open"
         silent_at = self.watch.silent_at(heard_at)
         if silent_at is None:
@@ -235,7 +235,7 @@ class ClientMachine:
         if self._is_late(dial, state=ClientState.CONNECTED) or self._expect_to_hear(heard_at):
             return
         self.live = False
-        self._effects.append(e.Abort(dial))
+        self._do(e.Abort(dial))
         self._drop(HeartbeatTimeout())
 
     def _message_handled(self, number: int, size: int) -> None:
@@ -249,9 +249,9 @@ class ClientMachine:
     def _acknowledge(self, *, by_time: bool = False) -> None:
         assert self.watch is not None, "an acknowledgement goes to the transport that is open"
         self._disarm(ClientDeadline.ACK)
-        self._effects.append(e.Acknowledge(self.dial, self.watch.acknowledge(by_time=by_time)))
+        self._do(e.Acknowledge(self.dial, self.watch.acknowledge(by_time=by_time)))
 
-    # -- a connection ends --------------------------------------------------------------------
+    # -- a transport ends ---------------------------------------------------------------------
 
     def _lost(self, lost: c.Lost) -> None:
         if self._is_late(lost.dial):
@@ -271,23 +271,23 @@ class ClientMachine:
         ):
             self._end(HandshakeRefused(lost.code - 4000, lost.reason))
         elif was_open:
-            if verdict is DialVerdict.CULPRIT:
-                self._culprit = lost.code
+            if verdict is DialVerdict.MESSAGE_REJECTED:
+                self._rejected_with = lost.code
             self._drop(error)
         else:
             self._disarm(ClientDeadline.OPEN)
-            self._no_connection(error, reached=True)
+            self._did_not_open(error, reached=True)
 
     def _drop(self, error: ResumeHubError) -> None:
-        """The connection is gone, the session is not: detach, then dial again, behind a pause."""
+        """The transport has ended, the session has not: detach, then dial again, behind a pause."""
         self._disarm(ClientDeadline.SILENCE, ClientDeadline.ACK)
-        self._effects.append(e.Detach(self.dial, replay=self.session))
+        self._do(e.Detach(self.dial, replay=self.session))
         self.watch = None
         self.state = ClientState.WAITING
         self._dropped = True
         if self.now - self._opened_at >= self.rules.stable_after:
             self.failures = 0
-        self._effects.append(e.QueueCallback("on_transport_drop", error))
+        self._do(e.QueueCallback("on_transport_drop", error))
         self._retry(error)
 
     def _retry(self, error: ResumeHubError, at_least: float = 0.0) -> None:
@@ -298,21 +298,21 @@ class ClientMachine:
             self._end(RetriesExhausted(limit, error))
         else:
             self.state = ClientState.WAITING
-            # Full jitter: anything from nothing to the bound, which doubles from time to time.
+            # Full jitter: anything from 0 to the bound, which doubles with each failure.
             bound = min(self.rules.cap, self.rules.initial * 2.0 ** min(self.failures, 60))
             self.failures += 1
-            self._effects.append(e.DrawPause(bound, at_least))
+            self._do(e.DrawPause(bound, at_least))
 
     # -- the end ------------------------------------------------------------------------------
 
-    def _close(self, close: c.Leave) -> None:
-        at = self.now + close.timeout
-        if self.closing:  # again: somebody has less patience
+    def _leave(self, leave: c.Leave) -> None:
+        at = self.now + leave.timeout
+        if self.closing:  # the application closes again: the shorter timeout counts
             self.deadlines[ClientDeadline.CLOSE] = min(at, self.deadlines[ClientDeadline.CLOSE])
             return
         self.closing = True
-        self._close_code = close.code
-        self._drained = close.drained
+        self._close_code = leave.code
+        self._drained = leave.drained
         self.deadlines[ClientDeadline.CLOSE] = at
         self._leave_if_drained()
 
@@ -323,32 +323,35 @@ class ClientMachine:
             self._leaving = True
             if self.watch.handled > self.watch.acked:
                 self._acknowledge()
-            self._effects.append(e.SendCloseFrame(self.dial, self._close_code))
+            self._do(e.SendCloseFrame(self.dial, self._close_code))
         elif self.state is ClientState.WAITING or not self.session:
             self._end(None)
 
     def _end(self, error: ResumeHubError | None) -> None:
         if self.watch is not None:
-            self._effects.append(e.Detach(self.dial, replay=False))
+            self._do(e.Detach(self.dial, replay=False))
         self.watch = None
         if self.live:
-            self._effects.append(e.Abort(self.dial))
+            self._do(e.Abort(self.dial))
         self.live = False
         self.deadlines.clear()
         self.error = error
         self.state = ClientState.EXPIRED if isinstance(error, SessionExpired) else ClientState.CLOSED
-        self._effects.append(e.End(error))
+        self._do(e.End(error))
         if self.state is ClientState.EXPIRED:
-            self._effects.append(e.QueueCallback("on_session_expired", error))
-        self._effects.append(e.QueueCallback("on_disconnect", error))
+            self._do(e.QueueCallback("on_session_expired", error))
+        self._do(e.QueueCallback("on_disconnect", error))
 
     # -- helpers ------------------------------------------------------------------------------
+
+    def _do(self, effect: e.Effect) -> None:
+        self._effects.append(effect)
 
     def _is_late(self, dial: int, *, state: ClientState | None = None) -> bool:
         """Whether a report on ``dial`` no longer matters (it does only in ``state``), which is noted."""
         if dial == self.dial and self.live and state in (None, self.state):
             return False
-        self._ignore(f"dial {dial} has been given up, or stands already")
+        self._ignore(f"dial {dial} has been given up, or is open already")
         return True
 
     def _disarm(self, *deadlines: ClientDeadline) -> None:
@@ -356,4 +359,4 @@ class ClientMachine:
             self.deadlines.pop(deadline, None)
 
     def _ignore(self, because: str) -> None:
-        self._effects.append(e.LogIgnored(because))
+        self._do(e.LogIgnored(because))

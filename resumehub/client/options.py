@@ -1,7 +1,7 @@
-"""What ``connect`` was told, checked, and the request that it makes of it for each dial.
+"""The arguments of ``connect``, checked, and the request that is made of them for each dial.
 
-Headers, cookies and the token are secrets: none of them is in a repr or a log. Wrong arguments are
-ValueError or TypeError, at once and in the caller's thread. Values; any thread.
+Headers, cookies and the token are secrets: none of them is in a repr or a log. Wrong arguments raise
+ValueError or TypeError at once, in the caller's thread. Values; any thread.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ class Options:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     subprotocols: tuple[str, ...]
     max_message_size: int
-    #: What pauses are drawn with, and acknowledgements put out of step: 0 up to 1. Driver thread only.
+    #: Two sources of numbers from 0 up to 1: for the pauses, and for the phase of acknowledgements
+    #: (``transport_watch.py``). Driver thread only.
     random: Callable[[], float]
     phase: Callable[[], float]
-    #: Says that it is still the same client (``instance=``).
+    #: By this the server knows that it is still the same client (``instance=``).
     nonce: str = field(repr=False)
 
     def wire(self, *, resume: bool, offer: bool, asked: int, attempt: int, token: str) -> Wire:
@@ -47,7 +48,8 @@ class Options:
         if resume:
             query |= {"resume": "true", "received": str(asked)}
         if self.rules.resume and (offer or self.rules.plain):
-            # In the first dial, too: one that arrives behind the second must not be taken for a newcomer.
+            # In the first dial, too: if it arrives behind the second one, the server must not take it for a
+            # new client.
             query |= {"instance": self.nonce, "attempt": str(attempt)}
         offered = list(self.subprotocols)
         if offer:
@@ -65,7 +67,7 @@ class Options:
 def read_headers(
     headers: Headers, cookies: Mapping[str, str], origin: str | None
 ) -> tuple[tuple[str, str], ...]:
-    """All headers of the application's. Raises: ValueError, which names a header and not its value."""
+    """All headers of the application's. Raises: TypeError, ValueError, which name no header's value."""
     pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
     if origin is not None:
         pairs.append(("Origin", origin))
@@ -82,7 +84,7 @@ def read_headers(
 
 
 def positive(name: str, value: float, *, zero: bool = False) -> float:
-    """Check a number of seconds or things. Raises: TypeError, ValueError."""
+    """Give ``value`` back if it is finite and more than 0 (``zero``: or 0). Raises: TypeError, ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
     if not (value >= 0 if zero else value > 0) or value == float("inf"):

@@ -1,9 +1,9 @@
-"""The messages that a client has accepted for sending, in order, until they are off its hands.
+"""The messages that a client has accepted for sending, in order, until it need not send them again.
 
-To a server that acknowledges, a message stays here until it has; to a plain one, until the kernel has
-taken the last byte of it. The front part has been written on the present connection, the rest waits.
-Numbers are positions: the first message of a session is 1. It knows neither sockets nor threads:
-every method must be called with the sender's lock held. Read next: ``sender.py``.
+A message to a ``resumehub.v1`` server stays here until the server has acknowledged it; a message to a plain
+server, until the kernel has taken its last byte. The first ones have been written to the present transport,
+the others still wait. The first message of a session has the number 1. The outbox knows neither sockets nor
+threads: call every method with the sender's lock held. Read next: ``sender.py``.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from ..message import Frame, Message
 
 
 class OutgoingMessage(NamedTuple):
-    """A message as it was given, and as it is sent."""
+    """A message, and the frame that carries it."""
 
     frame: Frame
     message: Message
 
 
 class ClientOutbox:
-    """A bounded row of messages with a cursor. ``max_frames`` and ``max_bytes`` (of payload) both hold."""
+    """A bounded queue with a mark between what has been written and what waits.
+
+    It holds at most ``max_frames`` messages, and at most ``max_bytes`` bytes of payload.
+    """
 
     def __init__(self, max_frames: int, max_bytes: int) -> None:
         self.max_frames = max_frames
         self.max_bytes = max_bytes
         #: Whether a message is kept until it is acknowledged; else until it is written.
-        self.keeps = True
+        self.keeps_until_acked = True
         #: How many messages the server is known to have handled.
         self.acknowledged = 0
         self.used_bytes = 0
@@ -40,7 +43,7 @@ class ClientOutbox:
         return len(self._messages)
 
     def put(self, outgoing: OutgoingMessage) -> bool:
-        """Accept a message; False, and nothing changes, if there is no room for it."""
+        """Accept a message; False, and nothing changes, if there is no room."""
         if len(self._messages) >= self.max_frames or self.used_bytes + outgoing.frame.size > self.max_bytes:
             return False
         self._messages.append(outgoing)
@@ -48,7 +51,10 @@ class ClientOutbox:
         return True
 
     def next(self, window_frames: int, window_bytes: int) -> OutgoingMessage | None:
-        """The next message to write, if so much may be unacknowledged; None: not now."""
+        """The next message to write; None if none waits, or if the window is used up.
+
+        At most ``window_frames`` and ``window_bytes`` may be unacknowledged; but one message always may.
+        """
         if self._written == len(self._messages):
             return None
         outgoing = self._messages[self._written]
@@ -59,37 +65,37 @@ class ClientOutbox:
         return outgoing
 
     def written(self) -> None:
-        """The kernel has taken the message that ``next`` gave, whole."""
-        if not self.keeps:
+        """The kernel has taken the whole message that ``next`` gave."""
+        if not self.keeps_until_acked:
             self._take()
             return
         self._written_bytes += self._messages[self._written].frame.size
         self._written += 1
 
     def knows(self, received: int) -> bool:
-        """Whether a server can truly have handled ``received`` messages."""
+        """Whether a server can have handled ``received``: no fewer than before, and no unwritten ones."""
         return self.acknowledged <= received <= self.acknowledged + self._written
 
     def acknowledge(self, received: int) -> None:
-        """The server has handled the messages up to ``received``, of which ``knows`` is true."""
+        """The server has handled the messages up to ``received``; ``knows(received)`` must be true."""
         while self.acknowledged < received:
             self._written_bytes -= self._take().frame.size
             self._written -= 1
             self.acknowledged += 1
 
     def rewind(self) -> bool:
-        """A new connection: all that is left here is to be written again. Whether anything had been."""
-        had = self._written > 0
+        """A new transport: all that is here is to be written again. True if some of it had been written."""
+        had_written = self._written > 0
         self._written = self._written_bytes = 0
-        return had
+        return had_written
 
     def drop_first(self) -> OutgoingMessage:
-        """Take out the first message; those behind it move up, and so do their numbers."""
-        assert not self._written, "it has not been written on this connection"
+        """Take out the first message. The number of each one behind it becomes less by one."""
+        assert not self._written, "none has been written to this transport yet"
         return self._take()
 
     def clear(self) -> list[OutgoingMessage]:
-        """Take out all that is left, oldest first."""
+        """Take out all messages, oldest first."""
         left = list(self._messages)
         self._messages.clear()
         self._written = self._written_bytes = self.used_bytes = 0

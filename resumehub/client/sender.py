@@ -1,11 +1,11 @@
-"""The way out: the outbox, the writer's thread, and its turn on the present connection.
+"""From the outbox to the socket: the client's one writer thread, and the transport that it writes to.
 
 The application puts messages in and never waits. One thread writes for the client's whole life: a Pong first,
-then an acknowledgement, then the next message, and a close frame behind all of them. Bytes are given to the
-kernel under the lock and without waiting, so that the count of what was written is never behind what the
-server has read; waiting happens outside of it. It knows no sessions and decides nothing. Any thread.
-Used by ``client.py`` (puts), ``client_loop.py`` (attaches, detaches), ``transport.py`` (Pongs,
-acknowledgements).
+then an acknowledgement, then the next message, and a close frame behind all messages. It gives bytes to the
+kernel with the lock held and without waiting, so that the server can have read nothing that is not counted
+as written; it waits for the peer without the lock. The sender knows no sessions and decides nothing.
+Any thread. Used by ``client.py`` (puts), ``client_loop.py`` (attaches, detaches), ``transport.py`` (Pongs,
+acknowledgements). Read next: ``outbox.py``.
 """
 
 from __future__ import annotations
@@ -24,32 +24,35 @@ _NO_LIMIT = 1 << 62
 
 
 class OpenTransport(Protocol):
-    """A connection, as far as writing goes."""
+    """What the sender uses of a transport; the stream is there once it is attached."""
 
     dial: int
     stream: ByteStream | None
 
 
 class Sender:
-    """``on_drained`` is called, with the lock held, when no more is accepted and nothing of it is left."""
+    """Accepts messages, and writes them. Methods: any thread, unless said otherwise.
+
+    ``on_drained`` is called with the lock held, once ``stop_accepting`` was called and the outbox is empty.
+    """
 
     def __init__(self, runtime: Runtime, outbox: ClientOutbox, on_drained: Callable[[], None]) -> None:
         self._lock = runtime.lock("the client's outbox")
         self._changed = runtime.condition(self._lock)
         self._outbox = outbox
         self._on_drained = on_drained
-        self._refusing = self._ended = False
+        self._accepts_no_more = self._ended = False
         self._transport: OpenTransport | None = None
-        #: The transport that the writer waits on, outside of the lock: nobody may close its socket.
+        # The transport that the writer waits for, without the lock: its socket must not be closed.
         self._waiting_on: OpenTransport | None = None
         self._window = (_NO_LIMIT, _NO_LIMIT)
         self._piece: memoryview | None = None
-        self._begun: OutgoingMessage | None = None
-        self._cut = False
+        self._writing: OutgoingMessage | None = None
+        self._was_cut = False
         self._pong: bytes | None = None
         self._ack: Frame | None = None
-        # Until the first acknowledgement of a connection: it goes ahead of all messages.
-        self._greeting = False
+        # The first acknowledgement on a transport goes ahead of all messages; until then none is written.
+        self._awaits_first_ack = False
         self._close: bytes | None = None
         self._close_sent = False
         #: How many messages were written, those written again included.
@@ -58,47 +61,47 @@ class Sender:
     # -- accepting --------------------------------------------------------------------------
 
     def put(self, outgoing: OutgoingMessage) -> tuple[int, int] | None:
-        """Accept a message; if there is no room, how many messages and bytes are in the way.
+        """Accept a message; where there is no room, give how many messages and bytes are in the outbox.
 
-        Raises: ConnectionClosed.
+        Raises: ConnectionClosed. Never blocks.
         """
         with self._lock:
-            if self._refusing:
+            if self._accepts_no_more:
                 raise ConnectionClosed("", "the client is closed; nothing can be sent")
             if not self._outbox.put(outgoing):
                 return len(self._outbox), self._outbox.used_bytes
             self._changed.notify_all()
             return None
 
-    def refuse(self) -> bool:
-        """Accept no more; whether nothing is left to be sent."""
+    def stop_accepting(self) -> bool:
+        """Accept no more; True if nothing is left to be sent or acknowledged."""
         with self._lock:
-            self._refusing = True
+            self._accepts_no_more = True
             return not len(self._outbox)
 
     def acknowledge(self, dial: int, received: int) -> bool:
-        """The server of connection ``dial`` has handled so many; False if that can't be."""
+        """The server says, on this dial, how many messages it has handled; False if that can't be true."""
         with self._lock:
             if self._transport is None or self._transport.dial != dial:
-                return True  # what it meant is in the next $hello, too
+                return True  # an old transport: the next $hello says the same
             if not self._outbox.knows(received):
                 return False
             self._outbox.acknowledge(received)
             self._changed.notify_all()
-            self._look_whether_drained()
+            self._report_if_drained()
             return True
 
     def knows(self, received: int) -> bool:
-        """Whether a server can truly have handled so many."""
+        """Whether a server can have handled so many messages."""
         with self._lock:
             return self._outbox.knows(received)
 
     def waiting(self) -> tuple[int, int]:
-        """How many messages wait to be sent or acknowledged, and how many are known to be handled."""
+        """How many messages are to be sent or acknowledged, and how many the server has acknowledged."""
         with self._lock:
             return len(self._outbox), self._outbox.acknowledged
 
-    # -- the connection ---------------------------------------------------------------------
+    # -- the transport ----------------------------------------------------------------------
 
     def attach(
         self,
@@ -106,51 +109,55 @@ class Sender:
         received: int | None,
         window: tuple[int, int] | None,
         *,
-        without_culprit: bool,
+        leave_out_first: bool,
     ) -> OutgoingMessage | None:
-        """Write to ``transport`` from now on; give the message that was taken out as the culprit.
+        """Write to ``transport`` from now on, and begin with what the server has not handled.
 
-        ``received``: what a server that acknowledges has handled. None: it is a plain one.
+        ``received``: how many messages a ``resumehub.v1`` server has handled; None: a plain server.
+        ``window``: how many messages and bytes may be unacknowledged; None: no limit. ``leave_out_first``:
+        the server has rejected the first message: take it out, and give it; None if none had been written.
         """
         with self._lock:
-            self._outbox.keeps = received is not None
+            self._outbox.keeps_until_acked = received is not None
             if received is not None:
                 self._outbox.acknowledge(received)
-            begun = self._outbox.rewind() or self._cut
-            culprit = self._outbox.drop_first() if without_culprit and begun and len(self._outbox) else None
+            had_begun = self._outbox.rewind() or self._was_cut
+            left_out = (
+                self._outbox.drop_first() if leave_out_first and had_begun and len(self._outbox) else None
+            )
             self._window = window or (_NO_LIMIT, _NO_LIMIT)
-            self._cut = False
-            self._greeting = received is not None
+            self._was_cut = False
+            self._awaits_first_ack = received is not None
             self._transport = transport
             self._changed.notify_all()
-            self._look_whether_drained()
-            return culprit
+            self._report_if_drained()
+            return left_out
 
     def detach(self, transport: OpenTransport) -> None:
-        """Write no more to ``transport``; what has begun begins anew on the next."""
+        """Write no more to ``transport``; a message that was written in part is written anew to the next."""
         with self._lock:
             self._detach(transport)
 
-    def let_go(self, transport: OpenTransport) -> None:
-        """The same, and wait until the writer does not touch its socket any more, which is shut down."""
+    def detach_and_wait(self, transport: OpenTransport) -> None:
+        """The same, and block until the writer does not use the socket any more, which must be shut down."""
         with self._lock:
             self._detach(transport)
             while self._waiting_on is transport:
                 self._changed.wait()
 
     def pong(self, transport: OpenTransport, payload: bytes) -> None:
-        """Answer a Ping; the latest alone is enough (RFC 6455 §5.5.3)."""
+        """Answer a Ping. Of several that wait, the latest alone is answered (RFC 6455 §5.5.3)."""
         with self._lock:
             if self._transport is transport:
                 self._pong = wire.encode_pong(payload)
                 self._changed.notify_all()
 
     def ack(self, dial: int, frame: Frame) -> None:
-        """Send an acknowledgement, in place of one that still waits."""
+        """Send an acknowledgement; it replaces one that still waits."""
         with self._lock:
             if self._transport is not None and self._transport.dial == dial:
                 self._ack = frame
-                self._greeting = False
+                self._awaits_first_ack = False
                 self._changed.notify_all()
 
     def close(self, dial: int, code: int) -> None:
@@ -160,28 +167,28 @@ class Sender:
                 self._close = wire.encode_close(code)
                 self._changed.notify_all()
 
-    def farewell(self, transport: OpenTransport, code: int) -> None:
-        """Answer the server's close frame, if that can be done at once, and write no more."""
+    def answer_close(self, transport: OpenTransport, code: int) -> None:
+        """Answer the server's close frame, unless a frame is written in part; write no more. Never blocks."""
         with self._lock:
             if self._transport is transport and self._piece is None and not self._close_sent:
                 assert transport.stream is not None, "it was attached"
                 try:
                     transport.stream.send([wire.encode_close(code)])
                 except OSError:
-                    pass  # it has gone without waiting for an answer
+                    pass  # the server has hung up without waiting for the answer
             self._detach(transport)
 
     def end(self) -> list[OutgoingMessage]:
-        """It is over: the writer leaves; give what was not sent, or not acknowledged."""
+        """The client has ended: the writer leaves. Give what was not sent, or not acknowledged."""
         with self._lock:
-            self._refusing = self._ended = True
+            self._accepts_no_more = self._ended = True
             self._changed.notify_all()
             return self._outbox.clear()
 
     # -- the writer's thread ------------------------------------------------------------------
 
     def run(self) -> None:
-        """Write, until the end."""
+        """Write, until the end. The writer's thread only."""
         while True:
             with self._lock:
                 while not self._ended and not self._next_piece():
@@ -203,7 +210,7 @@ class Sender:
                     self._changed.notify_all()
 
     def _next_piece(self) -> bool:
-        """Take up what is to be written next; False if that is nothing."""
+        """Choose what is written next, and encode it; False if there is nothing."""
         if self._transport is None or self._piece is not None:
             return self._piece is not None
         if self._close_sent:
@@ -213,10 +220,10 @@ class Sender:
             data, self._pong = self._pong, None
         elif self._ack is not None:
             data, self._ack = wire.encode_frame(self._ack), None
-        elif self._greeting:
+        elif self._awaits_first_ack:
             return False
         elif (outgoing := self._outbox.next(*self._window)) is not None:
-            data, self._begun = wire.encode_frame(outgoing.frame), outgoing
+            data, self._writing = wire.encode_frame(outgoing.frame), outgoing
         elif self._close is not None:
             data, self._close = self._close, None
             self._close_sent = True
@@ -224,12 +231,12 @@ class Sender:
         return self._piece is not None
 
     def _write(self, stream: ByteStream) -> bool:
-        """Give the kernel what it takes; False if it takes nothing more now."""
+        """Give the kernel what it takes; False if it takes no more now."""
         assert self._piece is not None, "there is something to write"
         try:
             taken = stream.send([self._piece])
         except OSError:
-            # The reader is told, too, and reads what is still there first: a close frame, say.
+            # The reader notices as well, but first it reads what has come: a close frame, perhaps.
             self._transport = None
             self._forget_pieces()
             return True
@@ -237,11 +244,11 @@ class Sender:
             self._piece = self._piece[taken:]
             return False
         self._piece = None
-        if self._begun is not None:
-            self._begun = None
+        if self._writing is not None:
+            self._writing = None
             self.written += 1
             self._outbox.written()
-            self._look_whether_drained()
+            self._report_if_drained()
         return True
 
     def _detach(self, transport: OpenTransport) -> None:
@@ -251,10 +258,10 @@ class Sender:
             self._changed.notify_all()
 
     def _forget_pieces(self) -> None:
-        self._cut = self._begun is not None
-        self._piece = self._begun = self._pong = self._ack = self._close = None
+        self._was_cut = self._writing is not None
+        self._piece = self._writing = self._pong = self._ack = self._close = None
         self._close_sent = False
 
-    def _look_whether_drained(self) -> None:
-        if self._refusing and not len(self._outbox):
+    def _report_if_drained(self) -> None:
+        if self._accepts_no_more and not len(self._outbox):
             self._on_drained()

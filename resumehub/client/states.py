@@ -1,4 +1,4 @@
-"""Where a client can be, what it can wait for, and the options that its decisions depend on. Values.
+"""A client's states, its deadlines, and the options that its decisions depend on. Values.
 
 Read next: ``machine.py``.
 """
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class ClientState(Enum):
-    """Where a client is; the last two are for good."""
+    """Where a client is; the last two are final."""
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
@@ -22,11 +22,11 @@ class ClientState(Enum):
 class ClientDeadline(Enum):
     """What a deadline is for."""
 
-    OPEN = "the connection should stand by now"
-    SILENCE = "something should have been heard"
+    OPEN = "the dial should have opened a transport by now"
+    SILENCE = "something should have been heard from the server"
     ACK = "what has been handled should be acknowledged"
-    RETRY = "the pause is over"
-    CLOSE = "there is no more time to say goodbye"
+    RETRY = "the pause before the next dial is over"
+    CLOSE = "close() has no more time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class ClientRules:
     """The options that decisions depend on; durations in seconds.
 
     ``heartbeat_margin``: how late a server's Ping may come. ``silence_timeout``: the same for a plain
-    server, which does not tell how often it pings; None: any silence is borne. ``stable_after``: a
-    connection that has lasted so long makes the pauses begin anew.
+    server, which does not tell how often it pings; None: no silence is too long. ``stable_after``: behind a
+    transport that was open for so long the pauses begin with ``initial`` again.
     """
 
     plain: bool = False

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 class ClientStats:
     """Counters of one client since it was made.
 
-    ``dials``: connections begun; ``connections``: those that stood; ``drops``: those that ended. ``sent``:
-    messages written, those written again included; ``acknowledged``: those that the server is known to
-    have handled; ``waiting``: those that are neither. ``received``: messages given to the application;
-    ``missed``: those that the server had to drop; ``rejected``: messages of ours that it would not take;
-    ``undecodable``: what came and was none; ``callback_errors``: callbacks that raised.
+    ``dials``: attempts to connect; ``connections``: those that opened; ``drops``: those of them that ended.
+    ``sent``: messages written, those written again included; ``acknowledged``: messages that the server is
+    known to have handled; ``waiting``: accepted messages that are still to be sent or acknowledged.
+    ``received``: messages given to the application; ``missed``: messages that the server had to drop;
+    ``rejected``: messages of ours that the server would not take; ``undecodable``: what came and was no
+    message; ``callback_errors``: callbacks that raised.
     """
 
     dials: int
@@ -31,7 +32,7 @@ class ClientStats:
 
 @dataclass(slots=True)
 class ClientCounters:
-    """What has been counted so far; see ``Stats``."""
+    """What has been counted so far; see ``ClientStats``."""
 
     dials: int = 0
     connections: int = 0

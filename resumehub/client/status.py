@@ -1,6 +1,7 @@
-"""What the rest of the world sees of a client's machine: its state, and how it ended.
+"""What other threads see of a client's machine: its state, and the error with which it ended.
 
-The machine belongs to the driver's thread alone; this is its window. Any thread may look, and wait.
+The machine is used by the driver alone, so the driver copies these here behind each command. Any thread may
+look, and wait for a change.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from .states import ClientState
 
 
 class Status:
-    """A copy of what matters, under a lock of its own."""
+    """A copy of the machine's state, error and ``lossless``, with a lock of its own."""
 
     def __init__(self, runtime: Runtime, machine: ClientMachine) -> None:
         self._lock = runtime.lock("the client's state")
@@ -22,7 +23,7 @@ class Status:
         self._lossless = machine.lossless
 
     def show(self, machine: ClientMachine) -> None:
-        """Copy it. Driver's thread only."""
+        """Copy what ``machine`` says now. Driver thread only."""
         with self._lock:
             if self._state is not machine.state:
                 self._state = machine.state
@@ -30,11 +31,11 @@ class Status:
                 self._changed.notify_all()
 
     def look(self) -> tuple[ClientState, ResumeHubError | None, bool | None]:
-        """State, the error with which it ended, and whether the session is a ``resumehub.v1`` one."""
+        """The state, the error with which it ended, and whether the session speaks ``resumehub.v1``."""
         with self._lock:
             return self._state, self._error, self._lossless
 
     def wait_for_change(self, seen: ClientState, timeout: float | None) -> bool:
-        """Wait until the state is no longer ``seen``; False if ``timeout`` real seconds passed before."""
+        """Block until the state is no longer ``seen``; False if ``timeout`` real seconds passed before."""
         with self._lock:
             return self._state is not seen or self._changed.wait(timeout)

@@ -1,8 +1,9 @@
-"""One connection of a client, from the dial to the last byte, and the thread that reads it.
+"""One transport of a client, from the dial to the last byte, and the thread that reads it.
 
-It connects, shakes hands, hears the ``$hello``, tells the driver and waits for its word; then it sorts what
-comes: messages into the inbox, acknowledgements to the sender, Pings back. How it ended is the last thing
-that it tells. It decides nothing about the session. Thread: its own; ``abort`` and ``go_on``: the driver.
+The thread connects, shakes hands, reads the ``$hello``, tells the driver, and waits for its decision. Then it
+gives each message to the inbox, and each acknowledgement and each Ping to the sender. The last thing
+that it tells the driver is how the transport ended. It decides nothing about the session. Made by
+``client_loop.py``. Read next: ``dialing.py``, ``wire.py``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ log = logging.getLogger("resumehub.client")
 
 
 class ClientParts(Protocol):
-    """What a transport uses of its client; ``put`` tells the driver, and is False once that has left."""
+    """What a transport uses of its client. ``put``: queue a command for the driver; False if it has left."""
 
     options: Options
     clock: Clock
@@ -80,16 +81,16 @@ class ClientTransport:
         self._lock = client.runtime.lock("a client transport")
         self._sock: socket.socket | None = None
         self._aborted = False
-        self._decided = client.runtime.event("the client's word")
+        self._driver_has_decided = client.runtime.event("the driver's decision")
 
     # -- for the driver -----------------------------------------------------------------------
 
     def go_on(self) -> None:
-        """The connection is attached: let messages through."""
-        self._decided.set()
+        """The transport is attached: read on."""
+        self._driver_has_decided.set()
 
     def abort(self) -> None:
-        """Shut the socket down, whatever is going on; the thread leaves by itself."""
+        """Shut the socket down, at any moment of the transport's life; the thread then ends. Never blocks."""
         with self._lock:
             self._aborted = True
             if self._sock is not None:
@@ -97,24 +98,24 @@ class ClientTransport:
                     # Not SSLSocket.shutdown, which would go on in the clear.
                     socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
                 except OSError:
-                    pass  # not connected yet, or not any more
-        self._decided.set()
+                    pass  # not connected yet, or no longer
+        self._driver_has_decided.set()
 
     # -- the thread ---------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Dial, read to the end, and let go of the socket."""
+        """Dial, read to the end, and release the socket."""
         try:
-            end = self._connect() or self._talk()
-        except Exception:  # a bug of ours: say so, and try another connection
-            log.exception("the connection failed; please report this")
-            end = self._gone()
+            end = self._connect() or self._use()
+        except Exception:  # a bug of ours: say so, and dial again
+            log.exception("the client's transport failed; please report this")
+            end = self._lost_without_close()
         try:
             self._client.put(end)
         finally:
             self.abort()
             if self.stream is not None:
-                self._client.sender.let_go(self)
+                self._client.sender.detach_and_wait(self)
                 self.stream.release()
 
     def _guard(self, sock: socket.socket) -> None:
@@ -124,7 +125,7 @@ class ClientTransport:
             self._sock = sock
 
     def _connect(self) -> c.Command | None:
-        """Get a connection; what to report if there is none."""
+        """Connect; give what to report if that fails."""
         options, runtime = self._client.options, self._client.runtime
         try:
             self.stream = open_stream(
@@ -132,7 +133,7 @@ class ClientTransport:
             )
             return None
         except Aborted:
-            return self._gone()
+            return self._lost_without_close()
         except ssl.SSLCertVerificationError as error:
             problem = HandshakeRefused(0, f"the server's certificate: {error.verify_message}")
             return c.DialFailed(self.dial, problem, permanent=True)
@@ -141,8 +142,8 @@ class ClientTransport:
             lost.__cause__ = error
             return c.DialFailed(self.dial, lost)
 
-    def _talk(self) -> c.Command:
-        """All that is said on the connection; how it ended."""
+    def _use(self) -> c.Command:
+        """Shake hands and read to the end; give what to report."""
         stream = self.stream
         assert stream is not None, "it has been connected"
         wire = self._client.options.wire(
@@ -166,14 +167,14 @@ class ClientTransport:
             return c.DialFailed(self.dial, TransportLost(CloseCode.ABNORMAL, "no answer"), reached=True)
         hello: control_messages.Hello | None = None
         if self.offer and answer.subprotocol == SUBPROTOCOL:
-            said = self._hear_hello(events)
+            said = self._wait_for_hello(events)
             if not isinstance(said, control_messages.Hello):
                 return said
             hello = said
         self._client.put(c.Opened(self.dial, hello, self.asked, self.phase))
-        self._decided.wait()
+        self._driver_has_decided.wait()
         if self._aborted:
-            return self._gone()
+            return self._lost_without_close()
         return self._listen(events, lossless=hello is not None)
 
     def _send_all(self, stream: ByteStream, data: bytes) -> None:
@@ -185,7 +186,7 @@ class ClientTransport:
                 stream.wait_writable()
 
     def _events(self, stream: ByteStream, wire: Wire) -> Iterator[WireEvent]:
-        """What comes, until the end; reading on only when all of it has been dealt with."""
+        """What comes, until the end. It reads on only when the caller has asked for the next event."""
         while not wire.over:
             try:
                 data = stream.receive(RECEIVE_BYTES)
@@ -207,7 +208,7 @@ class ClientTransport:
             first_available,
         )
 
-    def _hear_hello(self, events: Iterator[WireEvent]) -> control_messages.Hello | c.Command:
+    def _wait_for_hello(self, events: Iterator[WireEvent]) -> control_messages.Hello | c.Command:
         for event in events:
             match event:
                 case Data(data) if data is not None:
@@ -216,15 +217,15 @@ class ClientTransport:
                     pass  # the next one will be answered
                 case _:
                     return self._ending(event)
-        return self._gone()
+        return self._lost_without_close()
 
     def _read_hello(self, data: str | bytes) -> control_messages.Hello | c.Command:
         try:
             hello = control_messages.read_hello(decode_message(self._codec, data, allow_reserved=True))
         except (Undecodable, control_messages.Malformed) as problem:
-            return self._lost_by_us(str(problem))
+            return self._protocol_broken(str(problem))
         if not self._client.sender.knows(hello.received):
-            return self._lost_by_us("$hello covers messages that were never sent")
+            return self._protocol_broken("$hello covers messages that were never sent")
         return hello
 
     def _listen(self, events: Iterator[WireEvent], *, lossless: bool) -> c.Command:
@@ -233,17 +234,17 @@ class ClientTransport:
                 case Data(data, size):
                     problem = self._message(data, size, lossless=lossless)
                     if problem:
-                        return self._lost_by_us(problem)
+                        return self._protocol_broken(problem)
                 case PingReceived(payload):
                     self._client.sender.pong(self, payload)
                 case _:
                     return self._ending(event)
-        return self._gone()
+        return self._lost_without_close()
 
     # -- what comes ---------------------------------------------------------------------------
 
     def _message(self, data: str | bytes | None, size: int, *, lossless: bool) -> str | None:
-        """Deal with one data message; a sentence if the server breaks the protocol with it."""
+        """Pass one data message on; give a sentence if the server breaks the protocol with it."""
         message: Message | None = None
         if data is not None:
             try:
@@ -279,26 +280,26 @@ class ClientTransport:
 
     def _ending(self, event: WireEvent) -> c.Command:
         if isinstance(event, CloseReceived):
-            self._say_goodbye(event.code)
+            self._send_close(event.code)
             return c.Lost(self.dial, event.code, event.reason, by_peer=True)
         if isinstance(event, Failed):
-            return self._lost_by_us(event.reason, event.code)
-        return self._lost_by_us("that was not to be expected here")
+            return self._protocol_broken(event.reason, event.code)
+        return self._protocol_broken("the server sends something that is not allowed here")
 
-    def _lost_by_us(self, problem: str, code: int = CloseCode.PROTOCOL_ERROR) -> c.Command:
+    def _protocol_broken(self, problem: str, code: int = CloseCode.PROTOCOL_ERROR) -> c.Command:
         log.warning("the server breaks the protocol: %s", problem)
-        self._say_goodbye(code)
+        self._send_close(code)
         return c.Lost(self.dial, code, problem)
 
-    def _say_goodbye(self, code: int) -> None:
-        if self._decided.is_set():
-            self._client.sender.farewell(self, code)
+    def _send_close(self, code: int) -> None:
+        if self._driver_has_decided.is_set():
+            self._client.sender.answer_close(self, code)
             return
-        assert self.stream is not None, "there is somebody to say it to"
+        assert self.stream is not None, "it is connected"
         try:
-            self.stream.send([encode_close(code)])  # nobody else writes here yet
+            self.stream.send([encode_close(code)])  # the sender does not write here yet
         except OSError:
-            pass  # it has gone without waiting for an answer
+            pass  # the server has hung up without waiting for the answer
 
-    def _gone(self) -> c.Command:
+    def _lost_without_close(self) -> c.Command:
         return c.Lost(self.dial, CloseCode.ABNORMAL)

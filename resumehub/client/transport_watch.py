@@ -22,8 +22,7 @@ class TransportWatch:
 
     ``hello``: what a ``resumehub.v1`` server said first; None: a plain one, which gets no acknowledgement.
     ``asked``: the number of the last message that had been handled before. ``phase``: from 0 to 1, see above;
-    any other number acts like the nearest of the two, so that no acknowledgement comes later than the
-    server expects.
+    more than 1 acts like 1, so that no acknowledgement comes later than the server expects.
     """
 
     def __init__(self, rules: ClientRules, hello: Hello | None, asked: int, phase: float) -> None:

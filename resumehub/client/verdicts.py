@@ -1,6 +1,6 @@
-"""What a status or a close code means to a client: two tables. Pure.
+"""What a status or a close code means for a client's session: two tables. Pure.
 
-They are the client's reading of docs/reference/wire.md. Used by ``machine.py``.
+docs/reference/wire.md has the statuses and codes as the server sends them. Used by ``machine.py``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from ..codes import CloseCode
 
 
 class DialVerdict(Enum):
-    """What becomes of the session, as far as this client is concerned."""
+    """What the client makes of the end of a dial, or of its transport."""
 
     RETRY = "dial again"
     EXPIRED = "the session is gone"
-    REFUSED = "not for us, and dialling again would not change that"
-    ENDED = "somebody ended it, or has it now: stay away"
-    CULPRIT = "a message of ours was the trouble: dial again without it"
+    REFUSED = "the server refuses this client, and would refuse the next dial, too"
+    ENDED = "the server has ended the session, or another client has it: do not dial again"
+    MESSAGE_REJECTED = "the server does not take one of our messages: dial again without it"
 
 
 #: RFC 6455 §7.4.1: a message broke a policy of the server's.
@@ -30,10 +30,10 @@ _CLOSE_CODES = {
     CloseCode.SESSION_EXPIRED: DialVerdict.EXPIRED,
     CloseCode.FORBIDDEN: DialVerdict.REFUSED,
     CloseCode.CONFLICT: DialVerdict.REFUSED,
-    CloseCode.PROTOCOL_ERROR: DialVerdict.CULPRIT,
-    CloseCode.INVALID_DATA: DialVerdict.CULPRIT,
-    POLICY_VIOLATION: DialVerdict.CULPRIT,
-    CloseCode.TOO_BIG: DialVerdict.CULPRIT,
+    CloseCode.PROTOCOL_ERROR: DialVerdict.MESSAGE_REJECTED,
+    CloseCode.INVALID_DATA: DialVerdict.MESSAGE_REJECTED,
+    POLICY_VIOLATION: DialVerdict.MESSAGE_REJECTED,
+    CloseCode.TOO_BIG: DialVerdict.MESSAGE_REJECTED,
 }
 
 #: Statuses that say "not now" (RFC 9110 §15.5.9; RFC 8470 §5.2; RFC 6585 §4).
@@ -44,7 +44,7 @@ _NOT_EVER = (501, 505)
 
 
 def of_close(code: int, by_peer: bool) -> DialVerdict:
-    """The verdict on a connection that ended with ``code``, which the server has sent if ``by_peer``."""
+    """The verdict on a transport that ended with ``code``, which the server has sent if ``by_peer``."""
     return _CLOSE_CODES.get(code, DialVerdict.RETRY) if by_peer else DialVerdict.RETRY
 
 

@@ -1,7 +1,7 @@
 """RFC 6455 from the client's side: bytes in, events out; messages in, masked frames out.
 
-The one module of the client that knows wsproto, and it does no I/O. ``Wire`` is fed by the thread that
-reads; the ``encode_…`` functions are for whoever writes, under the sender's lock. It knows no sessions.
+The only module of the client that knows wsproto, and it does no I/O. The thread that reads feeds ``Wire``;
+the ``encode_…`` functions are for the thread that writes, with the sender's lock held. It knows no sessions.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A message; ``data`` None: larger than the client reads. ``size``: bytes of payload."""
+    """A message; ``data`` None: it is larger than ``max_message_size``. ``size``: bytes of payload."""
 
     data: str | bytes | None
     size: int
@@ -61,9 +61,9 @@ WireEvent = Accepted | Rejected | Data | PingReceived | CloseReceived | Failed
 
 
 class Wire:
-    """One connection, from the handshake on. Feed it what comes, until ``over``.
+    """What one transport reads, from the handshake on. Feed it what comes, until ``over``.
 
-    Raises: ValueError, when the request cannot be put into HTTP.
+    Raises: ValueError, when the request cannot be written as HTTP.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class Wire:
             raise ValueError(f"the request cannot be written as HTTP: {type(error).__name__}") from None
 
     def feed(self, data: bytes) -> Iterator[WireEvent]:
-        """What ``data`` means, in order of arrival; ``b""`` is the end of the stream.
+        """Give the events in ``data``, in order of arrival; ``b""`` is the end of the stream.
 
-        Exhaust it before the next call; stop at an event that ends the connection (``over``).
+        Exhaust it before the next call, or stop at the event that ends the WebSocket (``over``).
         """
         if not data:
             yield from self._ended()
@@ -120,7 +120,7 @@ class Wire:
             case CloseConnection():
                 self.over = True
                 code, reason = int(event.code), event.reason or ""
-                # wsproto reports a breach of the protocol as a close that never came.
+                # wsproto also reports a breach of the protocol as a close frame, which nobody has sent.
                 real = self._ws.state is ConnectionState.REMOTE_CLOSING
                 yield CloseReceived(code, reason) if real else Failed(code, reason)
             case RejectConnection():
@@ -162,7 +162,7 @@ class Wire:
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Wire bytes of a message, under a mask of its own (RFC 6455 §5.3): made anew for each writing."""
+    """Wire bytes of a message, with a mask of its own (RFC 6455 §5.3): encode again for each writing."""
     payload = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
     return bytes(FrameProtocol(True, []).send_data(payload))
 
@@ -178,7 +178,7 @@ def encode_close(code: int, reason: str = "") -> bytes:
 
 
 def _retry_after(headers: dict[bytes, bytes]) -> float | None:
-    """Seconds (RFC 9110 §10.2.3). A date is taken by the server's own clock: its ``Date``, not ours."""
+    """Seconds (RFC 9110 §10.2.3). A date is compared with the server's ``Date``, not with our clock."""
     value = headers.get(b"retry-after", b"").decode("latin-1").strip()
     if value.isascii() and value.isdigit() and len(value) <= 9:
         return float(value)

@@ -185,7 +185,7 @@ def test_a_certificate_that_nobody_vouches_for(tls: str) -> None:
         ("ws://example.org/", {"headers": {"Sec-WebSocket-Key": "x"}}, "handshake's own"),
         ("ws://example.org/", {"headers": {"X": "a\r\nY: b"}}, "'X' has a line break"),
         ("ws://example.org/", {"cookies": {"a": "b\n"}}, "'Cookie' has a line break"),
-        ("ws://example.org/", {"backoff": (2.0, 1.0)}, "the longest can't be the shorter"),
+        ("ws://example.org/", {"backoff": (2.0, 1.0)}, "the longest must not be the shorter"),
         ("ws://example.org/", {"open_timeout": 0}, "open_timeout must be more than 0"),
         ("ws://example.org/", {"max_retries": -1}, "max_retries must be 0 or more"),
         ("ws://example.org/", {"send_buffer": 0}, "send_buffer must be more than 0"),

@@ -19,10 +19,10 @@ CLOSE_CODES = [
     (4100, DialVerdict.EXPIRED),
     (4403, DialVerdict.REFUSED),
     (4409, DialVerdict.REFUSED),
-    (1002, DialVerdict.CULPRIT),
-    (1007, DialVerdict.CULPRIT),
-    (1008, DialVerdict.CULPRIT),
-    (1009, DialVerdict.CULPRIT),
+    (1002, DialVerdict.MESSAGE_REJECTED),
+    (1007, DialVerdict.MESSAGE_REJECTED),
+    (1008, DialVerdict.MESSAGE_REJECTED),
+    (1009, DialVerdict.MESSAGE_REJECTED),
     (1001, DialVerdict.RETRY),
     (1006, DialVerdict.RETRY),
     (1011, DialVerdict.RETRY),
@@ -276,10 +276,10 @@ def test_the_message_that_the_server_cannot_take_is_left_out_of_the_resume() -> 
     bench.wait_for_retry()
     bench.do(c.DialFailed(2, TransportLost()))  # the knowledge outlives a dial that fails
     bench.wait_for_retry()
-    assert of(bench.open(resumed=True), e.Attach)[0].culprit == 1009
+    assert of(bench.open(resumed=True), e.Attach)[0].rejected_with == 1009
     bench.lose()
     bench.wait_for_retry()
-    assert of(bench.open(resumed=True), e.Attach)[0].culprit is None
+    assert of(bench.open(resumed=True), e.Attach)[0].rejected_with is None
 
 
 def test_a_plain_server_of_our_kind_is_asked_for_the_session() -> None:

@@ -67,7 +67,7 @@ class FakeServer:
         return peer
 
     def no_dial(self) -> bool:
-        """Whether nobody waits to be accepted."""
+        """Whether no dial waits to be accepted."""
         self._listener.settimeout(0.0)
         try:
             self._listener.accept()[0].close()
@@ -89,7 +89,7 @@ class FakeServer:
 
 
 class Peer:
-    """The server's end of one connection."""
+    """The server's end of one transport."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -170,7 +170,7 @@ class Peer:
         return frames
 
     def vanish(self) -> None:
-        """Hang up without a word."""
+        """Hang up without a close frame."""
         self.sock.close()
 
 

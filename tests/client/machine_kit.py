@@ -1,4 +1,4 @@
-"""A client's machine with surroundings that keep a record and answer what it asks."""
+"""Drives a client's machine, records its effects, and answers what it asks."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Bench:
         return self.do(c.Opened(self.machine.dial, hello(resumed, asked, **fields), asked, phase))
 
     def lose(self, code: int = 1006, reason: str = "") -> list[e.Effect]:
-        """The present connection ends; with another code than 1006 the server has said so."""
+        """The present transport ends; with another code than 1006 the server has said so."""
         return self.do(c.Lost(self.machine.dial, code, reason, by_peer=code != 1006))
 
     @property

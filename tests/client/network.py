@@ -24,7 +24,7 @@ ANY = "ws://hub.test/?id=ada"
 
 @dataclass(frozen=True)
 class Cut:
-    """Cut the connection of dial ``dial`` when so many bytes have gone to the server, or come from it."""
+    """Cut the transport of dial ``dial`` when so many bytes have gone to the server, or come from it."""
 
     dial: int
     after: int
@@ -65,7 +65,7 @@ class Network:
         return connect(url, **options)
 
     def cut(self) -> None:
-        """Cut every connection that there is, now."""
+        """Cut every transport that is open now."""
         for end in self._ends:
             _shut(end)
 

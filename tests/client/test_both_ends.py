@@ -1,6 +1,6 @@
 """Client and hub in the lab, both real, every thread of both under one scheduler, and a network that fails.
 
-Whatever byte the line is cut at, whatever the order of the threads: each message is handled once, in
+Wherever the transport is cut, and in whatever order the threads run: each message is handled once, in
 order, on both sides, and nothing is left to be acknowledged. That is the promise of ``resumehub.v1``.
 """
 
@@ -107,7 +107,7 @@ def test_the_id_is_held_by_our_own_dial_whose_answer_was_lost() -> None:
 
 
 def all_talk_and_it_is_cut(lab: Lab, scene: Scene) -> None:
-    """Three who act in any order: both applications speak, and the line goes dead."""
+    """Three who act in any order: both applications speak, and the transport goes dead."""
 
     @lab.actor
     def application() -> None:
@@ -124,7 +124,7 @@ def all_talk_and_it_is_cut(lab: Lab, scene: Scene) -> None:
 
 
 def network_that_fails(lab: Lab) -> None:
-    """The line goes dead whenever it likes, while both sides speak."""
+    """The transport goes dead at any moment, while both sides send."""
     scene = Scene(lab)
     scene.connect()
     assert scene.client.wait_connected()

@@ -1,4 +1,4 @@
-"""Getting a connection: refusals, TLS, silence, and arguments that cannot be meant."""
+"""Getting a connection: refusals, TLS, silence, and wrong arguments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support import PATIENCE, Call
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 426, 501, 302])
 def test_a_refusal_is_for_good(server: FakeServer, status: int) -> None:
-    """The error names the status and what the server said; nobody dials again."""
+    """The error names the status and what the server said; the client does not dial again."""
     client = server.client()
     server.accept().refuse(status, '{"title": "No", "detail": "log in first"}')
     with pytest.raises(HandshakeRefused, match=f"status {status}: log in first") as refused:
@@ -70,7 +70,7 @@ def test_a_server_that_says_nothing_is_given_up(server: FakeServer) -> None:
 
 
 def test_a_line_that_goes_dead_within_the_answer(server: FakeServer) -> None:
-    """Half of a status line is no answer: it is dialled again."""
+    """Half of a status line is no answer: the client dials again."""
     client = server.client()
     peer = server.accept()
     peer.raw(b"HTTP/1.1 101 Swit")
@@ -97,7 +97,7 @@ def test_closing_while_the_server_keeps_us_waiting(server: FakeServer) -> None:
 
 
 def test_an_interrupt_leaves_at_once(server: FakeServer) -> None:
-    """Ctrl-C in a loop over messages: the loop ends with it, and ``with`` does not wait for goodbyes."""
+    """Ctrl-C in a loop over messages: the loop ends with it, and ``with`` does not wait for close frames."""
     interrupted = threading.Event()
 
     def interrupt(client: object, first: int, last: int) -> None:
@@ -138,7 +138,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def tls(authority: trustme.CA) -> Iterator[str]:
-    """An echo over TLS, by somebody else's server."""
+    """An echo over TLS, by the websockets library's server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
 

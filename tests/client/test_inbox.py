@@ -1,4 +1,4 @@
-"""What has come and waits: who may still add to it, and who gets it."""
+"""Messages that wait for the application: which transport may add to them, and when they are taken."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def n(number: int) -> Arrival:
     return Arrival(Message("n", number), size=10)
 
 
-def test_a_connection_that_was_given_up_adds_nothing() -> None:
+def test_a_transport_that_was_given_up_adds_nothing() -> None:
     """It may have read on for a moment: what it brings comes again over the next, and must come once."""
     box, _ = inbox()
     assert box.put(1, n(1))
@@ -38,7 +38,7 @@ def test_a_connection_that_was_given_up_adds_nothing() -> None:
 
 
 def test_a_message_is_handled_when_the_next_is_asked_for() -> None:
-    """And holes in the row are told where they are."""
+    """And a gap is reported when it is the turn of the messages that are missing."""
     box, told = inbox()
     for arrival in (n(1), Arrival(None, missed_to=4), n(5)):
         box.put(1, arrival)
@@ -49,7 +49,7 @@ def test_a_message_is_handled_when_the_next_is_asked_for() -> None:
     assert box.last_taken() == 5
 
 
-def test_who_reads_on_waits_for_who_handles() -> None:
+def test_a_transport_waits_while_too_many_messages_wait() -> None:
     """A program that is slower than its server does not fill its own memory."""
     box, _ = inbox()
     for number in range(MAX_WAITING):

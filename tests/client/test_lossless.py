@@ -42,7 +42,7 @@ class Noted:
 
 
 def test_the_first_dial_offers_the_protocol_and_acknowledges_the_hello(server: FakeServer) -> None:
-    """The session stands when the ``$hello`` was heard, and the server is told so."""
+    """The client is connected once it has read the ``$hello``, and it tells the server so."""
     client = server.client("?room=lobby")
     peer = server.accept()
     assert peer.offered == ["resumehub.v1"]
@@ -57,7 +57,7 @@ def test_the_first_dial_offers_the_protocol_and_acknowledges_the_hello(server: F
 
 
 def test_what_is_not_acknowledged_is_sent_again_before_anything_new(server: FakeServer) -> None:
-    """The server had handled one of three when the line went dead."""
+    """The server had handled one of three when the transport went dead."""
     client = server.client()
     peer = server.welcome()
     for number in (1, 2, 3):
@@ -122,7 +122,7 @@ def test_messages_are_acknowledged_when_they_have_been_handled(server: FakeServe
 
 
 def test_what_the_server_had_to_drop_is_told_and_counted(server: FakeServer) -> None:
-    """``$missed`` stands where the messages would have been, and the count goes on behind it."""
+    """``$missed`` comes where the messages would have come, and the count goes on behind it."""
     noted = Noted("on_missed")
     client = server.client(**noted.callbacks)
     peer = server.welcome()
@@ -184,7 +184,7 @@ def test_a_message_that_the_server_cannot_take_is_reported_and_left_out(server: 
 
 
 def test_an_expired_session_hands_back_what_is_in_doubt(server: FakeServer) -> None:
-    """Nobody knows whether they were handled, so nobody but the application may decide about them."""
+    """The client can't know whether they were handled, so the application decides about them."""
     noted = Noted("on_transport_drop", "on_session_expired", "on_disconnect")
     client = server.client(**noted.callbacks)
     peer = server.welcome()
@@ -236,7 +236,7 @@ def test_what_was_sent_before_a_close_is_received(server: FakeServer) -> None:
 
 
 def test_a_silent_connection_is_given_up(server: FakeServer) -> None:
-    """Half-open: nobody says that the line is dead, but the server's pings stop coming."""
+    """Half-open: no error says that the transport is dead, but the server's Pings stop coming."""
     noted = Noted("on_transport_drop")
     server.client(heartbeat_margin=10.0, **noted.callbacks)
     server.welcome(ping_interval=20.0)
@@ -322,7 +322,7 @@ def test_a_hello_that_is_none_is_not_believed(
 
 @pytest.mark.parametrize("received", [2, -1, "many", None])
 def test_an_acknowledgement_that_cannot_be_is_a_breach(server: FakeServer, received: Any) -> None:
-    """Believed, it would throw messages away that were never handled."""
+    """A client that believed it would throw away messages that were never handled."""
     client = server.client()
     peer = server.welcome()
     client.send(Message("n", 1))

@@ -1,4 +1,4 @@
-"""What a client makes of what happens to it, one event at a time; no thread, socket or clock takes part."""
+"""What a client's machine decides, one event at a time, without a thread, socket or clock."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_what_was_handled_before_the_resume_is_not_acknowledged_again() -> None:
 
 
 def test_the_message_that_the_server_cannot_take_is_left_out_of_the_resume() -> None:
-    """1009 is about a message: sending it again would only end the next connection, too."""
+    """1009 is about a message: sending it again would only end the next transport, too."""
     bench = Bench()
     bench.open()
     bench.lose(1009, "message too big")
@@ -292,7 +292,7 @@ def test_a_plain_server_of_our_kind_is_asked_for_the_session() -> None:
 
 
 def test_a_server_that_does_not_know_the_protocol_is_never_asked_to_resume() -> None:
-    """Nothing will come again, so what has come and waits is not thrown away."""
+    """A plain server sends nothing again, so the messages that wait are kept."""
     bench = Bench()
     bench.do(c.Opened(1, None))
     assert bench.machine.lossless is False
@@ -343,7 +343,7 @@ def test_what_was_sent_just_before_the_first_connection_is_still_sent() -> None:
 
 
 def test_closing_without_a_connection_and_with_nothing_to_send_is_immediate() -> None:
-    """Nobody dials just to say goodbye."""
+    """The client does not dial only to send a close frame."""
     bench = Bench()
     bench.do(c.DialFailed(1, TransportLost()))
     bench.do(c.Leave(1000, 5.0, drained=True))

@@ -1,4 +1,4 @@
-"""Clients of one room acknowledge out of step: the first acknowledgement of each connection has a phase.
+"""Clients of one room acknowledge out of step: the first acknowledgement of each transport has a phase.
 
 The machine is given the phase as a value, so that nothing here is left to chance.
 """

@@ -1,4 +1,4 @@
-"""Against servers that do not speak ``resumehub.v1``: somebody else's, and a resumehub asked plainly."""
+"""Against plain servers: one of the websockets library, and a hub whose client does not offer v1."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_resumehub_asked_plainly_sends_again_what_was_not_handled(server: Fake
 
 
 def test_what_was_written_to_a_plain_server_is_off_our_hands(server: FakeServer) -> None:
-    """At most once: a message is not sent again because nobody said that it arrived."""
+    """At most once: a message is not sent again only because no acknowledgement has come."""
     client = server.client(plain=True)
     peer = server.accept()
     peer.switch()
@@ -107,7 +107,7 @@ def test_what_was_written_to_a_plain_server_is_off_our_hands(server: FakeServer)
 
 
 def test_without_resume_each_connection_is_a_new_one(server: FakeServer) -> None:
-    """What had come before the drop is kept: nobody will send it again."""
+    """What had come before the drop is kept: the server will not send it again."""
     client = server.client(plain=True, resume=False)
     peer = server.accept()
     peer.switch()

@@ -1,4 +1,4 @@
-"""End to end: the client and a hub on servers that people run, over loopback, with lines that are cut."""
+"""End to end: the client and a hub on real servers, over loopback, with transports that are cut."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support import PATIENCE
 APP = "tests.client.echo_app:app"
 
 
-class Lines:
-    """Opens connections as the client itself would, and cuts them."""
+class CutOpener:
+    """Opens sockets as the client itself would, and cuts them."""
 
     def __init__(self) -> None:
         self._open = TcpOpener(SystemRuntime())
@@ -42,20 +42,20 @@ class Lines:
 
 
 def talk(server: ServerProcess) -> None:
-    """Send ten messages, cut the line in between, and get each back once, in order."""
-    lines = Lines()
-    options = {"ssl_context": server.client_context, "_opener": lines, "random": lambda: 0.0}
+    """Send ten messages, cut the transport in between, and get each back once, in order."""
+    opener = CutOpener()
+    options = {"ssl_context": server.client_context, "_opener": opener, "random": lambda: 0.0}
     try:
         with connect(f"{server.ws_url}/?id=ada", **options) as client:
             assert [echoed(client, number) for number in range(5)] == list(range(5))
-            lines.cut()
+            opener.cut()
             for number in range(5, 10):
                 client.send(Message("n", number))
             assert [client.receive(PATIENCE).payload for _ in range(5)] == list(range(5, 10))
             assert client.lossless
         assert client.in_doubt == []
     finally:
-        lines.close()
+        opener.close()
 
 
 def echoed(client: Client, number: int) -> int:
@@ -75,7 +75,7 @@ def test_a_conversation_over_a_line_that_is_cut(start: Callable[..., ServerProce
 
 
 def test_a_server_that_goes_away_for_good() -> None:
-    """A restart loses the sessions, and the client is told so; here there is nobody to tell."""
+    """The client tries again as often as it may, and then it ends."""
     with (
         werkzeug(APP) as server,
         connect(f"{server.ws_url}/?id=ada", max_retries=1, random=lambda: 0.0) as client,

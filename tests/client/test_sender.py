@@ -1,4 +1,4 @@
-"""The writer and the socket that it waits on: nobody may close it under its hands."""
+"""The writer and the socket that it waits for: it must not be closed while the writer uses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support import PATIENCE, Call
 
 
 class OpenTransport:
-    """A connection whose other end reads nothing."""
+    """A transport whose other end reads nothing."""
 
     def __init__(self, runtime: SystemRuntime) -> None:
         ours, self.theirs = socket.socketpair()
@@ -24,7 +24,7 @@ class OpenTransport:
 
 
 class Watched(SystemRuntime):
-    """Says when somebody waits for a peer to read."""
+    """Says when a thread waits for a peer to read."""
 
     def __init__(self) -> None:
         self.waiting = threading.Event()
@@ -34,8 +34,8 @@ class Watched(SystemRuntime):
         super().wait_writable(sock)
 
 
-def test_a_socket_is_let_go_only_when_the_writer_has_left_it() -> None:
-    """A descriptor that is closed too early is the next connection's, and gets this one's bytes."""
+def test_a_socket_is_released_only_when_the_writer_has_left_it() -> None:
+    """A descriptor that is closed too early may be the next socket's, which would get this one's bytes."""
     runtime = Watched()
     drained: list[bool] = []
     sender = Sender(runtime, ClientOutbox(10, 1 << 24), lambda: drained.append(True))

@@ -97,7 +97,7 @@ class MemoryTransport:
         raise AssertionError("nobody waits for a socket that is not pollable")
 
     def receive(self) -> list[Received]:
-        """What the peer said with its next ``send``. Blocks until it does or hangs up, or ``abort``, ``part``."""
+        """What the peer said with its next ``send``. Blocks until then, its end, ``abort`` or ``part``."""
         line = self._line
         with line.changed:
             self._block_until(lambda: line.inbox or line.end is not None or line.aborted or self._parted)

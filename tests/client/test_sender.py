@@ -9,6 +9,7 @@ from resumehub import Message
 from resumehub.client.outbox import ClientOutbox, OutgoingMessage
 from resumehub.client.sender import Sender
 from resumehub.message import Frame, Opcode
+from resumehub.runtime.base import Bell
 from resumehub.runtime.system import SystemRuntime
 from resumehub.transport.sockets import PlainSocket
 from tests.support import PATIENCE, Call
@@ -29,9 +30,9 @@ class Watched(SystemRuntime):
     def __init__(self) -> None:
         self.waiting = threading.Event()
 
-    def wait_writable(self, sock: socket.socket) -> None:
+    def wait_writable(self, sock: socket.socket, bell: Bell | None = None) -> None:
         self.waiting.set()
-        super().wait_writable(sock)
+        super().wait_writable(sock, bell)
 
 
 def test_a_socket_is_released_only_when_the_writer_has_left_it() -> None:

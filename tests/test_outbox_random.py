@@ -131,6 +131,11 @@ class Pair:
         self.box.unbegin()
         self.model.begun = None
 
+    def move(self, n: int) -> None:
+        """Another process goes on with what was written down; never while a resume is decided."""
+        if self.model.pinned is None:
+            self.box = Outbox.from_state(threading.Lock(), self.box.export())
+
     # -- what must hold ---------------------------------------------------------------------
 
     def check(self) -> None:
@@ -167,6 +172,7 @@ WORDS = {
         Pair.look,
         Pair.decide,
         Pair.let_go,
+        Pair.move,
     )
 }
 

@@ -15,13 +15,14 @@ blocks. Read next: ``transport_writer.py``, ``ledger.py``, docs/reference/lossle
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from ..message import Frame
 from ..runtime.base import Lock
 from .frame_queue import FrameQueue
 from .items import Gap, Item, Notice, Retention
+from .outbox_state import FrameState, GapState, ItemState, NoticeState, OutboxState
 
 # Members of an enumeration are looked up, and this is asked for every ``$ack``.
 _UNTIL_ACKED = Retention.UNTIL_ACKED
@@ -249,6 +250,57 @@ class Outbox(FrameQueue):
             self._settle_sent(reason)
         return lost
 
+    # -- written down -----------------------------------------------------------------------
+
+    def export(self) -> OutboxState:
+        """Everything from which ``from_state`` makes an outbox that goes on alike. Nothing of it changes."""
+        assert not self._history_held, "a resume is decided in one step of the hub"
+        assert self.refusal is None, "the session lives"
+        return OutboxState(
+            retention=self.keep,
+            max_frames=self.max_frames,
+            max_bytes=self.max_bytes,
+            unsent=tuple(map(_export, self.unsent)),
+            started=self.started,
+            sent=tuple(map(_export, self._sent)),
+            sent_to=self.sent_to,
+            released_to=self._released_to,
+            carried_to=self._carried_to,
+            sure_to=self._sure_to,
+            last=self._last,
+            ledger=replace(self.ledger),
+        )
+
+    @classmethod
+    def from_state(cls, lock: Lock, state: OutboxState) -> Outbox:
+        """The outbox that was written down. Raises: ValueError when its parts contradict each other."""
+        outbox = cls(lock, state.max_frames, state.max_bytes, state.retention)
+        outbox.unsent = deque(map(_restore, state.unsent))
+        frames = [item for item in outbox.unsent if isinstance(item, Frame)]
+        outbox._unsent_frames = len(frames)
+        outbox.unsent_bytes = sum(frame.size for frame in frames)
+        outbox._specials = len(outbox.unsent) - len(frames)
+        outbox.started = state.started
+        for item in map(_restore, state.sent):
+            assert not isinstance(item, Notice), "a control message is not kept once it is written"
+            outbox._sent.append(item)
+        sent = [item for item in outbox._sent if isinstance(item, Frame)]
+        outbox._sent_frames = len(sent)
+        outbox._sent_bytes = sum(frame.size for frame in sent)
+        if state.retention is _UNTIL_ACKED:
+            outbox.held_frames, outbox._held_bytes = outbox._sent_frames, outbox._sent_bytes
+        outbox.sent_to, outbox._released_to = state.sent_to, state.released_to
+        outbox._carried_to, outbox._sure_to = state.carried_to, state.sure_to
+        outbox._last = state.last
+        outbox.ledger = replace(state.ledger)
+        if outbox.ledger.accepted != outbox.ledger.settled + outbox.held:
+            raise ValueError(
+                f"the outbox holds {outbox.held} frames, but its ledger says {outbox.ledger}: it is damaged"
+            )
+        if state.started and not state.unsent:
+            raise ValueError("an item of the outbox has begun, but there is none: it is damaged")
+        return outbox
+
     # -- small words ------------------------------------------------------------------------
 
     def _carried(self, number: int) -> None:
@@ -317,6 +369,28 @@ class Outbox(FrameQueue):
         if gap.first <= received:
             gap.first = received + 1
             gap.frame = None
+
+
+def _export(item: Item) -> ItemState:
+    match item:
+        case Frame():
+            return FrameState.of(item)
+        case Notice(kind=kind, frame=frame, placed=placed):
+            return NoticeState(kind, FrameState.of(frame), placed)
+        case Gap(first=first, last=last, frame=frame):
+            return GapState(first, last, FrameState.of(frame) if frame is not None else None)
+
+
+def _restore(state: ItemState) -> Item:
+    match state:
+        case FrameState():
+            return state.make()
+        case NoticeState(kind, frame, placed):
+            return Notice(kind, frame.make(), placed=placed)
+        case GapState(first, last, told):
+            gap = Gap(first, last)
+            gap.frame = told.make() if told is not None else None
+            return gap
 
 
 def _behind(item: Item, number: int) -> int:

@@ -1,0 +1,75 @@
+"""A session's outbox, written down: values from which another process makes one that goes on alike.
+
+No ids that mean something in one process only, no clock values. Made by ``Outbox.export``, read by
+``Outbox.from_state``. Read next: ``outbox.py``; ``session/session_state.py``, which this is a part of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..message import Frame, Opcode
+from .items import Retention
+from .ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class FrameState:
+    """A frame: an encoded message."""
+
+    payload: bytes
+    binary: bool
+
+    @classmethod
+    def of(cls, frame: Frame) -> FrameState:
+        """Write a frame down."""
+        return cls(frame.payload, frame.opcode is Opcode.BINARY)
+
+    def make(self) -> Frame:
+        """The frame again."""
+        return Frame(Opcode.BINARY if self.binary else Opcode.TEXT, self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class GapState:
+    """A gap: the messages ``first`` to ``last`` were dropped. ``frame``: what tells of it, once encoded."""
+
+    first: int
+    last: int
+    frame: FrameState | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeState:
+    """A control message on its way; see ``items.Notice``. An unsent ``$hello`` holds a clear token."""
+
+    kind: str
+    frame: FrameState
+    placed: bool
+
+    def __repr__(self) -> str:
+        return f"<NoticeState {self.kind}>"
+
+
+ItemState = FrameState | GapState | NoticeState
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxState:
+    """See the module; the fields are those of ``FrameQueue`` and ``Outbox``. Counts are left out: whoever
+    reads it counts anew, and compares with the ledger."""
+
+    retention: Retention
+    max_frames: int
+    max_bytes: int
+    unsent: tuple[ItemState, ...]
+    #: Whether the first of them has begun on the present transport.
+    started: bool
+    #: What was written and may be asked for again.
+    sent: tuple[ItemState, ...]
+    sent_to: int
+    released_to: int
+    carried_to: int
+    sure_to: int
+    last: int
+    ledger: Ledger

@@ -14,12 +14,12 @@ from resumehub.core.resume import (
     Tokens,
     Verdict,
     attached,
-    gap_reason,
     is_stale_dial,
     judge,
     opened,
     returns,
 )
+from resumehub.protocol.expiry import gap_reason
 
 G, N, F, L, B, P = (
     Verdict.GRANTED,

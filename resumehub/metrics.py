@@ -29,21 +29,13 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, TypedDict
 
+from .reasons import CloseReason, DropReason
 from .runtime.system import make_lock
 
-REASONS_CLOSED: Final = (
-    "normal",
-    "kick",
-    "transport_lost",
-    "grace_expired",
-    "hub_close",
-    "duplicate",
-    "handler_error",
-    "gap",
-)
+REASONS_CLOSED: Final = tuple(reason.value for reason in CloseReason)
 """Every reason that ``connection_closed`` can give."""
 
-REASONS_DROPPED: Final = ("overflow", "expired", "closed")
+REASONS_DROPPED: Final = tuple(reason.value for reason in DropReason)
 """Every reason that ``message_dropped`` can give."""
 
 _HUB: Final = "hub thread"

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any, TextIO
 
+from .reasons import DropReason
 from .runtime.system import make_lock
 
 #: Who did it: the lanes of a drawing, in their order.
@@ -88,6 +89,8 @@ def plain_fields(value: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, DropReason):
+        return value.value  # as a metrics collector is told it
     if isinstance(value, Enum):
         return int(value) if isinstance(value, int) else value.name
     if isinstance(value, BaseException):

@@ -27,7 +27,7 @@ PACKAGE = Path(__file__).parents[1] / "resumehub"
 # for all that is inside it ("core" for "core.machine"), and may have a *.
 
 LAYERS = {
-    "values": ["errors", "message", "codes", "protocol"],
+    "values": ["errors", "message", "codes", "reasons", "protocol"],
     "contracts": ["codec", "config", "clock", "metrics", "stats", "runtime", "trace"],
     "core": ["core"],
     "transport": ["transport"],

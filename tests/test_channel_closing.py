@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from resumehub.reasons import DropReason
 from tests.channel_stage import Line
 from tests.support import Call
 
@@ -113,9 +114,9 @@ def test_what_waits_can_be_dropped_in_favour_of_the_close_frame() -> None:
     line.queue("hello", "and", "more")
     line.writer.flush()
     line.writer.close(1000, "kicked", after_data=True)
-    dropped = line.writer.discard_unsent("closed")
+    dropped = line.writer.discard_unsent(DropReason.CLOSED)
     assert [frame.payload for frame in dropped] == [b"and", b"more"]
-    assert line.writer.discard_unsent("closed") == []
+    assert line.writer.discard_unsent(DropReason.CLOSED) == []
     line.peer.window = None
     line.run_writer()
     assert line.wire() == ["text hello", "close 1000 kicked"]
@@ -128,7 +129,7 @@ def test_a_detached_channel_has_nothing_to_drop() -> None:
     line.put("hello")
     old = line.writer
     line.attach(window=0)
-    assert old.discard_unsent("closed") == []
+    assert old.discard_unsent(DropReason.CLOSED) == []
     assert line.waiting() == ["hello"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from resumehub.outgoing.items import Retention
 from resumehub.outgoing.ledger import Ledger, LedgerTotals
+from resumehub.reasons import DropReason
 from tests.test_outbox_numbers import outbox, put, sent
 
 COLUMNS = [field.name for field in fields(Ledger) if field.name != "accepted"]
@@ -15,9 +16,14 @@ COLUMNS = [field.name for field in fields(Ledger) if field.name != "accepted"]
 def test_each_column_is_part_of_what_is_settled() -> None:
     """A column that was forgotten would make the sums lie."""
     for column in COLUMNS:
-        ledger = Ledger()
-        ledger.enter(column, 2)
-        assert (getattr(ledger, column), ledger.settled) == (2, 2)
+        assert Ledger(**{column: 2}).settled == 2
+
+
+def test_each_reason_of_a_drop_has_a_column_of_its_own() -> None:
+    ledger = Ledger()
+    for frames, reason in enumerate(DropReason, 1):
+        ledger.enter(reason, frames)
+    assert ledger == Ledger(dropped=1, expired=2, closed=3)
 
 
 def test_ledgers_are_added_column_by_column() -> None:
@@ -38,7 +44,7 @@ def test_what_has_closed_stays_in_the_sum() -> None:
     """And is counted once, however often the session is said to be over."""
     books, box = LedgerTotals(threading.Lock()), outbox(Retention.HISTORY, written="ab", waiting="c")
     books.open(box)
-    box.close_out("expired")
+    box.close_out(DropReason.EXPIRED)
     for _ in range(2):
         books.close(box)
     assert books.sum() == (Ledger(accepted=3, written=2, expired=1), 0)

@@ -10,6 +10,7 @@ import pytest
 from resumehub.message import Frame, Opcode
 from resumehub.outgoing.items import Item
 from resumehub.outgoing.outbox import Outbox
+from resumehub.reasons import DropReason
 
 
 def frame(name: str, size: int | None = None) -> Frame:
@@ -176,7 +177,7 @@ def test_clearing_gives_what_is_lost(started: bool, keep: bool, lost: str, kept:
     """Every frame that was accepted and not written is in one hand: each is counted once."""
     box = outbox(holding="abc")
     box.started = started
-    assert names(box.drop_unsent("closed", keep_started=keep)) == lost
+    assert names(box.drop_unsent(DropReason.CLOSED, keep_started=keep)) == lost
     assert held(box) == kept
     assert box.used_bytes == len(kept)
     assert box.started is bool(kept)
@@ -184,7 +185,7 @@ def test_clearing_gives_what_is_lost(started: bool, keep: bool, lost: str, kept:
 
 def test_a_cleared_buffer_can_be_filled_anew() -> None:
     box = outbox(max_frames=3, max_bytes=3, holding="abc")
-    box.drop_unsent("closed")
+    box.drop_unsent(DropReason.CLOSED)
     for name in "def":
         assert box.put(frame(name))
     assert held(box) == "def"

@@ -11,6 +11,7 @@ import pytest
 from resumehub.outgoing.items import Gap, Retention
 from resumehub.outgoing.ledger import Ledger
 from resumehub.outgoing.outbox import Outbox
+from resumehub.reasons import DropReason
 from tests.test_outbox_numbers import BEYOND, GOES_ON, frame, gap, note, outbox, put, row, sent
 
 BOTH = pytest.mark.parametrize(
@@ -358,7 +359,7 @@ def test_at_the_end_each_frame_has_its_column(keep: Retention, lost: str, ledger
     if keep is Retention.UNTIL_ACKED:
         box.acknowledge(1)
     assert left(box) == lost
-    assert "".join(item.payload.decode()[0] for item in box.close_out("expired")) == lost
+    assert "".join(item.payload.decode()[0] for item in box.close_out(DropReason.EXPIRED)) == lost
     assert (box.ledger, box.held, left(box)) == (ledger, 0, "")
 
 
@@ -367,11 +368,11 @@ def test_the_message_that_has_begun_may_still_end(keep: Retention) -> None:
     """It is settled once: when its transport has let go, too; and so is what a client has older than it."""
     box = outbox(keep, written="a", waiting="bc")
     box.started = True
-    lost = [item.payload for item in box.close_out("closed", keep_started=True)]
+    lost = [item.payload for item in box.close_out(DropReason.CLOSED, keep_started=True)]
     assert lost == [b"c"]
     assert box.held == (2 if keep is Retention.UNTIL_ACKED else 1)
     box.written()
-    again = [item.payload for item in box.close_out("closed")]
+    again = [item.payload for item in box.close_out(DropReason.CLOSED)]
     assert again == ([b"a", b"b"] if keep is Retention.UNTIL_ACKED else [])
     plain = Ledger(accepted=3, written=2, closed=1)
     assert box.ledger == (Ledger(accepted=3, closed=3) if keep is Retention.UNTIL_ACKED else plain)

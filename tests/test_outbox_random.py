@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from resumehub.message import Frame, Opcode
 from resumehub.outgoing.items import Gap, Notice, Retention
 from resumehub.outgoing.outbox import Outbox, ResumePosition
+from resumehub.reasons import DropReason
 from tests.outbox_model import Model
 
 SIZES = (1, 2, 5, 12)
@@ -154,7 +155,7 @@ class Pair:
 
     def end(self) -> None:
         unproven = [frame.size for frame in self.box.undelivered()]
-        assert [frame.size for frame in self.box.close_out("closed")] == unproven
+        assert [frame.size for frame in self.box.close_out(DropReason.CLOSED)] == unproven
         assert self.box.held == 0
         assert self.box.ledger.accepted == self.box.ledger.settled
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ResumeHubError
+from ..reasons import DropReason
 from .deadlines import DeadlineKind
 from .resume import Credentials
 
@@ -55,13 +56,13 @@ class EndSession:
     """Take the session out of the tables and refuse further sends.
 
     ``flush``: what was accepted for sending still goes out before the close frame; otherwise it
-    is dropped, for ``drop_reason`` ("closed" or "expired"). ``deliver``: messages that were read
+    is dropped, for ``drop_reason``. ``deliver``: messages that were read
     before still reach on_message (the client left of its own accord, after sending them).
     """
 
     epoch: int
     flush: bool
-    drop_reason: str
+    drop_reason: DropReason
     deliver: bool = False
     hub_closed: bool = False
 

@@ -17,6 +17,7 @@ from typing import assert_never
 from ..codes import CloseCode
 from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
 from ..protocol.expiry import gap_reason
+from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind
@@ -83,7 +84,7 @@ class Machine(Sessions):
             case c.Kick(connection_id):
                 self._kick(connection_id)
             case c.Close(epoch):
-                self._end_on_request(self.epochs.get(epoch), SessionEvent.CLOSE, "normal", "")
+                self._end_on_request(self.epochs.get(epoch), SessionEvent.CLOSE, CloseReason.NORMAL, "")
             case c.HandlerFailed():
                 self._handler_failed(command)
             case c.Acknowledged(number):
@@ -108,7 +109,7 @@ class Machine(Sessions):
         session = self.epochs.get(due.owner)
         entry = self._enter(session, SessionEvent.EXPIRE)
         if session is not None and entry.outcome is Outcome.ENDED:
-            self._end(session, "grace_expired", session.last_error, drop_reason="expired")
+            self._end(session, CloseReason.GRACE_EXPIRED, session.last_error, drop_reason=DropReason.EXPIRED)
 
     # -- a client knocks --------------------------------------------------------------------
 
@@ -189,7 +190,9 @@ class Machine(Sessions):
             return
         if entry.outcome is Outcome.DISPLACED:
             error = DuplicateConnectionId(holder.connection_id)
-            self._end(holder, "duplicate", error, close=(CloseCode.NORMAL, "duplicate connection id"))
+            self._end(
+                holder, CloseReason.DUPLICATE, error, close=(CloseCode.NORMAL, "duplicate connection id")
+            )
             self._open(registration)
             return
         if entry.outcome is Outcome.TAKEN_OVER:
@@ -217,7 +220,8 @@ class Machine(Sessions):
         entry = self._look_up(session, event)
         assert entry.outcome is not Outcome.IGNORED, "a session with a live transport is connected"
         if entry.outcome is Outcome.ENDED:
-            reason = "handler_error" if isinstance(error, HandlerError) else "transport_lost"
+            failed = isinstance(error, HandlerError)
+            reason = CloseReason.HANDLER_ERROR if failed else CloseReason.TRANSPORT_LOST
             self._end(session, reason, error, close=close, polite=False)
             return
         self._detach(session, close=close)
@@ -231,17 +235,17 @@ class Machine(Sessions):
         session = self.session_of(number)
         assert session is not None, "a live transport carries a session"
         self._enter(session, SessionEvent.LEAVE)
-        self._end(session, "normal", None, deliver=True)
+        self._end(session, CloseReason.NORMAL, None, deliver=True)
 
     def _kick(self, connection_id: str) -> None:
         session = self.sessions.get(connection_id)
         if self._look_up(session, SessionEvent.KICK).outcome is Outcome.NOT_FOUND:
             self._do(e.NotFound(connection_id))
             return
-        self._end_on_request(session, SessionEvent.KICK, "kick", "kicked")
+        self._end_on_request(session, SessionEvent.KICK, CloseReason.KICK, "kicked")
 
     def _end_on_request(
-        self, session: SessionRecord | None, event: SessionEvent, reason: str, text: str
+        self, session: SessionRecord | None, event: SessionEvent, reason: CloseReason, text: str
     ) -> None:
         entry = self._enter(session, event)
         if session is not None and entry.outcome is Outcome.ENDED:
@@ -252,7 +256,9 @@ class Machine(Sessions):
         if failure.hook == "on_connect":
             entry = self._enter(session, SessionEvent.REFUSE_ENTRY)
             if session is not None and entry.outcome is Outcome.ENDED:
-                self._end(session, "handler_error", failure.error, close=_HANDLER_ERROR, polite=False)
+                self._end(
+                    session, CloseReason.HANDLER_ERROR, failure.error, close=_HANDLER_ERROR, polite=False
+                )
         elif session is None or session.transport is None or session.generation != failure.generation:
             # The transport that the handler ran for is gone: the next one has done nothing wrong.
             self._enter(session, SessionEvent.LATE)
@@ -281,7 +287,8 @@ class Machine(Sessions):
         self.draining = True
         for session in list(self.sessions.values()):
             self._enter(session, SessionEvent.SHUTDOWN)
-            self._end(session, "hub_close", HubClosed(session.connection_id), close=_SHUTTING_DOWN)
+            error = HubClosed(session.connection_id)
+            self._end(session, CloseReason.HUB_CLOSE, error, close=_SHUTTING_DOWN)
 
     def _abort_all(self) -> None:
         # Of two threads that close the hub, the one in a hurry may be the first to be heard.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..codes import CloseCode
 from ..errors import HubClosed, ResumeHubError, TransportLost
+from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
 from .deadlines import DeadlineKind
@@ -105,12 +106,12 @@ class Sessions(Transports):
     def _end(
         self,
         session: SessionRecord,
-        reason: str,
+        reason: CloseReason,
         error: ResumeHubError | None,
         *,
         close: tuple[int, str] | None = None,
         polite: bool = True,
-        drop_reason: str = "closed",
+        drop_reason: DropReason = DropReason.CLOSED,
         deliver: bool = False,
     ) -> None:
         """End the session; ``polite``: the close frame goes behind what was accepted for sending."""
@@ -126,7 +127,7 @@ class Sessions(Transports):
             # Behind EndSession: by the time the peer sees the close frame, the id is free.
             self._send_close(transport, *close, after_data=polite)
         duration = self.now - session.opened_at
-        self._count("connection_closed", session.room_id, session.connection_id, duration, reason)
+        self._count("connection_closed", session.room_id, session.connection_id, duration, reason.value)
         self.rooms[session.room_id] -= 1
         if not self.rooms[session.room_id]:
             del self.rooms[session.room_id]
@@ -138,7 +139,7 @@ class Sessions(Transports):
         error = session.last_error if session.state is State.SUSPENDED else None
         self._end(
             session,
-            "gap",
+            CloseReason.GAP,
             error or TransportLost(CloseCode.SESSION_EXPIRED, "gap"),
             close=(CloseCode.SUPERSEDED, "superseded"),
             polite=False,

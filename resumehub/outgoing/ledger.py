@@ -8,9 +8,10 @@ lock and added up by the engine; ``hub.stats()`` shows the sums. Values only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, assert_never
 
+from ..reasons import DropReason
 from ..runtime.base import Lock
 
 
@@ -32,17 +33,29 @@ class Ledger:
 
     @property
     def settled(self) -> int:
-        """Frames that have met their fate."""
+        """Frames of which it is known what became of them."""
         return self.acknowledged + self.written + self.dropped + self.expired + self.closed
 
     def add(self, other: Ledger) -> None:
         """Add the sums of another ledger to these."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        self.accepted += other.accepted
+        self.acknowledged += other.acknowledged
+        self.written += other.written
+        self.dropped += other.dropped
+        self.expired += other.expired
+        self.closed += other.closed
 
-    def enter(self, reason: str, frames: int) -> None:
-        """Enter so many frames under ``reason``, the name of a column."""
-        setattr(self, reason, getattr(self, reason) + frames)
+    def enter(self, reason: DropReason, frames: int) -> None:
+        """Enter so many frames as given up, in the column of ``reason``."""
+        match reason:
+            case DropReason.OVERFLOW:
+                self.dropped += frames
+            case DropReason.EXPIRED:
+                self.expired += frames
+            case DropReason.CLOSED:
+                self.closed += frames
+            case _:
+                assert_never(reason)
 
 
 class SessionLedger(Protocol):

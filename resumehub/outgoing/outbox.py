@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from ..message import Frame
+from ..reasons import DropReason
 from ..runtime.base import Lock
 from .frame_queue import FrameQueue
 from .items import Gap, Item, Notice, Retention
@@ -141,7 +142,7 @@ class Outbox(FrameQueue):
     def restart(self) -> None:
         """A plain client begins to count anew: the next frame is number 1."""
         self.forget_notices()
-        self._settle_sent("written")
+        self.ledger.written += self._settle_sent()
         self.sent_to = self._released_to = self._carried_to = self._sure_to = 0
         while self.unsent and isinstance(self.unsent[0], Gap):  # that loss was before its time
             self.unsent.popleft()
@@ -228,7 +229,7 @@ class Outbox(FrameQueue):
         rows = (*self._sent, *self.unsent) if self.keep is Retention.UNTIL_ACKED else self.unsent
         return [item for item in rows if isinstance(item, Frame)]
 
-    def drop_unsent(self, reason: str, *, keep_started: bool = False) -> list[Frame]:
+    def drop_unsent(self, reason: DropReason, *, keep_started: bool = False) -> list[Frame]:
         """Drop all that waits (but for what has begun, if ``keep_started``); give the frames."""
         kept = [self.unsent.popleft()] if keep_started and self.started else []
         dropped = [item for item in self.unsent if isinstance(item, Frame)]
@@ -240,14 +241,14 @@ class Outbox(FrameQueue):
         self.ledger.enter(reason, len(dropped))
         return dropped
 
-    def close_out(self, reason: str, *, keep_started: bool = False) -> list[Frame]:
+    def close_out(self, reason: DropReason, *, keep_started: bool = False) -> list[Frame]:
         """The end: drop all that waits and let go of all that is kept; give what may not have arrived."""
         lost = self.drop_unsent(reason, keep_started=keep_started)
         if self.keep is not Retention.UNTIL_ACKED:
-            self._settle_sent("written")
+            self.ledger.written += self._settle_sent()
         elif not self.started:  # else its transport goes on: what is older than what has begun waits, too
             lost[:0] = [item for item in self._sent if isinstance(item, Frame)]
-            self._settle_sent(reason)
+            self.ledger.enter(reason, self._settle_sent())
         return lost
 
     # -- written down -----------------------------------------------------------------------
@@ -357,11 +358,13 @@ class Outbox(FrameQueue):
         self._unsent_frames += 1
         self.unsent_bytes += frame.size
 
-    def _settle_sent(self, reason: str) -> None:
-        self.ledger.enter(reason, self._sent_frames)
+    def _settle_sent(self) -> int:
+        """Let go of all that was written; give how many frames that are, to be entered in the ledger."""
+        frames = self._sent_frames
         self._sent.clear()
         self._released_to = self.sent_to
         self._sent_frames = self._sent_bytes = self.held_frames = self._held_bytes = 0
+        return frames
 
     @staticmethod
     def _cut(gap: Gap, received: int) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from ..clock import Clock
 from ..message import Frame
+from ..reasons import DropReason
 from ..runtime.base import Runtime
 from ..transport.base import Transport
 from .items import Gap, Notice
@@ -250,7 +251,7 @@ class TransportWriter:
         self._outbox.unbegin()
         self._outbox = None
 
-    def discard_unsent(self, reason: str) -> list[Frame]:
+    def discard_unsent(self, reason: DropReason) -> list[Frame]:
         """Drop the whole frames that wait, so that the close frame is next. Gives them."""
         with self._lock:
             if self._outbox is None:

@@ -22,6 +22,7 @@ from ..outgoing.items import Retention
 from ..outgoing.ledger import LedgerTotals
 from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
+from ..reasons import DropReason
 from ..runtime.base import Runtime
 from ..session.connection import Connection
 from ..session.delayed_ack import DelayedAck
@@ -244,7 +245,7 @@ class EffectRunner:
         if io.session is not None:
             io.session.discard_unsent(writer)
         else:
-            writer.discard_unsent("closed")
+            writer.discard_unsent(DropReason.CLOSED)
 
     def _inspect(self, effect: e.Inspect) -> Observed:
         io = self._io(effect.transport)

@@ -23,6 +23,7 @@ from ..message import Frame, Message, Opcode
 from ..outgoing.outbox import Outbox, ResumePosition
 from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
+from ..reasons import DropReason
 from ..runtime.base import Event
 from .delayed_ack import DelayedAck
 from .inbound_fence import InboundFence
@@ -169,7 +170,7 @@ class Session:
             offered.writer.report(offered.flushed)
         observers = self._services.observers
         for _ in range(offered.dropped):
-            observers.count("message_dropped", self.room_id, self.connection_id, "overflow")
+            observers.count("message_dropped", self.room_id, self.connection_id, DropReason.OVERFLOW.value)
         if offered.used:
             observers.buffer_changed(self, offered.used)
 
@@ -282,21 +283,22 @@ class Session:
     def close_out(self) -> None:
         """Behind the end: the last transport is released, and what it could not carry is lost."""
         with self.outbox.lock:
-            self._lose(self.outbox.close_out("closed"))
+            self._lose(self.outbox.close_out(DropReason.CLOSED))
             self.writer = None
-        self.count_lost("closed")
+        self.count_lost(DropReason.CLOSED)
 
     def discard_unsent(self, writer: TransportWriter) -> None:
         """The peer takes nothing: drop the whole frames that wait, so that the close frame is next."""
-        dropped = writer.discard_unsent("closed")
+        dropped = writer.discard_unsent(DropReason.CLOSED)
         with self.outbox.lock:
             self._lose(dropped)
-        self.count_lost("closed")
+        self.count_lost(DropReason.CLOSED)
 
-    def count_lost(self, reason: str) -> None:
+    def count_lost(self, reason: DropReason) -> None:
         """Tell the collector of frames that were lost since the last call."""
+        count = self._services.observers.count
         for _ in range(len(self._lost) - self._lost_counted):
-            self._services.observers.count("message_dropped", self.room_id, self.connection_id, reason)
+            count("message_dropped", self.room_id, self.connection_id, reason.value)
         self._lost_counted = len(self._lost)
 
     def _lose(self, frames: list[Frame]) -> None:

@@ -8,6 +8,7 @@ from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.errors import HubClosed, TransportLost
+from resumehub.reasons import DropReason
 from tests.core.play import WINDOW, Play, aborted, callbacks, closes, counted, errors, names, suspended
 
 
@@ -65,7 +66,7 @@ class TestATransportThatDies:
         effects = play.wait(WINDOW)
         [last] = [effect for effect in effects if isinstance(effect, e.Notify)]
         assert (last.hook, last.error) == ("on_disconnect", drop)
-        assert ended(effects).drop_reason == "expired"
+        assert ended(effects).drop_reason is DropReason.EXPIRED
         [closed] = counted(effects, "connection_closed")
         assert closed == ("connection_closed", "lobby", "u1", WINDOW, "grace_expired")
 
@@ -126,7 +127,7 @@ class TestTheApplicationEndsIt:
         play = suspended()
         effects = play.do(order)
         assert names(effects) == ["EndSession", "Notify"]
-        assert (ended(effects).flush, ended(effects).drop_reason) == (False, "closed")
+        assert (ended(effects).flush, ended(effects).drop_reason) == (False, DropReason.CLOSED)
         assert errors(effects) == ["NoneType"], "not the error of the drop before: the application wanted it"
 
     def test_the_window_does_not_fire_afterwards(self, order, reason, frame):

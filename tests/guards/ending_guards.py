@@ -76,8 +76,9 @@ GUARDS = (
     Guard(
         "the end of a window that is nobody's",
         MACHINE,
-        'if session is not None and entry.outcome is Outcome.ENDED:\n            self._end(session, "grace',
-        'if True:\n            self._end(session, "grace',
+        "if session is not None and entry.outcome is Outcome.ENDED:\n"
+        "            self._end(session, CloseReason.GRACE",
+        "if True:\n            self._end(session, CloseReason.GRACE",
         "A window whose session has ended would be taken for one that ends.",
         ("u1 connects", "transport 1 breaks", "u1 is kicked", "30 seconds pass"),
         "AttributeError",

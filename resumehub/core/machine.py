@@ -2,8 +2,8 @@
 
 Everything that is decided about sessions and transports is decided here, on one thread, from
 plain values: no thread, socket, clock, log or random number is in reach. The life of a session
-is the table in ``states.py``; this module says what each command comes to. How a session begins and
-ends is in ``sessions.py``, how transports die in ``transports.py``, from which the machine inherits.
+is the table in ``states.py``; this module says what each command comes to. It owns two tables that turn its
+decisions into effects: the sessions (``sessions.py``) and the transports (``transports.py``).
 
 Called by the hub thread (``server/hub_loop.py``), and by tests with any order of commands they like.
 Deadlines that are due before a command fire before it, each at its own time.
@@ -11,20 +11,22 @@ Deadlines that are due before a command fire before it, each at its own time.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from ..codes import CloseCode
-from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
+from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError, TransportLost
 from ..protocol.expiry import gap_reason
 from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
-from .deadlines import Deadline, DeadlineKind
-from .records import Phase, SessionRecord
-from .resume import Verdict, attached, is_stale_dial, judge, returns
-from .sessions import Rules, Sessions
-from .states import Outcome, SessionEvent, Transition
+from .deadlines import Deadline, DeadlineKind, Deadlines
+from .plan import Plan
+from .records import SessionRecord
+from .resume import Verdict, is_stale_dial, judge, returns
+from .sessions import SUPERSEDED, SessionTable
+from .states import Outcome, SessionEvent, State, Transition, transition
+from .transports import TransportMachine
 
 __all__ = ["Machine", "Rules"]
 
@@ -32,14 +34,57 @@ _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
 _SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
 
 
-class Machine(Sessions):
-    """All sessions and transports of one hub. Hub thread only; never blocks."""
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The options that decisions depend on; durations in seconds."""
 
-    def __init__(self, rules: Rules) -> None:
-        super().__init__(rules)
+    resume_window: float = 30.0
+    ping_interval: float | None = 20.0
+    write_timeout: float = 10.0
+    max_sessions: int = 10_000
+    refuse_duplicates: bool = False
+
+
+class Machine:
+    """All sessions and transports of one hub. Hub thread only; never blocks.
+
+    To be looked at: ``sessions`` by id and by epoch (``epochs``), how many are in each of the ``rooms``,
+    ``transports`` by number, the ``deadlines`` that are armed. ``draining``: no new session begins any more;
+    ``finished``: after that, nothing is left. A test may give tables of its own.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        sessions: type[SessionTable] = SessionTable,
+        transports: type[TransportMachine] = TransportMachine,
+    ) -> None:
+        self.rules = rules
+        self.deadlines = Deadlines()
         self.draining = False
         self.impatient = False
         self.finished = False
+        self._plan = Plan()
+        self._transport_machine = transports(
+            self._plan, self.deadlines, self, rules.write_timeout, rules.ping_interval
+        )
+        self._session_table = sessions(self._plan, self.deadlines, self._transport_machine)
+        self.sessions = self._session_table.by_id
+        self.epochs = self._session_table.by_epoch
+        self.rooms = self._session_table.rooms
+        self.transports = self._transport_machine.by_number
+
+    @property
+    def now(self) -> float:
+        """The time at which the last command happened."""
+        return self._plan.now
+
+    def session_of(self, number: int) -> SessionRecord | None:
+        """The session that the transport carries *now*; None for one that was superseded."""
+        transport = self.transports.get(number)
+        session = self.epochs.get(transport.epoch) if transport and transport.epoch is not None else None
+        return session if session is not None and session.transport == number else None
 
     def next_deadline(self) -> float | None:
         """When ``handle(Tick(), …)`` is next worth calling; None: only a command can change things."""
@@ -51,18 +96,18 @@ class Machine(Sessions):
         ``now`` never goes back: a command that was stamped before another and put behind it
         happens at the later time.
         """
-        self.now = max(self.now, now)
-        upto, done = self.now, self._effects
+        plan = self._plan
+        plan.now = until = max(plan.now, now)
         if not isinstance(command, c.Observed):  # an observation answers a deadline; it has no time
-            while (due := self.deadlines.pop_due(upto)) is not None:
-                self.now = due.at
+            while (due := self.deadlines.pop_due(until)) is not None:
+                plan.now = due.at
                 self._expire(due)
-            self.now = upto
+            plan.now = until
         self._dispatch(command)
         if self.draining and not self.finished and not self.sessions and not self.transports:
             self.finished = True
-            done.append(e.Finish())
-        self._effects = []
+            plan.add(e.Finish())
+        done, plan.effects = plan.effects, []
         return done
 
     # -- what a command means -------------------------------------------------------------
@@ -72,25 +117,25 @@ class Machine(Sessions):
             case c.Register():
                 self._register(command)
             case c.PeerClosed() | c.PeerGone() | c.PeerFailed() | c.TransportAborted():
-                self._transport_ended(command)
+                self._transport_machine.ended(command)
             case c.CloseSent(number) | c.WriteFailed(number):
-                self._nothing_more_to_write(number)
+                self._transport_machine.nothing_more_to_write(number)
             case c.WriteStalled(number):
-                self._write_stalled(number)
+                self._transport_machine.write_stalled(number)
             case c.Observed():
-                self._observed(command)
+                self._transport_machine.observed(command)
             case c.Released(number):
-                self._forget_transport(number)
+                self._transport_machine.forget(number)
             case c.Kick(connection_id):
                 self._kick(connection_id)
             case c.Close(epoch):
-                self._end_on_request(self.epochs.get(epoch), SessionEvent.CLOSE, CloseReason.NORMAL, "")
+                self._close(self.epochs.get(epoch))
             case c.HandlerFailed():
                 self._handler_failed(command)
             case c.Acknowledged(number):
                 self._acknowledged(number)
             case c.AckDue(number):
-                self._ack_due(number)
+                self._transport_machine.ack_due(number)
             case c.GapFound(epoch, generation):
                 self._gap_found(epoch, generation)
             case c.Shutdown():
@@ -104,24 +149,27 @@ class Machine(Sessions):
 
     def _expire(self, due: Deadline) -> None:
         if due.kind is not DeadlineKind.GRACE:
-            self._transport_due(due)
+            self._transport_machine.fall_due(due)
             return
         session = self.epochs.get(due.owner)
         entry = self._enter(session, SessionEvent.EXPIRE)
         if session is not None and entry.outcome is Outcome.ENDED:
-            self._end(session, CloseReason.GRACE_EXPIRED, session.last_error, drop_reason=DropReason.EXPIRED)
+            error, drop_reason = session.last_error, DropReason.EXPIRED
+            self._session_table.end(session, CloseReason.GRACE_EXPIRED, error, drop_reason=drop_reason)
 
     # -- a client knocks --------------------------------------------------------------------
 
     def _register(self, registration: c.Register) -> None:
         if self.impatient:
-            self._abort_newcomer(registration.transport, "the time for a polite shutdown is over")
+            self._transport_machine.abort_newcomer(
+                registration.transport, "the time for a polite shutdown is over"
+            )
             return
         if self.draining:
-            self._refuse(registration.transport, *_SHUTTING_DOWN)
+            self._transport_machine.refuse(registration.transport, *_SHUTTING_DOWN)
             return
         if registration.refusal is not None:
-            self._refuse(registration.transport, *registration.refusal)
+            self._transport_machine.refuse(registration.transport, *registration.refusal)
             return
         holder = self.sessions.get(registration.connection_id)
         if registration.resume and holder is not None and holder.epoch != registration.seen:
@@ -144,12 +192,14 @@ class Machine(Sessions):
         if entry.outcome is Outcome.TOO_LATE:
             self._too_late(registration)
         elif entry.outcome is Outcome.REFUSED:
-            self._refuse(registration.transport, CloseCode.CONFLICT, "connection id in use")
+            self._transport_machine.refuse(registration.transport, CloseCode.CONFLICT, "connection id in use")
         elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
-            self._refuse(registration.transport, CloseCode.TRY_AGAIN_LATER, "too many sessions")
+            self._transport_machine.refuse(
+                registration.transport, CloseCode.TRY_AGAIN_LATER, "too many sessions"
+            )
         elif registration.peer_already_gone:
             # A newcomer that has hung up already must not take anything over.
-            self._abort_newcomer(registration.transport, "the newcomer has hung up already")
+            self._transport_machine.abort_newcomer(registration.transport, "the newcomer has hung up already")
         else:
             self._welcome(registration, holder, entry)
 
@@ -161,8 +211,8 @@ class Machine(Sessions):
         return SessionEvent.CONNECT_OR_REFUSE if self.rules.refuse_duplicates else SessionEvent.CONNECT
 
     def _too_late(self, registration: c.Register, reason: str = "session expired") -> None:
-        self._count("resume_attempt", registration.seen_room, registration.connection_id, False)
-        self._refuse(registration.transport, CloseCode.SESSION_EXPIRED, reason)
+        self._plan.count("resume_attempt", registration.seen_room, registration.connection_id, False)
+        self._transport_machine.refuse(registration.transport, CloseCode.SESSION_EXPIRED, reason)
 
     def _deny(self, registration: c.Register, holder: SessionRecord, verdict: Verdict) -> None:
         """There is a session, but not for this client, or not for this dial."""
@@ -174,46 +224,37 @@ class Machine(Sessions):
                 self._end_with_gap(holder)
                 self._too_late(registration, gap_reason(registration.resume_request.first_available))
             case Verdict.FORBIDDEN:
-                self._count("resume_attempt", registration.seen_room, registration.connection_id, False)
-                self._refuse(registration.transport, CloseCode.FORBIDDEN, "forbidden")
+                self._plan.count("resume_attempt", registration.seen_room, registration.connection_id, False)
+                self._transport_machine.refuse(registration.transport, CloseCode.FORBIDDEN, "forbidden")
             case Verdict.LATE_DIAL:
                 # The older of two dials came in last; the session stays with the newer one.
-                self._refuse(registration.transport, CloseCode.SUPERSEDED, "superseded")
+                self._transport_machine.refuse(registration.transport, CloseCode.SUPERSEDED, "superseded")
             case _:
-                self._refuse(
+                self._transport_machine.refuse(
                     registration.transport, CloseCode.POLICY_VIOLATION, "received is more than was ever sent"
                 )
 
     def _welcome(self, registration: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
         if holder is None:
-            self._open(registration)
+            self._session_table.open(registration)
             return
         if entry.outcome is Outcome.DISPLACED:
             error = DuplicateConnectionId(holder.connection_id)
-            self._end(
+            self._session_table.end(
                 holder, CloseReason.DUPLICATE, error, close=(CloseCode.NORMAL, "duplicate connection id")
             )
-            self._open(registration)
+            self._session_table.open(registration)
             return
         if entry.outcome is Outcome.TAKEN_OVER:
-            self._detach(holder, close=(CloseCode.SUPERSEDED, "superseded"))
-            self._count("transport_superseded", holder.room_id, holder.connection_id)
-            self._notify(holder, "on_transport_drop")
-        self.deadlines.cancel(DeadlineKind.GRACE, holder.epoch)
-        holder.state = entry.to
-        holder.credentials = attached(holder.credentials, registration.resume_request)
-        holder.generation += 1
-        holder.transport = registration.transport
-        self._count("resume_attempt", holder.room_id, holder.connection_id, True)
-        # Queued before the reader starts: a message must not be handled before the restore.
-        self._notify(holder, "on_transport_restore")
-        self._attach(holder, registration.resume_request.received if registration.resume else None)
+            self._session_table.supersede(holder)
+        self._session_table.resume(holder, registration)
 
     # -- a transport ends, or a session does ------------------------------------------------
 
-    def _transport_lost(
+    def transport_lost(
         self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None
     ) -> None:
+        """A transport is dead: its session is suspended, or ends where there is no resume window."""
         session = self.session_of(number)
         assert session is not None, "a live transport carries a session"
         event = SessionEvent.DROP if self.rules.resume_window > 0 else SessionEvent.DROP_FINAL
@@ -222,48 +263,49 @@ class Machine(Sessions):
         if entry.outcome is Outcome.ENDED:
             failed = isinstance(error, HandlerError)
             reason = CloseReason.HANDLER_ERROR if failed else CloseReason.TRANSPORT_LOST
-            self._end(session, reason, error, close=close, polite=False)
+            self._session_table.end(session, reason, error, close=close, polite=False)
             return
-        self._detach(session, close=close)
-        session.state = entry.to
-        session.transport = None
-        session.last_error = error
-        self.deadlines.arm(DeadlineKind.GRACE, session.epoch, self.now + self.rules.resume_window)
-        self._notify(session, "on_transport_drop", error)
+        self._session_table.suspend(session, error, close, until=self.now + self.rules.resume_window)
 
-    def _transport_left(self, number: int) -> None:
+    def transport_left(self, number: int) -> None:
+        """The client has closed with a code that says that it is done: its session ends."""
         session = self.session_of(number)
         assert session is not None, "a live transport carries a session"
         self._enter(session, SessionEvent.LEAVE)
-        self._end(session, CloseReason.NORMAL, None, deliver=True)
+        self._session_table.end(session, CloseReason.NORMAL, None, deliver=True)
+
+    def heartbeat_failed(self, number: int) -> None:
+        """A Ping was not answered; ``transport_lost`` follows."""
+        session = self.session_of(number)
+        assert session is not None, "a live transport carries a session"
+        self._plan.count("heartbeat_failed", session.room_id, session.connection_id)
 
     def _kick(self, connection_id: str) -> None:
         session = self.sessions.get(connection_id)
-        if self._look_up(session, SessionEvent.KICK).outcome is Outcome.NOT_FOUND:
-            self._do(e.NotFound(connection_id))
-            return
-        self._end_on_request(session, SessionEvent.KICK, CloseReason.KICK, "kicked")
+        entry = self._enter(session, SessionEvent.KICK)
+        if entry.outcome is Outcome.NOT_FOUND:
+            self._plan.add(e.NotFound(connection_id))
+        elif session is not None:
+            self._session_table.end(session, CloseReason.KICK, None, close=(CloseCode.NORMAL, "kicked"))
 
-    def _end_on_request(
-        self, session: SessionRecord | None, event: SessionEvent, reason: CloseReason, text: str
-    ) -> None:
-        entry = self._enter(session, event)
+    def _close(self, session: SessionRecord | None) -> None:
+        entry = self._enter(session, SessionEvent.CLOSE)
         if session is not None and entry.outcome is Outcome.ENDED:
-            self._end(session, reason, None, close=(CloseCode.NORMAL, text))
+            self._session_table.end(session, CloseReason.NORMAL, None, close=(CloseCode.NORMAL, ""))
 
     def _handler_failed(self, failure: c.HandlerFailed) -> None:
         session = self.epochs.get(failure.epoch)
         if failure.hook == "on_connect":
             entry = self._enter(session, SessionEvent.REFUSE_ENTRY)
             if session is not None and entry.outcome is Outcome.ENDED:
-                self._end(
+                self._session_table.end(
                     session, CloseReason.HANDLER_ERROR, failure.error, close=_HANDLER_ERROR, polite=False
                 )
         elif session is None or session.transport is None or session.generation != failure.generation:
             # The transport that the handler ran for is gone: the next one has done nothing wrong.
             self._enter(session, SessionEvent.LATE)
         else:
-            self._transport_lost(session.transport, failure.error, close=_HANDLER_ERROR)
+            self.transport_lost(session.transport, failure.error, close=_HANDLER_ERROR)
 
     def _acknowledged(self, number: int) -> None:
         session = self.session_of(number)
@@ -271,7 +313,7 @@ class Machine(Sessions):
             self._enter(session, SessionEvent.LATE)
             return
         session.credentials = replace(session.credentials, tokens=session.credentials.tokens.acknowledged())
-        self._do(e.UpdateCredentials(session.epoch, session.credentials))
+        self._plan.add(e.UpdateCredentials(session.epoch, session.credentials))
 
     def _gap_found(self, epoch: int, generation: int) -> None:
         session = self.epochs.get(epoch)
@@ -280,15 +322,26 @@ class Machine(Sessions):
         else:
             self._end_with_gap(session)
 
+    def _end_with_gap(self, session: SessionRecord) -> None:
+        self._enter(session, SessionEvent.GAP)
+        error = session.last_error if session.state is State.SUSPENDED else None
+        self._session_table.end(
+            session,
+            CloseReason.GAP,
+            error or TransportLost(CloseCode.SESSION_EXPIRED, "gap"),
+            close=SUPERSEDED,
+            polite=False,
+        )
+
     def _shutdown(self) -> None:
         if self.draining:
-            self._ignore("the hub is shutting down already")
+            self._plan.ignore("the hub is shutting down already")
             return
         self.draining = True
         for session in list(self.sessions.values()):
             self._enter(session, SessionEvent.SHUTDOWN)
             error = HubClosed(session.connection_id)
-            self._end(session, CloseReason.HUB_CLOSE, error, close=_SHUTTING_DOWN)
+            self._session_table.end(session, CloseReason.HUB_CLOSE, error, close=_SHUTTING_DOWN)
 
     def _abort_all(self) -> None:
         # Of two threads that close the hub, the one in a hurry may be the first to be heard.
@@ -296,8 +349,17 @@ class Machine(Sessions):
             self._shutdown()
         self.impatient = True
         for transport in list(self.transports.values()):
-            self._abort(transport)
+            self._transport_machine.abort(transport)
 
-    def _abort_newcomer(self, number: int, because: str) -> None:
-        self._abort(self._new_transport(number, None, 0, Phase.LIVE))
-        self._ignore(because)
+    # -- the table --------------------------------------------------------------------------
+
+    def _look_up(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
+        """The entry of the table; an id that nobody holds is one of a session that is CLOSED."""
+        return transition(State.CLOSED if session is None else session.state, event)
+
+    def _enter(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
+        """Look the transition up, and say so when nothing happens."""
+        entry = self._look_up(session, event)
+        if entry.outcome is Outcome.IGNORED:
+            self._plan.ignore(f"{event.name}: {entry.because}")
+        return entry

@@ -1,79 +1,63 @@
-"""How sessions begin, are attached and detached, and end: the tables, and the effects of each.
+"""How sessions begin, are resumed, suspended and ended: the table of sessions, and the effects of each.
 
-The middle of the machine, between ``transports.py`` (transports) and ``machine.py`` (what a command
-means), from which it is inherited. It keeps the tables and turns a decision into effects, in the one
-order that is right; it takes none. Pure.
+The machine (``machine.py``) decides and calls this; here a decision becomes effects, in the one order that
+is right. This module decides nothing, and knows of transports only how to attach one and how to have a close
+frame sent (``transports.py``). Hub thread only. Pure. Read next: ``effects.py``, ``records.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..codes import CloseCode
-from ..errors import HubClosed, ResumeHubError, TransportLost
+from ..errors import HubClosed, ResumeHubError
 from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
-from .deadlines import DeadlineKind
-from .records import Phase, SessionRecord, TransportState
-from .resume import opened
-from .states import Outcome, SessionEvent, State, Transition, transition
-from .transports import Transports
+from .deadlines import DeadlineKind, Deadlines
+from .plan import Plan
+from .records import SessionRecord
+from .resume import attached, opened
+from .states import State
+from .transports import TransportMachine
+
+Close = tuple[int, str]
+"""A close frame: its code and its reason."""
+
+SUPERSEDED: Close = (CloseCode.SUPERSEDED, "superseded")
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The options that decisions depend on; durations in seconds."""
+class SessionTable:
+    """The sessions of a hub, by id and by epoch, and how many are in each room.
 
-    resume_window: float = 30.0
-    ping_interval: float | None = 20.0
-    write_timeout: float = 10.0
-    max_sessions: int = 10_000
-    refuse_duplicates: bool = False
+    ``by_id``, ``by_epoch`` and ``rooms`` are to be looked at: only this class changes them. Hub thread only;
+    never blocks.
+    """
 
-
-class Sessions(Transports):
-    """The sessions of a hub, by id and by epoch, and its rooms. Hub thread only; never blocks."""
-
-    def __init__(self, rules: Rules) -> None:
-        super().__init__(rules.write_timeout, rules.ping_interval)
-        self.rules = rules
-        self.sessions: dict[str, SessionRecord] = {}
-        self.epochs: dict[int, SessionRecord] = {}
+    def __init__(self, plan: Plan, deadlines: Deadlines, transports: TransportMachine) -> None:
+        self.by_id: dict[str, SessionRecord] = {}
+        self.by_epoch: dict[int, SessionRecord] = {}
         self.rooms: dict[str, int] = {}
+        self._plan = plan
+        self._deadlines = deadlines
+        self._transports = transports
         self._last_epoch = 0
 
-    def session_of(self, number: int) -> SessionRecord | None:
-        """The session that the transport carries *now*; None for one that was superseded."""
-        transport = self.transports.get(number)
-        session = self.epochs.get(transport.epoch) if transport and transport.epoch is not None else None
-        return session if session is not None and session.transport == number else None
-
-    def _look_up(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
-        return transition(_state(session), event)
-
-    def _enter(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
-        """Look the transition up, and say so when nothing happens."""
-        entry = self._look_up(session, event)
-        if entry.outcome is Outcome.IGNORED:
-            self._ignore(f"{event.name}: {entry.because}")
-        return entry
-
-    def _open(self, registration: c.Register) -> None:
+    def open(self, registration: c.Register) -> None:
+        """Begin a session on the transport that has just been registered."""
+        plan = self._plan
         self._last_epoch += 1
         session = SessionRecord(
             epoch=self._last_epoch,
             connection_id=registration.connection_id,
             room_id=registration.room_id,
-            opened_at=self.now,
+            opened_at=plan.now,
             state=State.CONNECTED,
             transport=registration.transport,
             credentials=opened(registration.resume_request),
         )
-        self.sessions[session.connection_id] = session
-        self.epochs[session.epoch] = session
+        self.by_id[session.connection_id] = session
+        self.by_epoch[session.epoch] = session
         self.rooms[session.room_id] = self.rooms.get(session.room_id, 0) + 1
-        self._do(
+        plan.add(
             e.OpenSession(
                 session.epoch,
                 session.connection_id,
@@ -83,77 +67,91 @@ class Sessions(Transports):
             )
         )
         if self.rooms[session.room_id] == 1:
-            self._count("room_created", session.room_id)
-        self._count("connection_opened", session.room_id, session.connection_id)
+            plan.count("room_created", session.room_id)
+        plan.count("connection_opened", session.room_id, session.connection_id)
         self._notify(session, "on_connect")
         self._attach(session)
 
-    def _attach(self, session: SessionRecord, received: int | None = None) -> None:
-        assert session.transport is not None, "a session is attached to a transport"
-        self._new_transport(session.transport, session.epoch, session.generation, Phase.LIVE)
-        self._do(
-            e.AttachTransport(
-                session.transport, session.epoch, session.generation, session.credentials, received
-            )
-        )
+    def supersede(self, session: SessionRecord) -> None:
+        """Take the session off a transport that still looks alive; ``resume`` must follow."""
+        self._detach(session, close=SUPERSEDED)
+        self._plan.count("transport_superseded", session.room_id, session.connection_id)
+        self._notify(session, "on_transport_drop")
 
-    def _detach(self, session: SessionRecord, close: tuple[int, str] | None) -> None:
-        assert session.transport is not None, "only an attached transport can be detached"
-        self._do(e.DetachTransport(session.transport, session.epoch))
-        if close is not None:
-            self._send_close(self.transports[session.transport], *close, after_data=False)
+    def resume(self, session: SessionRecord, registration: c.Register) -> None:
+        """Let a session that is on no transport go on with the one that has just been registered."""
+        request = registration.resume_request
+        self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)
+        session.state = State.CONNECTED
+        session.credentials = attached(session.credentials, request)
+        session.generation += 1
+        session.transport = registration.transport
+        self._plan.count("resume_attempt", session.room_id, session.connection_id, True)
+        # Queued before the reader starts: a message must not be handled before the restore.
+        self._notify(session, "on_transport_restore")
+        self._attach(session, request.received if registration.resume else None)
 
-    def _end(
+    def suspend(
+        self, session: SessionRecord, error: ResumeHubError, close: Close | None, until: float
+    ) -> None:
+        """Take the session off its transport, which is lost, and start its grace window."""
+        self._detach(session, close)
+        session.state = State.SUSPENDED
+        session.transport = None
+        session.last_error = error
+        self._deadlines.arm(DeadlineKind.GRACE, session.epoch, until)
+        self._notify(session, "on_transport_drop", error)
+
+    def end(
         self,
         session: SessionRecord,
         reason: CloseReason,
         error: ResumeHubError | None,
         *,
-        close: tuple[int, str] | None = None,
+        close: Close | None = None,
         polite: bool = True,
         drop_reason: DropReason = DropReason.CLOSED,
         deliver: bool = False,
     ) -> None:
         """End the session; ``polite``: the close frame goes behind what was accepted for sending."""
-        self.deadlines.cancel(DeadlineKind.GRACE, session.epoch)
-        transport = self.transports[session.transport] if session.transport is not None else None
+        plan = self._plan
+        self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)
+        transport = self._transports.by_number[session.transport] if session.transport is not None else None
         flush = polite and close is not None and transport is not None
         session.state = State.CLOSED
         session.transport = None
-        del self.sessions[session.connection_id]
-        del self.epochs[session.epoch]
-        self._do(e.EndSession(session.epoch, flush, drop_reason, deliver, isinstance(error, HubClosed)))
+        del self.by_id[session.connection_id]
+        del self.by_epoch[session.epoch]
+        plan.add(e.EndSession(session.epoch, flush, drop_reason, deliver, isinstance(error, HubClosed)))
         if transport is not None and close is not None:
             # Behind EndSession: by the time the peer sees the close frame, the id is free.
-            self._send_close(transport, *close, after_data=polite)
-        duration = self.now - session.opened_at
-        self._count("connection_closed", session.room_id, session.connection_id, duration, reason.value)
+            self._transports.send_close(transport, *close, after_data=polite)
+        duration = plan.now - session.opened_at
+        plan.count("connection_closed", session.room_id, session.connection_id, duration, reason.value)
         self.rooms[session.room_id] -= 1
         if not self.rooms[session.room_id]:
             del self.rooms[session.room_id]
-            self._count("room_destroyed", session.room_id)
+            plan.count("room_destroyed", session.room_id)
         self._notify(session, "on_disconnect", error)
 
-    def _end_with_gap(self, session: SessionRecord) -> None:
-        self._enter(session, SessionEvent.GAP)
-        error = session.last_error if session.state is State.SUSPENDED else None
-        self._end(
-            session,
-            CloseReason.GAP,
-            error or TransportLost(CloseCode.SESSION_EXPIRED, "gap"),
-            close=(CloseCode.SUPERSEDED, "superseded"),
-            polite=False,
+    # -- steps of the above -----------------------------------------------------------------
+
+    def _attach(self, session: SessionRecord, received: int | None = None) -> None:
+        assert session.transport is not None, "a session is attached to a transport"
+        self._transports.add(session.transport, session.epoch, session.generation)
+        self._plan.add(
+            e.AttachTransport(
+                session.transport, session.epoch, session.generation, session.credentials, received
+            )
         )
 
-    def _heartbeat_failed(self, transport: TransportState) -> None:
-        session = self.session_of(transport.number)
-        assert session is not None, "a live transport carries a session"
-        self._count("heartbeat_failed", session.room_id, session.connection_id)
+    def _detach(self, session: SessionRecord, close: Close | None) -> None:
+        assert session.transport is not None, "only an attached transport can be detached"
+        self._plan.add(e.DetachTransport(session.transport, session.epoch))
+        if close is not None:
+            self._transports.send_close(
+                self._transports.by_number[session.transport], *close, after_data=False
+            )
 
     def _notify(self, session: SessionRecord, hook: str, error: ResumeHubError | None = None) -> None:
-        self._do(e.Notify(session.epoch, hook, session.generation, error))
-
-
-def _state(session: SessionRecord | None) -> State:
-    """Where it is in its life; CLOSED where there is none."""
-    return State.CLOSED if session is None else session.state
+        self._plan.add(e.Notify(session.epoch, hook, session.generation, error))

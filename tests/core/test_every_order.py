@@ -16,8 +16,9 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core.deadlines import DeadlineKind
-from resumehub.core.machine import Machine
+from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import SessionRecord
+from resumehub.core.sessions import SessionTable
 from resumehub.core.states import Transition
 from tests.core.orders import WORDS, first_broken, play, play_all
 from tests.core.surroundings import Wrong
@@ -87,12 +88,17 @@ class NeverCancels(Machine):
             self.deadlines.arm(DeadlineKind.GRACE, holder.epoch, at)
 
 
-class AttachesTwice(Machine):
-    """Puts the new transport on without taking the old one off."""
-
+class DetachesNobodyAlive(SessionTable):
     def _detach(self, session: SessionRecord, close: tuple[int, str] | None) -> None:
         if close is None:
             super()._detach(session, close)
+
+
+class AttachesTwice(Machine):
+    """Puts the new transport on without taking the old one off."""
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules, sessions=DetachesNobodyAlive)
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ GUARDS = (
     Guard(
         "an observation is about a transport that is there",
         FILE,
-        "transport = self.transports.get(seen.transport)\n        if transport is None or "
+        "transport = self.by_number.get(seen.transport)\n        if transport is None or "
         "transport.phase is Phase.ABORTED:",
-        "transport = self.transports.get(seen.transport)\n        if transport is None:",
+        "transport = self.by_number.get(seen.transport)\n        if transport is None:",
         "Two deadlines of a transport fall due at once, and the first one gives it up: the "
         "session would be lost "
         "twice.",
@@ -211,7 +211,7 @@ GUARDS = (
     Guard(
         "no ping behind a close frame",
         FILE,
-        "self.deadlines.cancel_each(_WHILE_ALIVE, transport.number)",
+        "self._deadlines.cancel_each(_WHILE_ALIVE, transport.number)",
         "pass",
         "RFC 6455 §5.5.1: nothing follows a close frame.",
         ("u1 connects", "15 seconds pass", "u1 is kicked", "5 seconds pass"),
@@ -236,7 +236,7 @@ GUARDS = (
     Guard(
         "a close frame that is out is not awaited",
         FILE,
-        "self.deadlines.cancel(DeadlineKind.CLOSE, transport.number)",
+        "self._deadlines.cancel(DeadlineKind.CLOSE, transport.number)",
         "pass",
         "The close frame gets out late: the peer would have less than its time to answer.",
         (
@@ -261,7 +261,7 @@ GUARDS = (
     Guard(
         "a transport that is cut has no deadline",
         FILE,
-        "self.deadlines.cancel_each(_OWNED, transport.number)",
+        "self._deadlines.cancel_each(_OWNED, transport.number)",
         "pass",
         "Its reader takes its time to leave, and meanwhile it would be pinged.",
         ("u1 connects", "transport 1 breaks", "20 seconds pass"),
@@ -271,7 +271,7 @@ GUARDS = (
     Guard(
         "a transport takes its deadlines with it",
         FILE,
-        "self.deadlines.cancel_each(_OWNED, number)",
+        "self._deadlines.cancel_each(_OWNED, number)",
         "pass",
         "A deadline of a transport that is gone would fall due.",
         (

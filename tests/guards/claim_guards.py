@@ -6,6 +6,7 @@ from tests.guards.guard import Guard
 
 CLAIMS = "core/resume.py"
 MACHINE = "core/machine.py"
+SESSIONS = "core/sessions.py"
 
 STAYS = "u1 is connected on transport 1"
 LOST = "it should be connected on transport 1, and is connected on transport 2"
@@ -212,9 +213,9 @@ GUARDS = (
     ),
     Guard(
         "only a resume has a count",
-        MACHINE,
-        "registration.resume_request.received if registration.resume else None",
-        "registration.resume_request.received",
+        SESSIONS,
+        "request.received if registration.resume else None",
+        "request.received",
         "Who connects without resume intent begins to count at 1.",
         because="The check before the upgrade reads a count only of a resume. Here it is said once more, "
         "where it is used.",

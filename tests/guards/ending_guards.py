@@ -10,9 +10,9 @@ SESSIONS = "core/sessions.py"
 GUARDS = (
     Guard(
         "a resume cancels the window",
-        MACHINE,
-        "self.deadlines.cancel(DeadlineKind.GRACE, holder.epoch)",
-        "pass",
+        SESSIONS,
+        "self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)\n        session.state",
+        "session.state",
         "The window would end a session that has resumed.",
         (
             "u1 connects",
@@ -56,7 +56,7 @@ GUARDS = (
     Guard(
         "the end of a session cancels its window",
         SESSIONS,
-        "        self.deadlines.cancel(DeadlineKind.GRACE, session.epoch)\n        transport",
+        "        self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)\n        transport",
         "        transport",
         "The window of a session that was kicked would end the next one under its id.",
         (
@@ -76,9 +76,8 @@ GUARDS = (
     Guard(
         "the end of a window that is nobody's",
         MACHINE,
-        "if session is not None and entry.outcome is Outcome.ENDED:\n"
-        "            self._end(session, CloseReason.GRACE",
-        "if True:\n            self._end(session, CloseReason.GRACE",
+        "if session is not None and entry.outcome is Outcome.ENDED:\n            error",
+        "if True:\n            error",
         "A window whose session has ended would be taken for one that ends.",
         ("u1 connects", "transport 1 breaks", "u1 is kicked", "30 seconds pass"),
         "AttributeError",
@@ -88,8 +87,9 @@ GUARDS = (
     Guard(
         "closing twice is no error",
         MACHINE,
-        "if session is not None and entry.outcome is Outcome.ENDED:\n            self._end(session, reason",
-        "if True:\n            self._end(session, reason",
+        "if session is not None and entry.outcome is Outcome.ENDED:\n"
+        "            self._session_table.end(session, CloseReason.NORMAL",
+        "if True:\n            self._session_table.end(session, CloseReason.NORMAL",
         "Two threads call connection.close(): the second one would crash.",
         ("u1 connects", "the application closes session 1", "the application closes session 1"),
         "AttributeError",
@@ -97,8 +97,8 @@ GUARDS = (
     Guard(
         "connection.close() closes its own session",
         MACHINE,
-        "self._end_on_request(self.epochs.get(epoch), SessionEvent.CLOSE",
-        "self._end_on_request(next(iter(self.sessions.values()), None), SessionEvent.CLOSE",
+        "self._close(self.epochs.get(epoch))",
+        "self._close(next(iter(self.sessions.values()), None))",
         "An old connection object is closed: the id's next session would end.",
         (
             "u1 connects",
@@ -112,7 +112,7 @@ GUARDS = (
     Guard(
         "a kick of nobody is answered",
         MACHINE,
-        "if self._look_up(session, SessionEvent.KICK).outcome is Outcome.NOT_FOUND:",
+        "if entry.outcome is Outcome.NOT_FOUND:",
         "if False:",
         "Kick and expiry meet: the caller must know which of them ended the session.",
         ("u1 connects", "transport 1 breaks", "30 seconds pass", "u1 is kicked", "the kick finds nobody"),
@@ -145,8 +145,8 @@ GUARDS = (
     Guard(
         "a session is refused entry once",
         MACHINE,
-        "if session is not None and entry.outcome is Outcome.ENDED:\n                self._end",
-        "if True:\n                self._end",
+        "if session is not None and entry.outcome is Outcome.ENDED:\n                self._session_table.end",
+        "if True:\n                self._session_table.end",
         "on_connect raises for a session that was kicked meanwhile.",
         ("u1 connects", "u1 is kicked", "on_connect of session 1 raises, on its transport 1"),
         "AttributeError",
@@ -210,7 +210,7 @@ GUARDS = (
     ),
     Guard(
         "a transport speaks for a session while it is its own",
-        SESSIONS,
+        MACHINE,
         "return session if session is not None and session.transport == number else None",
         "return session",
         "An $ack that was read on a superseded transport would prove the token of the next one, whose $hello "
@@ -227,8 +227,8 @@ GUARDS = (
     Guard(
         "a shutdown is one",
         MACHINE,
-        '        if self.draining:\n            self._ignore("the hub is',
-        '        if False:\n            self._ignore("the hub is',
+        '        if self.draining:\n            self._plan.ignore("the hub is',
+        '        if False:\n            self._plan.ignore("the hub is',
         "The second of two shutdowns would end sessions again.",
         because="There are none any more. It says by name that nothing happens.",
     ),
@@ -302,8 +302,8 @@ GUARDS = (
     Guard(
         "the id is free before the peer sees the close frame",
         "core/transports.py",
-        "self._do(e.SendClose(",
-        "self._effects.insert(0, e.SendClose(",
+        "self._plan.add(e.SendClose(",
+        "self._plan.effects.insert(0, e.SendClose(",
         "A client that sees it and connects again at once would meet its own former self.",
         ("u1 connects", "u1 is kicked", "EndSession is asked for before SendClose"),
         "SendClose, EndSession",

@@ -20,8 +20,8 @@ GUARDS = (
     Guard(
         "nobody gets in behind a shutdown",
         MACHINE,
-        "        if self.draining:\n            self._refuse",
-        "        if False:\n            self._refuse",
+        "        if self.draining:\n            self._transport_machine.refuse",
+        "        if False:\n            self._transport_machine.refuse",
         "A socket that was upgraded before the shutdown arrives behind it: a session would outlive the hub.",
         ("u1 connects", "the hub shuts down", "u2 connects"),
         "the hub does not finish",
@@ -112,8 +112,8 @@ GUARDS = (
     Guard(
         "callbacks are queued before the reader starts",
         SESSIONS,
-        "self._do(\n            e.AttachTransport(",
-        "self._effects.insert(\n            -1, e.AttachTransport(",
+        "self._plan.add(\n            e.AttachTransport(",
+        "self._plan.effects.insert(\n            -1, e.AttachTransport(",
         "A message of the new transport would be handled before on_connect, or before on_transport_restore.",
         (
             "u1 connects",

@@ -10,8 +10,8 @@ GUARDS = (
     Guard(
         "a report of a transport that is gone",
         FILE,
-        "transport = self.transports.get(report.transport)\n        if transport is None or transport",
-        "transport = self.transports.get(report.transport)\n        if transport",
+        "transport = self.by_number.get(report.transport)\n        if transport is None or transport",
+        "transport = self.by_number.get(report.transport)\n        if transport",
         "A writer cannot be started, and says so when the reader has already let go of the socket.",
         ("u1 connects", "transport 1 breaks", "transport 1 is released", "transport 1 is given up"),
         "AttributeError",
@@ -63,9 +63,9 @@ GUARDS = (
     Guard(
         "a writer's report of a transport that is gone",
         FILE,
-        "transport = self.transports.get(number)\n"
+        "transport = self.by_number.get(number)\n"
         "        if transport is None or transport.phase is Phase.ABORTED:",
-        "transport = self.transports.get(number)\n        if transport.phase is Phase.ABORTED:",
+        "transport = self.by_number.get(number)\n        if transport.phase is Phase.ABORTED:",
         "A writer reports behind its back: the reader has let go by the time that the hub hears "
         "of the error.",
         ("u1 connects", "transport 1 breaks", "transport 1 is released", "a write to transport 1 fails"),
@@ -74,9 +74,9 @@ GUARDS = (
     Guard(
         "no answer is awaited on a transport that is cut",
         FILE,
-        "transport = self.transports.get(number)\n"
+        "transport = self.by_number.get(number)\n"
         "        if transport is None or transport.phase is Phase.ABORTED:",
-        "transport = self.transports.get(number)\n        if transport is None:",
+        "transport = self.by_number.get(number)\n        if transport is None:",
         "A close frame that was on its way is out when the transport is cut already.",
         because="It saves a deadline that would find nothing to do; the release cancels it anyway.",
         besides="a transport takes its deadlines with it",
@@ -92,8 +92,8 @@ GUARDS = (
     Guard(
         "a write error leaves the last word to the reader",
         FILE,
-        "if transport.phase is Phase.LIVE:\n            self._ignore",
-        "if False:\n            self._ignore",
+        "if transport.phase is Phase.LIVE:\n            self._plan.ignore",
+        "if False:\n            self._plan.ignore",
         "A leave may lie in the kernel's buffer: the transport would be cut under a session that "
         "thinks it has one.",
         ("u1 connects", "a write to transport 1 fails", "10 seconds pass", "transport 1 is open"),
@@ -116,9 +116,9 @@ GUARDS = (
     Guard(
         "a stall of a transport that is gone",
         FILE,
-        'if transport is None or transport.phase is not Phase.LIVE:\n            self._ignore("a '
+        'if transport is None or transport.phase is not Phase.LIVE:\n            self._plan.ignore("a '
         "transport that closes has",
-        'if transport.phase is not Phase.LIVE:\n            self._ignore("a transport that closes has',
+        'if transport.phase is not Phase.LIVE:\n            self._plan.ignore("a transport that closes has',
         "A sender finds the peer's buffer full, and says so when the reader has already let go "
         "of the socket.",
         ("u1 connects", "transport 1 breaks", "transport 1 is released", "transport 1 takes no more"),
@@ -127,9 +127,9 @@ GUARDS = (
     Guard(
         "a transport that closes has one deadline",
         FILE,
-        'if transport is None or transport.phase is not Phase.LIVE:\n            self._ignore("a '
+        'if transport is None or transport.phase is not Phase.LIVE:\n            self._plan.ignore("a '
         "transport that closes has",
-        'if transport is None:\n            self._ignore("a transport that closes has',
+        'if transport is None:\n            self._plan.ignore("a transport that closes has',
         "The peer stops reading while it is told goodbye: it would be given up for not reading.",
         (
             "u1 connects",
@@ -144,9 +144,9 @@ GUARDS = (
     Guard(
         "a transport that is gone acknowledges nothing",
         FILE,
-        'if transport is None or transport.phase is not Phase.LIVE:\n            self._ignore("a '
+        'if transport is None or transport.phase is not Phase.LIVE:\n            self._plan.ignore("a '
         "transport that closes ack",
-        'if transport.phase is not Phase.LIVE:\n            self._ignore("a transport that closes ack',
+        'if transport.phase is not Phase.LIVE:\n            self._plan.ignore("a transport that closes ack',
         "A handler returns when its transport has been released.",
         (
             "u1 connects",
@@ -159,9 +159,9 @@ GUARDS = (
     Guard(
         "a transport that closes acknowledges nothing",
         FILE,
-        'if transport is None or transport.phase is not Phase.LIVE:\n            self._ignore("a '
+        'if transport is None or transport.phase is not Phase.LIVE:\n            self._plan.ignore("a '
         "transport that closes ack",
-        'if transport is None:\n            self._ignore("a transport that closes ack',
+        'if transport is None:\n            self._plan.ignore("a transport that closes ack',
         "A handler returns when its session has been kicked: an $ack would follow the close frame.",
         ("u1 connects", "u1 is kicked", "transport 1 owes an acknowledgement", "5 seconds pass"),
         "an $ack is due on transport 1, which closes",

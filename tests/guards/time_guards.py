@@ -10,8 +10,8 @@ GUARDS = (
     Guard(
         "time never goes back",
         MACHINE,
-        "self.now = max(self.now, now)",
-        "self.now = now",
+        "plan.now = until = max(plan.now, now)",
+        "plan.now = until = now",
         "A thread takes the time, and is overtaken by another on its way to the queue.",
         (
             "u1 connects",

@@ -14,21 +14,28 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.core.machine import Machine
+from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import TransportState
+from resumehub.core.transports import EndReport, TransportMachine
 from resumehub.errors import TransportLost
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
 from tests.support import PATIENCE, Call
 
 
+class ReportsEveryDeath(TransportMachine):
+    def _ended_while_closing(self, transport: TransportState, report: EndReport) -> None:
+        super()._ended_while_closing(transport, report)
+        if transport.epoch is not None:
+            told = e.Notify(transport.epoch, "on_transport_drop", transport.generation, TransportLost())
+            self._plan.add(told)
+
+
 class TellsOfEveryDeath(Machine):
     """A transport died, so the handlers of its session are told."""
 
-    def _ended_while_closing(self, carrier: TransportState, report) -> None:
-        super()._ended_while_closing(carrier, report)
-        if carrier.epoch is not None:
-            self._do(e.Notify(carrier.epoch, "on_transport_drop", carrier.generation, TransportLost()))
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules, transports=ReportsEveryDeath)
 
 
 @pytest.mark.parametrize("death", ["drop", "leave"])

@@ -16,26 +16,32 @@ from resumehub import ConnectionNotFound
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import Deadline, DeadlineKind
-from resumehub.core.machine import Machine
+from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import SessionRecord
+from resumehub.core.sessions import SessionTable
 from tests.contract.kit import Ledger
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
 from tests.support import Call
 
 
+class LeavesTheTimer(SessionTable):
+    def end(self, session: SessionRecord, *arguments: object, **more: object) -> None:  # type: ignore[override]
+        at = self._deadlines.armed_at(DeadlineKind.GRACE, session.epoch)
+        super().end(session, *arguments, **more)  # type: ignore[arg-type]
+        if at is not None:
+            self._deadlines.arm(DeadlineKind.GRACE, session.epoch, at)
+
+
 class TimersHoldTheSession(Machine):
     """The end of a window ends the session that it was armed for, ended or not."""
 
-    def _end(self, session: SessionRecord, *arguments: object, **more: object) -> None:  # type: ignore[override]
-        at = self.deadlines.armed_at(DeadlineKind.GRACE, session.epoch)
-        super()._end(session, *arguments, **more)  # type: ignore[arg-type]
-        if at is not None:
-            self.deadlines.arm(DeadlineKind.GRACE, session.epoch, at)
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules, sessions=LeavesTheTimer)
 
     def _expire(self, due: Deadline) -> None:
         if due.kind is DeadlineKind.GRACE and due.owner not in self.epochs:
-            self._do(e.Notify(due.owner, "on_disconnect", 0))
+            self._plan.add(e.Notify(due.owner, "on_disconnect", 0))
         else:
             super()._expire(due)
 

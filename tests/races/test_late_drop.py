@@ -15,6 +15,7 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine
 from resumehub.core.records import SessionRecord
+from resumehub.core.transports import EndReport
 from tests.core.orders import play, play_all
 from tests.core.play import Play, callbacks
 from tests.core.surroundings import Wrong
@@ -25,13 +26,16 @@ class BelievesEverybody(Machine):
     """Takes the report of any transport for one about its session's present transport."""
 
     def session_of(self, number: int) -> SessionRecord | None:
-        carrier = self.transports.get(number)
-        return self.epochs.get(carrier.epoch or 0) if carrier else None
+        transport = self.transports.get(number)
+        return self.epochs.get(transport.epoch or 0) if transport else None
 
-    def _transport_ended(self, report: c.PeerClosed | c.PeerGone | c.PeerFailed | c.TransportAborted) -> None:
-        session = self.session_of(report.transport)
+    def _dispatch(self, command: c.Command) -> None:
+        if not isinstance(command, EndReport):
+            super()._dispatch(command)
+            return
+        session = self.session_of(command.transport)
         if session is not None and session.transport is not None:
-            self._ended_alive(self.transports[report.transport], report)
+            self._transport_machine._ended_alive(self.transports[command.transport], command)
 
 
 @pytest.mark.parametrize(("machine", "state"), [(BelievesEverybody, "SUSPENDED"), (Machine, "CONNECTED")])

@@ -13,8 +13,9 @@ from dataclasses import replace
 import pytest
 
 from resumehub.core import commands as c
-from resumehub.core.machine import Machine
+from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import TransportState
+from resumehub.core.transports import TransportMachine
 from resumehub.runtime.command_loop import CommandLoop
 from resumehub.testing import FakeClock
 from tests.core.play import PING, TIMEOUT, Play
@@ -28,11 +29,16 @@ class StoppedClock(FakeClock):
         self._now += seconds
 
 
+class LooksAtTheDueTime(TransportMachine):
+    def _pong_overdue(self, transport: TransportState, seen: c.Observed) -> None:
+        super()._pong_overdue(transport, replace(seen, pinged_at=self._plan.now - TIMEOUT))
+
+
 class CountsFromTheDueTime(Machine):
     """Gives the peer its time from when the Ping was due, and not from when it was sent."""
 
-    def _pong_overdue(self, carrier: TransportState, seen: c.Observed) -> None:
-        super()._pong_overdue(carrier, replace(seen, pinged_at=self.now - TIMEOUT))
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules, transports=LooksAtTheDueTime)
 
 
 class LooksAtTheClock(CommandLoop):

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from resumehub import ConnectionClosed, ConnectionNotFound, Hub, Message
-from resumehub.core.commands import PeerGone
+from resumehub.core.commands import Command, PeerGone
 from resumehub.core.machine import Machine
-from resumehub.core.transports import Transports
 from resumehub.errors import TransportLost
 from resumehub.outgoing.outbox import Outbox
 from resumehub.outgoing.transport_writer import TransportWriter
@@ -118,16 +117,16 @@ def message_and_kick(lab: Lab) -> None:
 # -- a late drop -------------------------------------------------------------------------------
 
 
-report_of_transport = Transports._transport_ended
+dispatch = Machine._dispatch
 
 
-def believe_any_transport(self: Machine, report: Any) -> None:
+def believe_any_transport(self: Machine, command: Command) -> None:
     """Asks whose transport it was, and not whether it still is."""
-    carrier = self.transports.get(report.transport)
-    session = self.epochs.get(carrier.epoch or 0) if carrier is not None else None
-    if isinstance(report, PeerGone) and session is not None and session.transport != report.transport:
-        self._transport_lost(session.transport, TransportLost())
-    report_of_transport(self, report)
+    if isinstance(command, PeerGone) and command.transport in self.transports:
+        session = self.epochs.get(self.transports[command.transport].epoch or 0)
+        if session is not None and session.transport not in (None, command.transport):
+            self.transport_lost(session.transport, TransportLost())
+    dispatch(self, command)
 
 
 def resume_while_the_old_line_dies(lab: Lab) -> None:
@@ -270,7 +269,7 @@ PLANTED = {
     ),
     "a late drop": Planted(
         resume_while_the_old_line_dies,
-        [(Transports, "_transport_ended", believe_any_transport)],
+        [(Machine, "_dispatch", believe_any_transport)],
         "transport 2 is LIVE but carries no session",
         stop_at_locks=False,
     ),

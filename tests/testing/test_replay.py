@@ -63,7 +63,7 @@ def test_a_machine_that_decides_otherwise_is_told_apart() -> None:
 
     class Forgetful(Machine):
         def _kick(self, connection_id: str) -> None:
-            self._ignore("nobody is ever kicked")
+            self._plan.ignore("nobody is ever kicked")
 
     records, _, _ = incident()
     played = replay(records, Forgetful)

@@ -36,6 +36,10 @@ class Deadline(NamedTuple):
     owner: int
 
 
+_Entry = tuple[float, int, DeadlineKind, int]
+"""When it is due, the serial number of its arming, its kind, its owner."""
+
+
 class Deadlines:
     """The deadlines that are armed, earliest first. Single-threaded: the machine owns it."""
 
@@ -44,7 +48,7 @@ class Deadlines:
     _SLACK = 64
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, DeadlineKind, int]] = []
+        self._heap: list[_Entry] = []
         self._armed: dict[tuple[DeadlineKind, int], tuple[float, int]] = {}
         self._serial = 0
 
@@ -63,8 +67,9 @@ class Deadlines:
 
     def cancel_each(self, kinds: Iterable[DeadlineKind], owner: int) -> None:
         """The same for several kinds."""
+        pop = self._armed.pop
         for kind in kinds:
-            self._armed.pop((kind, owner), None)
+            pop((kind, owner), None)
 
     def armed_at(self, kind: DeadlineKind, owner: int) -> float | None:
         """When it is due, None if it is not armed."""
@@ -73,24 +78,24 @@ class Deadlines:
 
     def next_at(self) -> float | None:
         """The time of the earliest one, None if there is none."""
-        self._surface()
+        while self._heap and not self._is_armed(self._heap[0]):
+            heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: float) -> Deadline | None:
         """Take the earliest one that is due at ``now`` or before; None if none is."""
-        self._surface()
-        if not self._heap or self._heap[0][0] > now:
-            return None
-        at, _, kind, owner = heapq.heappop(self._heap)
-        del self._armed[kind, owner]
-        return Deadline(at, kind, owner)
+        while self._heap and self._heap[0][0] <= now:
+            entry = heapq.heappop(self._heap)
+            if self._is_armed(entry):
+                at, _, kind, owner = entry
+                del self._armed[kind, owner]
+                return Deadline(at, kind, owner)
+        return None
 
     def __len__(self) -> int:
         return len(self._armed)
 
-    def _surface(self) -> None:
-        while self._heap:
-            at, serial, kind, owner = self._heap[0]
-            if self._armed.get((kind, owner)) == (at, serial):
-                return
-            heapq.heappop(self._heap)
+    def _is_armed(self, entry: _Entry) -> bool:
+        """Whether the deadline has been neither cancelled nor armed again since the entry was made."""
+        at, serial, kind, owner = entry
+        return self._armed.get((kind, owner)) == (at, serial)

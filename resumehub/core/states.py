@@ -40,6 +40,9 @@ class State(Enum):
     SUSPENDED = "suspended"
     CLOSED = "closed"
 
+    # The table is asked with each command: see ``DeadlineKind``.
+    __hash__ = object.__hash__
+
 
 class SessionEvent(Enum):
     """What can happen to a session; the value reads as a sentence's end."""
@@ -59,6 +62,8 @@ class SessionEvent(Enum):
     CLOSE = "the application closes it"
     REFUSE_ENTRY = "its on_connect raised"
     SHUTDOWN = "the hub shuts down"
+
+    __hash__ = object.__hash__  # as above
 
 
 class Outcome(Enum):

@@ -62,8 +62,8 @@ GUARDS = (
     Guard(
         "a deadline is due at its time",
         "core/deadlines.py",
-        "self._heap[0][0] > now",
-        "False",
+        "self._heap[0][0] <= now",
+        "True",
         "Every window would end at the next command.",
         ("u1 connects", "transport 1 breaks", "u1 resumes", "u1 is connected on transport 2"),
         "it should be connected on transport 2, and is gone",
@@ -71,8 +71,8 @@ GUARDS = (
     Guard(
         "a deadline that was moved does not fire at its old time",
         "core/deadlines.py",
-        "if self._armed.get((kind, owner)) == (at, serial):",
-        "if (kind, owner) in self._armed:",
+        "return self._armed.get((kind, owner)) == (at, serial)",
+        "return (kind, owner) in self._armed",
         "The window of the first drop would end the second one: too early, with a client on its way back.",
         (
             "u1 connects",

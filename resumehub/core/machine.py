@@ -30,6 +30,7 @@ from .transports import TransportMachine
 
 __all__ = ["Machine", "Rules"]
 
+_DISPLACED = (CloseCode.NORMAL, "duplicate connection id")
 _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
 _SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
 
@@ -157,37 +158,55 @@ class Machine:
             error, drop_reason = session.last_error, DropReason.EXPIRED
             self._session_table.end(session, CloseReason.GRACE_EXPIRED, error, drop_reason=drop_reason)
 
-    # -- a client knocks --------------------------------------------------------------------
+    # -- a client comes in ------------------------------------------------------------------
 
     def _register(self, registration: c.Register) -> None:
+        """A socket was upgraded and handed over: it gets its session, or the reason why not.
+
+        The order of the steps is the argument: each may rely on what those before it have settled.
+        """
+        newcomer, transports = registration.transport, self._transport_machine
+        # 1. The hub's time for close frames is over: the socket gets none (contract C8).
         if self.impatient:
-            self._transport_machine.abort_newcomer(
-                registration.transport, "the time for a polite shutdown is over"
-            )
-            return
-        if self.draining:
-            self._transport_machine.refuse(registration.transport, *_SHUTTING_DOWN)
-            return
-        if registration.refusal is not None:
-            self._transport_machine.refuse(registration.transport, *registration.refusal)
-            return
-        holder = self.sessions.get(registration.connection_id)
-        if registration.resume and holder is not None and holder.epoch != registration.seen:
-            # Only the very session that the pre-check saw may be resumed. Another one that has the
-            # id by now is somebody else's (tests/races/test_expiry_during_upgrade.py).
-            holder = None
-        if registration.resume and holder is not None and not registration.peer_already_gone:
-            verdict = judge(holder.credentials, registration.resume_request)
-            if verdict is not Verdict.GRANTED:
+            transports.abort_newcomer(newcomer, "the time for a polite shutdown is over")
+        # 2. The hub is shutting down: a session that began now would outlive it (contract A5).
+        elif self.draining:
+            transports.refuse(newcomer, *_SHUTTING_DOWN)
+        # 3. The pre-check has refused it: the upgrade was only there to tell a browser so (contract A2).
+        elif registration.refusal is not None:
+            transports.refuse(newcomer, *registration.refusal)
+        else:
+            holder = self._session_meant(registration)
+            verdict = self._verdict_on(registration, holder)
+            if holder is not None and verdict is not Verdict.GRANTED:
                 self._deny(registration, holder, verdict)
-                return
-        if (
-            not registration.resume
-            and holder is not None
-            and is_stale_dial(holder.credentials, registration.resume_request)
-        ):
-            self._deny(registration, holder, Verdict.LATE_DIAL)
-            return
+            else:
+                self._admit(registration, holder)
+
+    def _session_meant(self, registration: c.Register) -> SessionRecord | None:
+        """The session that the client can mean by its id, if there is one."""
+        holder = self.sessions.get(registration.connection_id)
+        # 4. A resume is for the very session that the pre-check saw (contract A5). Another one that has the
+        # id by now is another client's (tests/races/test_expiry_during_upgrade.py).
+        if registration.resume and holder is not None and holder.epoch != registration.seen:
+            return None
+        return holder
+
+    def _verdict_on(self, registration: c.Register, holder: SessionRecord | None) -> Verdict:
+        """Whether the client has shown what the session asks of it."""
+        if holder is None:
+            return Verdict.GRANTED
+        if registration.resume:
+            # 5. A resume must bring the token or the nonce (contract A7, D1, D3), be the latest dial (D3) and
+            # leave no gap (D1). A client that has hung up is not asked: its gap would end the session (A6).
+            gone = registration.peer_already_gone
+            return Verdict.GRANTED if gone else judge(holder.credentials, registration.resume_request)
+        # 6. A connect may be an earlier dial of the client that has the session by now (contract D3).
+        stale = is_stale_dial(holder.credentials, registration.resume_request)
+        return Verdict.LATE_DIAL if stale else Verdict.GRANTED
+
+    def _admit(self, registration: c.Register, holder: SessionRecord | None) -> None:
+        """Do what the table says of the session's state, if there is room and the peer is still there."""
         entry = self._look_up(holder, self._asked_for(registration, holder))
         if entry.outcome is Outcome.TOO_LATE:
             self._too_late(registration)
@@ -198,7 +217,7 @@ class Machine:
                 registration.transport, CloseCode.TRY_AGAIN_LATER, "too many sessions"
             )
         elif registration.peer_already_gone:
-            # A newcomer that has hung up already must not take anything over.
+            # A newcomer that has hung up already must not take anything over (contract A6).
             self._transport_machine.abort_newcomer(registration.transport, "the newcomer has hung up already")
         else:
             self._welcome(registration, holder, entry)
@@ -210,12 +229,26 @@ class Machine:
             return SessionEvent.CLAIM_OR_REFUSE if self.rules.refuse_duplicates else SessionEvent.CLAIM
         return SessionEvent.CONNECT_OR_REFUSE if self.rules.refuse_duplicates else SessionEvent.CONNECT
 
+    def _welcome(self, registration: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
+        sessions = self._session_table
+        if holder is None:
+            sessions.open(registration)
+        elif entry.outcome is Outcome.DISPLACED:
+            error = DuplicateConnectionId(holder.connection_id)
+            sessions.end(holder, CloseReason.DUPLICATE, error, close=_DISPLACED)
+            sessions.open(registration)
+        else:
+            if entry.outcome is Outcome.TAKEN_OVER:
+                sessions.supersede(holder)
+            sessions.resume(holder, registration)
+
     def _too_late(self, registration: c.Register, reason: str = "session expired") -> None:
-        self._plan.count("resume_attempt", registration.seen_room, registration.connection_id, False)
+        self._count_failure(registration)
         self._transport_machine.refuse(registration.transport, CloseCode.SESSION_EXPIRED, reason)
 
     def _deny(self, registration: c.Register, holder: SessionRecord, verdict: Verdict) -> None:
         """There is a session, but not for this client, or not for this dial."""
+        newcomer, transports = registration.transport, self._transport_machine
         match verdict:
             case Verdict.NOT_YOURS:
                 self._too_late(registration)
@@ -224,30 +257,17 @@ class Machine:
                 self._end_with_gap(holder)
                 self._too_late(registration, gap_reason(registration.resume_request.first_available))
             case Verdict.FORBIDDEN:
-                self._plan.count("resume_attempt", registration.seen_room, registration.connection_id, False)
-                self._transport_machine.refuse(registration.transport, CloseCode.FORBIDDEN, "forbidden")
+                self._count_failure(registration)
+                transports.refuse(newcomer, CloseCode.FORBIDDEN, "forbidden")
             case Verdict.LATE_DIAL:
                 # The older of two dials came in last; the session stays with the newer one.
-                self._transport_machine.refuse(registration.transport, CloseCode.SUPERSEDED, "superseded")
+                transports.refuse(newcomer, *SUPERSEDED)
             case _:
-                self._transport_machine.refuse(
-                    registration.transport, CloseCode.POLICY_VIOLATION, "received is more than was ever sent"
-                )
+                reason = "received is more than was ever sent"
+                transports.refuse(newcomer, CloseCode.POLICY_VIOLATION, reason)
 
-    def _welcome(self, registration: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
-        if holder is None:
-            self._session_table.open(registration)
-            return
-        if entry.outcome is Outcome.DISPLACED:
-            error = DuplicateConnectionId(holder.connection_id)
-            self._session_table.end(
-                holder, CloseReason.DUPLICATE, error, close=(CloseCode.NORMAL, "duplicate connection id")
-            )
-            self._session_table.open(registration)
-            return
-        if entry.outcome is Outcome.TAKEN_OVER:
-            self._session_table.supersede(holder)
-        self._session_table.resume(holder, registration)
+    def _count_failure(self, registration: c.Register) -> None:
+        self._plan.count("resume_attempt", registration.seen_room, registration.connection_id, False)
 
     # -- a transport ends, or a session does ------------------------------------------------
 
@@ -265,7 +285,7 @@ class Machine:
             reason = CloseReason.HANDLER_ERROR if failed else CloseReason.TRANSPORT_LOST
             self._session_table.end(session, reason, error, close=close, polite=False)
             return
-        self._session_table.suspend(session, error, close, until=self.now + self.rules.resume_window)
+        self._session_table.suspend(session, error, close, until=self._plan.now + self.rules.resume_window)
 
     def transport_left(self, number: int) -> None:
         """The client has closed with a code that says that it is done: its session ends."""

@@ -124,11 +124,20 @@ GUARDS = (
     Guard(
         "a gap ends no session for one who has hung up",
         MACHINE,
-        "if registration.resume and holder is not None and not registration.peer_already_gone:",
-        "if registration.resume and holder is not None:",
+        "gone = registration.peer_already_gone",
+        "gone = False",
         "A request that was given up while it waited for a thread would end the session.",
         ("u1 connects, with v1", "u1 resumes, with v1, token 1, a gap, hung up already", STAYS),
         GONE,
+    ),
+    Guard(
+        "an earlier dial displaces nobody",
+        MACHINE,
+        "Verdict.LATE_DIAL if stale else Verdict.GRANTED",
+        "Verdict.GRANTED",
+        "A client dials again; then its first dial arrives after all, and would end the session.",
+        ("u1 connects, with nonce mine, dial 2", "u1 connects, with nonce mine, dial 1", STAYS),
+        LOST,
     ),
     Guard(
         "the last token that a client knows is kept",

@@ -20,8 +20,8 @@ GUARDS = (
     Guard(
         "nobody gets in behind a shutdown",
         MACHINE,
-        "        if self.draining:\n            self._transport_machine.refuse",
-        "        if False:\n            self._transport_machine.refuse",
+        "elif self.draining:",
+        "elif False:",
         "A socket that was upgraded before the shutdown arrives behind it: a session would outlive the hub.",
         ("u1 connects", "the hub shuts down", "u2 connects"),
         "the hub does not finish",
@@ -29,8 +29,8 @@ GUARDS = (
     Guard(
         "a verdict of the check holds",
         MACHINE,
-        "if registration.refusal is not None:",
-        "if False:",
+        "elif registration.refusal is not None:",
+        "elif False:",
         "A socket that exists to be told why it is refused would get a session.",
         ("u1 connects, and was refused by the check", "u1 is gone"),
         "it should be gone, and is connected on transport 1",

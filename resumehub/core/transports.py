@@ -1,12 +1,24 @@
-"""How transports live and die: heartbeat, stalls, the close handshake, and the deadlines of each.
+"""How transports live and end: heartbeat, write stalls, the close handshake, and the deadlines of each.
 
-A transport is LIVE while it carries a session; CLOSING from the moment a close frame is queued until the
-socket is shut down, which happens when the handshake of RFC 6455 §7.1.1 is over or the peer takes too long;
-then ABORTED until its threads have let go. The machine (``machine.py``) hands its one table what is reported
-of a transport, and is asked in turn what that means for a session (``TransportOwner``). Pure.
+A transport is LIVE while it carries a session. It is CLOSING from the moment at which a close frame is queued
+until its socket is shut down: when the close handshake (RFC 6455 §7.1.1) is over, or the peer takes too long.
+Then it is ABORTED until its threads have left it.
 
-Progress is never reported as it happens (that would be a command per read): when a deadline
-falls due, the machine asks (``Inspect``) and the answer (``Observed``) comes back at once.
+**Half-open** (contract C7). A transport can look alive although its peer has gone. A phone that changes
+networks sends no FIN, and a NAT that forgets a connection tells neither side: the kernel reports nothing, and
+what is written still fits into its buffer. Three things find it out. The Ping, every ``ping_interval``: if no
+byte comes in and the peer takes none within ``write_timeout`` after it, the transport is lost. A write stall:
+if the kernel's buffer is full and the peer takes nothing for ``write_timeout``, likewise. And the client, if
+it comes back first: it takes the session over, and the old transport is closed with 4101. So a half-open
+transport is found at most ``ping_interval + write_timeout`` seconds after its peer's last byte (30 with the
+defaults), if a thread is free to read. With ``ping_interval=None`` only a stall or the client finds it.
+
+Progress is not reported as it happens: that would be a command for each read. When a deadline falls due, the
+machine asks (``Inspect``), and the answer (``Observed``) comes back at once.
+
+The machine (``machine.py``) owns the one table of transports and hands it, on the hub thread, what their
+readers and writers report. This module knows no session: what the end of a transport means for its session
+it asks back (``TransportOwner``). Pure. Read next: ``records.py``, ``deadlines.py``.
 """
 
 from __future__ import annotations
@@ -24,17 +36,17 @@ from .records import Phase, TransportState
 _WHILE_ALIVE = (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.ACK)
 _OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
 
-
 EndReport = c.PeerClosed | c.PeerGone | c.PeerFailed | c.TransportAborted
+"""A thread's report that a transport is coming to its end."""
 
 
 class TransportOwner(Protocol):
-    """Who decides what the end of a transport means for its session: the machine."""
+    """What decides what the end of a transport means for its session: the machine. Hub thread only."""
 
     def transport_lost(
         self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None
     ) -> None:
-        """It carries nothing any more; ``close``: the close frame that it is still to be sent."""
+        """The transport carries nothing any more; ``close``: the close frame that it is still sent."""
 
     def transport_left(self, number: int) -> None:
         """The client has said that it is done."""
@@ -101,7 +113,7 @@ class TransportMachine:
     def _ended_alive(self, transport: TransportState, report: EndReport) -> None:
         match report:
             case c.PeerClosed(number, code, reason):
-                # The reader has the answering close frame on its way already.
+                # The reader has had the answering close frame sent already.
                 transport.peer_done = True
                 self._await_close(transport)
                 if code in (1000, 1005):
@@ -116,7 +128,7 @@ class TransportMachine:
                 self.abort(transport)
 
     def _ended_while_closing(self, transport: TransportState, report: EndReport) -> None:
-        # A Close that answers ours decides nothing about the session: that was decided before.
+        # A Close that answers ours decides nothing: what becomes of the session was decided before.
         self._plan.ignore("the transport is closing: its end decides nothing any more")
         match report:
             case c.TransportAborted() | c.PeerGone(reset=True):
@@ -201,10 +213,10 @@ class TransportMachine:
         if seen.heard or seen.took_at > seen.pinged_at:
             return
         if seen.reading_since is None:
-            # Nobody reads, so silence says nothing about the peer: look again later.
+            # No thread reads, so that nothing was heard says nothing about the peer: look again later.
             self._deadlines.arm(DeadlineKind.PONG, transport.number, self._plan.now + self._write_timeout)
-        # The peer has the whole time from the Ping itself on: a process that was stopped for a minute
-        # sends it, and looks for the answer, in one go (tests/races/test_late_hub.py).
+        # The peer's time begins when the Ping is really sent. A process that was stopped for a minute sends
+        # it, and looks for the answer, at the same moment (tests/races/test_late_hub.py).
         elif not self._postponed(DeadlineKind.PONG, seen, max(seen.reading_since, seen.pinged_at)):
             self._owner.heartbeat_failed(transport.number)
             self._owner.transport_lost(transport.number, HeartbeatTimeout())
@@ -221,7 +233,7 @@ class TransportMachine:
         self._deadlines.arm(DeadlineKind.CLOSE, transport.number, self._plan.now + self._write_timeout)
 
     def _postponed(self, kind: DeadlineKind, seen: c.Observed, since: float) -> bool:
-        """Whether the deadline, counted from ``since``, is still to come; if so it is armed again."""
+        """Whether the deadline, counted from ``since``, is still to come; if so, arm it again."""
         at = since + self._write_timeout
         if at > self._plan.now:
             self._deadlines.arm(kind, seen.transport, at)

@@ -66,6 +66,16 @@ class TestAPeerThatDoesNotAnswer:
         assert counted(effects) == [("heartbeat_failed", "lobby", "u1")]
         assert play.state() == "SUSPENDED"
 
+    @pytest.mark.parametrize("last_heard", [0.0, 20.0, 20.1, 39.9])
+    def test_is_found_within_an_interval_and_a_timeout(self, last_heard):
+        """Half-open: whenever the peer goes in silence, at most 30 s later the session is suspended."""
+        play = beating()
+        play.heard = last_heard > PING  # what the look behind the first Ping finds
+        play.wait(PING + TIMEOUT)
+        play.heard = False
+        play.wait(last_heard + PING + TIMEOUT - play.now)
+        assert play.state() == "SUSPENDED"
+
     def test_loses_its_session_where_there_is_no_window(self):
         play = beating(resume_window=0.0)
         effects = play.wait(PING + TIMEOUT)

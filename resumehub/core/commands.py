@@ -1,9 +1,10 @@
 """What can happen to the hub, as values: facts that threads report and orders that callers give.
 
-A command is made on any thread, stamped with the time, put on the hub's queue and handled by
-``machine.Machine`` on the hub thread. It carries everything the decision needs, so that a race
-is nothing but an order of commands. Transports go by number (each gets its own, never reused),
-sessions by *epoch* (likewise), because ids can change hands. Pure values.
+Any thread may make a command. It is stamped with the time, put on the hub's queue, and handled by
+``machine.Machine`` on the hub thread. A command carries everything that its decision needs, so a race is
+nothing but an order of commands. It names a transport by its number and a session by its *epoch*; each is
+given once and never again, while an id can pass from one session to another. Pure values. Read next:
+``effects.py``, ``machine.py``.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from .resume import NO_REQUEST, ResumeRequest
 class Register:
     """A socket was upgraded and handed over.
 
-    ``seen`` is the epoch of the session that the pre-check saw and ``seen_room`` its room;
-    only a resume needs them. ``refusal`` is a verdict that the pre-check already reached and
-    that this socket exists to deliver (``reject=close``). ``stillborn``: the peer has hung up
-    already. ``generated``: the hub made the id. ``claim``: what else the client says of itself.
+    ``seen`` is the epoch of the session that the pre-check saw, and ``seen_room`` its room; only a resume
+    needs them. ``refusal``: the close code and reason with which the pre-check has refused this client; the
+    socket was upgraded only to send them (``reject=close``). ``peer_already_gone``: the peer has hung up
+    before the hub gets to it. ``generated``: the hub made the id. ``resume_request``: what the client says
+    of itself beside its id.
     """
 
     transport: int
@@ -48,7 +50,7 @@ class PeerClosed:
 
 @dataclass(frozen=True, slots=True)
 class PeerGone:
-    """Reading ended: with EOF, or with an error (``reset``), after which nothing can be written."""
+    """The reader met the end: EOF, or an error (``reset``), after which nothing can be written, either."""
 
     transport: int
     reset: bool
@@ -56,7 +58,7 @@ class PeerGone:
 
 @dataclass(frozen=True, slots=True)
 class PeerFailed:
-    """The peer broke the protocol; ``code`` (1002, 1007, 1009) is on its way to it."""
+    """The peer broke the protocol; a close frame with ``code`` (1002, 1007, 1009) is on its way to it."""
 
     transport: int
     code: int
@@ -65,28 +67,28 @@ class PeerFailed:
 
 @dataclass(frozen=True, slots=True)
 class TransportAborted:
-    """Someone on our side gives the transport up: a thread could not be had, or a test cuts it."""
+    """Our side gives the transport up: no thread could be started for it, or a test cuts it."""
 
     transport: int
 
 
 @dataclass(frozen=True, slots=True)
 class CloseSent:
-    """Our close frame has been taken by the kernel, whole."""
+    """The kernel has taken the whole of our close frame."""
 
     transport: int
 
 
 @dataclass(frozen=True, slots=True)
 class WriteFailed:
-    """Nothing can be written any more. Input may still be there: what it says comes first."""
+    """Nothing can be written any more. There may still be input, and what it says decides."""
 
     transport: int
 
 
 @dataclass(frozen=True, slots=True)
 class WriteStalled:
-    """The kernel took no more bytes: the peer does not read as fast as we write."""
+    """The kernel took no more bytes: the peer reads more slowly than we write."""
 
     transport: int
 
@@ -95,10 +97,10 @@ class WriteStalled:
 class Observed:
     """The answer to an ``Inspect`` effect.
 
-    ``heard``: bytes came in since the last Ping. ``reading_since``: since when a thread reads
-    (None: nobody does, a callback holds the reader). ``took_at``: when the peer last took bytes
-    that it had refused before. ``blocked``: bytes wait for it to take more. ``pinged_at``: when the
-    last Ping was really sent, which is later than it was due if the hub thread was late.
+    ``heard``: bytes came in since the last Ping. ``reading_since``: since when a thread reads the transport
+    (None: no thread does, since its reader runs a callback). ``took_at``: when the peer last took bytes that
+    had had to wait. ``blocked``: bytes wait now for the peer to take more. ``pinged_at``: when the last Ping
+    was really sent, which is later than it was due if the hub thread was late.
     """
 
     transport: int
@@ -133,7 +135,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class HandlerFailed:
-    """A handler of ``hook`` raised; ``generation`` is that of the transport it ran for."""
+    """A handler of ``hook`` raised ``error``; ``generation``: of the transport that the handler ran for."""
 
     epoch: int
     generation: int
@@ -143,14 +145,14 @@ class HandlerFailed:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The first ``$ack`` on a transport has come in: its ``$hello`` has arrived, token and all."""
+    """The first ``$ack`` on a transport has come in: the client has its ``$hello``, and the token in it."""
 
     transport: int
 
 
 @dataclass(frozen=True, slots=True)
 class AckDue:
-    """A message was handled that is not acknowledged: time to do so in a while."""
+    """A message was handled that is not acknowledged yet: that must happen within ``ACK_DELAY``."""
 
     transport: int
 
@@ -159,7 +161,7 @@ class AckDue:
 class GapFound:
     """The pre-check has told a client that its session cannot be resumed without a gap.
 
-    ``generation``: the one it saw. If the session has been resumed meanwhile, it lives.
+    ``generation``: the session's when the pre-check looked. If it was resumed meanwhile, it lives on.
     """
 
     epoch: int
@@ -173,7 +175,7 @@ class Shutdown:
 
 @dataclass(frozen=True, slots=True)
 class AbortAll:
-    """The time for a polite shutdown is over: drop every transport."""
+    """The shutdown's time for close frames is over: abort every transport."""
 
 
 @dataclass(frozen=True, slots=True)

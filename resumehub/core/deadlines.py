@@ -1,7 +1,9 @@
 """Deadlines as data: a heap of (time, kind, owner) that the machine keeps and the clock drives.
 
-Arming one again replaces it, cancelling is free, and of two at the same time the one armed
-first fires first, so that a run can be repeated exactly. Pure.
+To arm a deadline again is to move it. To cancel one costs nothing. Of two at the same time, the one that was
+armed first fires first, so a run can be repeated exactly. This module knows no clock and starts no timer: the
+machine asks it on the hub thread, with the time in hand. Pure. Read next: ``transports.py``, which arms most
+of them.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ class DeadlineKind(Enum):
     ANSWER = "the peer should have answered the close frame"
     ACK = "what has been handled is to be acknowledged"
 
-    # An enumeration hashes its member's name, in Python: half of what a look-up takes. There is one
-    # of each, so its identity says as much.
+    # By default an Enum hashes the name of its member, in Python code: half of the time of a look-up. There
+    # is only one object for each member, so its identity does as well.
     __hash__ = object.__hash__
 
 
@@ -43,8 +45,8 @@ _Entry = tuple[float, int, DeadlineKind, int]
 class Deadlines:
     """The deadlines that are armed, earliest first. Single-threaded: the machine owns it."""
 
-    # Cancelled entries stay in the heap until they surface; a heap that is mostly such entries
-    # is rebuilt, so that a session that resumes a thousand times a minute does not fill it.
+    # A cancelled entry stays in the heap until it is the earliest one. A heap that is mostly such entries is
+    # rebuilt, so that a session that resumes a thousand times a minute does not fill it.
     _SLACK = 64
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-"""What the machine asks its surroundings to do, as values, in order.
+"""What the machine asks the hub to do, as values, in order.
 
-The hub thread carries them out one by one (``effects.py`` of the package's shell) and none of
-them may wait. Effects are imperatives; ``Ignored`` is the exception that proves a decision was
-made. Pure values.
+The hub thread carries them out one by one (``server/effect_runner.py``), and none of them may wait. An effect
+is an imperative; ``Ignored`` is the exception: it says that a decision was made to do nothing. Pure values.
+Read next: ``sessions.py`` and ``transports.py``, which make them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class OpenSession:
 class AttachTransport:
     """Start the transport's threads on the session; what is unsent goes first, in order.
 
-    ``received``: where the client says it is, None where it does not count. ``title``: what the
-    pre-check of the next resume has to know.
+    ``received``: how many messages the client says it has handled; None: it does not say.
+    ``credentials``: what the pre-check of the next resume has to know.
     """
 
     transport: int
@@ -44,8 +44,10 @@ class AttachTransport:
 
 @dataclass(frozen=True, slots=True)
 class DetachTransport:
-    """Take the session off its transport: nothing more of its outbox goes there, and messages of
-    that generation that no handler has started on are discarded."""
+    """Take the session off its transport: nothing more of its outbox goes there.
+
+    Messages that were read from it, and that no handler has started on, are discarded.
+    """
 
     transport: int
     epoch: int
@@ -57,7 +59,7 @@ class EndSession:
 
     ``flush``: what was accepted for sending still goes out before the close frame; otherwise it
     is dropped, for ``drop_reason``. ``deliver``: messages that were read
-    before still reach on_message (the client left of its own accord, after sending them).
+    before still reach on_message: the client sent them and then left.
     """
 
     epoch: int
@@ -78,7 +80,7 @@ class AdmitToRefuse:
 class SendClose:
     """Have a *writer thread* send a close frame (the hub itself never writes one).
 
-    ``after_data``: behind what was accepted for sending; else behind the frame that has begun.
+    ``after_data``: behind all that was accepted for sending; else right behind the frame that has begun.
     """
 
     transport: int
@@ -89,7 +91,7 @@ class SendClose:
 
 @dataclass(frozen=True, slots=True)
 class DiscardUnsent:
-    """The peer takes nothing: drop the whole frames that wait, so that the close frame is next."""
+    """The peer takes nothing: drop the frames that have not begun, so that the close frame is next."""
 
     transport: int
 
@@ -118,7 +120,7 @@ class SendAck:
 
 @dataclass(frozen=True, slots=True)
 class UpdateCredentials:
-    """The title of the session has changed."""
+    """The credentials of the session have changed: the next pre-check must compare with these."""
 
     epoch: int
     credentials: Credentials
@@ -126,7 +128,7 @@ class UpdateCredentials:
 
 @dataclass(frozen=True, slots=True)
 class AbortTransport:
-    """Shut the socket down, which frees every thread that waits on it; its reader then lets go."""
+    """Shut the socket down: every thread that waits for it wakes, and its reader then leaves it."""
 
     transport: int
 
@@ -151,7 +153,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Nothing is done, and this is why."""
+    """Nothing is done; ``because`` says why."""
 
     because: str
 

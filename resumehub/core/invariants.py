@@ -1,7 +1,8 @@
 """What must hold of the machine after every step, as sentences that can be checked.
 
-``broken(machine)`` gives the sentences that do not hold. Tests and explorers call it after
-every command; it looks at everything, so a hub with many sessions does not. Pure.
+``broken(machine)`` gives the sentences that do not hold. Tests and explorers call it after every command, on
+the thread that plays the hub; a running hub does not, since it looks at every session. Pure. Read next:
+``machine.py``.
 """
 
 from __future__ import annotations

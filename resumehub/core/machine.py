@@ -1,12 +1,14 @@
 """The pure state machine of the hub: ``handle(command, now) -> effects``.
 
-Everything that is decided about sessions and transports is decided here, on one thread, from
-plain values: no thread, socket, clock, log or random number is in reach. The life of a session
-is the table in ``states.py``; this module says what each command comes to. It owns two tables that turn its
-decisions into effects: the sessions (``sessions.py``) and the transports (``transports.py``).
+Everything that is decided about sessions and transports is decided here and in the machine's two parts.
+``TransportMachine`` decides how a transport lives and ends (``transports.py``). ``SessionTable`` turns what
+is decided of a session into effects (``sessions.py``). They decide from plain values, and know no thread,
+socket, clock, log or random number. What can happen to a session is the table in ``states.py``; this module
+says which of its events a command is, and what is done about the outcome.
 
-Called by the hub thread (``server/hub_loop.py``), and by tests with any order of commands they like.
-Deadlines that are due before a command fire before it, each at its own time.
+The hub thread calls it (``server/hub_loop.py``), and so do tests, with any order of commands they like.
+Deadlines that are due before a command fire before it, each at its own time. Read next: ``states.py``,
+``sessions.py``, ``transports.py``.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Machine:
 
     To be looked at: ``sessions`` by id and by epoch (``epochs``), how many are in each of the ``rooms``,
     ``transports`` by number, the ``deadlines`` that are armed. ``draining``: no new session begins any more;
-    ``finished``: after that, nothing is left. A test may give tables of its own.
+    ``finished``: after that, nothing is left. A test may give parts of its own.
     """
 
     def __init__(
@@ -94,12 +96,12 @@ class Machine:
     def handle(self, command: c.Command, now: float) -> list[e.Effect]:
         """Let time pass until ``now``, then let ``command`` happen; give what is to be done, in order.
 
-        ``now`` never goes back: a command that was stamped before another and put behind it
-        happens at the later time.
+        ``now`` is in seconds of the hub's clock. Time never goes back: a command that was stamped before
+        another, and put into the queue behind it, happens at the later time. AssertionError: a bug of ours.
         """
         plan = self._plan
         plan.now = until = max(plan.now, now)
-        if not isinstance(command, c.Observed):  # an observation answers a deadline; it has no time
+        if not isinstance(command, c.Observed):  # it answers a deadline, at that one's time
             while (due := self.deadlines.pop_due(until)) is not None:
                 plan.now = due.at
                 self._expire(due)
@@ -168,7 +170,7 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         # 1. The hub's time for close frames is over: the socket gets none (contract C8).
         if self.impatient:
-            transports.abort_newcomer(newcomer, "the time for a polite shutdown is over")
+            transports.abort_newcomer(newcomer, "the time for close frames is over")
         # 2. The hub is shutting down: a session that began now would outlive it (contract A5).
         elif self.draining:
             transports.refuse(newcomer, *_SHUTTING_DOWN)
@@ -247,7 +249,7 @@ class Machine:
         self._transport_machine.refuse(registration.transport, CloseCode.SESSION_EXPIRED, reason)
 
     def _deny(self, registration: c.Register, holder: SessionRecord, verdict: Verdict) -> None:
-        """There is a session, but not for this client, or not for this dial."""
+        """Refuse a client that the session is not for, or a dial that comes too late."""
         newcomer, transports = registration.transport, self._transport_machine
         match verdict:
             case Verdict.NOT_YOURS:
@@ -260,7 +262,7 @@ class Machine:
                 self._count_failure(registration)
                 transports.refuse(newcomer, CloseCode.FORBIDDEN, "forbidden")
             case Verdict.LATE_DIAL:
-                # The older of two dials came in last; the session stays with the newer one.
+                # The older of two dials came in last: the session stays with the newer one.
                 transports.refuse(newcomer, *SUPERSEDED)
             case _:
                 reason = "received is more than was ever sent"
@@ -283,7 +285,7 @@ class Machine:
         if entry.outcome is Outcome.ENDED:
             failed = isinstance(error, HandlerError)
             reason = CloseReason.HANDLER_ERROR if failed else CloseReason.TRANSPORT_LOST
-            self._session_table.end(session, reason, error, close=close, polite=False)
+            self._session_table.end(session, reason, error, close=close, after_data=False)
             return
         self._session_table.suspend(session, error, close, until=self._plan.now + self.rules.resume_window)
 
@@ -319,10 +321,10 @@ class Machine:
             entry = self._enter(session, SessionEvent.REFUSE_ENTRY)
             if session is not None and entry.outcome is Outcome.ENDED:
                 self._session_table.end(
-                    session, CloseReason.HANDLER_ERROR, failure.error, close=_HANDLER_ERROR, polite=False
+                    session, CloseReason.HANDLER_ERROR, failure.error, close=_HANDLER_ERROR, after_data=False
                 )
         elif session is None or session.transport is None or session.generation != failure.generation:
-            # The transport that the handler ran for is gone: the next one has done nothing wrong.
+            # The transport that the handler ran for is gone. The next one must not pay for the error.
             self._enter(session, SessionEvent.LATE)
         else:
             self.transport_lost(session.transport, failure.error, close=_HANDLER_ERROR)
@@ -350,7 +352,7 @@ class Machine:
             CloseReason.GAP,
             error or TransportLost(CloseCode.SESSION_EXPIRED, "gap"),
             close=SUPERSEDED,
-            polite=False,
+            after_data=False,
         )
 
     def _shutdown(self) -> None:
@@ -364,7 +366,7 @@ class Machine:
             self._session_table.end(session, CloseReason.HUB_CLOSE, error, close=_SHUTTING_DOWN)
 
     def _abort_all(self) -> None:
-        # Of two threads that close the hub, the one in a hurry may be the first to be heard.
+        # Two threads may close the hub at once; the command of the one that waits no longer may come first.
         if not self.draining:
             self._shutdown()
         self.impatient = True
@@ -374,11 +376,11 @@ class Machine:
     # -- the table --------------------------------------------------------------------------
 
     def _look_up(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
-        """The entry of the table; an id that nobody holds is one of a session that is CLOSED."""
+        """The table's entry; None, no session, counts as CLOSED."""
         return transition(State.CLOSED if session is None else session.state, event)
 
     def _enter(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
-        """Look the transition up, and say so when nothing happens."""
+        """The same; where nothing happens, the effects say why."""
         entry = self._look_up(session, event)
         if entry.outcome is Outcome.IGNORED:
             self._plan.ignore(f"{event.name}: {entry.because}")

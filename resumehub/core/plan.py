@@ -1,8 +1,8 @@
 """What the command in hand has come to so far: the time at which it happens, and the effects, in order.
 
-The machine begins and ends a plan; the two tables (``sessions.py``, ``transports.py``) add to the same one,
-so the order in which they are called is the order of the effects. It knows no session and no transport, and
-decides nothing. Hub thread only. Pure. Read next: ``effects.py``, ``machine.py``.
+The machine and its two parts (``sessions.py``, ``transports.py``) share one plan, so the order in which they
+call it is the order of the effects. It knows no session and no transport, and decides nothing. Hub thread
+only. Pure. Read next: ``effects.py``, ``machine.py``.
 """
 
 from __future__ import annotations

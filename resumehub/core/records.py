@@ -1,4 +1,8 @@
-"""What the machine remembers of a session and of a transport. Records; ``machine.py`` decides."""
+"""What the machine remembers of one session and of one transport. Records: they decide nothing.
+
+``sessions.py`` and ``transports.py`` make and change them, ``machine.py`` reads them, all on the hub thread.
+Pure. Read next: ``invariants.py``, which says what must hold of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from .states import State
 
 @dataclass(slots=True)
 class SessionRecord:
-    """A session: it keeps its id, room and epoch for life, and counts its transports."""
+    """A session. Its id, room and epoch stay for life; ``generation`` counts its transports, from 1."""
 
     epoch: int
     connection_id: str
@@ -29,18 +33,21 @@ class Phase(Enum):
     """Where a transport is in its life."""
 
     LIVE = "it carries a session"
-    CLOSING = "a close frame is on its way, and its answer on the way back"
+    CLOSING = "a close frame is on its way, or its answer is awaited"
     ABORTED = "its socket is shut down; its threads are about to leave"
 
 
 @dataclass(slots=True)
 class TransportState:
-    """A transport, as the machine sees it."""
+    """A transport. ``epoch`` and ``generation``: the session that it was attached to; None and 0 without."""
 
     number: int
     epoch: int | None
     generation: int
     phase: Phase
-    close_sent: bool = False  # or will never be
+    close_sent: bool = False
+    """Our close frame is out, or can never get out."""
     peer_done: bool = False
+    """The peer has said that it sends nothing more."""
     discarded: bool = False
+    """The peer took nothing for so long that what waited before the close frame was dropped."""

@@ -1,8 +1,10 @@
-"""Whether a client that knocks may have the session it asks for: token, nonce, order of dials, gap.
+"""Whether a client may have the session that it asks for: by token, nonce, order of dials, and gap.
 
-The table in ``states.py`` says what a resume does to a session; this says whether it is one. Pure,
-called by the machine; ``wsgi/checks.py`` asks the same questions of a copy before the upgrade, to be able to
-answer with a status. Read next: docs/reference/lossless.md.
+The table in ``states.py`` says what a resume does to a session; this module says whether the request is one.
+It compares what the session knows of its client (``Credentials``) with what the client says
+(``ResumeRequest``), and knows no state, transport or outbox. The machine calls it on the hub thread. WSGI
+request threads ask the same questions of a copy before the upgrade (``wsgi/resume_params.py``), to be able to
+answer with a status. Pure. Read next: ``machine.py``, docs/reference/lossless.md.
 """
 
 from __future__ import annotations
@@ -17,18 +19,18 @@ from ..codes import CloseCode
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The two tokens that open a v1 session. A token is a secret: it has no part in a repr.
+    """The two tokens that open a v1 session. Tokens are secret: a repr does not show them.
 
-    ``newest`` was given with the last attach, and may have been lost on the way; ``proven`` is the
-    last one that the client is known to have. A ``$hello`` can be lost twice in a row, and three
-    times: an attach replaces only ``newest``.
+    ``newest`` went out with the last attach, and may have been lost on the way. ``proven`` is the last one
+    that the client is known to have; "" before there is one. A ``$hello`` can be lost several times in a
+    row, so an attach replaces only ``newest`` (contract D3).
     """
 
     newest: str
     proven: str = ""
 
     def accept(self, presented: str) -> bool:
-        """Whether it is one of the two. Takes as long for a wrong one as for a right one."""
+        """Whether ``presented`` is one of the two. A wrong one takes as long as a right one."""
         given = presented.encode()
         return bool(
             hmac.compare_digest(given, self.newest.encode())
@@ -36,15 +38,15 @@ class Tokens:
         )
 
     def presented(self, token: str) -> Tokens:
-        """What the client has presented, it has."""
+        """The tokens after the client has presented one: it has that one."""
         return replace(self, proven=token)
 
     def acknowledged(self) -> Tokens:
-        """An acknowledgement on the newest connection says that its token has arrived."""
+        """The tokens after the client has acknowledged on the newest transport: it has the newest one."""
         return replace(self, proven=self.newest)
 
     def issue(self, fresh: str) -> Tokens:
-        """A new attach gives a new token."""
+        """The tokens after an attach, which sends ``fresh``."""
         return replace(self, newest=fresh)
 
     def __repr__(self) -> str:
@@ -53,10 +55,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a session knows of its client, to tell him from another. Changes with each attach.
+    """What a session knows of its client, to tell it from another one. Changes with each attach.
 
-    ``tokens``: None in a plain session. ``instance``: the nonce of the client, "" without.
-    ``attempt``: the highest number of a dial, -1 before there was one.
+    ``tokens``: None in a plain session. ``instance``: the nonce that the client gave when it connected, "" if
+    it gave none. ``attempt``: the highest number of a dial so far, -1 before there is one.
     """
 
     tokens: Tokens | None = None
@@ -68,22 +70,26 @@ class Credentials:
 
 
 def _secret() -> Any:
-    """A field that a trace shows as a fingerprint."""
+    """A field of which a trace shows only a fingerprint."""
     return field(default="", metadata={"secret": True})
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeRequest:
-    """What a client that knocks says of itself. Its tokens have no part in the repr."""
+    """What a client that comes in says of itself, beside its id. A repr does not show its tokens.
+
+    ``attempt`` and ``received``: None where it does not say.
+    """
 
     v1: bool = False
     token: str = _secret()
-    #: For the attach that may follow; random numbers are made outside of the core.
+    #: The token that it gets if it is attached: random numbers are made outside of the core.
     fresh_token: str = _secret()
     instance: str = _secret()
     attempt: int | None = None
     received: int | None = None
-    #: What the outbox says to ``received``: more than was ever sent; or the first number of what is left.
+    #: What the outbox says of ``received``: it is more than was ever sent; or there is a gap, and this is the
+    #: first message behind it.
     beyond: bool = False
     first_available: int | None = None
 
@@ -94,11 +100,11 @@ class ResumeRequest:
 
 
 NO_REQUEST = ResumeRequest()
-"""Nothing but an id."""
+"""That of a client that says nothing but its id."""
 
 
 class Verdict(Enum):
-    """What a claim comes to; the value is the close code that says so."""
+    """What becomes of a resume request; the value is the close code that tells the client."""
 
     GRANTED = CloseCode.NORMAL
     NOT_YOURS = CloseCode.SESSION_EXPIRED
@@ -109,9 +115,9 @@ class Verdict(Enum):
 
 
 def judge(credentials: Credentials, request: ResumeRequest) -> Verdict:
-    """Whether a client with resume intent gets the session. The secret is looked at first."""
+    """Whether a client with resume intent gets the session. The token is compared first."""
     if credentials.tokens is not None:
-        # An attacker without the token learns nothing, and changes nothing.
+        # A client without the token learns nothing of the session, and changes nothing in it.
         if not request.v1 or not credentials.tokens.accept(request.token):
             return Verdict.FORBIDDEN
     elif request.v1 or request.instance != credentials.instance:
@@ -124,24 +130,24 @@ def judge(credentials: Credentials, request: ResumeRequest) -> Verdict:
 
 
 def returns(credentials: Credentials, request: ResumeRequest) -> bool:
-    """Whether a client *without* resume intent may get the suspended session all the same."""
+    """Whether a client *without* resume intent gets the session, too, if that is suspended."""
     return credentials.tokens is None and not request.v1 and request.instance == credentials.instance
 
 
 def is_stale_dial(credentials: Credentials, request: ResumeRequest) -> bool:
-    """Whether a client *without* resume intent is an earlier dial of the one that has the session.
+    """Whether a connect *without* resume intent is an earlier dial of the client that has the session.
 
-    Its first dial got lost on the way, so it dialled again and was let in; now the first one arrives.
+    The client's first dial took too long, so it dialled again and got the session; now the first one arrives.
     """
     same = request.instance != "" and request.instance == credentials.instance
     return same and request.attempt is not None and request.attempt <= credentials.attempt
 
 
 def attached(credentials: Credentials, request: ResumeRequest) -> Credentials:
-    """The title after the client has been attached."""
+    """The session's credentials after the client has been attached."""
     tokens = credentials.tokens
     if tokens is None and request.attempt is None:
-        return credentials  # that is most of them, and a copy is not free
+        return credentials  # most sessions are plain, and a copy takes time
     if tokens is not None:
         tokens = tokens.presented(request.token).issue(request.fresh_token)
     attempt = credentials.attempt if request.attempt is None else max(credentials.attempt, request.attempt)
@@ -149,7 +155,7 @@ def attached(credentials: Credentials, request: ResumeRequest) -> Credentials:
 
 
 def opened(request: ResumeRequest) -> Credentials:
-    """The title of a new session."""
+    """The credentials of a new session."""
     return Credentials(
         Tokens(request.fresh_token) if request.v1 else None,
         request.instance,

@@ -42,7 +42,7 @@ class SessionTable:
         self._last_epoch = 0
 
     def open(self, registration: c.Register) -> None:
-        """Begin a session on the transport that has just been registered."""
+        """Begin a session on the transport that was just registered."""
         plan = self._plan
         self._last_epoch += 1
         session = SessionRecord(
@@ -79,7 +79,7 @@ class SessionTable:
         self._notify(session, "on_transport_drop")
 
     def resume(self, session: SessionRecord, registration: c.Register) -> None:
-        """Let a session that is on no transport go on with the one that has just been registered."""
+        """Let a session that is on no transport go on with the one that was just registered."""
         request = registration.resume_request
         self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)
         session.state = State.CONNECTED
@@ -94,7 +94,7 @@ class SessionTable:
     def suspend(
         self, session: SessionRecord, error: ResumeHubError, close: Close | None, until: float
     ) -> None:
-        """Take the session off its transport, which is lost, and start its grace window."""
+        """Take the session off its lost transport; start its grace window, which ends at ``until``."""
         self._detach(session, close)
         session.state = State.SUSPENDED
         session.transport = None
@@ -109,15 +109,19 @@ class SessionTable:
         error: ResumeHubError | None,
         *,
         close: Close | None = None,
-        polite: bool = True,
+        after_data: bool = True,
         drop_reason: DropReason = DropReason.CLOSED,
         deliver: bool = False,
     ) -> None:
-        """End the session; ``polite``: the close frame goes behind what was accepted for sending."""
+        """Take the session out of the tables and free its id.
+
+        ``close``: the close frame for its transport, if it has one; ``after_data``: that goes behind what was
+        accepted for sending. ``drop_reason`` and ``deliver``: see ``EndSession``.
+        """
         plan = self._plan
         self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)
         transport = self._transports.by_number[session.transport] if session.transport is not None else None
-        flush = polite and close is not None and transport is not None
+        flush = after_data and close is not None and transport is not None
         session.state = State.CLOSED
         session.transport = None
         del self.by_id[session.connection_id]
@@ -125,7 +129,7 @@ class SessionTable:
         plan.add(e.EndSession(session.epoch, flush, drop_reason, deliver, isinstance(error, HubClosed)))
         if transport is not None and close is not None:
             # Behind EndSession: by the time the peer sees the close frame, the id is free.
-            self._transports.send_close(transport, *close, after_data=polite)
+            self._transports.send_close(transport, *close, after_data=after_data)
         duration = plan.now - session.opened_at
         plan.count("connection_closed", session.room_id, session.connection_id, duration, reason.value)
         self.rooms[session.room_id] -= 1

@@ -1,30 +1,31 @@
 """The life of a session, as a total table: every state against every event.
 
-A session is CONNECTED while a transport carries it, SUSPENDED while it waits in its grace
-window for a client to come back, CLOSED once it has ended (and for an id that nobody holds:
-to a client that connects, an ended session and one that never was look the same).
+A session is CONNECTED while a transport carries it. It is SUSPENDED while it waits in its grace window for
+its client to come back. It is CLOSED once it has ended. An id that no session holds counts as CLOSED, too:
+to a client that connects, an ended session and one that never was look the same.
 
-Fifteen things can happen to it. Five of them are a client knocking:
+Fifteen events can happen to a session. In five of them a client has come in (``Register``):
 
-* CONNECT: without resume intent. A free id opens a session; a suspended one is *resumed*, since
-  its user is plainly back; one that is connected is displaced: the id belongs to the newest.
+* CONNECT: it has no resume intent. A free id opens a session. A suspended session is *resumed*: its user is
+  back, without saying so. A connected session is displaced: the id belongs to the client that came last.
 * CONNECT_OR_REFUSE: the same under ``on_duplicate="reject"``: a connected session stays.
-* CLAIM and CLAIM_OR_REFUSE: the same for the id of a session that asks for more than the id, a
-  token or a nonce, which this client does not have: a suspended one is not resumed either.
-* RESUME: with resume intent, for the one session that the pre-check saw. If that one is gone
-  the answer is 4100, even if another now holds the id: a resume never ends up in a session
-  that is not the client's own.
+* CLAIM and CLAIM_OR_REFUSE: the same where the session asks for a token or a nonce and this client has
+  neither. A suspended session is not resumed then, either.
+* RESUME: it has resume intent, for the one session that the pre-check saw. If that one is gone, the answer
+  is 4100, even if another session has the id by now: a resume never ends up in another client's session.
 
-The others are the session's own fate: its transport died (DROP, or DROP_FINAL when there is no
-resume window), the client left with a close frame that says so (LEAVE), the window ran out
-(EXPIRE), its client asked for what is no longer there (GAP), the application ended it (KICK,
-CLOSE), its on_connect raised (REFUSE_ENTRY), the hub shuts down (SHUTDOWN). And whatever a
-transport reports after another one has taken its place is LATE, and decides nothing: its generation
-is compared before anything else is looked at.
+The other ten come from the session's own side. Its transport died (DROP, or DROP_FINAL when there is no
+resume window). The client left with a close frame that says so (LEAVE). The grace window ended (EXPIRE). The
+client asks for messages that are no longer there (GAP). The application ends the session (KICK, CLOSE). Its
+on_connect raised (REFUSE_ENTRY). The hub shuts down (SHUTDOWN). And LATE: a transport reports something after
+another one has taken its place. That decides nothing; the machine compares the transport before it looks at
+anything else.
 
 "Ignored, because…" is an outcome like any other: it has a name, a reason, and a test.
-The machine (``machine.py``) looks up every transition here and nowhere else, and docs/ shows
-the diagram that ``diagram`` draws from it. Pure: no thread, socket, clock, log or random.
+
+This module knows no session and no transport. The machine (``machine.py``) looks up every transition here
+and nowhere else, on the hub thread; docs/explanation/session-states.md shows ``diagram`` and ``table``. Pure.
+Read next: ``machine.py``.
 """
 
 from __future__ import annotations
@@ -45,19 +46,21 @@ class State(Enum):
 
 
 class SessionEvent(Enum):
-    """What can happen to a session; the value reads as a sentence's end."""
+    """What can happen to a session; the value says it in words."""
 
     CONNECT = "a client connects without resume intent"
     CONNECT_OR_REFUSE = "a client connects without resume intent, and duplicates are refused"
-    CLAIM = "a stranger to the session connects to its id"
-    CLAIM_OR_REFUSE = "a stranger to the session connects to its id, and duplicates are refused"
+    CLAIM = "a client that lacks the session's token or nonce connects to its id"
+    CLAIM_OR_REFUSE = (
+        "a client that lacks the session's token or nonce connects to its id, and duplicates are refused"
+    )
     RESUME = "a client resumes the session that the pre-check saw"
     DROP = "its transport died, and it may be resumed"
     DROP_FINAL = "its transport died, and there is no resume window"
     LEAVE = "the client closed with code 1000 or none"
     LATE = "a transport that is no longer the session's reports something"
     EXPIRE = "its grace window ran out"
-    GAP = "its client asks for what is no longer there"
+    GAP = "its client asks for messages that are no longer there"
     KICK = "the application kicks it"
     CLOSE = "the application closes it"
     REFUSE_ENTRY = "its on_connect raised"
@@ -102,23 +105,27 @@ TRANSITIONS: dict[tuple[State, SessionEvent], Transition] = {
     (_S, SessionEvent.CONNECT): Transition(
         Outcome.RESUMED, _C, "its user is back, whether it says so or not"
     ),
-    (_C, SessionEvent.CONNECT): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
+    (_C, SessionEvent.CONNECT): Transition(
+        Outcome.DISPLACED, _C, "the id belongs to the client that connected last"
+    ),
     (_X, SessionEvent.CONNECT_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
     (_S, SessionEvent.CONNECT_OR_REFUSE): Transition(
-        Outcome.RESUMED, _C, "nobody else is connected to refuse for"
+        Outcome.RESUMED, _C, "no other client is connected for whom it would be refused"
     ),
     (_C, SessionEvent.CONNECT_OR_REFUSE): Transition(
-        Outcome.REFUSED, _C, "the id belongs to whoever connected first"
+        Outcome.REFUSED, _C, "the id belongs to the client that connected first"
     ),
     (_X, SessionEvent.CLAIM): Transition(Outcome.OPENED, _C, "the id is free"),
     (_S, SessionEvent.CLAIM): Transition(Outcome.DISPLACED, _C, "the id alone does not open this session"),
-    (_C, SessionEvent.CLAIM): Transition(Outcome.DISPLACED, _C, "the id belongs to whoever connected last"),
+    (_C, SessionEvent.CLAIM): Transition(
+        Outcome.DISPLACED, _C, "the id belongs to the client that connected last"
+    ),
     (_X, SessionEvent.CLAIM_OR_REFUSE): Transition(Outcome.OPENED, _C, "the id is free"),
     (_S, SessionEvent.CLAIM_OR_REFUSE): Transition(
         Outcome.REFUSED, _S, "the id alone does not open this session, and its client may come back"
     ),
     (_C, SessionEvent.CLAIM_OR_REFUSE): Transition(
-        Outcome.REFUSED, _C, "the id belongs to whoever connected first"
+        Outcome.REFUSED, _C, "the id belongs to the client that connected first"
     ),
     (_X, SessionEvent.RESUME): Transition(Outcome.TOO_LATE, _X, "the session that the pre-check saw is gone"),
     (_S, SessionEvent.RESUME): Transition(Outcome.RESUMED, _C, "this is what the grace window is for"),
@@ -129,7 +136,7 @@ TRANSITIONS: dict[tuple[State, SessionEvent], Transition] = {
     (_S, SessionEvent.DROP): _ignored(_S, "it has no transport to lose"),
     (_X, SessionEvent.DROP): _ignored(_X, "the session has ended already"),
     (_C, SessionEvent.DROP_FINAL): Transition(
-        Outcome.ENDED, _X, "without a resume window nobody can come back"
+        Outcome.ENDED, _X, "without a resume window no client can come back"
     ),
     (_S, SessionEvent.DROP_FINAL): _ignored(_S, "it has no transport to lose"),
     (_X, SessionEvent.DROP_FINAL): _ignored(_X, "the session has ended already"),
@@ -140,14 +147,14 @@ TRANSITIONS: dict[tuple[State, SessionEvent], Transition] = {
     (_S, SessionEvent.LATE): _ignored(_S, "that transport was given up before"),
     (_X, SessionEvent.LATE): _ignored(_X, "the session has ended already"),
     (_C, SessionEvent.EXPIRE): _ignored(_C, "the resume has cancelled the window"),
-    (_S, SessionEvent.EXPIRE): Transition(Outcome.ENDED, _X, "nobody came back in time"),
+    (_S, SessionEvent.EXPIRE): Transition(Outcome.ENDED, _X, "no client came back in time"),
     (_X, SessionEvent.EXPIRE): _ignored(_X, "the session has ended already"),
     (_C, SessionEvent.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
     (_S, SessionEvent.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
     (_C, SessionEvent.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),
     (_S, SessionEvent.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),
     (_X, SessionEvent.GAP): _ignored(_X, "the session has ended already"),
-    (_X, SessionEvent.KICK): Transition(Outcome.NOT_FOUND, _X, "nobody holds the id"),
+    (_X, SessionEvent.KICK): Transition(Outcome.NOT_FOUND, _X, "no session holds the id"),
     (_C, SessionEvent.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
     (_S, SessionEvent.CLOSE): Transition(Outcome.ENDED, _X, "the application is done with it"),
     (_X, SessionEvent.CLOSE): _ignored(_X, "closing twice is no error"),

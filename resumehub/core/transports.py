@@ -16,9 +16,9 @@ defaults), if a thread is free to read. With ``ping_interval=None`` only a stall
 Progress is not reported as it happens: that would be a command for each read. When a deadline falls due, the
 machine asks (``Inspect``), and the answer (``Observed``) comes back at once.
 
-The machine (``machine.py``) owns the one table of transports and hands it, on the hub thread, what their
-readers and writers report. This module knows no session: what the end of a transport means for its session
-it asks back (``TransportOwner``). Pure. Read next: ``records.py``, ``deadlines.py``.
+This is a part of the machine (``machine.py``), which hands it, on the hub thread, what readers and writers
+report. It knows no session: it tells its owner of the end of a transport, and the owner decides what that
+means for a session (``TransportOwner``). Pure. Read next: ``records.py``, ``deadlines.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The guards of a claim: tokens, nonces, dials, gaps (``core/resume.py``, and where the machine asks it)."""
+"""The guards of a resume request: token, nonce, dial, gap (``core/resume.py``, and where it is asked)."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ GUARDS = (
     Guard(
         "the secret is looked at first",
         CLAIMS,
-        "if credentials.tokens is not None:\n        # An attacker",
+        "if credentials.tokens is not None:\n        # A client without",
         "if request.first_available is not None:\n        return Verdict.GAP\n"
         "    if credentials.tokens is not None:\n"
-        "        # An attacker",
+        "        # A client without",
         "Whoever knows the id would end the session by asking for what is no longer there.",
         ("u1 connects, with v1", "u1 resumes, with v1, token 9, a gap", STAYS),
         GONE,

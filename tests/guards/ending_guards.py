@@ -244,8 +244,8 @@ GUARDS = (
     Guard(
         "nothing is kept for a peer that is not there",
         SESSIONS,
-        "polite and close is not None and transport is not None",
-        "polite and close is not None",
+        "after_data and close is not None and transport is not None",
+        "after_data and close is not None",
         "A suspended session is kicked: its messages would wait for ever, neither sent nor "
         "counted as dropped.",
         (
@@ -260,8 +260,8 @@ GUARDS = (
     Guard(
         "nothing is kept for a peer that has left",
         SESSIONS,
-        "polite and close is not None and transport is not None",
-        "polite and transport is not None",
+        "after_data and close is not None and transport is not None",
+        "after_data and transport is not None",
         "The client leaves while messages wait for it: they would be dropped only when its "
         "socket is released.",
         (
@@ -277,7 +277,7 @@ GUARDS = (
     Guard(
         "nothing is kept for a peer that may not enter",
         SESSIONS,
-        "polite and close is not None and transport is not None",
+        "after_data and close is not None and transport is not None",
         "close is not None and transport is not None",
         "The close frame overtakes what waits, so that is never sent: it is dropped at once.",
         (

@@ -1,4 +1,4 @@
-"""The guards of a knock: who gets in, who gets what session (``core/machine.py``, ``core/states.py``)."""
+"""The guards of a registration: who gets which session (``core/machine.py``, ``core/states.py``)."""
 
 from __future__ import annotations
 

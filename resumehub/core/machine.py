@@ -24,7 +24,7 @@ from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .plan import Plan
-from .records import SessionRecord
+from .records import CloseFrame, SessionRecord
 from .resume import Verdict, is_stale_dial, judge, returns
 from .sessions import SUPERSEDED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
@@ -273,12 +273,9 @@ class Machine:
 
     # -- a transport ends, or a session does ------------------------------------------------
 
-    def transport_lost(
-        self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None
-    ) -> None:
+    def transport_lost(self, number: int, error: ResumeHubError, close: CloseFrame | None = None) -> None:
         """A transport is dead: its session is suspended, or ends where there is no resume window."""
-        session = self.session_of(number)
-        assert session is not None, "a live transport carries a session"
+        session = self._carried_by(number)
         event = SessionEvent.DROP if self.rules.resume_window > 0 else SessionEvent.DROP_FINAL
         entry = self._look_up(session, event)
         assert entry.outcome is not Outcome.IGNORED, "a session with a live transport is connected"
@@ -291,16 +288,19 @@ class Machine:
 
     def transport_left(self, number: int) -> None:
         """The client has closed with a code that says that it is done: its session ends."""
-        session = self.session_of(number)
-        assert session is not None, "a live transport carries a session"
+        session = self._carried_by(number)
         self._enter(session, SessionEvent.LEAVE)
         self._session_table.end(session, CloseReason.NORMAL, None, deliver=True)
 
     def heartbeat_failed(self, number: int) -> None:
         """A Ping was not answered; ``transport_lost`` follows."""
+        session = self._carried_by(number)
+        self._plan.count("heartbeat_failed", session.room_id, session.connection_id)
+
+    def _carried_by(self, number: int) -> SessionRecord:
         session = self.session_of(number)
         assert session is not None, "a live transport carries a session"
-        self._plan.count("heartbeat_failed", session.room_id, session.connection_id)
+        return session
 
     def _kick(self, connection_id: str) -> None:
         session = self.sessions.get(connection_id)

@@ -13,6 +13,9 @@ from ..errors import ResumeHubError
 from .resume import Credentials
 from .states import State
 
+CloseFrame = tuple[int, str]
+"""The code and the reason of a close frame."""
+
 
 @dataclass(slots=True)
 class SessionRecord:

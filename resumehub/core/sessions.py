@@ -14,15 +14,12 @@ from . import commands as c
 from . import effects as e
 from .deadlines import DeadlineKind, Deadlines
 from .plan import Plan
-from .records import SessionRecord
+from .records import CloseFrame, SessionRecord
 from .resume import attached, opened
 from .states import State
 from .transports import TransportMachine
 
-Close = tuple[int, str]
-"""A close frame: its code and its reason."""
-
-SUPERSEDED: Close = (CloseCode.SUPERSEDED, "superseded")
+SUPERSEDED: CloseFrame = (CloseCode.SUPERSEDED, "superseded")
 
 
 class SessionTable:
@@ -92,7 +89,7 @@ class SessionTable:
         self._attach(session, request.received if registration.resume else None)
 
     def suspend(
-        self, session: SessionRecord, error: ResumeHubError, close: Close | None, until: float
+        self, session: SessionRecord, error: ResumeHubError, close: CloseFrame | None, until: float
     ) -> None:
         """Take the session off its lost transport; start its grace window, which ends at ``until``."""
         self._detach(session, close)
@@ -108,7 +105,7 @@ class SessionTable:
         reason: CloseReason,
         error: ResumeHubError | None,
         *,
-        close: Close | None = None,
+        close: CloseFrame | None = None,
         after_data: bool = True,
         drop_reason: DropReason = DropReason.CLOSED,
         deliver: bool = False,
@@ -149,7 +146,7 @@ class SessionTable:
             )
         )
 
-    def _detach(self, session: SessionRecord, close: Close | None) -> None:
+    def _detach(self, session: SessionRecord, close: CloseFrame | None) -> None:
         assert session.transport is not None, "only an attached transport can be detached"
         self._plan.add(e.DetachTransport(session.transport, session.epoch))
         if close is not None:

@@ -31,7 +31,7 @@ from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .plan import Plan
-from .records import Phase, TransportState
+from .records import CloseFrame, Phase, TransportState
 
 _WHILE_ALIVE = (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.ACK)
 _OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
@@ -43,9 +43,7 @@ EndReport = c.PeerClosed | c.PeerGone | c.PeerFailed | c.TransportAborted
 class TransportOwner(Protocol):
     """What decides what the end of a transport means for its session: the machine. Hub thread only."""
 
-    def transport_lost(
-        self, number: int, error: ResumeHubError, close: tuple[int, str] | None = None
-    ) -> None:
+    def transport_lost(self, number: int, error: ResumeHubError, close: CloseFrame | None = None) -> None:
         """The transport carries nothing any more; ``close``: the close frame that it is still sent."""
 
     def transport_left(self, number: int) -> None:

@@ -11,6 +11,8 @@
       * ``HubClosed``: the whole hub has been closed (also given to ``on_disconnect``)
 
     * ``SendBufferFull``: the peer is slower than you send, or away
+    * ``NotMovable``: a session can't go on in another process, or not now
+    * ``SessionStateError``: a session that was written down can't be read
     * ``SocketUnavailable``: this WSGI server keeps its socket to itself
     * ``ReceiveTimeout``: a client's ``receive`` has waited long enough
 
@@ -92,6 +94,25 @@ class SendBufferFull(ResumeHubError):
         self.connection_id = connection_id
         self.frames = frames
         self.used_bytes = used_bytes
+
+
+class SessionStateError(ResumeHubError, ValueError):
+    """A session that was written down can't be read: it is damaged, or of a later release.
+
+    ``connection_id`` is ``""`` where it could not be made out.
+    """
+
+    def __init__(self, message: str, connection_id: str = "") -> None:
+        super().__init__(message)
+        self.connection_id = connection_id
+
+
+class NotMovable(ResumeHubError):
+    """A session stays in its process: it has ended, or its transport can't be left as it is now."""
+
+    def __init__(self, connection_id: str, because: str) -> None:
+        super().__init__(f"the session {connection_id!r} is not moved: {because}")
+        self.connection_id = connection_id
 
 
 class SocketUnavailable(ResumeHubError):

@@ -137,10 +137,10 @@ def test_a_stall_is_reported_anew_once_it_was_over_and_looked_at() -> None:
     """One report is enough for the hub's deadline; the next stall needs one of its own."""
     line = Line(window=0)
     line.put("a")
-    assert line.writer.state() == (0.0, True)
+    assert line.writer.inspect() == (0.0, True)
     line.peer.window = None
     line.run_writer()
-    assert line.writer.state()[1] is False
+    assert line.writer.inspect()[1] is False
     line.peer.window = 0
     line.put("b")
     assert line.owner.reports() == ["stalled", "stalled"]
@@ -151,17 +151,17 @@ def test_progress_is_told_by_when_the_peer_took_what_it_had_refused() -> None:
     line = Line(window=0)
     line.clock.advance(5)
     line.put("hello")
-    assert line.writer.state() == (5.0, True)
+    assert line.writer.inspect() == (5.0, True)
     line.clock.advance(2)
-    assert line.writer.state() == (5.0, True)
+    assert line.writer.inspect() == (5.0, True)
     line.peer.window = 3
     writing = Call(line.run_writer)
     assert line.peer.wait_until(lambda peer: peer.waiting == 1 and peer.window == 0)
-    assert line.writer.state() == (7.0, True)
+    assert line.writer.inspect() == (7.0, True)
     line.clock.advance(2)
     line.peer.window = None
     writing.result()
-    assert line.writer.state() == (9.0, False)
+    assert line.writer.inspect() == (9.0, False)
 
 
 # -- frames that have begun --------------------------------------------------------------------

@@ -212,7 +212,7 @@ def test_a_writer_leaves_when_the_peer_breaks() -> None:
     line.peer.hang_up()
     writing.result()
     assert line.owner.reports() == ["stalled", "failed"]
-    assert line.writer.state()[1] is False
+    assert line.writer.inspect()[1] is False
 
 
 def test_without_a_writer_thread_nothing_more_is_written() -> None:

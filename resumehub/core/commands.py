@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ..errors import ResumeHubError
 from .deadlines import DeadlineKind
+from .moving import DecisionState
 from .resume import NO_REQUEST, ResumeRequest
 
 
@@ -20,8 +21,10 @@ from .resume import NO_REQUEST, ResumeRequest
 class Register:
     """A socket was upgraded and handed over.
 
-    ``seen`` is the epoch of the session that the pre-check saw, and ``seen_room`` its room; only a resume
-    needs them. ``refusal``: the close code and reason with which the pre-check has refused this client; the
+    ``life`` names the session that may begin now: a random value, from its beginning to its end, in whatever
+    process. ``seen`` is the life of the session that the pre-check saw, and ``seen_room`` its room; only a
+    resume needs them. ``refusal``: the close code and reason with which the pre-check has refused this
+    client; the
     socket was upgraded only to send them (``reject=close``). ``peer_already_gone``: the peer has hung up
     before the hub gets to it. ``generated``: the hub made the id. ``resume_request``: what the client says
     of itself beside its id.
@@ -30,8 +33,9 @@ class Register:
     transport: int
     connection_id: str
     room_id: str
+    life: str = ""
     resume: bool = False
-    seen: int | None = None
+    seen: str = ""
     seen_room: str = ""
     refusal: tuple[int, str] | None = None
     peer_already_gone: bool = False
@@ -161,11 +165,34 @@ class AckDue:
 class GapFound:
     """The pre-check has told a client that its session cannot be resumed without a gap.
 
-    ``generation``: the session's when the pre-check looked. If it was resumed meanwhile, it lives on.
+    ``life``, ``generation``: the session's when the pre-check looked. If it was resumed meanwhile, or another
+    one has its id by now, that one lives on.
     """
 
-    epoch: int
+    connection_id: str
+    life: str
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The session is to go on in another process. Its threads have let go of it already."""
+
+    connection_id: str
+    life: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """A session comes from another process, and goes on here.
+
+    ``arrival``: the number under which the surroundings keep what the machine need not know of it.
+    ``transport``: its socket; None for a session that is suspended.
+    """
+
+    arrival: int
+    transport: int | None
+    decisions: DecisionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +227,8 @@ Command = (
     | Acknowledged
     | AckDue
     | GapFound
+    | Export
+    | Adopt
     | Shutdown
     | AbortAll
     | Tick

@@ -78,6 +78,11 @@ class Deadlines:
         entry = self._armed.get((kind, owner))
         return entry[0] if entry else None
 
+    def armed(self, kinds: Iterable[DeadlineKind], owner: int) -> list[Deadline]:
+        """Those of ``owner`` that are armed, of these kinds, in the order in which they were armed."""
+        found = [(self._armed[kind, owner], kind) for kind in kinds if (kind, owner) in self._armed]
+        return [Deadline(at, kind, owner) for (at, _), kind in sorted(found, key=lambda one: one[0][1])]
+
     def next_at(self) -> float | None:
         """The time of the earliest one, None if there is none."""
         while self._heap and not self._is_armed(self._heap[0]):

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import ResumeHubError
 from ..reasons import DropReason
 from .deadlines import DeadlineKind
+from .moving import DecisionState
 from .resume import Credentials
 
 
@@ -25,6 +26,40 @@ class OpenSession:
     room_id: str
     transport: int
     credentials: Credentials
+    life: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """The machine has forgotten the session, which goes on elsewhere: write it down, and forget it, too.
+
+    ``decisions``: the machine's part. No callback runs, no close frame is sent, the transport is parted with.
+    """
+
+    epoch: int
+    transport: int | None
+    decisions: DecisionState
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Make a session that comes from another process, enter it in the tables, and let its transport go on.
+
+    No callback runs and nothing is sent but what was under way.
+    """
+
+    epoch: int
+    arrival: int
+    transport: int | None
+    decisions: DecisionState
+
+
+@dataclass(frozen=True, slots=True)
+class NotMoved:
+    """Tell the thread that wanted to move a session why it stays where it is."""
+
+    connection_id: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +207,9 @@ class Finish:
 
 Effect = (
     OpenSession
+    | HandOver
+    | TakeOver
+    | NotMoved
     | AttachTransport
     | DetachTransport
     | EndSession

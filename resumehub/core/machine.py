@@ -139,8 +139,12 @@ class Machine:
                 self._acknowledged(number)
             case c.AckDue(number):
                 self._transport_machine.ack_due(number)
-            case c.GapFound(epoch, generation):
-                self._gap_found(epoch, generation)
+            case c.GapFound():
+                self._gap_found(command)
+            case c.Export():
+                self._export(command)
+            case c.Adopt():
+                self._adopt(command)
             case c.Shutdown():
                 self._shutdown()
             case c.AbortAll():
@@ -190,7 +194,7 @@ class Machine:
         holder = self.sessions.get(registration.connection_id)
         # 4. A resume is for the very session that the pre-check saw (contract A5). Another one that has the
         # id by now is another client's (tests/races/test_expiry_during_upgrade.py).
-        if registration.resume and holder is not None and holder.epoch != registration.seen:
+        if registration.resume and holder is not None and holder.life != registration.seen:
             return None
         return holder
 
@@ -337,9 +341,9 @@ class Machine:
         session.credentials = replace(session.credentials, tokens=session.credentials.tokens.acknowledged())
         self._plan.add(e.UpdateCredentials(session.epoch, session.credentials))
 
-    def _gap_found(self, epoch: int, generation: int) -> None:
-        session = self.epochs.get(epoch)
-        if session is None or session.generation != generation:
+    def _gap_found(self, found: c.GapFound) -> None:
+        session = self._living(found.connection_id, found.life)
+        if session is None or session.generation != found.generation:
             self._enter(session, SessionEvent.LATE)
         else:
             self._end_with_gap(session)
@@ -373,7 +377,35 @@ class Machine:
         for transport in list(self.transports.values()):
             self._transport_machine.abort(transport)
 
+    # -- a session moves to another process, or comes from one ------------------------------
+
+    def _export(self, export: c.Export) -> None:
+        session = self._living(export.connection_id, export.life)
+        entry = self._look_up(session, SessionEvent.EXPORT)
+        if session is None or entry.outcome is Outcome.NOT_MOVED:
+            self._plan.add(e.NotMoved(export.connection_id, entry.because))
+        elif session.transport is not None and self.transports[session.transport].close_sent:
+            because = "nothing can be written to its transport any more"
+            self._plan.add(e.NotMoved(export.connection_id, because))
+        else:
+            self._session_table.hand_over(session)
+
+    def _adopt(self, adopt: c.Adopt) -> None:
+        connection_id = adopt.decisions.connection_id
+        entry = self._look_up(self.sessions.get(connection_id), SessionEvent.ADOPT)
+        if self.draining:
+            self._plan.add(e.NotMoved(connection_id, "the hub is shutting down"))
+        elif entry.outcome is Outcome.NOT_MOVED:
+            self._plan.add(e.NotMoved(connection_id, entry.because))
+        else:
+            self._session_table.take_over(adopt)
+
     # -- the table --------------------------------------------------------------------------
+
+    def _living(self, connection_id: str, life: str) -> SessionRecord | None:
+        """The session of that life; None where it has ended, though another one may have its id by now."""
+        session = self.sessions.get(connection_id)
+        return session if session is not None and session.life == life else None
 
     def _look_up(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
         """The table's entry; None, no session, counts as CLOSED."""

@@ -19,9 +19,13 @@ CloseFrame = tuple[int, str]
 
 @dataclass(slots=True)
 class SessionRecord:
-    """A session. Its id, room and epoch stay for life; ``generation`` counts its transports, from 1."""
+    """A session. Its id and room stay for life; ``generation`` counts its transports, from 1.
+
+    ``epoch`` names it in this process, ``life`` in all of them.
+    """
 
     epoch: int
+    life: str
     connection_id: str
     room_id: str
     opened_at: float

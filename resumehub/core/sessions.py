@@ -13,6 +13,7 @@ from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
 from .deadlines import DeadlineKind, Deadlines
+from .moving import DecisionState, ErrorState, TimeLeft
 from .plan import Plan
 from .records import CloseFrame, SessionRecord
 from .resume import attached, opened
@@ -44,6 +45,7 @@ class SessionTable:
         self._last_epoch += 1
         session = SessionRecord(
             epoch=self._last_epoch,
+            life=registration.life,
             connection_id=registration.connection_id,
             room_id=registration.room_id,
             opened_at=plan.now,
@@ -51,9 +53,7 @@ class SessionTable:
             transport=registration.transport,
             credentials=opened(registration.resume_request),
         )
-        self.by_id[session.connection_id] = session
-        self.by_epoch[session.epoch] = session
-        self.rooms[session.room_id] = self.rooms.get(session.room_id, 0) + 1
+        self._enter(session)
         plan.add(
             e.OpenSession(
                 session.epoch,
@@ -61,10 +61,10 @@ class SessionTable:
                 session.room_id,
                 registration.transport,
                 session.credentials,
+                session.life,
             )
         )
-        if self.rooms[session.room_id] == 1:
-            plan.count("room_created", session.room_id)
+        self._count_entry(session)
         plan.count("connection_opened", session.room_id, session.connection_id)
         self._notify(session, "on_connect")
         self._attach(session)
@@ -121,21 +121,90 @@ class SessionTable:
         flush = after_data and close is not None and transport is not None
         session.state = State.CLOSED
         session.transport = None
-        del self.by_id[session.connection_id]
-        del self.by_epoch[session.epoch]
+        self._remove(session)
         plan.add(e.EndSession(session.epoch, flush, drop_reason, deliver, isinstance(error, HubClosed)))
         if transport is not None and close is not None:
             # Behind EndSession: by the time the peer sees the close frame, the id is free.
             self._transports.send_close(transport, *close, after_data=after_data)
         duration = plan.now - session.opened_at
         plan.count("connection_closed", session.room_id, session.connection_id, duration, reason.value)
+        self._count_removal(session)
+        self._notify(session, "on_disconnect", error)
+
+    def hand_over(self, session: SessionRecord) -> None:
+        """Forget a session that goes on in another process, and its transport; write down what is known."""
+        decisions = DecisionState(
+            life=session.life,
+            connection_id=session.connection_id,
+            room_id=session.room_id,
+            age=self._plan.now - session.opened_at,
+            connected=session.state is State.CONNECTED,
+            credentials=session.credentials,
+            generation=session.generation,
+            last_error=ErrorState.of(session.last_error),
+            time_left=self._time_left(session),
+        )
+        self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)
+        self._remove(session)
+        if session.transport is not None:
+            self._transports.forget(session.transport)
+        self._plan.add(e.HandOver(session.epoch, session.transport, decisions))
+        self._count_removal(session)
+
+    def take_over(self, adopt: c.Adopt) -> None:
+        """Go on with a session of another process, as if it had been here all the time."""
+        decisions, now = adopt.decisions, self._plan.now
+        self._last_epoch += 1
+        session = SessionRecord(
+            epoch=self._last_epoch,
+            life=decisions.life,
+            connection_id=decisions.connection_id,
+            room_id=decisions.room_id,
+            opened_at=now - decisions.age,
+            state=State.CONNECTED if decisions.connected else State.SUSPENDED,
+            transport=adopt.transport,
+            credentials=decisions.credentials,
+            generation=decisions.generation,
+            last_error=decisions.last_error.make() if decisions.last_error is not None else None,
+        )
+        self._enter(session)
+        if adopt.transport is not None:
+            self._transports.add(adopt.transport, session.epoch, session.generation)
+        for due in decisions.time_left:
+            owner = session.epoch if due.kind is DeadlineKind.GRACE else adopt.transport
+            assert owner is not None, "a suspended session has no deadline but its window's end"
+            self._deadlines.arm(due.kind, owner, now + due.left)
+        self._plan.add(e.TakeOver(session.epoch, adopt.arrival, adopt.transport, decisions))
+        self._count_entry(session)
+
+    # -- steps of the above -----------------------------------------------------------------
+
+    def _enter(self, session: SessionRecord) -> None:
+        self.by_id[session.connection_id] = session
+        self.by_epoch[session.epoch] = session
+        self.rooms[session.room_id] = self.rooms.get(session.room_id, 0) + 1
+
+    def _remove(self, session: SessionRecord) -> None:
+        del self.by_id[session.connection_id]
+        del self.by_epoch[session.epoch]
         self.rooms[session.room_id] -= 1
         if not self.rooms[session.room_id]:
             del self.rooms[session.room_id]
-            plan.count("room_destroyed", session.room_id)
-        self._notify(session, "on_disconnect", error)
 
-    # -- steps of the above -----------------------------------------------------------------
+    def _count_entry(self, session: SessionRecord) -> None:
+        if self.rooms[session.room_id] == 1:
+            self._plan.count("room_created", session.room_id)
+
+    def _count_removal(self, session: SessionRecord) -> None:
+        if session.room_id not in self.rooms:
+            self._plan.count("room_destroyed", session.room_id)
+
+    def _time_left(self, session: SessionRecord) -> tuple[TimeLeft, ...]:
+        if session.transport is None:
+            armed = self._deadlines.armed([DeadlineKind.GRACE], session.epoch)
+        else:
+            armed = self._deadlines.armed(DeadlineKind, session.transport)
+        return tuple(TimeLeft(due.kind, due.at - self._plan.now) for due in armed)
 
     def _attach(self, session: SessionRecord, received: int | None = None) -> None:
         assert session.transport is not None, "a session is attached to a transport"

@@ -4,7 +4,7 @@ A session is CONNECTED while a transport carries it. It is SUSPENDED while it wa
 its client to come back. It is CLOSED once it has ended. An id that no session holds counts as CLOSED, too:
 to a client that connects, an ended session and one that never was look the same.
 
-Fifteen events can happen to a session. In five of them a client has come in (``Register``):
+Seventeen events can happen to a session. In five of them a client has come in (``Register``):
 
 * CONNECT: it has no resume intent. A free id opens a session. A suspended session is *resumed*: its user is
   back, without saying so. A connected session is displaced: the id belongs to the client that came last.
@@ -14,12 +14,13 @@ Fifteen events can happen to a session. In five of them a client has come in (``
 * RESUME: it has resume intent, for the one session that the pre-check saw. If that one is gone, the answer
   is 4100, even if another session has the id by now: a resume never ends up in another client's session.
 
-The other ten come from the session's own side. Its transport died (DROP, or DROP_FINAL when there is no
+Ten come from the session's own side. Its transport died (DROP, or DROP_FINAL when there is no
 resume window). The client left with a close frame that says so (LEAVE). The grace window ended (EXPIRE). The
 client asks for messages that are no longer there (GAP). The application ends the session (KICK, CLOSE). Its
 on_connect raised (REFUSE_ENTRY). The hub shuts down (SHUTDOWN). And LATE: a transport reports something after
 another one has taken its place. That decides nothing; the machine compares the transport before it looks at
-anything else.
+anything else. The last two are a move to another process, seen from the one that it leaves (EXPORT) and from
+the one to which it comes (ADOPT).
 
 "Ignored, because…" is an outcome like any other: it has a name, a reason, and a test.
 
@@ -65,6 +66,8 @@ class SessionEvent(Enum):
     CLOSE = "the application closes it"
     REFUSE_ENTRY = "its on_connect raised"
     SHUTDOWN = "the hub shuts down"
+    EXPORT = "it is to go on in another process"
+    ADOPT = "a session of that id comes from another process"
 
     __hash__ = object.__hash__  # as above
 
@@ -80,6 +83,9 @@ class Outcome(Enum):
     TOO_LATE = "the newcomer is closed with 4100"
     SUSPENDED = "the grace window starts"
     ENDED = "the session ends"
+    HANDED_OVER = "this process forgets the session, which goes on elsewhere"
+    ADOPTED = "the session goes on here"
+    NOT_MOVED = "the session stays where it is"
     NOT_FOUND = "the caller is told that there is no such session"
     IGNORED = "nothing happens"
 
@@ -168,6 +174,12 @@ TRANSITIONS: dict[tuple[State, SessionEvent], Transition] = {
     (_C, SessionEvent.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
     (_S, SessionEvent.SHUTDOWN): Transition(Outcome.ENDED, _X, "the hub ends all its sessions"),
     (_X, SessionEvent.SHUTDOWN): _ignored(_X, "the session has ended already"),
+    (_C, SessionEvent.EXPORT): Transition(Outcome.HANDED_OVER, _X, "it goes on at the exact byte"),
+    (_S, SessionEvent.EXPORT): Transition(Outcome.HANDED_OVER, _X, "its window goes on elsewhere"),
+    (_X, SessionEvent.EXPORT): Transition(Outcome.NOT_MOVED, _X, "the session has ended already"),
+    (_C, SessionEvent.ADOPT): Transition(Outcome.NOT_MOVED, _C, "the id is another session's here"),
+    (_S, SessionEvent.ADOPT): Transition(Outcome.NOT_MOVED, _S, "the id is another session's here"),
+    (_X, SessionEvent.ADOPT): Transition(Outcome.ADOPTED, _C, "the id is free (a suspended one stays so)"),
 }
 
 
@@ -184,7 +196,7 @@ def diagram() -> str:
     names = {_C: "CONNECTED", _S: "SUSPENDED", _X: "[*]"}
     lines = ["stateDiagram-v2"]
     for (state, event), entry in TRANSITIONS.items():
-        if entry.outcome not in (Outcome.IGNORED, Outcome.NOT_FOUND):
+        if entry.outcome not in (Outcome.IGNORED, Outcome.NOT_FOUND, Outcome.NOT_MOVED):
             lines.append(f"    {names[state]} --> {names[entry.to]} : {event.name}, {entry.outcome.name}")
     return "\n".join(lines) + "\n"
 

@@ -85,7 +85,11 @@ class Reader:
 
     def _begin(self) -> bool:
         self._writer.flush()  # what was unsent goes first, in order, before anything newer
-        return self._run_callbacks()
+        reads_on = self._run_callbacks()
+        if reads_on and self.io.listened_since is not None:
+            # The peer has been listened to all the while: its time for a Pong goes on.
+            self.io.reading_since, self.io.listened_since = self.io.listened_since, None
+        return reads_on
 
     def _give_up(self) -> None:
         """In an except block. A bug of ours: this transport is lost, and nothing else."""

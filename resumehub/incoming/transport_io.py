@@ -6,13 +6,27 @@ Read next: ``reader.py`` (who reads), ``outgoing/transport_writer.py`` (who writ
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..outgoing.transport_writer import TransportWriter
 from ..runtime.base import Event, Runtime
+from ..session.handler_calls import MessageCall
 from ..session.session import Session
-from ..transport.base import Received, Transport
+from ..session.session_state import LiveTransport
+from ..transport.as_wire import as_wire
+from ..transport.base import (
+    CloseReceived,
+    DataReceived,
+    Ended,
+    Failed,
+    PingReceived,
+    PongReceived,
+    Received,
+    Transport,
+)
+
+_HANDED_ON = (DataReceived, PingReceived, PongReceived)
 
 
 class TransportIO:
@@ -29,6 +43,8 @@ class TransportIO:
         #: For a new session's ``connection.data``.
         self.data = data
         self.generated = False
+        #: The application's subprotocol that was agreed on, if any.
+        self.subprotocol = ""
         #: Sent ahead of everything: the 101 response.
         self.handshake_response = b""
         self.writer: TransportWriter | None = None
@@ -50,6 +66,8 @@ class TransportIO:
         self.seen_callback_runs = -1
         #: Since when a thread reads; None while none does.
         self.reading_since: float | None = None
+        #: The same of a transport that comes from another process, until its reader begins here.
+        self.listened_since: float | None = None
         self._ended = False
         self._closing = False
         #: Whether its reader is to leave (``part``), and set once the reader has.
@@ -75,6 +93,43 @@ class TransportIO:
         self.transport.rejoin()
         self.parting = False
         self.reader_left = None
+
+    def what_keeps_it(self) -> str | None:
+        """Once the reader has left: why the session can't be moved, if it can't."""
+        ends = [event for event in self.backlog if isinstance(event, CloseReceived | Failed | Ended)]
+        return f"its transport has come to an end ({type(ends[0]).__name__})" if ends else None
+
+    def export(self, messages: Iterable[MessageCall], now: float) -> LiveTransport:
+        """Hub thread, the session's lock held: write down how the transport goes on.
+
+        ``messages``: those whose handler has not started, oldest first. The reader has left, and the right
+        to write is held.
+        """
+        assert self.writer is not None, "a session is attached to it"
+        took_at = self.writer.took_at
+        reading_since = now if self.reading_since is None else self.reading_since
+        read = [DataReceived(call.data, 0) for call in messages]
+        events = [event for event in self.backlog if isinstance(event, _HANDED_ON)]
+        return LiveTransport(
+            input=b"".join(map(as_wire, (*read, *events))) + self.transport.unread(),
+            wire=self.writer.export(),
+            acked=self.writer.acked,
+            acknowledged=self.acknowledged,
+            took_ago=now - took_at if took_at != float("-inf") else None,
+            pinged_ago=now - self.pinged_at if self.pinged_at != float("-inf") else None,
+            heard=self.transport.heard != self.ping_mark,
+            reading_ago=now - reading_since,
+            blocked=self.writer.blocked,
+        )
+
+    def restore(self, live: LiveTransport, now: float) -> None:
+        """Go on from what ``export`` gave; nothing has been read here yet."""
+        self.acknowledged = live.acknowledged
+        if live.pinged_ago is not None:
+            self.pinged_at = now - live.pinged_ago
+        # ``heard`` of a transport that has read nothing yet is 0.
+        self.ping_mark = -1 if live.heard else self.transport.heard
+        self.listened_since = now - live.reading_ago
 
     def is_to_be_closed(self, *, ended: bool = False) -> bool:
         """Whether the caller, and nobody else, is to close the transport now.

@@ -90,6 +90,11 @@ class LedgerTotals:
             if self._open.pop(id(book), None) is not None:
                 self._closed.add(book.ledger)
 
+    def forget(self, book: SessionLedger) -> None:
+        """Its session goes on in another process, and its sums go with it."""
+        with self._lock:
+            self._open.pop(id(book), None)
+
     def sum(self) -> tuple[Ledger, int]:
         """All sums, and how many frames are held. Blocks for one session's lock at a time."""
         total = Ledger()

@@ -274,7 +274,8 @@ class Outbox(FrameQueue):
 
     @classmethod
     def from_state(cls, lock: Lock, state: OutboxState) -> Outbox:
-        """The outbox that was written down. Raises: ValueError when its parts contradict each other."""
+        """The outbox that was written down. Raises: ValueError, as ``OutboxState.check``."""
+        state.check()
         outbox = cls(lock, state.max_frames, state.max_bytes, state.retention)
         outbox.unsent = deque(map(_restore, state.unsent))
         frames = [item for item in outbox.unsent if isinstance(item, Frame)]
@@ -283,7 +284,7 @@ class Outbox(FrameQueue):
         outbox._specials = len(outbox.unsent) - len(frames)
         outbox.started = state.started
         for item in map(_restore, state.sent):
-            assert not isinstance(item, Notice), "a control message is not kept once it is written"
+            assert not isinstance(item, Notice), "checked above"
             outbox._sent.append(item)
         sent = [item for item in outbox._sent if isinstance(item, Frame)]
         outbox._sent_frames = len(sent)
@@ -294,12 +295,6 @@ class Outbox(FrameQueue):
         outbox._carried_to, outbox._sure_to = state.carried_to, state.sure_to
         outbox._last = state.last
         outbox.ledger = replace(state.ledger)
-        if outbox.ledger.accepted != outbox.ledger.settled + outbox.held:
-            raise ValueError(
-                f"the outbox holds {outbox.held} frames, but its ledger says {outbox.ledger}: it is damaged"
-            )
-        if state.started and not state.unsent:
-            raise ValueError("an item of the outbox has begun, but there is none: it is damaged")
         return outbox
 
     # -- small words ------------------------------------------------------------------------

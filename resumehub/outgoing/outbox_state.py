@@ -73,3 +73,13 @@ class OutboxState:
     sure_to: int
     last: int
     ledger: Ledger
+
+    def check(self) -> None:
+        """Count anew, compare with the ledger. Raises: ValueError when its parts contradict each other."""
+        held = sum(isinstance(item, FrameState) for item in (*self.unsent, *self.sent))
+        if self.ledger.accepted != self.ledger.settled + held:
+            raise ValueError(f"the outbox holds {held} frames, but its ledger says {self.ledger}")
+        if self.started and not self.unsent:
+            raise ValueError("an item of the outbox has begun, but there is none")
+        if any(isinstance(item, NoticeState) for item in self.sent):
+            raise ValueError("a control message is among what was sent, where none is kept")

@@ -36,6 +36,7 @@ class TransportWriter:
         "_direct",
         "_half_close",
         "_held",
+        "_held_alone",
         "_left",
         "_lock",
         "_outbox",
@@ -85,8 +86,8 @@ class TransportWriter:
         self._stall_reported = False
         self._writer_running = False
         self._broken = False
-        # Whether a thread wants the right to write for itself, or has it (``hold``).
-        self._held = False
+        # Whether a thread has taken the right to write (``hold``), and whether no other uses it any more.
+        self._held = self._held_alone = False
 
     # -- sending: with the lock held --------------------------------------------------------
 
@@ -262,7 +263,7 @@ class TransportWriter:
         self.report(flushed)
         return dropped
 
-    def state(self) -> tuple[float, bool]:
+    def inspect(self) -> tuple[float, bool]:
         """When the peer last took bytes that it had refused before, and whether bytes wait now."""
         with self._lock:
             if not self._blocked:
@@ -280,7 +281,7 @@ class TransportWriter:
                 flushed.writer_wanted = False
                 drained = self._broken or self._held or not self._blocked
                 if drained:
-                    self._writer_running = False
+                    self._held_alone = self._writer_running = self._held
                     self._left.notify_all()
             self.report(flushed)
             if drained:
@@ -311,24 +312,28 @@ class TransportWriter:
 
     # -- moving to another process ----------------------------------------------------------
 
-    def hold(self) -> bool:
-        """Take the right to write, and keep it: no thread writes until ``let_go``. False if it is too late.
+    def hold(self) -> None:
+        """Let no more threads write, until ``let_go``; one that waits for the peer may be at it still.
 
-        That is so once a close frame is on its way or nothing can be written any more. The transport must
-        have been parted with, which frees a writer thread; so the wait is short.
+        Next: ``Transport.part``, which frees that one, and ``wait_until_held``.
         """
         with self._lock:
             self._held = True
-            while self._held and self._writer_running:
-                self._left.wait()
-            if self._broken or self._outbox is None or self._wire.close is not None:
-                self._held = False
-                return False
+            self._held_alone = not self._writer_running
             self._writer_running = True
-            return True
+
+    def wait_until_held(self) -> bool:
+        """Wait for the writer thread to leave. False if there is no more to be held.
+
+        That is so once a close frame is on its way or nothing can be written any more.
+        """
+        with self._lock:
+            while not self._held_alone:
+                self._left.wait()
+            return not (self._broken or self._outbox is None or self._wire.close is not None)
 
     def let_go(self) -> None:
-        """Undo ``hold``: the session stays here."""
+        """Undo ``hold``: the session stays here. A close frame that came meanwhile gets its thread."""
         with self._lock:
             self._held = self._writer_running = False
             self._left.notify_all()
@@ -340,12 +345,18 @@ class TransportWriter:
         assert self._held, "no other thread may write meanwhile"
         return self._wire.export()
 
-    def restore(self, state: WireState, acked: int, took_at: float) -> None:
+    @property
+    def blocked(self) -> bool:
+        """Whether bytes wait for the peer to take more."""
+        return self._blocked
+
+    def restore(self, state: WireState, acked: int, took_at: float, blocked: bool) -> None:
         """Go on at the exact byte; lock held, and nothing has been written here yet. Next: ``flush``."""
         assert self._outbox is not None, "a session goes on"
         self._wire.restore(state, self._outbox)
         self.acked = acked
         self.took_at = took_at
+        self._blocked = self._stall_reported = blocked
 
     # -- the writing itself: lock held ------------------------------------------------------
 

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from ..config import Config
 from ..core import effects as e
 from ..core.commands import Observed, Register
+from ..core.moving import ErrorState
 from ..core.resume import Credentials, ResumeRequest
 from ..core.states import State
 from ..incoming.transport_io import TransportIO
@@ -26,11 +27,12 @@ from ..reasons import DropReason
 from ..runtime.base import Runtime
 from ..session.connection import Connection
 from ..session.delayed_ack import DelayedAck
-from ..session.handler_calls import HookCall
+from ..session.handler_calls import HookCall, MessageCall
 from ..session.inbound_fence import InboundFence
 from ..session.serial_queue import CallbackPool, SerialQueue
 from ..session.services import Services
 from ..session.session import Session
+from ..session.session_state import HookState, Limits, LiveTransport, SessionState
 from .io_threads import IOThreads
 from .registry import SessionRegistry
 from .transport_table import TransportTable
@@ -67,7 +69,12 @@ class EffectRunner:
         self._ledger_totals = ledger_totals
         self._pool = pool
         self._io_threads = io_threads
+        self._limits = Limits(config.resume_window, config.ping_interval, config.max_message_size)
         self._by_epoch: dict[int, Session] = {}
+        #: What was written down of sessions that leave, by epoch, until it is fetched; and what comes of
+        #: sessions that arrive, by the number of the arrival, until it is used. Any thread.
+        self.departures: dict[int, SessionState] = {}
+        self.arrivals: dict[int, SessionState] = {}
         # By id and not by session: an id's next session waits for the callbacks of the one before.
         # Weak, so that an id is forgotten with the last session that had it.
         self._serial_queues: WeakValueDictionary[str, SerialQueue] = WeakValueDictionary()
@@ -109,7 +116,11 @@ class EffectRunner:
                 self._observers.count(method, *arguments)
             case e.Ignored(because):
                 log.debug("ignored: %s", because)
-            case e.NotFound() | e.Finish():
+            case e.HandOver():
+                self._hand_over(effect)
+            case e.TakeOver():
+                self._take_over(effect)
+            case e.NotFound() | e.NotMoved() | e.Finish():
                 pass  # the loop looks at these
             case _:
                 assert_never(effect)
@@ -134,9 +145,10 @@ class EffectRunner:
                 wanted.outbox.release_history()
 
     def _wanted(self, registration: Register) -> Session | None:
-        if not registration.resume or registration.seen is None:
+        if not registration.resume or not registration.seen:
             return None
-        return self._by_epoch.get(registration.seen)
+        session = self._registry.sessions.get(registration.connection_id)
+        return session if session is not None and session.life == registration.seen else None
 
     # -- sessions ---------------------------------------------------------------------------
 
@@ -148,6 +160,7 @@ class EffectRunner:
         session = Session(
             self._services,
             epoch=effect.epoch,
+            life=effect.life,
             connection_id=effect.connection_id,
             room_id=effect.room_id,
             generated=io.generated,
@@ -162,6 +175,8 @@ class EffectRunner:
             ended=runtime.event(f"on_disconnect of {whose} to return"),
             credentials=effect.credentials,
             delayed_ack=self._delayed_ack(effect.credentials, whose),
+            limits=self._limits,
+            subprotocol=io.subprotocol,
         )
         session.connection = Connection(session, io.data)
         self._by_epoch[effect.epoch] = session
@@ -249,7 +264,7 @@ class EffectRunner:
 
     def _inspect(self, effect: e.Inspect) -> Observed:
         io = self._io(effect.transport)
-        took_at, blocked = self._writer(effect.transport).state()
+        took_at, blocked = self._writer(effect.transport).inspect()
         return Observed(
             transport=effect.transport,
             kind=effect.kind,
@@ -278,6 +293,52 @@ class EffectRunner:
         if io is not None and session is not None and session.writer is io.writer and session.is_over:
             session.close_out()
             self._ledger_totals.close(session.outbox)
+
+    # -- moving to another process, and coming from one -------------------------------------
+
+    def _hand_over(self, effect: e.HandOver) -> None:
+        session = self._by_epoch.pop(effect.epoch)
+        io = self._transports.remove(effect.transport) if effect.transport is not None else None
+        calls = session.serial_queue.waiting()
+        messages = [call for call in calls if isinstance(call, MessageCall) and not call.is_stale()]
+        hooks = tuple(
+            HookState(call.hook, call.generation, ErrorState.of(call.error))
+            for call in calls
+            if isinstance(call, HookCall)
+        )
+        with session.outbox.lock:
+            live = io.export(messages, self._services.clock.monotonic()) if io is not None else None
+            self.departures[effect.epoch] = session.export(effect.decisions, hooks, live)
+        self._registry.leave(session)
+        self._ledger_totals.forget(session.outbox)
+
+    def _take_over(self, effect: e.TakeOver) -> None:
+        state = self.arrivals.pop(effect.arrival)
+        connection_id = effect.decisions.connection_id
+        whose = f"session {effect.epoch}" if state.generated else connection_id
+        queue = self._serial_queue(connection_id, whose)
+        session = Session.from_state(self._services, state, effect.epoch, queue, self._runtime)
+        session.connection = Connection(session, state.data)
+        self._by_epoch[effect.epoch] = session
+        self._ledger_totals.open(session.outbox)
+        self._registry.enter(session)
+        for hook in state.hooks:
+            error = hook.error.make() if hook.error is not None else None
+            queue.post(HookCall(self._services, session, hook.hook, hook.generation, error))
+        if effect.transport is not None and state.transport is not None:
+            self._go_on(self._io(effect.transport), session, state.transport)
+
+    def _go_on(self, io: TransportIO, session: Session, live: LiveTransport) -> None:
+        now = self._services.clock.monotonic()
+        io.session = session
+        io.generation = session.generation
+        io.generated = session.generated
+        io.subprotocol = session.subprotocol
+        writer = self._new_writer(io, session.outbox, (session.room_id, session.connection_id))
+        io.restore(live, now)
+        session.attach_again(writer, live, now)
+        if not self._io_threads.start_reader(io):
+            session.serial_queue.call_pool()
 
     # -- small words ------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ and writes a transport is ``io_threads.py``'s. Read next: ``core/machine.py``, `
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import asdict, replace
 from typing import Any
@@ -20,7 +21,7 @@ from ..config import Config
 from ..core import commands as c
 from ..core import effects as e
 from ..core.machine import Machine, Rules
-from ..errors import ConnectionNotFound
+from ..errors import ConnectionNotFound, NotMovable
 from ..incoming.leader_followers import LeaderFollowers
 from ..incoming.transport_io import HostThread, TransportIO
 from ..metrics import Metrics
@@ -32,6 +33,8 @@ from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
 from ..session.serial_queue import CallbackPool
 from ..session.services import Handlers, Services
+from ..session.session import Session
+from ..session.session_state import SessionState
 from ..stats import Stats
 from ..trace import Trace
 from ..transport.base import Transport
@@ -86,7 +89,7 @@ class HubLoop:
         self.put = self._commands.put
         self.observers = Observers(metrics, trace, clock, runtime.lock("the tally"), config.send_buffer)
         self.services = Services(
-            codec, clock, handlers, self.observers, self, ControlMessages(codec, config, self.put)
+            codec, clock, handlers, self.observers, self, ControlMessages(codec, self.put)
         )
         self.registry = SessionRegistry(runtime)
         self.transports = TransportTable(runtime.lock("the refusals"))
@@ -108,6 +111,7 @@ class HubLoop:
             self._pool,
             self.io_threads,
         )
+        self._arrivals = itertools.count(1)
         self._close_lock = runtime.lock("the hub's close")
         self.closing = False
         self._stopped = runtime.event("the hub to stop")
@@ -154,9 +158,14 @@ class HubLoop:
         io.generated = registration.generated
         io.counts_as_refusal = registration.refusal is not None
         io.host_thread = host
-        self.transports.add(io)
+        self.enter(io)
         if not self.put(replace(registration, transport=io.number)):
             self._turn_away(io)
+        return io.number
+
+    def enter(self, io: TransportIO) -> int:
+        """Enter a transport in the table; give its number. A command about it must follow."""
+        self.transports.add(io)
         return io.number
 
     def _turn_away(self, io: TransportIO) -> None:
@@ -165,6 +174,27 @@ class HubLoop:
         io.aborted.set()
         io.transport.release()
         self.transports.remove(io.number)
+
+    # -- moving (``moving.py``) -------------------------------------------------------------
+
+    def arrives(self, state: SessionState) -> int:
+        """Keep what was written down of a session until ``Adopt`` is handled; give the arrival's number."""
+        arrival = next(self._arrivals)
+        self._effect_runner.arrivals[arrival] = state
+        return arrival
+
+    def does_not_arrive(self, arrival: int, number: int | None) -> None:
+        """``Adopt`` was refused."""
+        self._effect_runner.arrivals.pop(arrival, None)
+        if number is not None:
+            self.transports.remove(number)
+
+    def departed(self, session: Session) -> SessionState:
+        """What was written down of a session whose ``Export`` has been handled. Raises NotMovable."""
+        state = self._effect_runner.departures.pop(session.epoch, None)
+        if state is None:
+            raise NotMovable(session.connection_id, "the hub has been closed")
+        return state
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -206,6 +236,8 @@ class HubLoop:
                 self._perform(observed, at, None)
             elif isinstance(effect, e.NotFound) and reply is not None:
                 reply.error = ConnectionNotFound(effect.connection_id)
+            elif isinstance(effect, e.NotMoved) and reply is not None:
+                reply.error = NotMovable(effect.connection_id, effect.because)
         if isinstance(command, c.Register):
             self._effect_runner.look_away(command)
         if isinstance(command, c.Released):

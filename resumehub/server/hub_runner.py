@@ -20,7 +20,7 @@ from ..errors import HubClosed
 from ..incoming.transport_io import HostThread
 from ..metrics import Metrics
 from ..runtime.base import Runtime
-from ..session.session import SeenSession
+from ..session.views import SeenSession
 from ..stats import Stats
 from ..trace import Trace
 from ..transport.base import Transport
@@ -159,7 +159,7 @@ class HubRunner:
     def end_with_gap(self, seen: SeenSession) -> None:
         """End a session that its client cannot go on with, unless it was resumed since. Blocks until done."""
         if self.loop is not None:
-            self.loop.put_and_wait(GapFound(seen.epoch, seen.generation))
+            self.loop.put_and_wait(GapFound(seen.connection_id, seen.life, seen.generation))
 
     def register(
         self,

@@ -61,6 +61,13 @@ class IOThreads:
             return False
         return True
 
+    def recall(self, io: TransportIO) -> None:
+        """Any thread: have the reader look up, which may wait for input or for its session's callbacks."""
+        if io.session is not None:
+            io.session.serial_queue.wake()
+        if self.leader_followers is not None and io.transport.pollable is not None:
+            self.leader_followers.recall(io.transport.pollable.fileno())
+
     def _read_on(self, io: TransportIO, token: object) -> None:
         """Have the transport read by the thread with ``token``. Raises RuntimeError without threads."""
         if self.leader_followers is not None and io.transport.pollable is not None:

@@ -14,7 +14,8 @@ from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import BARRED, PASSED
 from ..runtime.base import Runtime
 from ..session.observers import Observers
-from ..session.session import Offered, Session
+from ..session.session import Session
+from ..session.views import Offered
 
 
 class Room:

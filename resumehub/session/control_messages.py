@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 
 from ..codec import Codec, encode_frame
-from ..config import Config
 from ..core.commands import AckDue, Command, TransportAborted
 from ..core.effects import AttachTransport
 from ..message import Frame, Message
@@ -28,9 +27,8 @@ log = logging.getLogger("resumehub")
 class ControlMessages:
     """One hub's. Methods: any thread, without a lock, unless said otherwise."""
 
-    def __init__(self, codec: Codec, config: Config, put: Callable[[Command], object]) -> None:
+    def __init__(self, codec: Codec, put: Callable[[Command], object]) -> None:
         self._codec = codec
-        self._config = config
         self._put = put
 
     def say_hello(
@@ -51,17 +49,17 @@ class ControlMessages:
         assert attach.credentials.tokens is not None, "a v1 session has tokens"
         session.delayed_ack.sent()
         writer.acked = handled
-        config = self._config
+        limits, outbox = session.limits, session.outbox
         hello = control_messages.hello(
             connection_id=session.connection_id,
             token=attach.credentials.tokens.newest,
             resumed=attach.generation > 1,
             received=handled,
             replay_from=(attach.received or 0) + 1,
-            window={"messages": config.send_buffer, "bytes": config.send_buffer_bytes},
-            resume_window=config.resume_window,
-            ping_interval=config.ping_interval,
-            max_message_size=config.max_message_size,
+            window={"messages": outbox.max_frames, "bytes": outbox.max_bytes},
+            resume_window=limits.resume_window,
+            ping_interval=limits.ping_interval,
+            max_message_size=limits.max_message_size,
         )
         frame = self._encode(writer, hello)
         if last is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ..runtime.base import Lock
+from .session_state import AckState
 
 
 class AckTiming(Enum):
@@ -45,6 +46,16 @@ class DelayedAck:
                 return AckTiming.AS_BEFORE
             self._timed = True
             return AckTiming.SOON
+
+    def export(self) -> AckState:
+        """What is handled and not acknowledged."""
+        with self._lock:
+            return AckState(self._messages, self._bytes, self._timed)
+
+    def restore(self, state: AckState) -> None:
+        """Go on from what ``export`` gave."""
+        with self._lock:
+            self._messages, self._bytes, self._timed = state.messages, state.size, state.timed
 
     def sent(self) -> None:
         """An ``$ack`` or a ``$hello`` is about to say all of it. Any thread."""

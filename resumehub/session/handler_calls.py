@@ -26,27 +26,27 @@ _ONLY_LOGGED = ("on_transport_drop", "on_disconnect")
 class HookCall:
     """on_connect, on_transport_drop, on_transport_restore or on_disconnect of one session."""
 
-    __slots__ = ("_connection", "_error", "_generation", "_services", "_session", "hook", "size")
+    __slots__ = ("_connection", "_services", "error", "generation", "hook", "session", "size")
 
     def __init__(
         self, services: Services, session: Session, hook: str, generation: int, error: ResumeHubError | None
     ) -> None:
         assert session.connection is not None, "its on_disconnect comes last"
         self._services = services
-        self._session = session
+        self.session = session
         self._connection = session.connection
-        self._generation = generation
-        self._error = error
+        self.generation = generation
+        self.error = error
         self.hook = hook
         self.size: int | None = None
 
     def run(self) -> None:
-        session, connection = self._session, self._connection
-        arguments: tuple[Any, ...] = (connection, self._error) if self.hook in _ONLY_LOGGED else (connection,)
+        session, connection = self.session, self._connection
+        arguments: tuple[Any, ...] = (connection, self.error) if self.hook in _ONLY_LOGGED else (connection,)
         self._services.observers.note(
             "app", self.hook, connection_id=session.connection_id, epoch=session.epoch
         )
-        _call(self._services, session, self._generation, self.hook, arguments)
+        _call(self._services, session, self.generation, self.hook, arguments)
         if self.hook == "on_disconnect":
             session.connection = None
             session.ended.set()
@@ -61,7 +61,7 @@ class MessageCall:
     ``data``: as it came; ``message``: what it is, where the reader had to look into it already.
     """
 
-    __slots__ = ("_generation", "_message", "_services", "_session", "data", "hook", "size")
+    __slots__ = ("_generation", "_message", "_services", "data", "hook", "session", "size")
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class MessageCall:
         message: Message | Undecodable | None = None,
     ) -> None:
         self._services = services
-        self._session = session
+        self.session = session
         self._generation = generation
         self.data = data
         self._message = message
@@ -81,7 +81,7 @@ class MessageCall:
         self.size: int | None = size
 
     def run(self) -> None:
-        session, services = self._session, self._services
+        session, services = self.session, self._services
         observers = services.observers
         # Counted as it starts, and not as it ends: a message whose handler always raises would
         # otherwise come back after every resume.
@@ -106,7 +106,7 @@ class MessageCall:
 
     def is_stale(self) -> bool:
         """Whether it can never start any more: its transport is no longer the session's."""
-        return not self._session.inbound_fence.is_open(self._generation)
+        return not self.session.inbound_fence.is_open(self._generation)
 
 
 def read_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = False) -> Message | Undecodable:

@@ -49,6 +49,16 @@ class InboundFence:
         """Whether a message of ``generation`` may ever start again."""
         return generation == self._generation  # one look, and stale a moment later in any case
 
+    def export(self) -> tuple[int, float]:
+        """Messages whose handler has started, and the last generation whose messages may not start."""
+        with self._lock:
+            return self.handled, self._fenced
+
+    def restore(self, handled: int, fenced: float) -> None:
+        """Go on from what ``export`` gave."""
+        with self._lock:
+            self.handled, self._fenced = handled, fenced
+
     def start(self, generation: int) -> bool:
         """Whether a message of ``generation`` may start now; if so, it counts as handled."""
         with self._lock:

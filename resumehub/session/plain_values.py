@@ -96,6 +96,8 @@ def _to_json(value: Any, kind: Any, blobs: list[bytes], where: str) -> Any:
         if len(inside) == 1:
             return _to_json(value, inside[0], blobs, where)
         return {_CLASS: type(value).__name__, "is": _to_json(value, type(value), blobs, where)}
+    if kind is float:
+        return float(value)  # 2 and 2.0 are one value, so they have one encoding
     if isinstance(value, bytes):
         blobs.append(value)
         return len(value)

@@ -27,10 +27,13 @@ _MERGE_BEYOND = 64
 
 
 class Callback(Protocol):
-    """One callback to run. ``size``: bytes of input it holds, None if it is no message."""
+    """One callback to run, of one session. ``size``: bytes of input it holds, None if it is no message."""
 
     hook: str
     size: int | None
+
+    @property
+    def session(self) -> object: ...
 
     def run(self) -> None: ...
     def is_stale(self) -> bool: ...
@@ -49,6 +52,8 @@ class SerialQueue:
         self._parked_bytes = 0
         self._max_parked_bytes = parked_bytes
         self._told_of_room: list[Callable[[], None]] = []
+        # To be told once no callback runs; from then on none starts (``hold``).
+        self._holder: Callable[[], None] | None = None
 
     def post(self, call: Callback, *, runner_coming: bool = False) -> None:
         """Queue a callback. With ``runner_coming`` the caller sees to it that ``run`` is called."""
@@ -98,6 +103,32 @@ class SerialQueue:
     def run_in_turn(self, call: Callback) -> None:
         """Run a callback in the turn that was claimed, and then what has come meanwhile."""
         self._run_on(call, None)
+
+    def hold(self, told: Callable[[], None]) -> None:
+        """Let no callback start until ``let_go``; ``told``, once, when none runs: at once, if so."""
+        with self._lock:
+            if self._running:
+                self._holder = told
+                return
+            self._running = True
+        told()
+
+    def waiting(self) -> list[Callback]:
+        """The callbacks that have not started, oldest first. Between ``told`` and ``let_go``."""
+        with self._lock:
+            return list(self._calls)
+
+    def let_go(self, *, without: Callable[[Callback], bool] | None = None) -> None:
+        """Undo ``hold``; forget the callbacks for which ``without`` is true. The pool runs the others."""
+        with self._lock:
+            self._running = False
+            if without is not None:
+                self._calls = deque(call for call in self._calls if not without(call))
+                sizes = [call.size for call in self._calls if call.size is not None]
+                self._parked, self._parked_bytes = len(sizes), sum(sizes)
+            left = bool(self._calls)
+        if left:
+            self._pool.submit(self)
 
     def _run_on(self, call: Callback | None, turn: int | None) -> None:
         while call is not None:
@@ -154,19 +185,26 @@ class SerialQueue:
     def _next(self, turn: int | None) -> Callback | None:
         told: list[Callable[[], None]] = []
         with self._lock:
-            if not self._calls:
+            holder = self._holder
+            if holder is not None:
+                self._holder = None  # and the queue stays taken, by the thread that asked for it
+                call = None
+            elif not self._calls:
                 self._running = False
                 return None
-            call = self._calls.popleft() if turn != 0 else None
+            else:
+                call = self._calls.popleft() if turn != 0 else None
             if call is None:
-                self._running = False
+                self._running = holder is not None
             elif call.size is not None:
                 was_full = self._full()
                 self._parked -= 1
                 self._parked_bytes -= call.size
                 if was_full:
                     told = self._there_is_room()
-        if call is None:
+        if holder is not None:
+            holder()
+        elif call is None:
             self._pool.submit(self)
         for tell in told:
             tell()

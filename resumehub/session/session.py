@@ -10,25 +10,27 @@ neither deadlines nor who may resume. Application code holds a ``Connection`` in
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..codec import Undecodable, decode_message, encode_frame
 from ..core.commands import Close
 from ..core.effects import AttachTransport, EndSession
+from ..core.moving import DecisionState
 from ..core.resume import Credentials
 from ..core.states import State
 from ..errors import ConnectionClosed, HubClosed, SendBufferFull
 from ..message import Frame, Message, Opcode
-from ..outgoing.outbox import Outbox, ResumePosition
+from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
-from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
+from ..outgoing.write_results import BARRED, PASSED, Passage
 from ..reasons import DropReason
-from ..runtime.base import Event
+from ..runtime.base import Event, Runtime
 from .delayed_ack import DelayedAck
 from .inbound_fence import InboundFence
 from .serial_queue import SerialQueue
 from .services import Services
+from .session_state import HookState, Limits, LiveTransport, SessionState
+from .views import Offered, SeenSession
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -53,10 +55,13 @@ class Session:
         "generated",
         "generation",
         "inbound_fence",
+        "life",
+        "limits",
         "outbox",
         "room_id",
         "serial_queue",
         "state",
+        "subprotocol",
         "undecodable_logged",
         "writer",
     )
@@ -66,6 +71,7 @@ class Session:
         services: Services,
         *,
         epoch: int,
+        life: str,
         connection_id: str,
         room_id: str,
         generated: bool,
@@ -75,11 +81,18 @@ class Session:
         ended: Event,
         credentials: Credentials,
         delayed_ack: DelayedAck | None,
+        limits: Limits,
+        subprotocol: str = "",
     ) -> None:
         self._services = services
+        #: Its name in this process, and its name in all of them.
         self.epoch = epoch
+        self.life = life
         self.connection_id = connection_id
         self.room_id = room_id
+        #: What its client was told, and the application's subprotocol that was agreed on.
+        self.limits = limits
+        self.subprotocol = subprotocol
         #: Whether the hub made the id.
         self.generated = generated
         self.outbox = outbox
@@ -215,7 +228,7 @@ class Session:
             with self.outbox.lock:
                 position = self.outbox.resume_position(received)
         return SeenSession(
-            self.epoch,
+            self.life,
             generation,
             self.connection_id,
             self.room_id,
@@ -306,40 +319,87 @@ class Session:
         # In front: what stayed in the outbox for longer is older.
         self._lost[:0] = frames
 
+    # -- moving to another process ----------------------------------------------------------
 
-class Offered:
-    """What became of a broadcast's frame at one receiver, until ``Session.report``."""
+    def export(
+        self, decisions: DecisionState, hooks: tuple[HookState, ...], transport: LiveTransport | None
+    ) -> SessionState:
+        """Hub thread, lock held: write the session down, and refuse further sends here.
 
-    __slots__ = ("dropped", "flushed", "session", "used", "writer")
+        The session is fenced: no callback runs or starts, no thread reads or writes its transport.
+        """
+        assert self.connection is not None, "its on_disconnect has not run"
+        handled, fenced = self.inbound_fence.export()
+        state = SessionState(
+            decisions=decisions,
+            rooms=(self.room_id,),
+            user=None,
+            generated=self.generated,
+            subprotocol=self.subprotocol,
+            limits=self.limits,
+            data=self.connection.data,
+            handled=handled,
+            fenced=fenced,
+            undecodable_logged=self.undecodable_logged,
+            delayed_ack=self.delayed_ack.export() if self.delayed_ack is not None else None,
+            outbox=self.outbox.export(),
+            hooks=hooks,
+            transport=transport,
+        )
+        self.outbox.refusal = ConnectionClosed(
+            self.connection_id, f"the session {self.connection_id!r} goes on in another process"
+        )
+        self.inbound_fence.shut()
+        self.state = State.CLOSED
+        return state
 
-    def __init__(
-        self,
-        session: Session,
-        writer: TransportWriter | None,
-        flushed: Flushed | None,
-        dropped: int,
-        used: int,
-    ) -> None:
-        self.session = session
-        self.writer = writer
-        self.flushed = flushed
-        self.dropped = dropped
-        self.used = used
+    @classmethod
+    def from_state(
+        cls, services: Services, state: SessionState, epoch: int, serial_queue: SerialQueue, runtime: Runtime
+    ) -> Session:
+        """The session that was written down, on no transport yet. Raises: ValueError for a damaged outbox.
 
+        Next: ``attach_again`` where it is connected.
+        """
+        decisions = state.decisions
+        connection_id = decisions.connection_id
+        whose = f"session {epoch}" if state.generated else connection_id
+        session = cls(
+            services,
+            epoch=epoch,
+            life=decisions.life,
+            connection_id=connection_id,
+            room_id=decisions.room_id,
+            generated=state.generated,
+            outbox=Outbox.from_state(runtime.lock(f"the outbox of {whose}"), state.outbox),
+            inbound_fence=InboundFence(runtime.lock(f"the inbox of {whose}")),
+            serial_queue=serial_queue,
+            ended=runtime.event(f"on_disconnect of {whose} to return"),
+            credentials=decisions.credentials,
+            delayed_ack=None,
+            limits=state.limits,
+            subprotocol=state.subprotocol,
+        )
+        if state.delayed_ack is not None:
+            lock = runtime.lock(f"the receipts of {whose}")
+            session.delayed_ack = DelayedAck(lock, state.outbox.max_frames, state.outbox.max_bytes)
+            session.delayed_ack.restore(state.delayed_ack)
+        session.inbound_fence.restore(state.handled, state.fenced)
+        session.state = State.CONNECTED if decisions.connected else State.SUSPENDED
+        session.generation = decisions.generation
+        session.undecodable_logged = state.undecodable_logged
+        return session
 
-@dataclass(frozen=True, slots=True)
-class SeenSession:
-    """A session at one moment, as the request side sees it. A value: it says nothing of what comes later."""
+    def attach_again(self, writer: TransportWriter, live: LiveTransport, now: float) -> None:
+        """Hub thread: go on with the transport on which the session was, at the exact byte.
 
-    epoch: int
-    generation: int
-    connection_id: str
-    room_id: str
-    generated: bool
-    suspended: bool
-    credentials: Credentials
-    #: Where a client that counts would go on; None where it does not count.
-    position: ResumePosition | None
+        Next: start its reader. No ``$hello`` and no close frame is sent, and no callback runs.
+        """
+        self.inbound_fence.attach(self.generation)
+        took_at = now - live.took_ago if live.took_ago is not None else float("-inf")
+        with self.outbox.lock:
+            writer.restore(live.wire, live.acked, took_at, live.blocked)
+            self.writer = writer
 
 
 def _fresh(error: Exception) -> Exception:

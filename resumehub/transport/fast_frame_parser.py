@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .as_wire import header_of
 from .base import DataReceived
 
 _FIN: Final = 0x80
@@ -87,7 +88,8 @@ class FastFrameParser:
         if self._opcode:
             # Of text, wsproto's decoder holds back the beginning of a character that is not complete.
             missing = self._came - len(held)
-            begun = _frame(self._opcode, held + self._tail[len(self._tail) - missing :])
+            payload = held + self._tail[len(self._tail) - missing :]
+            begun = header_of(self._opcode, len(payload)) + payload
         else:
             begun = b""
         if not self._owed:
@@ -99,7 +101,7 @@ class FastFrameParser:
             return self._header  # nothing but the header of the message has come
         key = self._header[-_KEY:]
         turn = (size - self._owed) % _KEY
-        return begun + _header(self._header[0] & _FIN, self._owed, key[turn:] + key[:turn])
+        return begun + header_of(self._header[0] & _FIN, self._owed, key[turn:] + key[:turn])
 
     def _is_one_short_text(self, data: bytes) -> bool:
         """Whether this is one whole short text frame and nothing else, as it nearly always is."""
@@ -190,16 +192,3 @@ def _unmask(key: bytes, payload: bytes, size: int) -> bytes:
 def _size_of(header: bytes) -> int:
     """The length of the payload, as a whole header says it."""
     return header[1] & _LENGTH if len(header) == 2 + _KEY else int.from_bytes(header[2:-_KEY], "big")
-
-
-def _header(first: int, size: int, key: bytes) -> bytes:
-    """The header of a client's frame: ``first`` with its bits, a length in its shortest form, the key."""
-    if size <= _SHORT:
-        return bytes((first, _MASKED | size)) + key
-    extra = 2 if size <= 0xFFFF else 8
-    return bytes((first, _MASKED | (_MEDIUM if extra == 2 else 127))) + size.to_bytes(extra, "big") + key
-
-
-def _frame(opcode: int, payload: bytes) -> bytes:
-    """A fragment, masked with a key that changes nothing."""
-    return _header(opcode, len(payload), bytes(_KEY)) + payload

@@ -20,7 +20,7 @@ from ..core.commands import Register
 from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, judge, returns
 from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
-from ..session.session import SeenSession
+from ..session.views import SeenSession
 from .refusals import Refusal, gone
 from .session_lookup import SessionLookup
 
@@ -143,8 +143,9 @@ class ResumeParams:
             if seen is not None
             else connection_id or secrets.token_urlsafe(16),
             room_id=room_id,
+            life="" if resume else secrets.token_hex(16),
             resume=resume,
-            seen=seen.epoch if seen is not None else None,
+            seen=seen.life if seen is not None else "",
             seen_room=seen.room_id if seen is not None else "",
             generated=seen.generated if seen is not None else not connection_id,
             resume_request=request,

@@ -15,7 +15,7 @@ from resumehub.core.machine import Machine
 from resumehub.errors import HandlerError
 from tests.core.surroundings import World, Wrong
 
-SEEN: dict[str, Any] = {"resume": True, "seen": 1, "seen_room": "lobby"}
+SEEN: dict[str, Any] = {"resume": True, "seen": "life 1", "seen_room": "lobby"}
 """What both resumes' pre-checks saw: the first session of u1."""
 
 

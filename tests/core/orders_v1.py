@@ -73,7 +73,7 @@ class V1World(World):
         more = ResumeRequest(
             True, resume_request.token, f"token {number}", "", resume_request.attempt, resume_request.received
         )
-        self.knock(resume_request=more, resume=True, seen=1, seen_room="lobby")
+        self.knock(resume_request=more, resume=True, seen="life 1", seen_room="lobby")
 
     # -- effects ----------------------------------------------------------------------------
 
@@ -119,6 +119,8 @@ def insist(holds: bool, sentence: str) -> None:
 
 WRONG = ResumeRequest(v1=True, token="guessed", fresh_token="never", received=0)
 
+SEEN = {"resume": True, "seen": "life 1", "seen_room": "lobby"}
+
 WORDS: dict[str, Callable[[V1World], None]] = {
     "drop": lambda world: world.do(c.PeerGone(1, reset=True)),
     "newest drops": lambda world: world.do(c.PeerGone(world.present(), reset=False)),
@@ -130,12 +132,14 @@ WORDS: dict[str, Callable[[V1World], None]] = {
     "late ack": lambda world: world.do(c.Acknowledged(1)),
     "owe an ack": lambda world: world.do(c.AckDue(world.present())),
     "send": lambda world: world.send(),
-    "stranger": lambda world: world.knock(resume_request=WRONG, resume=True, seen=1, seen_room="lobby"),
+    "stranger": lambda world: world.knock(
+        resume_request=WRONG, resume=True, seen="life 1", seen_room="lobby"
+    ),
     "plain client": lambda world: world.knock(),
     "a second": lambda world: world.wait(1),
     "expire": lambda world: world.wait(30),
     "kick": lambda world: world.do(c.Kick("u1")),
-    "gap of the first": lambda world: world.do(c.GapFound(1, 1)),
+    "gap of the first": lambda world: world.do(c.GapFound("u1", "life 1", 1)),
 }
 """What can happen to u1 and its client."""
 

@@ -16,6 +16,7 @@ from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import SessionRecord, TransportState
 from resumehub.errors import HandlerError
+from tests.core.lives import next_life
 
 WINDOW = 30.0
 TIMEOUT = 10.0
@@ -90,7 +91,9 @@ class Play:
     def knock(self, connection_id: str = "u1", room_id: str = "lobby", **more: Any) -> list[e.Effect]:
         """A client comes, on a transport of its own."""
         self.transports += 1
-        return self.do(c.Register(self.transports, connection_id, room_id, **more))
+        return self.do(
+            c.Register(self.transports, connection_id, room_id, **({"life": next_life(self.machine)} | more))
+        )
 
     def resume(self, connection_id: str = "u1", **more: Any) -> list[e.Effect]:
         """A client comes back to the session that it finds now."""
@@ -99,7 +102,7 @@ class Play:
     def seen(self, connection_id: str = "u1") -> dict[str, Any]:
         """What a pre-check with resume intent says of a session that it looks at now."""
         session = self.machine.sessions[connection_id]
-        return {"resume": True, "seen": session.epoch, "seen_room": session.room_id}
+        return {"resume": True, "seen": session.life, "seen_room": session.room_id}
 
     def failure(self, hook: str = "on_message", connection_id: str = "u1", **more: int) -> c.HandlerFailed:
         """A handler raised that ran for what the session is now."""

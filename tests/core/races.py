@@ -75,7 +75,7 @@ class Scene(World):
     def arrive(self, who: str) -> None:
         """The socket arrives at the hub, if the check let it pass."""
         if who not in self.refused:
-            self.knock(resume=True, seen=1, seen_room="lobby")
+            self.knock(resume=True, seen="life 1", seen_room="lobby")
             self.clients[who] = self.knocks
 
     def offer(self) -> None:

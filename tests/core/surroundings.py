@@ -13,6 +13,7 @@ from typing import Any
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.machine import Machine, Rules
+from tests.core.lives import epoch_of, next_life
 
 Frame = int
 
@@ -85,8 +86,8 @@ class World:
 
     def knock(self, connection_id: str = "u1", **more: Any) -> None:
         self.knocks += 1
-        self._means[self.knocks] = more.get("seen")
-        self.do(c.Register(self.knocks, connection_id, "lobby", **more))
+        self._means[self.knocks] = epoch_of(more.get("seen"))
+        self.do(c.Register(self.knocks, connection_id, "lobby", **({"life": next_life(self.machine)} | more)))
 
     def send(self, connection_id: str = "u1") -> None:
         """The application sends, if it still can; frames are numbered."""

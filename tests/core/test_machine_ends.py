@@ -181,7 +181,7 @@ class TestAHandlerThatRaises:
         assert names(effects) == ["EndSession", "SendClose", "Notify"]
         assert (callbacks(effects), errors(effects)) == (["on_disconnect"], ["HandlerError"])
         assert ended(effects).flush is False
-        assert closes(play.knock(resume=True, seen=1)) == [(2, 4100, "session expired", False)]
+        assert closes(play.knock(resume=True, seen="life 1")) == [(2, 4100, "session expired", False)]
 
     @pytest.mark.parametrize("meanwhile", ["suspended", "resumed"])
     def test_in_on_connect_ends_the_session_whatever_became_of_its_transport(self, meanwhile):

@@ -18,7 +18,7 @@ def test_a_new_client_opens_a_session():
     effects = play.knock("u1", "lobby")
     assert names(effects) == ["OpenSession", "Notify", "AttachTransport"]
     assert effects[0] == e.OpenSession(
-        epoch=1, connection_id="u1", room_id="lobby", transport=1, credentials=Credentials()
+        epoch=1, connection_id="u1", room_id="lobby", transport=1, credentials=Credentials(), life="life 1"
     )
     assert effects[-1] == e.AttachTransport(transport=1, epoch=1, generation=1, credentials=Credentials())
     assert callbacks(effects) == ["on_connect"]

@@ -52,7 +52,7 @@ def test_a_second_shutdown_is_ignored():
 
 @pytest.mark.parametrize(
     "knock",
-    [{}, {"resume": True, "seen": 1}, {"refusal": (4403, "forbidden")}],
+    [{}, {"resume": True, "seen": "life 1"}, {"refusal": (4403, "forbidden")}],
     ids=["a new client", "a resume", "one that was refused before"],
 )
 def test_whoever_comes_now_is_sent_away_with_1001(knock):

@@ -6,7 +6,9 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from resumehub.core.resume import ResumeRequest
+from resumehub.core.deadlines import DeadlineKind
+from resumehub.core.moving import DecisionState, TimeLeft
+from resumehub.core.resume import Credentials, ResumeRequest
 from resumehub.core.states import TRANSITIONS, Outcome, SessionEvent, State
 from tests.core.play import WINDOW, Play, closes, ignored
 
@@ -41,9 +43,9 @@ def happen(play: Play, event: SessionEvent) -> list[e.Effect]:
         case SessionEvent.CLAIM | SessionEvent.CLAIM_OR_REFUSE:
             return play.knock(resume_request=ResumeRequest(instance="another"))
         case SessionEvent.GAP:
-            return play.do(c.GapFound(1, 2))
+            return play.do(c.GapFound("u1", "life 1", 2))
         case SessionEvent.RESUME:
-            return play.knock(resume=True, seen=1, seen_room="lobby")
+            return play.knock(resume=True, seen="life 1", seen_room="lobby")
         case SessionEvent.DROP | SessionEvent.DROP_FINAL:
             return play.do(c.PeerGone(present, reset=True))
         case SessionEvent.LEAVE:
@@ -60,6 +62,23 @@ def happen(play: Play, event: SessionEvent) -> list[e.Effect]:
             return play.do(play_failure(1, "on_connect"))
         case SessionEvent.SHUTDOWN:
             return play.do(c.Shutdown())
+        case SessionEvent.EXPORT:
+            return play.do(c.Export("u1", "life 1"))
+        case SessionEvent.ADOPT:
+            return play.do(c.Adopt(1, present + 1, ARRIVAL))
+
+
+ARRIVAL = DecisionState(
+    life="life elsewhere",
+    connection_id="u1",
+    room_id="lobby",
+    age=5.0,
+    connected=True,
+    credentials=Credentials(),
+    generation=3,
+    last_error=None,
+    time_left=(TimeLeft(DeadlineKind.PING, 7.0),),
+)
 
 
 def play_failure(generation: int, hook: str = "on_message") -> c.HandlerFailed:
@@ -70,8 +89,14 @@ def outcome_of(effects: list[e.Effect], play: Play) -> Outcome:
     """What was done, judged by the effects alone."""
     kinds = {type(effect) for effect in effects}
     codes = {code for _, code, _, _ in closes(effects)}
-    if e.NotFound in kinds:
-        return Outcome.NOT_FOUND
+    alone = {
+        e.NotFound: Outcome.NOT_FOUND,
+        e.NotMoved: Outcome.NOT_MOVED,
+        e.HandOver: Outcome.HANDED_OVER,
+        e.TakeOver: Outcome.ADOPTED,
+    }
+    for kind in kinds & alone.keys():
+        return alone[kind]
     if e.OpenSession in kinds:
         return Outcome.DISPLACED if e.EndSession in kinds else Outcome.OPENED
     if e.AttachTransport in kinds:

@@ -206,7 +206,7 @@ class TestAGap:
         play = greeted()
         if state == "SUSPENDED":
             play.do(c.PeerGone(1, reset=True))
-        effects = play.do(c.GapFound(1, 1))
+        effects = play.do(c.GapFound("u1", "life 1", 1))
         assert callbacks(effects) == ["on_disconnect"]
         assert errors(effects) == ["TransportLost"]
         assert play.session() is None
@@ -214,12 +214,12 @@ class TestAGap:
     def test_that_the_check_found_ends_no_session_that_has_been_resumed_since(self):
         play = greeted()
         play.resume(resume_request=resume_request("one", "two"))
-        assert ignored(play.do(c.GapFound(1, 1))) != []
+        assert ignored(play.do(c.GapFound("u1", "life 1", 1))) != []
         assert play.state() == "CONNECTED"
 
     def test_that_the_check_found_ends_no_other_session(self):
         play = greeted()
         play.do(c.Kick("u1"))
         play.knock(resume_request=resume_request(fresh="new"))
-        assert ignored(play.do(c.GapFound(1, 1))) != []
+        assert ignored(play.do(c.GapFound("u1", "life 1", 1))) != []
         assert (play.state(), play.session().epoch) == ("CONNECTED", 2)

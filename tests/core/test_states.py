@@ -12,7 +12,13 @@ from resumehub.core.states import TRANSITIONS, Outcome, SessionEvent, State, dia
 
 ROOT = Path(__file__).parents[2]
 
-NOTHING_MOVES = (Outcome.IGNORED, Outcome.NOT_FOUND, Outcome.REFUSED, Outcome.TOO_LATE)
+NOTHING_MOVES = (
+    Outcome.IGNORED,
+    Outcome.NOT_FOUND,
+    Outcome.NOT_MOVED,
+    Outcome.REFUSED,
+    Outcome.TOO_LATE,
+)
 """Outcomes that leave the session where it is."""
 
 
@@ -50,6 +56,8 @@ class TestEveryEntry:
             Outcome.DISPLACED: State.CONNECTED,
             Outcome.SUSPENDED: State.SUSPENDED,
             Outcome.ENDED: State.CLOSED,
+            Outcome.HANDED_OVER: State.CLOSED,
+            Outcome.ADOPTED: State.CONNECTED,
         }.get(entry.outcome, state)
         assert entry.to is expected
 
@@ -58,7 +66,7 @@ def test_the_table_has_nothing_else() -> None:
     assert set(TRANSITIONS) == {(state, event) for state in State for event in SessionEvent}
 
 
-def test_only_a_new_connect_gets_out_of_closed() -> None:
+def test_only_a_new_connect_or_an_arrival_gets_out_of_closed() -> None:
     """An ended session cannot be revived; its id can be used again."""
     out = {event for event in SessionEvent if transition(State.CLOSED, event).to is not State.CLOSED}
     assert out == {
@@ -66,8 +74,11 @@ def test_only_a_new_connect_gets_out_of_closed() -> None:
         SessionEvent.CONNECT_OR_REFUSE,
         SessionEvent.CLAIM,
         SessionEvent.CLAIM_OR_REFUSE,
+        SessionEvent.ADOPT,
     }
-    assert {transition(State.CLOSED, event).outcome for event in out} == {Outcome.OPENED}
+    outcomes = {event: transition(State.CLOSED, event).outcome for event in out}
+    assert outcomes.pop(SessionEvent.ADOPT) is Outcome.ADOPTED, "it lives, and comes from elsewhere"
+    assert set(outcomes.values()) == {Outcome.OPENED}
 
 
 def test_a_late_report_decides_nothing_in_any_state() -> None:
@@ -90,7 +101,7 @@ def docs() -> ModuleType:
 
 def test_the_diagram_draws_every_transition_that_does_something() -> None:
     lines = diagram().splitlines()
-    undrawn = (Outcome.IGNORED, Outcome.NOT_FOUND)
+    undrawn = (Outcome.IGNORED, Outcome.NOT_FOUND, Outcome.NOT_MOVED)
     drawn = [entry for entry in TRANSITIONS.values() if entry.outcome not in undrawn]
     assert lines[0] == "stateDiagram-v2"
     assert len(lines) == 1 + len(drawn)

@@ -186,7 +186,7 @@ GUARDS = (
     Guard(
         "a gap ends only the session that the check saw",
         MACHINE,
-        "if session is None or session.generation != generation:",
+        "if session is None or session.generation != found.generation:",
         "if session is None:",
         "A client is told by the check that it cannot go on without a gap; another dial of its "
         "has resumed meanwhile.",
@@ -202,8 +202,8 @@ GUARDS = (
     Guard(
         "a gap of a session that has ended",
         MACHINE,
-        "if session is None or session.generation != generation:",
-        "if session.generation != generation:",
+        "if session is None or session.generation != found.generation:",
+        "if session.generation != found.generation:",
         "The session expires between the check and its report.",
         ("u1 connects", "u1 is kicked", "the check found a gap in session 1, as of transport 1"),
         "AttributeError",

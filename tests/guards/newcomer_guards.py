@@ -38,7 +38,7 @@ GUARDS = (
     Guard(
         "a resume is for the session that the check saw",
         MACHINE,
-        "holder.epoch != registration.seen",
+        "holder.life != registration.seen",
         "False",
         "Between check and hand-over the session ends and somebody else takes the id: the client "
         "would get into "

@@ -17,6 +17,7 @@ from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.invariants import broken
 from resumehub.core.resume import ResumeRequest
 from resumehub.errors import HandlerError
+from tests.core.lives import life_of
 from tests.core.surroundings import World, Wrong
 
 Act = Callable[..., object]
@@ -72,7 +73,7 @@ class Stage(World):
     def resume(self, connection_id: str, epoch: int | None = None, **more: Any) -> None:
         if epoch is None:
             epoch = self.machine.sessions[connection_id].epoch
-        self.knock(connection_id, resume=True, seen=epoch, seen_room="lobby", **more)
+        self.knock(connection_id, resume=True, seen=life_of(epoch), seen_room="lobby", **more)
 
     def claim(self, connection_id: str, how: str, said: str) -> None:
         """Connect or resume, and say more than the id: a list of what is in ``CLAIMS``."""
@@ -172,7 +173,7 @@ HAPPENS: dict[str, Act] = {
         hook, int(epoch), int(generation)
     ),
     r"the check found a gap in session (\d), as of transport (\d)": lambda stage, n, g: stage.do(
-        c.GapFound(int(n), int(g))
+        c.GapFound(stage.sessions[int(n)].connection_id, life_of(int(n)), int(g))
     ),
     r"the first \$ack comes in on transport (\d)": command(c.Acknowledged),
     r"transport (\d) owes an acknowledgement": lambda stage, n: stage.do(c.AckDue(int(n))),

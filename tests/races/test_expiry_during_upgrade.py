@@ -35,7 +35,7 @@ class ResumesWhoeverHoldsTheId(Machine):
 
     def _register(self, knock: c.Register) -> None:
         holder = self.sessions.get(knock.connection_id)
-        super()._register(replace(knock, seen=holder.epoch if holder is not None else None))
+        super()._register(replace(knock, seen=holder.life if holder is not None else ""))
 
 
 def test_get_or_create_begins_anew_in_silence():

@@ -1,0 +1,133 @@
+"""Takes a session out of a running hub at any moment, and puts it into another one, at the exact byte.
+
+``export_session`` first fences the session: no callback of it runs or starts, its reader leaves, no thread
+writes; its peer notices nothing. Then the hub thread decides and writes the session down. Until that command
+is handled everything can be undone, and is, if the session can't be moved. ``adopt_session`` is the other
+end.
+What travels between two processes, and when, is not known here. Threads: any but the hub's and a callback's.
+Read next: ``session/session_state.py``, ``transport/base.py`` (clauses T12 to T14).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.commands import Adopt, Export
+from ..errors import ConnectionNotFound, NotMovable
+from ..incoming.transport_io import TransportIO
+from ..runtime.base import Runtime
+from ..session.session import Session
+from ..session.session_state import SessionState, check, check_data
+from ..transport.base import Transport
+from ..transport.sockets import ByteStream
+from ..transport.websocket import WebSocketTransport
+
+if TYPE_CHECKING:
+    from .hub_loop import HubLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A session that has left its hub.
+
+    ``transport``: None where it was suspended. Pass its socket on (``pollable``), then ``release`` it.
+    """
+
+    state: SessionState
+    transport: Transport | None
+
+
+def export_session(loop: HubLoop, runtime: Runtime, connection_id: str) -> Departure:
+    """Take a session out of the hub; it goes on wherever ``adopt_session`` is called with its state.
+
+    Raises: ConnectionNotFound; NotMovable, and the session goes on here; TypeError for ``connection.data``
+    that JSON does not have. Blocks: until the handler of it that runs has returned.
+    """
+    session = loop.registry.sessions.get(connection_id)
+    if session is None or session.connection is None:
+        raise ConnectionNotFound(connection_id)
+    check_data(session.connection.data)
+    fence = _Fence(loop, runtime, session)
+    try:
+        fence.close()
+        loop.put_and_wait(Export(connection_id, session.life))
+        state = loop.departed(session)
+    except BaseException:
+        fence.open()
+        raise
+    session.serial_queue.let_go(without=lambda call: call.session is session)
+    session.connection = None
+    session.ended.set()
+    return Departure(state, fence.io.transport if fence.io is not None else None)
+
+
+def adopt_session(loop: HubLoop, runtime: Runtime, state: SessionState, stream: ByteStream | None) -> None:
+    """Let a session go on in this hub. ``stream``: its connection; None where it is suspended.
+
+    Raises: SessionStateError for a damaged state; NotMovable, when the id is in use here or the hub shuts
+    down. Nothing has happened then, and the stream is still the caller's. Blocks: until the hub thread has
+    done so.
+    """
+    check(state)
+    number, live = None, state.transport
+    if live is not None:
+        assert stream is not None, "a connected session comes with its connection"
+        transport = WebSocketTransport(stream, state.limits.max_message_size, (), live.input)
+        number = loop.enter(TransportIO(loop.transports.next_number(), transport, runtime))
+    arrival = loop.arrives(state)
+    try:
+        loop.put_and_wait(Adopt(arrival, number, state.decisions))
+    except BaseException:
+        loop.does_not_arrive(arrival, number)
+        raise
+
+
+class _Fence:
+    """What is done to a session before it is written down, step by step, and how it is undone."""
+
+    def __init__(self, loop: HubLoop, runtime: Runtime, session: Session) -> None:
+        self._loop = loop
+        self._runtime = runtime
+        self._session = session
+        self.io: TransportIO | None = None
+        self._queue_is_held = False
+
+    def close(self) -> None:
+        """Raises NotMovable where a step is not possible. Blocks, until callbacks and threads have let go."""
+        session, runtime = self._session, self._runtime
+        quiet = runtime.event(f"the callbacks of {session.connection_id} to stop")
+        session.serial_queue.hold(quiet.set)
+        quiet.wait()
+        self._queue_is_held = True
+        if any(call.session is not session for call in session.serial_queue.waiting()):
+            raise NotMovable(session.connection_id, "callbacks of the session before it have not run yet")
+        writer = session.writer
+        if writer is None:
+            return
+        if writer.number not in self._loop.transports:
+            raise NotMovable(session.connection_id, "its transport has just been released")
+        io = self._loop.transports[writer.number]
+        if not io.transport.movable or io.host_thread is not None:
+            raise NotMovable(session.connection_id, "a transport with compression or TLS stays where it is")
+        self.io = io
+        writer.hold()
+        left = io.part(runtime)
+        self._loop.io_threads.recall(io)
+        left.wait()
+        if not writer.wait_until_held():
+            raise NotMovable(session.connection_id, "its transport is closing")
+        if (because := io.what_keeps_it()) is not None:
+            raise NotMovable(session.connection_id, because)
+
+    def open(self) -> None:
+        """Undo it: the session goes on here."""
+        if self.io is not None:
+            self.io.rejoin()
+            if self.io.aborted.is_set():  # while it was parted with, ``abort`` did nothing
+                self.io.transport.abort()
+            assert self.io.writer is not None, "a session was attached to it"
+            self.io.writer.let_go()
+            self._loop.io_threads.start_reader(self.io)
+        if self._queue_is_held:
+            self._session.serial_queue.let_go()

@@ -1,0 +1,192 @@
+"""A session, written down: everything from which it goes on in another process as if nothing had been.
+
+``SessionState`` is a frozen value; ``encode`` and ``decode`` turn it into bytes and back. The bytes have a
+version: a newer one, or damage, is a ``SessionStateError`` that says so, and names the session where it can.
+Durations are time left or time since, in seconds; there is no clock value, no pickle, and no number that
+means something in one process only. It is a secret: whoever has it has the session's tokens and messages.
+
+What it does not hold, since such a session is not moved: a compressed or TLS transport, one that is closing
+or
+half-closed. Made by ``Session.export`` (hub thread), read by ``Session.from_state``. Read next:
+``server/moving.py``, ``plain_values.py``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..core.moving import DecisionState, ErrorState
+from ..errors import SessionStateError
+from ..outgoing.outbox_state import OutboxState
+from ..outgoing.wire_queue import WireState
+from .plain_values import PlainValueError, dump, load
+
+VERSION: Final = 1
+"""Of the body. The head (who it is) has the same form for ever."""
+
+_MAGIC: Final = b"RHSS"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the client was told in ``$hello``: it holds for this session, whatever the next release allows."""
+
+    resume_window: float
+    ping_interval: float | None
+    max_message_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class AckState:
+    """What was handled and not acknowledged, and whether a deadline for that is armed."""
+
+    messages: int
+    size: int
+    timed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HookState:
+    """A callback that has not started."""
+
+    hook: str
+    generation: int
+    error: ErrorState | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTransport:
+    """The transport of a connected session, which goes on at the exact byte in both directions.
+
+    ``input``: what came and was not handled, oldest first, as wire bytes: messages whose handler has not
+    started, events that were read, the message that is half read, bytes behind it. ``wire``: what is half
+    written. ``acked``: the last of the client's messages that we acknowledged; ``acknowledged``: whether the
+    client has acknowledged anything on this transport. ``took_ago``, ``pinged_ago``: seconds since the peer
+    took bytes that it had refused before, since the last Ping; None for never. ``heard``: since that Ping.
+    ``reading_ago``: for how long a thread has read. ``blocked``: the peer takes nothing.
+    """
+
+    input: bytes
+    wire: WireState
+    acked: int
+    acknowledged: bool
+    took_ago: float | None
+    pinged_ago: float | None
+    heard: bool
+    reading_ago: float
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """See the module.
+
+    ``decisions``: what the machine knows. ``rooms``: in order of joining, the home room first. ``data``: of
+    the application's handle, as JSON has it. ``handled``: messages whose handler has started. ``fenced``: the
+    last generation whose messages may not start any more. ``transport``: None while it is suspended.
+    """
+
+    decisions: DecisionState
+    rooms: tuple[str, ...]
+    user: str | None
+    generated: bool
+    subprotocol: str
+    limits: Limits
+    data: Any
+    handled: int
+    fenced: float
+    undecodable_logged: bool
+    delayed_ack: AckState | None
+    outbox: OutboxState
+    hooks: tuple[HookState, ...]
+    transport: LiveTransport | None
+
+    def __repr__(self) -> str:
+        return f"<SessionState of {self.decisions.connection_id!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Who it is, for a log line about a body that can't be read."""
+
+    life: str
+    id: str
+    room: str
+    user: str | None
+
+
+def encode(state: SessionState) -> bytes:
+    """The one encoding of ``state``.
+
+    Raises: TypeError, which names the place, when ``data`` is not what JSON would give back.
+    """
+    check_data(state.data)
+    decisions = state.decisions
+    head = dump(_Head(decisions.life, decisions.connection_id, decisions.room_id, state.user))
+    rest = b"".join([VERSION.to_bytes(2), len(head).to_bytes(4), head, dump(state)])
+    return _MAGIC + zlib.crc32(rest).to_bytes(4) + rest
+
+
+def decode(data: bytes) -> SessionState:
+    """The state in ``data``. Raises: SessionStateError for damage, or a version of a later release."""
+    if data[:4] != _MAGIC:
+        raise SessionStateError("these bytes are no session: they begin with something else")
+    rest = data[8:]
+    if len(data) < 14 or zlib.crc32(rest) != int.from_bytes(data[4:8]):
+        raise SessionStateError("a session that was written down is damaged: its checksum is another")
+    version, size = int.from_bytes(rest[:2]), int.from_bytes(rest[2:6])
+    try:
+        head = load(_Head, rest[6 : 6 + size])
+        if version > VERSION:
+            raise SessionStateError(
+                f"the session {head.id!r} was written by a later release (version {version}, this one reads "
+                f"up to {VERSION}): let that release take it",
+                head.id,
+            )
+        state = load(SessionState, rest[6 + size :])
+    except PlainValueError as error:
+        raise SessionStateError(f"a session that was written down is damaged: {error}") from None
+    check(state)
+    return state
+
+
+def check(state: SessionState) -> None:
+    """Make sure that the parts of ``state`` fit together. Raises: SessionStateError, with the id."""
+    decisions, problem = state.decisions, None
+    try:
+        state.outbox.check()
+    except ValueError as error:
+        problem = str(error)
+    if (state.transport is not None) != decisions.connected:
+        problem = "it is connected without a transport, or the reverse"
+    if not (decisions.connected or decisions.time_left):
+        problem = "its window has no end"
+    if problem is not None:
+        name = decisions.connection_id
+        raise SessionStateError(f"the session {name!r} is damaged: {problem}", name)
+
+
+def check_data(data: Any) -> None:
+    """Make sure that JSON gives ``data`` back as it is. Raises: TypeError that names the place."""
+    for place, problem in _unlike_json(data, "connection.data"):
+        raise TypeError(
+            f"{place} is {problem}: a session that moves to another process has data that JSON has"
+        )
+
+
+def _unlike_json(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            if not isinstance(key, str):
+                yield f"{place}[{key!r}]", f"under a key of type {type(key).__name__}"
+            yield from _unlike_json(inside, f"{place}[{key!r}]")
+    elif isinstance(value, list):
+        for at, inside in enumerate(value):
+            yield from _unlike_json(inside, f"{place}[{at}]")
+    elif isinstance(value, float) and not -1e308 <= value <= 1e308:
+        yield place, f"{value}"
+    elif value is not None and type(value) not in (str, int, float, bool):
+        yield place, f"a {type(value).__name__}"

@@ -1,0 +1,142 @@
+"""A session leaves one machine and goes on in another: what is known of it goes along, and no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from resumehub.core import commands as c
+from resumehub.core import effects as e
+from resumehub.core.deadlines import DeadlineKind
+from resumehub.core.moving import DecisionState, ErrorState
+from resumehub.errors import HandlerError, HeartbeatTimeout, HubClosed, ResumeHubError, TransportLost
+from tests.core.play import PING, WINDOW, Play
+
+APART = 500.0
+"""Seconds between the clocks of the two machines."""
+
+
+def handed_over(play: Play) -> DecisionState:
+    """What is left of u1, and of its transport, once it has gone; no callback and no close frame."""
+    effects = play.do(c.Export("u1", "life 1"))
+    [hand_over] = [effect for effect in effects if not isinstance(effect, e.Count)]
+    assert isinstance(hand_over, e.HandOver)
+    assert play.state() == "CLOSED"
+    assert hand_over.transport not in play.machine.transports
+    assert play.machine.next_deadline() is None
+    return hand_over.decisions
+
+
+def elsewhere(play: Play) -> Play:
+    """Another machine, whose clock is another."""
+    other = Play(ping_interval=PING)
+    other.now = play.now + APART
+    other.transports = 41
+    return other
+
+
+def taken_over(play: Play, decisions: DecisionState) -> e.TakeOver:
+    number = 41 if decisions.connected else None
+    effects = play.do(c.Adopt(7, number, decisions))
+    [take_over] = [effect for effect in effects if not isinstance(effect, e.Count)]
+    assert isinstance(take_over, e.TakeOver)
+    assert (take_over.arrival, take_over.transport) == (7, number)
+    return take_over
+
+
+def test_a_connected_session_goes_on_with_its_deadlines() -> None:
+    play = Play(ping_interval=PING)
+    play.knock()
+    play.wait(PING - 3)
+    other = elsewhere(play)
+    taken_over(other, handed_over(play))
+    assert other.state() == "CONNECTED"
+    assert other.due(DeadlineKind.PING, 41) == other.now + 3
+    assert other.session().opened_at == other.now - (PING - 3)
+    other.do(c.PeerGone(41, reset=True))
+    assert other.state() == "SUSPENDED"
+
+
+def test_a_suspended_session_ends_when_its_window_does() -> None:
+    play = Play()
+    play.knock()
+    play.do(c.PeerGone(1, reset=True))
+    play.wait(WINDOW - 1)
+    other = elsewhere(play)
+    taken_over(other, handed_over(play))
+    assert other.state() == "SUSPENDED"
+    effects = other.wait(1)
+    [end] = [effect for effect in effects if isinstance(effect, e.Notify)]
+    assert (end.hook, repr(end.error)) == ("on_disconnect", repr(TransportLost()))
+
+
+def test_a_resume_is_for_the_life_and_not_for_the_process() -> None:
+    """The pre-check saw it in the old process; the registration comes to the new one."""
+    play = Play()
+    play.knock()
+    seen = play.seen()
+    other = elsewhere(play)
+    taken_over(other, handed_over(play))
+    other.knock(**seen)
+    assert other.session().generation == 2
+
+
+def test_a_report_of_its_old_transport_decides_nothing_here() -> None:
+    play = Play()
+    play.knock()
+    handed_over(play)
+    effects = play.do(c.PeerGone(1, reset=True), c.Released(1), c.HandlerFailed(1, 1, "on_message", None))
+    assert {type(effect) for effect in effects} == {e.Ignored}
+
+
+def test_another_session_of_that_id_stays() -> None:
+    play = Play()
+    play.knock()
+    play.do(c.Kick("u1"))
+    play.knock()
+    [effect] = play.do(c.Export("u1", "life 1"))
+    assert effect == e.NotMoved("u1", "the session has ended already")
+    assert play.state() == "CONNECTED"
+
+
+def test_a_transport_that_cannot_be_written_keeps_it_here() -> None:
+    play = Play()
+    play.knock()
+    play.do(c.WriteFailed(1))
+    [effect] = play.do(c.Export("u1", "life 1"))
+    assert effect == e.NotMoved("u1", "nothing can be written to its transport any more")
+
+
+def test_a_hub_that_shuts_down_takes_none() -> None:
+    play = Play()
+    play.knock()
+    decisions = handed_over(play)
+    other = elsewhere(play)
+    other.do(c.Shutdown())
+    [effect] = other.do(c.Adopt(7, 41, decisions))
+    assert effect == e.NotMoved("u1", "the hub is shutting down")
+
+
+def test_rooms_are_counted_where_they_are() -> None:
+    play = Play()
+    play.knock()
+    effects = play.do(c.Export("u1", "life 1"))
+    assert e.Count("room_destroyed", ("lobby",)) in effects
+    other = elsewhere(play)
+    [hand_over] = [effect for effect in effects if isinstance(effect, e.HandOver)]
+    assert e.Count("room_created", ("lobby",)) in other.do(c.Adopt(7, 41, hand_over.decisions))
+
+
+@pytest.mark.parametrize(
+    "error", [TransportLost(4000, "why not"), HeartbeatTimeout(), HandlerError("on_message")], ids=repr
+)
+def test_an_error_is_the_same_elsewhere(error: ResumeHubError) -> None:
+    state = ErrorState.of(error)
+    assert state is not None
+    assert repr(state.make()) == repr(error)
+
+
+def test_an_error_that_means_nothing_elsewhere_stays_here() -> None:
+    assert ErrorState.of(HubClosed("u1")) is None
+    assert ErrorState.of(None) is None
+    with pytest.raises(ValueError, match="no error is called 'Unheard'"):
+        ErrorState("Unheard").make()

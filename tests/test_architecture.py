@@ -94,6 +94,34 @@ HOMES = {
 """Library → the only modules that import it. Any library that is not in Python's own must be
 listed. Imports for the type checker alone (``if TYPE_CHECKING:``) are free."""
 
+UNDERSCORES = {
+    "sys._current_frames": "documented under this name: the only way to see where a thread is",
+    "parts._replace": "a named tuple's; the underscore keeps it apart from the names of fields",
+}
+"""Names with an underscore that a third party documents → why there is no other."""
+
+MOST_LINES = 400
+"""Of a file. One that is longer knows two things, and a reader looks for the second one elsewhere."""
+
+STILL_OPEN = {
+    "underscores": [
+        *("resumehub/hub.py", "resumehub/server/*", "resumehub/session/*", "resumehub/wsgi/*"),
+        *("resumehub/incoming/reader.py", "resumehub/client/*", "resumehub/testing/*"),
+        *("resumehub/demo/app.py", "resumehub/cli.py", "resumehub/message.py"),
+    ],
+    "circles": ["hub", "wsgi"],
+    "class names": [
+        *("_Reply", "Failed", "Observed", "Close", "Tick", "Inspect", "SendAck", "SendClose", "Notify"),
+        *("Ignored", "Machine", "State", "Rules", "Stats", "Verdict", "PingReceived", "CloseReceived"),
+        *("_Thread", "Replay"),
+    ],
+    "long files": [
+        *("resumehub/hub.py", "resumehub/incoming/leader_followers.py", "resumehub/server/hub_loop.py"),
+        *("resumehub/outgoing/transport_writer.py", "resumehub/testing/client.py"),
+    ],
+}
+"""What does not keep a rule of this page yet. Each list gets shorter, and a new name in one is a mistake."""
+
 BANNED_CALLS = {
     "settimeout": "it changes the socket for both threads, and a timeout cuts a large write short",
     "setdefaulttimeout": "the same, for every socket of the process",
@@ -190,6 +218,44 @@ def layer_of(module: str) -> str | None:
     return next((layer for layer, names in LAYERS.items() if among(module, names)), None)
 
 
+def file_of(module: str) -> str:
+    """``resumehub/core/machine.py`` for ``core.machine``."""
+    folder = PACKAGE.joinpath(*module.split("."))
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    return str(path.relative_to(PACKAGE.parent))
+
+
+def folder_of(module: str) -> str:
+    """The package's folder that a module is in; one that is in none is a folder of its own."""
+    return module.split(".")[0]
+
+
+def classes_in(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def reached_into(tree: ast.Module) -> Iterator[ast.Attribute]:
+    """Every ``x._y`` in which ``x`` is neither the object itself nor a class of this file."""
+    own = {"self", "cls", *(node.name for node in classes_in(tree))}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or not node.attr.startswith("_"):
+            continue
+        if node.attr.startswith("__") or ast.unparse(node) in UNDERSCORES or is_super(node.value):
+            continue
+        if not (isinstance(node.value, ast.Name) and node.value.id in own):
+            yield node
+
+
+def is_super(node: ast.expr) -> bool:
+    """``super()`` is the object itself, by the name of the class above."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
+
+
+def is_open(rule: str, name: str) -> bool:
+    """Whether ``name`` need not keep this rule yet."""
+    return any(fnmatchcase(name, pattern) for pattern in STILL_OPEN[rule])
+
+
 def listed(problems: list[str]) -> str:
     return "\n" + "\n".join(problems)
 
@@ -240,6 +306,72 @@ def test_no_cycles() -> None:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
         pytest.fail(" → ".join(reversed(error.args[1])), pytrace=False)
+
+
+def test_no_circle_between_folders() -> None:
+    """Types included. ``resumehub/__init__.py`` is none of them: it has the names of all for the user."""
+    graph: dict[str, set[str]] = {folder_of(module): set() for module in sources()}
+    for found, imported in own_imports():
+        above, below = folder_of(found.by), folder_of(imported)
+        if above != below and not is_open("circles", above):
+            graph[above].add(below)
+    graph.pop("__init__")
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" → ".join(reversed(error.args[1])), pytrace=False)
+
+
+def test_no_module_reads_the_underscore_of_another() -> None:
+    """What others need has a name without one, and a docstring."""
+    wrong = [
+        f"{file_of(module)}:{node.lineno}: {ast.unparse(node)}"
+        for module, tree in sources().items()
+        if not is_open("underscores", file_of(module))
+        for node in reached_into(tree)
+    ]
+    assert not wrong, listed(wrong)
+
+
+def test_an_underscore_is_found_wherever_it_is_read() -> None:
+    """The test of the test above."""
+    found = reached_into(
+        ast.parse(
+            "class Mine:\n"
+            "    def method(self, other):\n"
+            "        self._a = cls._b = Mine._c = super()._d = other.__class__\n"
+            "        return other._e, self.other._f, sys._current_frames()\n"
+        )
+    )
+    assert {node.attr for node in found} == {"_e", "_f"}
+
+
+def test_a_class_name_occurs_once() -> None:
+    """So that a name in a traceback, in a comment or in a search leads to one place."""
+    homes: dict[str, list[str]] = {}
+    for module, tree in sources().items():
+        for node in classes_in(tree):
+            homes.setdefault(node.name, []).append(f"{file_of(module)}:{node.lineno}")
+    wrong = [
+        f"{name}: {', '.join(places)}"
+        for name, places in homes.items()
+        if len(places) > 1 and not is_open("class names", name)
+    ]
+    assert not wrong, listed(wrong)
+
+
+def test_no_file_is_long() -> None:
+    lengths = {file_of(module): lines_of(file_of(module)) for module in sources()}
+    wrong = [
+        f"{path}: {length} lines"
+        for path, length in lengths.items()
+        if length > MOST_LINES and not is_open("long files", path)
+    ]
+    assert not wrong, listed(wrong)
+
+
+def lines_of(path: str) -> int:
+    return len((PACKAGE.parent / path).read_text(encoding="utf-8").splitlines())
 
 
 def test_the_core_is_pure() -> None:

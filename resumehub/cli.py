@@ -83,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve the demo: a chat page on which you cut your own connection and watch what the hub "
         "makes of it. Stop it with Ctrl-C.",
     )
-    _add_network_options(serve.add_argument_group("network"))
-    _add_hub_options(serve.add_argument_group("the hub"))
+    _add_network_options(serve)
+    _add_hub_options(serve)
     serve.add_argument("--verbose", action="store_true", help="log every request and what the hub does")
     client = commands.add_parser(
         "client-js",
@@ -95,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_network_options(group: argparse._ArgumentGroup) -> None:
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("network")
     group.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: %(default)s)"
     )
@@ -108,7 +109,8 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_hub_options(group: argparse._ArgumentGroup) -> None:
+def _add_hub_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the hub")
     group.add_argument(
         "--resume-window",
         type=_seconds,

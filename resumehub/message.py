@@ -95,7 +95,7 @@ class Frame:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Frame):
             return NotImplemented
-        return self._opcode is other._opcode and self._payload == other._payload
+        return self._opcode is other.opcode and self._payload == other.payload
 
     def __hash__(self) -> int:
         return hash((self._opcode, self._payload))

@@ -17,7 +17,8 @@ from typing import Any
 
 from ..clock import stopwatch
 from .base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread
-from .thread_cache import ThreadCache, stack_of
+from .stacks import stack_of
+from .thread_cache import ThreadCache
 
 
 class SystemRuntime:
@@ -214,4 +215,4 @@ class _SystemThread:
         return self._thread.ident == threading.get_ident()
 
     def stack(self) -> str:
-        return stack_of(self._thread.ident or 0)
+        return stack_of(self._thread.ident)

@@ -9,12 +9,11 @@ connections break and come back, a thousand readers end and a thousand begin; so
 
 from __future__ import annotations
 
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 
 from ..clock import SystemClock
+from .stacks import stack_of
 
 LINGER = 1.0
 """Seconds that a thread waits for its next job."""
@@ -24,12 +23,6 @@ MOST_SPARES = 1024
 
 
 _REAL = SystemClock()
-
-
-def stack_of(ident: int) -> str:
-    """Where a thread is now, as text; "" when there is none with that number."""
-    frame = sys._current_frames().get(ident)
-    return "".join(traceback.format_stack(frame)) if frame is not None else ""
 
 
 class CachedCall:

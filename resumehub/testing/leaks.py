@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
-import traceback
 from pathlib import Path
+
+from ..runtime.stacks import stack_of
 
 #: Seconds of real time in which what was told to end must have ended.
 GRACE = 2.0
@@ -39,7 +39,8 @@ def leaks_since(before: Snapshot) -> list[str]:
         thread.join(patience)
         if thread.is_alive():
             patience = 0.0  # one that hangs spends the patience for all
-            leaks.append(f"thread {thread.name!r} at\n{_stack(thread)}")
+            stack = stack_of(thread.ident, 3) or "  (no Python frame)\n"
+            leaks.append(f"thread {thread.name!r} at\n{stack}")
     never = threading.Event()
     for _ in range(int(GRACE / 0.02)):
         new = dict(_sockets().items() - sockets.items())
@@ -47,11 +48,6 @@ def leaks_since(before: Snapshot) -> list[str]:
             return leaks
         never.wait(0.02)
     return leaks + [f"descriptor {number}, {link}" for number, link in new.items()]
-
-
-def _stack(thread: threading.Thread) -> str:
-    frame = sys._current_frames().get(thread.ident or 0)
-    return "".join(traceback.format_stack(frame)[-3:]) if frame is not None else "  (no Python frame)\n"
 
 
 def _sockets() -> dict[int, str]:

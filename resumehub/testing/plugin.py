@@ -13,6 +13,7 @@ its marker is used, and looks at no test that uses none of them.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -121,11 +122,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         if type(one).__module__ == "resumehub.testing.lab":
             one.finish()
         return result
-    names = pyfuncitem._fixtureinfo.argnames
-    if "lab" not in names:
-        pytest.fail("a test that is explored takes the fixture 'lab'", pytrace=False)
     test = pyfuncitem.obj
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    arguments = _arguments(test, pyfuncitem.funcargs)
+    if "lab" not in arguments:
+        pytest.fail("a test that is explored takes the fixture 'lab'", pytrace=False)
 
     def scenario(lab: Lab) -> None:
         test(**arguments | {"lab": lab})
@@ -142,6 +142,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         return (yield)
     finally:
         pyfuncitem.obj = test
+
+
+def _arguments(test: Callable[..., object], fixtures: dict[str, Any]) -> dict[str, Any]:
+    """Those of the fixtures that the test takes; a parameter with a default takes none."""
+    parameters = inspect.signature(test).parameters.values()
+    taken = [one.name for one in parameters if one.default is one.empty]
+    return {name: fixtures[name] for name in taken if name in fixtures}
 
 
 def _explorer(item: pytest.Item) -> Callable[..., Explored]:

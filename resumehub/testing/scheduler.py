@@ -12,13 +12,12 @@ two stops runs as one piece, and the memory model of the machine is not explored
 
 from __future__ import annotations
 
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from ..runtime.stacks import stack_of
 from .tasks import START, TEST, Abandoned, Deadlock, Livelock, OutOfControl, Step, Task
 
 #: A run that takes more steps than this is taken for one that never ends.
@@ -309,8 +308,7 @@ class Scheduler:
         task = self.current
         name = task.name if task is not None else "a thread"
         ident = task.thread.ident if task is not None and task.thread is not None else None
-        frame = sys._current_frames().get(ident or 0)
-        stack = "".join(traceback.format_stack(frame)[-4:]) if frame is not None else "  (it has no stack)\n"
+        stack = stack_of(ident, 4) or "  (it has no stack)\n"
         return (
             f"{name} has not come to a stop for {PATIENCE:g} seconds: it waits for something that is not "
             "under the lab's control (a lock of your own: use lab.threading), or computes for very long:\n"

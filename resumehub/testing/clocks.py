@@ -41,8 +41,12 @@ class _Followed:
             if timeline in self._timelines:
                 self._timelines.remove(timeline)
 
-    def _settle(self) -> float | None:
-        """Have every hub handle what is queued and due; the earliest deadline of them all."""
+    def settle(self) -> float | None:
+        """Have every hub handle what is queued and due now; give the earliest deadline that is left.
+
+        Time stands still meanwhile: whoever moves it calls this before and after. None: no deadline
+        is left. Threads: any but a hub's own. Blocks: until the hubs have handled it.
+        """
         with self._lock:
             timelines = list(self._timelines)
         return min((at for timeline in timelines if (at := timeline.settle()) is not None), default=None)
@@ -78,12 +82,12 @@ class FakeClock(_Followed):
         with self._moving:
             target = self._now + seconds
             while True:
-                due = self._settle()
+                due = self.settle()
                 if due is None or due > target + _NOISE:
                     break
                 self._now = max(self._now, due)
             self._now = max(self._now, target)
-            self._settle()
+            self.settle()
 
     def real_wait(self, deadline: float | None) -> float | None:
         """None: a hub on this clock sleeps until a command comes or ``advance`` wakes it."""
@@ -119,7 +123,8 @@ class FreezegunClock(_Followed):
         self._last = 0.0
         self.monotonic()
         _follow_freezegun(api)
-        self._serial = next(_serials)
+        #: Clocks are stepped in the order of this number, the oldest first.
+        self.serial = next(_serials)
         _followers.add(self)
 
     def monotonic(self) -> float:
@@ -153,22 +158,26 @@ class FreezegunClock(_Followed):
         # microseconds, and a deadline that was one ahead was taken for due.
         return (_plain(frozen) - datetime(2020, 1, 1)).total_seconds()
 
-    def _follows(self, factory: Any) -> bool:
+    def goes_by(self, factory: Any) -> bool:
+        """Whether this frozen time is the one that the clock follows now. Threads: any. Blocks: never."""
         factories = self._api.freeze_factories
         return bool(factories) and factories[-1] is factory
 
-    def _start_over(self) -> None:
-        """Frozen time was set back: what passes from here on counts, what was lost does not."""
+    def start_over(self) -> None:
+        """Go on from the present reading after frozen time was set back. Threads: any. Blocks: never.
+
+        What passes from here on counts; the seconds that were taken back do not.
+        """
         with self._lock:
             self._offset = self._last - self._read(self._source)
 
-    def _settle(self) -> float | None:
-        due = super()._settle()
+    def settle(self) -> float | None:
+        due = super().settle()
         if due is None or not 0 < due - self.monotonic() < self._SAME:
             return due
         with self._lock:
             self._last = due
-        return self._settle()
+        return self.settle()
 
 
 _followers: WeakSet[FreezegunClock] = WeakSet()
@@ -188,8 +197,8 @@ def _by_way_of_clocks(api: Any, kind: Any, move: Callable[..., Any], jump: Calla
     @wraps(move)
     def moved(factory: Any, *arguments: Any, **named: Any) -> Any:
         # The oldest first: of deadlines at the same time, too, the order is the same every time.
-        followers = sorted(list(_followers), key=lambda clock: clock._serial)
-        clocks = [clock for clock in followers if clock._follows(factory)]
+        followers = sorted(list(_followers), key=lambda clock: clock.serial)
+        clocks = [clock for clock in followers if clock.goes_by(factory)]
         # With auto_tick_seconds each look at the date is a bare tick, on any thread: a hub's own must
         # not wait for itself. The hubs see it at their next look at the time.
         a_look = kind is api.StepTickTimeFactory and not arguments and not named
@@ -213,7 +222,7 @@ def _walk(api: Any, factory: Any, goal: Any, clocks: list[FreezegunClock], jump:
     for clock in clocks:
         clock.monotonic()  # a freeze that has just begun begins here, and not where it leads
     while True:
-        aheads = [due - clock.monotonic() for clock in clocks if (due := clock._settle()) is not None]
+        aheads = [due - clock.monotonic() for clock in clocks if (due := clock.settle()) is not None]
         if not aheads:
             break
         at = (factory() if ticking else factory.time_to_freeze) + timedelta(seconds=max(0.0, min(aheads)))
@@ -228,8 +237,8 @@ def _walk(api: Any, factory: Any, goal: Any, clocks: list[FreezegunClock], jump:
     factory.time_to_freeze = goal.time_to_freeze
     for clock in clocks:
         if goal.time_to_freeze < before:
-            clock._start_over()
-        clock._settle()
+            clock.start_over()
+        clock.settle()
 
 
 def _plain(moment: datetime) -> datetime:

@@ -72,7 +72,7 @@ class ControlledRuntime:
         self._scheduler.did(f"start {task.name}")
         if self.stop_at_locks:
             self._scheduler.pause(f"go on behind the start of {task.name}")
-        return _Thread(self._scheduler, task)
+        return _ControlledThread(self._scheduler, task)
 
     def bell(self) -> Bell:
         return _Bell()
@@ -104,7 +104,7 @@ class ControlledRuntime:
     def current(self) -> Thread:
         task = self._scheduler.current
         assert task is not None, "asked for by a controlled thread"
-        return _Thread(self._scheduler, task)
+        return _ControlledThread(self._scheduler, task)
 
 
 def _readable(name: str, run: Callable[[], None]) -> str:
@@ -353,7 +353,7 @@ def _named(item: Any) -> str:
     return name
 
 
-class _Thread:
+class _ControlledThread:
     def __init__(self, scheduler: Scheduler, task: Task) -> None:
         self._scheduler = scheduler
         self._task = task

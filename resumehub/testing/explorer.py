@@ -149,7 +149,7 @@ def _on_one_processor() -> Iterator[None]:
 
 def _play(scenario: Scenario, exploration: Exploration, mode: _Mode) -> _Run:
     lab = Lab(exploration, stop_at_locks=mode.stop_at_locks, share=mode.share)
-    lab._ears.quiet = True  # thousands of runs: what is logged stays in ``lab.log``
+    lab.captured_log.quiet = True  # thousands of runs: what is logged stays in ``lab.log``
     error: BaseException | None = None
     try:
         scenario(lab)

@@ -26,7 +26,7 @@ from .lookalike import Threading
 from .peers import Knock, Peer, named_after
 from .scheduler import Hold, Scheduler, Strategy, literally
 from .tasks import START, Deadlock, Task
-from .watch import Ears, Watch, unbalanced
+from .watch import CapturedLog, Watch, unbalanced
 
 #: Places that are worth a name, as "thread: where"; ``{}`` is the connection id.
 SEAMS = {
@@ -81,10 +81,11 @@ class Lab:
         self._knocks: list[Knock] = []
         self._watch: Watch | None = None
         self._adopted: Adopted | None = None
-        self._ears = Ears(self.scheduler)
+        #: Captures what the hub logs; set its ``quiet``, and the log goes no further.
+        self.captured_log = CapturedLog(self.scheduler)
         #: What the hub logged, as records.
-        self.log = self._ears.heard
-        logging.getLogger("resumehub").addFilter(self._ears)
+        self.log = self.captured_log.records
+        logging.getLogger("resumehub").addFilter(self.captured_log)
         self.scheduler.after_step = self._check
 
     # -- setting the scene ------------------------------------------------------------------
@@ -142,9 +143,7 @@ class Lab:
         Raises: UpgradeRefused.
         """
         self._begin()
-        peer = Peer(self, url, name or named_after(url), how)
-        self._peers.append(peer)
-        return peer
+        return self.hang_up_at_end(Peer(self, url, name or named_after(url), how))
 
     def knock(self, url: str = "/", *, name: str | None = None, **how: Any) -> Knock:
         """The same as far as the pre-check, which has passed when this returns; ``go_on`` does the rest.
@@ -156,6 +155,11 @@ class Lab:
         self._knocks.append(knock)
         knock.run_to_the_seam()
         return knock
+
+    def hang_up_at_end(self, peer: Peer) -> Peer:
+        """Have the lab close this client's socket when it finishes; gives the client."""
+        self._peers.append(peer)
+        return peer
 
     # -- driving ----------------------------------------------------------------------------
 
@@ -268,7 +272,7 @@ class Lab:
                 io.transport.after_fork_in_child()
         if self._adopted is not None:
             self._adopted.give_back()
-        logging.getLogger("resumehub").removeFilter(self._ears)
+        logging.getLogger("resumehub").removeFilter(self.captured_log)
 
     def __enter__(self) -> Lab:
         return self
@@ -313,8 +317,8 @@ class Lab:
             raise AssertionError(sums)
         if self._watch is not None and self._watch.failure is not None:
             raise self._watch.failure
-        if self._ears.bug is not None:
-            raise AssertionError(self._ears.bug)
+        if self.captured_log.bug is not None:
+            raise AssertionError(self.captured_log.bug)
         for check in self._invariants:
             sentence = check()
             assert not sentence, sentence

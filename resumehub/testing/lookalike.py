@@ -54,7 +54,9 @@ class Threading:
     ) -> Any:
         """A ``threading.Thread`` with a ``target``; subclasses are not controlled."""
         assert target is not None, "a thread in the lab needs a target"
-        return _Thread(self._scheduler, name or target.__name__, lambda: target(*args, **(kwargs or {})))
+        return _ApplicationThread(
+            self._scheduler, name or target.__name__, lambda: target(*args, **(kwargs or {}))
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(threading, name)
@@ -88,7 +90,7 @@ class _RLock:
         self.release()
 
 
-class _Thread:
+class _ApplicationThread:
     def __init__(self, scheduler: Scheduler, name: str, body: Callable[[], object]) -> None:
         self._scheduler = scheduler
         self._body = body

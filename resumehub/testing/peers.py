@@ -156,7 +156,7 @@ class Knock:
             def give() -> Peer:
                 raise refused
         else:
-            self._lab._peers.append(peer)
+            self._lab.hang_up_at_end(peer)
 
             def give() -> Peer:
                 return peer

@@ -31,8 +31,12 @@ class NotReplayable(ValueError):
 
 
 @dataclass
-class Replay:
-    """What came of it. ``differences`` and ``broken`` are sentences; both empty: as recorded, and sound."""
+class Replayed:
+    """What ``replay`` gives. ``differences`` and ``broken`` are sentences.
+
+    Both are empty when the machine decided as recorded and kept its invariants. ``machine`` is as the last
+    command left it; ``steps``: how many commands it handled.
+    """
 
     machine: Machine
     steps: int = 0
@@ -40,7 +44,7 @@ class Replay:
     broken: list[str] = field(default_factory=list)
 
 
-def replay(records: Iterable[Record], machine: type[Machine] = Machine) -> Replay:
+def replay(records: Iterable[Record], machine: type[Machine] = Machine) -> Replayed:
     """Play the commands of a trace on a new ``machine``, each at its time, and compare what it decides.
 
     The trace must go back to the start of its hub (``Trace.forgotten == 0``). After each step the
@@ -85,7 +89,7 @@ class _Player:
     """A machine, and the records of commands and effects that are still to come."""
 
     def __init__(self, machine: Machine, records: Sequence[Record]) -> None:
-        self.done = Replay(machine)
+        self.done = Replayed(machine)
         self._machine = machine
         self._records = list(reversed(records))
 

@@ -105,16 +105,17 @@ def unbalanced(books: LedgerTotals) -> str | None:
     return None
 
 
-class Ears(logging.Filter):
+class CapturedLog(logging.Filter):
     """Keeps what the lab's threads log. "Please report this" is a failure of the run."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         super().__init__()
         self._scheduler = scheduler
         #: What was logged, as records.
-        self.heard: list[logging.LogRecord] = []
-        #: Whether it goes no further.
+        self.records: list[logging.LogRecord] = []
+        #: Whether it goes no further: no other handler sees it.
         self.quiet = False
+        #: A sentence, once the hub has logged a bug of its own.
         self.bug: str | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -124,7 +125,7 @@ class Ears(logging.Filter):
         task = self._scheduler.current
         if record.thread not in (self._scheduler.owner, task.thread.ident if task and task.thread else None):
             return True
-        self.heard.append(record)
+        self.records.append(record)
         if record.getMessage().endswith("please report this"):
             self.bug = f"{record.getMessage()}: {error!r}"
         return not self.quiet

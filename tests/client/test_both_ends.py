@@ -87,7 +87,7 @@ def test_a_cut_at_any_byte(dial: int, to_server: bool) -> None:
     length = lengths(dial, *before)[to_server]
     for after in range(0, length + 1, STRIDE):
         with Lab(stop_at_locks=False) as lab:
-            lab._ears.quiet = True
+            lab.captured_log.quiet = True
             conversation(lab, *before, Cut(dial, after, to_server))
 
 

@@ -117,7 +117,7 @@ STILL_OPEN = {
     ],
     "long files": [
         *("resumehub/hub.py", "resumehub/incoming/leader_followers.py", "resumehub/server/hub_loop.py"),
-        *("resumehub/outgoing/transport_writer.py", "resumehub/testing/client.py"),
+        "resumehub/outgoing/transport_writer.py",
     ],
 }
 """What does not keep a rule of this page yet. Each list gets shorter, and a new name in one is a mistake."""

@@ -12,9 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .client import NothingReceived, TransportClosed, UpgradeRefused, WebSocketClient, connect
+    from .client import WebSocketClient, connect
     from .clocks import FakeClock, FreezegunClock
     from .explorer import Explored, ScheduleFailed, explore
+    from .handshake import NothingReceived, TransportClosed, UpgradeRefused
     from .lab import SEAMS, Lab
     from .memory import MemoryTransport, ScriptedPeer, memory_pair
     from .peers import Knock, Peer
@@ -57,9 +58,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "client": "NothingReceived TransportClosed UpgradeRefused WebSocketClient connect",
+    "client": "WebSocketClient connect",
     "clocks": "FakeClock FreezegunClock",
     "explorer": "Explored ScheduleFailed explore",
+    "handshake": "NothingReceived TransportClosed UpgradeRefused",
     "lab": "SEAMS Lab",
     "memory": "MemoryTransport ScriptedPeer memory_pair",
     "peers": "Knock Peer",

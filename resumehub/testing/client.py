@@ -1,73 +1,56 @@
 """A WebSocket client for any WSGI application, without a port and without a server.
 
 ``connect(app, "/ws?room=lobby")`` runs the application's real handshake over a socketpair, so
-logins, middleware and the real transport are all in play. The client has no thread: it reads when
-it is asked to, answers pings while it reads, and is silent otherwise, which is how a test says
-"half-open". Used by test code; each client by one thread at a time.
+logins, middleware and the real transport are all in play. The client has no thread: it reads only inside
+a method that reads, answers pings and close frames there, and is silent otherwise, which is how a test
+says "half-open". Used by test code; each client by one thread at a time. Read next: ``handshake.py``.
 """
 
 from __future__ import annotations
 
-import base64
-import os
-import select
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from werkzeug.test import Client, EnvironBuilder
+from werkzeug.test import Client
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
-from wsproto.extensions import PerMessageDeflate
+from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol
 
 from ..clock import SystemClock
+from .handshake import (
+    Headers,
+    NothingReceived,
+    TransportClosed,
+    UpgradeRequest,
+    Wait,
+    poll,
+    read_head,
+    socket_pair,
+)
 
 _REAL = SystemClock()
 
-#: Wait for input on a socket up to so many seconds; whether there is some.
-Wait = Callable[[socket.socket, float], bool]
-
 #: Send all of it.
 Push = Callable[[socket.socket, bytes | bytearray], None]
-
-
-class UpgradeRefused(Exception):
-    """The application answered with something other than 101: ``status``, ``headers``, ``body``."""
-
-    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        super().__init__(f"the upgrade was answered with {status}")
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    def header(self, name: str) -> str | None:
-        """The value of a header, None if it is not there."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
-
-
-class TransportClosed(Exception):
-    """The server ended the connection: ``code`` and ``reason`` of its close frame, 1006 if none came."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"the server closed with {code} {reason!r}")
-        self.code = code
-        self.reason = reason
-
-
-class NothingReceived(Exception):
-    """Nothing came within the timeout."""
 
 
 class WebSocketClient:
     """The client's end of one WebSocket. Made by ``connect``; also a context manager."""
 
     def __init__(
-        self, app: Any, url: str, options: dict[str, Any], sock: socket.socket, wait: Wait, push: Push
+        self,
+        app: Any,
+        url: str,
+        options: dict[str, Any],
+        sock: socket.socket,
+        headers: Headers,
+        wait: Wait,
+        push: Push,
     ) -> None:
         self._app = app
         self._url = url
@@ -77,16 +60,17 @@ class WebSocketClient:
         self._push = push
         #: The client's socket, for tests that send raw bytes.
         self.sock = sock
-        self._parser = Connection(ConnectionType.CLIENT)
-        self._encoder = FrameProtocol(True, [])
-        self._inbound_fence: deque[str | bytes] = deque()
+        #: Headers of the 101.
+        self.headers = headers
+        extensions = _agreed(headers)
+        self._parser = Connection(ConnectionType.CLIENT, extensions)
+        self._encoder = FrameProtocol(True, extensions)
+        self._messages: deque[str | bytes] = deque()
         self._parts: list[Any] = []
         self._close_sent = False
         self._ended = False
         #: Code and reason with which the server ended this connection; None while it is open.
         self.closed: tuple[int, str] | None = None
-        #: Status headers of the 101.
-        self.headers: list[tuple[str, str]] = []
         #: Pings and pongs that have come.
         self.pings: list[bytes] = []
         self.pongs: list[bytes] = []
@@ -116,21 +100,21 @@ class WebSocketClient:
         been answered by then); NothingReceived after ``timeout`` real seconds.
         """
         give_up = _REAL.monotonic() + timeout
-        while not self._inbound_fence:
+        while not self._messages:
             if self.closed is not None:
                 raise TransportClosed(*self.closed)
             if not self._read(give_up - _REAL.monotonic()):
                 raise NothingReceived(f"no message within {timeout} seconds")
-        return self._inbound_fence.popleft()
+        return self._messages.popleft()
 
     def read_nowait(self) -> None:
         """Read what has come by now."""
-        while self._hears() and _poll(self.sock, 0.0):
+        while self._hears() and poll(self.sock, 0.0):
             self._read(0.0)
 
     def has_message(self) -> bool:
         """Whether ``receive`` would give a message at once, of those read already."""
-        return bool(self._inbound_fence)
+        return bool(self._messages)
 
     def receive_close(self, timeout: float = 10.0) -> tuple[int, str]:
         """Read on to the end, passing over messages; its code and reason, as in ``closed``."""
@@ -226,7 +210,9 @@ class WebSocketClient:
         parts = urlsplit(self._url)
         new = {"resume": "true"} | query
         old = [(name, value) for name, value in parse_qsl(parts.query, True) if name not in new]
-        return urlunsplit(parts._replace(query=urlencode([*old, *new.items()])))
+        return urlunsplit(
+            (parts.scheme, parts.netloc, parts.path, urlencode([*old, *new.items()]), parts.fragment)
+        )
 
     def __enter__(self) -> WebSocketClient:
         return self
@@ -234,29 +220,14 @@ class WebSocketClient:
     def __exit__(self, *exc: object) -> None:
         self.sock.close()
 
-    def _use_extensions(self) -> None:
-        """Speak permessage-deflate from here on if the 101 agrees to it (RFC 7692)."""
-        agreed = [value for name, value in self.headers if name.lower() == "sec-websocket-extensions"]
-        if agreed:
-            deflate = PerMessageDeflate()
-            deflate.finalize(agreed[0])
-            self._parser = Connection(ConnectionType.CLIENT, [deflate])
-            self._encoder = FrameProtocol(True, [deflate])
-
     # -- reading ----------------------------------------------------------------------------
 
-    def _read(self, timeout: float) -> bool:
-        """Read once; False if nothing came in time."""
-        if not self._hears() or not self._wait(self.sock, timeout):
-            return False
-        try:
-            data = self.sock.recv(65536)
-        except OSError:
-            data = b""
-        self._feed(data)
-        return True
+    def feed(self, data: bytes) -> None:
+        """Take bytes that a test has read from ``sock`` itself, as if they had been read here.
 
-    def _feed(self, data: bytes) -> None:
+        ``b""``: the server has ended the connection. Messages wait for ``receive``; pings and close frames
+        are answered.
+        """
         if not data:
             self._ended = True
             if self.closed is None:
@@ -269,7 +240,7 @@ class WebSocketClient:
                     self._parts.append(event.data)
                     if event.message_finished:
                         empty: Any = "" if isinstance(event, TextMessage) else b""
-                        self._inbound_fence.append(empty.join(self._parts))
+                        self._messages.append(empty.join(self._parts))
                         self._parts.clear()
                 case Ping():
                     self.pings.append(bytes(event.payload))
@@ -283,6 +254,17 @@ class WebSocketClient:
                         self._close_sent = True
                         code = None if event.code == 1005 else event.code
                         self._answer(self._encoder.close(code))
+
+    def _read(self, timeout: float) -> bool:
+        """Read once; False if nothing came in time."""
+        if not self._hears() or not self._wait(self.sock, timeout):
+            return False
+        try:
+            data = self.sock.recv(65536)
+        except OSError:
+            data = b""
+        self.feed(data)
+        return True
 
     def _hears(self) -> bool:
         """Whether anything can still come."""
@@ -343,30 +325,17 @@ def connect(
         "environ": environ,
         "timeout": timeout,
     }
-    ours, theirs = _tcp_pair() if tcp else socket.socketpair()
+    request = UpgradeRequest(url, headers, cookies, subprotocols, extensions, environ or {})
+    wait, push = _wait or poll, _push or socket.socket.sendall
+    ours, theirs = socket_pair(tcp=tcp, buffer=buffer)
     try:
-        wait = _wait or _poll
-        client = WebSocketClient(app, url, options, ours, wait, _push or socket.socket.sendall)
         if early:
             ours.sendall(early)
-        if buffer is not None:
-            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        jar = cookies if isinstance(cookies, Client) else None
-        named = cookies if not isinstance(cookies, Client) else None
-        request = _environ(url, headers, named, subprotocols, extensions) | dict(environ or {})
-        if jar is not None:
-            jar._add_cookies_to_wsgi(request)
-        status, answered, body = _call(app, request | {"resumehub.socket": theirs})
-        if jar is not None:
-            set_by = [value for name, value in answered if name.lower() == "set-cookie"]
-            jar._update_cookies_from_response(request["SERVER_NAME"], request["PATH_INFO"], set_by)
-        if status != 101:
-            raise UpgradeRefused(status, answered, body)
-        client.headers, rest = _read_head(ours, timeout, wait)
-        client._use_extensions()
-        if rest:
-            client._feed(rest)
+        request.ask(app, theirs)
+        answered, behind = read_head(ours, timeout, wait)
+        client = WebSocketClient(app, url, options, ours, answered, wait, push)
+        if behind:
+            client.feed(behind)
         return client
     except BaseException:
         ours.close()
@@ -375,77 +344,11 @@ def connect(
         theirs.close()
 
 
-def _environ(
-    url: str,
-    headers: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
-    cookies: Mapping[str, str] | None,
-    subprotocols: Iterable[str],
-    extensions: str | None,
-) -> dict[str, Any]:
-    sent: dict[str, str | None] = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
-    }
-    if offered := ", ".join(subprotocols):
-        sent["Sec-WebSocket-Protocol"] = offered
-    if extensions is not None:
-        sent["Sec-WebSocket-Extensions"] = extensions
-    if cookies:
-        sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    given = list(headers.items() if isinstance(headers, Mapping) else headers)
-    replaced = {name.lower() for name, _ in given}
-    own = [(name, value) for name, value in sent.items() if name.lower() not in replaced]
-    kept = [(name, value) for name, value in (*own, *given) if value is not None]
-    return EnvironBuilder(path=url, headers=kept, input_stream=BytesIO()).get_environ()
-
-
-def _call(app: Any, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
-    answered: list[Any] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        answered[:] = [int(status.split()[0]), headers]
-        return lambda data: None
-
-    result = app(environ, start_response)
-    try:
-        body = b"".join(result)
-    finally:
-        close = getattr(result, "close", None)
-        if close is not None:
-            close()
-    return answered[0], answered[1], body
-
-
-def _poll(sock: socket.socket, timeout: float) -> bool:
-    poller = select.poll()
-    poller.register(sock, select.POLLIN)
-    return bool(poller.poll(max(0.0, timeout) * 1000))
-
-
-def _read_head(sock: socket.socket, timeout: float, wait: Wait) -> tuple[list[tuple[str, str]], bytes]:
-    """The 101 as it came over the wire, and what came behind it."""
-    data = b""
-    give_up = _REAL.monotonic() + timeout
-    while b"\r\n\r\n" not in data:
-        if not wait(sock, give_up - _REAL.monotonic()):
-            raise NothingReceived(f"no 101 within {timeout} seconds")
-        try:
-            more = sock.recv(65536)
-        except OSError:
-            more = b""
-        if not more:
-            raise TransportClosed(1006, "")
-        data += more
-    head, _, rest = data.partition(b"\r\n\r\n")
-    lines = head.decode("latin-1").split("\r\n")
-    assert lines[0].startswith("HTTP/1.1 101 "), f"the wire says {lines[0]!r}"
-    return [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])], rest
-
-
-def _tcp_pair() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        ours = socket.create_connection(listener.getsockname())
-        theirs, _ = listener.accept()
-    return ours, theirs
+def _agreed(headers: Headers) -> list[Extension]:
+    """The extensions to speak: permessage-deflate, if the 101 agrees to it (RFC 7692)."""
+    said = next((value for name, value in headers if name.lower() == "sec-websocket-extensions"), None)
+    if said is None:
+        return []
+    deflate = PerMessageDeflate()
+    deflate.finalize(said)
+    return [deflate]

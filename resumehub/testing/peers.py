@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from .client import TransportClosed, WebSocketClient, connect
+from .client import WebSocketClient, connect
+from .handshake import TransportClosed
 from .tasks import Task
 
 if TYPE_CHECKING:

@@ -76,6 +76,8 @@ class WebSocketClient:
         self.pongs: list[bytes] = []
         #: Whether pings are answered while reading.
         self.answers_pings = True
+        #: Whether a close frame of the server's is answered while reading.
+        self.answers_closes = True
         self._reads = True
         self._frozen: list[bytes] | None = None
 
@@ -250,7 +252,7 @@ class WebSocketClient:
                     self.pongs.append(bytes(event.payload))
                 case CloseConnection():
                     self.closed = (int(event.code), event.reason or "")
-                    if not self._close_sent:
+                    if self.answers_closes and not self._close_sent:
                         self._close_sent = True
                         code = None if event.code == 1005 else event.code
                         self._answer(self._encoder.close(code))

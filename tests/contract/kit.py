@@ -162,12 +162,12 @@ def sip(ws: WebSocketClient, size: int) -> None:
         data = ws.sock.recv(size)
         assert data, "the server hung up"
         size -= len(data)
-        ws._feed(data)
+        ws.feed(data)
 
 
 def never_answer_close(ws: WebSocketClient) -> None:
     """Have the client read a close frame and say nothing."""
-    ws._close_sent = True
+    ws.answers_closes = False
 
 
 def heard_all(ws: WebSocketClient) -> None:

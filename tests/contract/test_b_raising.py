@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from resumehub import Connection, HandlerError, Message, ResumeHubError
-from resumehub.testing import UpgradeRefused, WebSocketClient
+from resumehub.testing import UpgradeRefused, WebSocketClient, client_frame
 from tests.contract.kit import Gate, Ledger, busy_hub, handled_all, heard_all, waiting_for_hub
 from tests.support import Call, Stage, read, text
 
@@ -236,11 +236,11 @@ def test_an_access_check_that_fails_is_not_passed_by_a_resume_that_is_on_its_way
             gate.hold()
             raise Boom
 
-    ws = s.open()
+    s.open()
     gate.wait_reached()
     s.open("second", room="elsewhere")
     ledger.held["second"] = between = Gate()
-    message = bytes(ws._encoder.send_data(text("let me in")))
+    message = client_frame("text", text("let me in").encode())
 
     with busy_hub(s):
         resume = Call(lambda: s.open(query="&resume=true", early=message))

@@ -166,7 +166,7 @@ def test_a_broken_transport_stays_readable_until_the_peer_has_its_reason(s) -> N
 def test_a_close_that_answers_ours_decides_nothing(s, theirs) -> None:
     """A takeover whose old transport answers 1000 has not left."""
     ws = s.open()
-    ws._close_sent = True  # it will answer by itself, with another code
+    ws.answers_closes = False  # it will answer by itself, with another code
     again = s.resume(ws)
     assert ws.receive_close() == (4101, "superseded")
 
@@ -210,7 +210,7 @@ def test_nothing_follows_a_close_frame(s) -> None:
 
     assert raw == b"\x88\x08" + (1000).to_bytes(2, "big") + b"kicked"
     assert connection.closed
-    ws._feed(raw)
+    ws.feed(raw)
     assert ws.wait_for_eof()
     assert ws.pongs == []
 

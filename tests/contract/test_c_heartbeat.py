@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resumehub import HeartbeatTimeout, TransportLost
-from resumehub.testing import WebSocketClient
+from resumehub.testing import WebSocketClient, client_frame
 from tests.contract.kit import Ledger, fill, heard_all, rock, sip, unread
 from tests.support import PATIENCE, Stage, read, text
 
@@ -146,7 +146,7 @@ def test_a_part_of_a_message_is_a_sign_of_life(s) -> None:
     """A large upload on a thin line: its Pong can only come behind the frame that has begun."""
     ws = s.open()
     s.clock.advance(20)
-    frame = ws._encoder.send_data("x" * 5_000_000)
+    frame = client_frame("text", b"x" * 5_000_000)
 
     # Far more than the kernel holds, so the server must have read some of it; no message ends in it.
     ws.send_raw(frame[:4_000_000])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resumehub import SendBufferFull
+from resumehub.testing import client_frame
 from tests.contract.kit import handled_all, heard_all, rock, until
 from tests.contract.test_b_slow_handlers import numbers
 from tests.contract.v1 import Speaker, closing, dial, offer, raw
@@ -249,7 +250,7 @@ def test_a_flood_of_acks_harms_nobody(stage) -> None:
     """No answer, no callback, no command to the hub but for the first."""
     s = stage()
     peer = with_three(s)
-    peer.ws.send_raw(b"".join(peer.ws._encoder.send_data(text("$ack", {"received": 3})) for _ in range(2000)))
+    peer.ws.send_raw(2000 * client_frame("text", text("$ack", {"received": 3}).encode()))
     assert peer.nothing_came()
     peer.say("still here")
     assert s.recorder.wait_for("message").payload == "still here"

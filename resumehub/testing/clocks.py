@@ -94,7 +94,7 @@ class FakeClock(_Followed):
         return None
 
 
-class FreezegunClock(_Followed):
+class FreezegunClock:
     """A clock that follows freezegun: ticking the frozen time fires the hub's deadlines, too.
 
     Inside ``freeze_time``, ``frozen.tick(30)`` and ``frozen.move_to(…)`` step every hub that follows
@@ -107,28 +107,55 @@ class FreezegunClock(_Followed):
     """
 
     _POLL = 0.02
-    # A datetime has microseconds and a float has rounding errors: what is due within this one is due now.
-    _SAME = 6e-7
 
     def __init__(self) -> None:
         try:
             from freezegun import api
         except ImportError as error:
             raise ImportError("FreezegunClock needs freezegun: pip install 'resumehub[testing]'") from error
+        self._time = _FreezegunTime(api)
+        _follow_freezegun(api)
+        _followers.add(self._time)
+
+    def follow(self, timeline: Timeline) -> None:
+        """Called by a hub that starts."""
+        self._time.follow(timeline)
+
+    def unfollow(self, timeline: Timeline) -> None:
+        """Called by a hub that stops."""
+        self._time.unfollow(timeline)
+
+    def monotonic(self) -> float:
+        """Seconds since this clock was made, frozen or not."""
+        return self._time.monotonic()
+
+    def real_wait(self, deadline: float | None) -> float | None:
+        """How long a hub may sleep: real time if time is not frozen, else a moment."""
+        if deadline is None:
+            return None
+        remaining = max(0.0, deadline - self.monotonic())
+        # A freeze may begin, end or tick by itself at any moment, and tells nobody.
+        return min(remaining, self._POLL)
+
+
+class _FreezegunTime(_Followed):
+    """The time of one ``FreezegunClock``, as those who move frozen time handle it."""
+
+    # A datetime has microseconds and a float has rounding errors: what is due within this one is due now.
+    _SAME = 6e-7
+
+    def __init__(self, api: Any) -> None:
         super().__init__(make_lock())
-        self._api: Any = api
+        self._api = api
         self._real = SystemClock()
         self._source: object = None
         self._offset = -self._real.monotonic()
         self._last = 0.0
         self.monotonic()
-        _follow_freezegun(api)
-        #: Clocks are stepped in the order of this number, the oldest first.
+        #: The oldest clock has the lowest.
         self.serial = next(_serials)
-        _followers.add(self)
 
     def monotonic(self) -> float:
-        """Seconds since this clock was made, frozen or not."""
         with self._lock:
             # In one step: a freeze may end on another thread between a look and a grasp.
             factory = next(iter(self._api.freeze_factories[-1:]), None)
@@ -139,13 +166,23 @@ class FreezegunClock(_Followed):
             self._last = max(self._last, reading + self._offset)
             return self._last
 
-    def real_wait(self, deadline: float | None) -> float | None:
-        """How long a hub may sleep: real time if time is not frozen, else a moment."""
-        if deadline is None:
-            return None
-        remaining = max(0.0, deadline - self.monotonic())
-        # A freeze may begin, end or tick by itself at any moment, and tells nobody.
-        return min(remaining, self._POLL)
+    def goes_by(self, factory: Any) -> bool:
+        """Whether this frozen time is the one that is read now."""
+        factories = self._api.freeze_factories
+        return bool(factories) and factories[-1] is factory
+
+    def start_over(self) -> None:
+        """Frozen time was set back: what passes from here on counts, what was taken back does not."""
+        with self._lock:
+            self._offset = self._last - self._read(self._source)
+
+    def settle(self) -> float | None:
+        due = super().settle()
+        if due is None or not 0 < due - self.monotonic() < self._SAME:
+            return due
+        with self._lock:
+            self._last = due
+        return self.settle()
 
     def _read(self, factory: Any) -> float:
         if factory is None:
@@ -158,29 +195,8 @@ class FreezegunClock(_Followed):
         # microseconds, and a deadline that was one ahead was taken for due.
         return (_plain(frozen) - datetime(2020, 1, 1)).total_seconds()
 
-    def goes_by(self, factory: Any) -> bool:
-        """Whether this frozen time is the one that the clock follows now. Threads: any. Blocks: never."""
-        factories = self._api.freeze_factories
-        return bool(factories) and factories[-1] is factory
 
-    def start_over(self) -> None:
-        """Go on from the present reading after frozen time was set back. Threads: any. Blocks: never.
-
-        What passes from here on counts; the seconds that were taken back do not.
-        """
-        with self._lock:
-            self._offset = self._last - self._read(self._source)
-
-    def settle(self) -> float | None:
-        due = super().settle()
-        if due is None or not 0 < due - self.monotonic() < self._SAME:
-            return due
-        with self._lock:
-            self._last = due
-        return self.settle()
-
-
-_followers: WeakSet[FreezegunClock] = WeakSet()
+_followers: WeakSet[_FreezegunTime] = WeakSet()
 _move = make_lock()  # one move of frozen time at a time
 _serials = count()
 
@@ -215,7 +231,7 @@ def _by_way_of_clocks(api: Any, kind: Any, move: Callable[..., Any], jump: Calla
     return moved
 
 
-def _walk(api: Any, factory: Any, goal: Any, clocks: list[FreezegunClock], jump: Callable[..., Any]) -> None:
+def _walk(api: Any, factory: Any, goal: Any, clocks: list[_FreezegunTime], jump: Callable[..., Any]) -> None:
     """Take frozen time to where ``goal`` is, from deadline to deadline of all the clocks'."""
     ticking = isinstance(factory, api.TickingDateTimeFactory)
     before = factory() if ticking else factory.time_to_freeze

@@ -9,7 +9,7 @@ from freezegun import freeze_time
 
 from resumehub import SystemClock
 from tests.support import PATIENCE, Recorder, from_query
-from tests.testing.agenda import Agenda
+from tests.testing.fake_timeline import Agenda
 
 
 def test_time_goes_on_and_never_back() -> None:

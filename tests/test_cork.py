@@ -11,7 +11,7 @@ from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import WebSocketClient
 from resumehub.testing.wire import client_frame
 from resumehub.trace import Trace
-from tests.contract.kit import Gate
+from tests.contract.peers import Gate
 from tests.support import read, text
 
 NEVER = 10_000.0

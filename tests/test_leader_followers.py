@@ -16,7 +16,7 @@ from resumehub import Hub
 from resumehub.clock import Effort
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, TransportClosed, connect
-from tests.contract.kit import Gate, until
+from tests.contract.peers import Gate, until
 from tests.support import PATIENCE, from_query, read, text
 
 NEVER = 10_000.0

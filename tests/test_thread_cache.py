@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from resumehub.runtime.thread_cache import CachedCall, ThreadCache
-from tests.contract.kit import until
+from tests.contract.peers import until
 from tests.support import PATIENCE
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from resumehub.outgoing.wire_queue import BATCH_FRAMES, MAX_LANE
-from tests.channel_stage import Line
 from tests.support import Call
+from tests.writer_stage import Line
 
 HELLO = 2 + len("text hello") - len("text ")
 """Bytes of the frame "hello" on the wire."""

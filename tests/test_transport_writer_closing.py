@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from resumehub.reasons import DropReason
-from tests.channel_stage import Line
 from tests.support import Call
+from tests.writer_stage import Line
 
 HELLO = 7
 """Bytes of the frame "hello" on the wire."""

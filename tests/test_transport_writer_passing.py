@@ -10,7 +10,7 @@ from resumehub.message import Frame, Opcode
 from resumehub.outgoing.items import Retention
 from resumehub.outgoing.outbox import Outbox
 from resumehub.outgoing.write_results import BARRED, BEGUN, PASSED, Passage
-from tests.channel_stage import RUNTIME, Line
+from tests.writer_stage import RUNTIME, Line
 
 HELLO = 2 + len("hello")
 """Bytes of the frame "hello" on the wire."""

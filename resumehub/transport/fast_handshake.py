@@ -4,8 +4,8 @@ Nearly all clients say the same few things in their handshake, in the same words
 60 µs to agree to that, this needs three. Whatever is not word for word of that kind goes to the library as
 it came: other spellings, other headers, characters that are none of these, a compression to be agreed on,
 and all that breaks RFC 6455 in any way. So nothing is refused here, and wsproto remains the judge of all
-that can go wrong (tests/transport/test_opening.py compares the two on any request). Pure, called on request
-threads. Read next: ``websocket.py``.
+that can go wrong (tests/transport/test_fast_handshake.py compares the two on any request). Pure, called on
+request threads. Read next: ``websocket.py``.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.contract.doors import DOORS, Door
-from tests.contract.kit import Gate
+from tests.contract.hub_servers import DOORS, Door
+from tests.contract.peers import Gate
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from werkzeug.wsgi import ClosingIterator
 
 from resumehub import Hub, NoopMetrics
 from resumehub.testing import FakeClock
-from tests.contract.kit import until
-from tests.contract.wire import HANDSHAKE, PLAIN, Client, Headers, Reply, Wire, head
+from tests.contract.peers import until
+from tests.contract.raw_client import HANDSHAKE, PLAIN, Client, Headers, Reply, Wire, head
 from tests.support import PATIENCE, Recorder, from_query
 
 Environ = dict[str, Any]

@@ -12,7 +12,7 @@ import pytest
 
 from resumehub import Connection, Message
 from resumehub.testing import UpgradeRefused, WebSocketClient
-from tests.contract.kit import rock
+from tests.contract.peers import rock
 from tests.contract.test_c_buffers import sized
 from tests.contract.test_d_undelivered import acknowledge, open_v1
 from tests.support import PATIENCE, Stage, read

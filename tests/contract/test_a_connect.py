@@ -11,8 +11,8 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound, TooManyRequests, abort
 
 from resumehub import ConnectRejected, Message
-from tests.contract.doors import Door
-from tests.contract.wire import PLAIN
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import PLAIN
 from tests.support import PATIENCE, Call, from_query
 
 SECRET = "the password of ada is rabbit"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.contract.doors import Door
-from tests.contract.wire import KEY, PLAIN, Headers
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import KEY, PLAIN, Headers
 
 KEY_OF_15, KEY_OF_17 = (base64.b64encode(bytes(size)).decode() for size in (15, 17))
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.contract.doors import Door
-from tests.contract.wire import PLAIN, Headers
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import PLAIN, Headers
 
 UNFIT = [
     pytest.param("x" * 256, id="256 characters"),

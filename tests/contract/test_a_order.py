@@ -12,8 +12,8 @@ from werkzeug import Request
 from werkzeug.exceptions import ImATeapot
 
 from resumehub import ConnectRejected
-from tests.contract.doors import DOORS, Door
-from tests.contract.wire import PLAIN, Headers
+from tests.contract.hub_servers import DOORS, Door
+from tests.contract.raw_client import PLAIN, Headers
 from tests.support import from_query
 
 

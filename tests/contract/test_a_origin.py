@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from werkzeug import Request
 
-from tests.contract.doors import Door
-from tests.contract.wire import PLAIN
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import PLAIN
 from tests.support import from_query
 
 SAME_ORIGIN = [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from resumehub import Message
-from tests.contract.doors import Door
+from tests.contract.hub_servers import Door
 from tests.support import PATIENCE
 
 
@@ -32,7 +32,7 @@ ENDS = pytest.mark.parametrize("end", [hang_up, stop_sending, reset])
 INTENT = pytest.mark.parametrize("query", ["id=u1&resume=true", "id=u1"], ids=["with intent", "without"])
 
 
-def stillborn(door: Door, query: str, end: Callable[[Any], None]) -> None:
+def gone_already(door: Door, query: str, end: Callable[[Any], None]) -> None:
     """Knock and be gone before the hand-over; returns when the hub has dealt with it."""
     wire = door.wire()
 
@@ -60,7 +60,7 @@ def test_a_living_session_is_not_lost_to_a_dead_newcomer(
     door = front()
     ws = door.open("u1")
 
-    stillborn(door, query, end)
+    gone_already(door, query, end)
 
     door.hub.send("u1", Message("still here"))
     assert ws.read() == ("still here", None)
@@ -82,7 +82,7 @@ def test_a_grace_window_is_not_prolonged_by_a_dead_newcomer(
     door.drop(door.open("u1"))
     door.clock.advance(29)
 
-    stillborn(door, query, end)
+    gone_already(door, query, end)
 
     assert door.hub.get("u1").suspended
     door.clock.advance(1)
@@ -97,7 +97,7 @@ def test_a_dead_newcomer_opens_no_session(front: Callable[..., Door], end: Calla
     """on_connect does not greet somebody who has left."""
     door = front()
 
-    stillborn(door, "id=u1", end)
+    gone_already(door, "id=u1", end)
 
     assert door.hub.rooms() == []
     assert door.recorder.hooks() == []
@@ -111,7 +111,7 @@ def test_a_dead_newcomer_can_be_refused(front: Callable[..., Door], end: Callabl
     door = front(max_sessions=1)
     ws = door.open("u2")
 
-    stillborn(door, "id=u1&reject=close", end)
+    gone_already(door, "id=u1&reject=close", end)
 
     door.hub.send("u2", Message("still here"))
     assert ws.read() == ("still here", None)

@@ -8,8 +8,8 @@ import pytest
 from werkzeug import Request
 
 from resumehub import ConnectRejected
-from tests.contract.doors import Door
-from tests.contract.wire import PLAIN, Headers, Reply
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import PLAIN, Headers, Reply
 from tests.support import PATIENCE, from_query
 
 

@@ -10,8 +10,8 @@ from werkzeug import Request
 from werkzeug.exceptions import Conflict, Forbidden, Gone, ImATeapot, ServiceUnavailable
 
 from resumehub import ConnectRejected, Message
-from tests.contract.doors import Door
-from tests.contract.wire import ACCEPT, PLAIN, Client, Headers, masked
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import ACCEPT, PLAIN, Client, Headers, masked
 from tests.support import PATIENCE, Call, from_query, text
 
 

@@ -13,8 +13,8 @@ import pytest
 from werkzeug import Response
 
 from resumehub import Message
-from tests.contract.doors import Door
-from tests.contract.wire import Client, masked
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import Client, masked
 from tests.support import PATIENCE, Call, text
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from resumehub import DuplicateConnectionId, Message
-from tests.contract.doors import Door
-from tests.contract.wire import PLAIN
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import PLAIN
 from tests.support import text
 
 # -- 410 --------------------------------------------------------------------------------------

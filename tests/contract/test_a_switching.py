@@ -13,9 +13,9 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from resumehub import Connection, Message
 from resumehub.wsgi.upgrade import Upgrade
-from tests.contract.doors import Door
-from tests.contract.kit import until
-from tests.contract.wire import ACCEPT, PLAIN, head, masked
+from tests.contract.hub_servers import Door
+from tests.contract.peers import until
+from tests.contract.raw_client import ACCEPT, PLAIN, head, masked
 from tests.support import PATIENCE, text
 
 

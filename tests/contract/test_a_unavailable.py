@@ -19,8 +19,8 @@ from werkzeug.test import Client, EnvironBuilder
 from resumehub import Hub
 from resumehub.runtime.base import Thread
 from resumehub.runtime.system import SystemRuntime
-from tests.contract.doors import Door
-from tests.contract.wire import PLAIN, Wire, head
+from tests.contract.hub_servers import Door
+from tests.contract.raw_client import PLAIN, Wire, head
 from tests.support import PATIENCE, from_query
 
 HANDSHAKE = {

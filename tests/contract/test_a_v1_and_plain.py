@@ -8,8 +8,8 @@ import pytest
 
 from resumehub import DuplicateConnectionId
 from resumehub.testing import UpgradeRefused, WebSocketClient
-from tests.contract.kit import Ledger
-from tests.contract.v1 import Speaker, dial, late, offer, preflight
+from tests.contract.peers import Ledger
+from tests.contract.v1_client import Speaker, dial, late, offer, preflight
 from tests.support import Stage, read
 
 WRONG = "A" * 16 + "." + "B" * 32

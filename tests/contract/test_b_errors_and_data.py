@@ -19,7 +19,7 @@ from resumehub import (
     TransportLost,
 )
 from resumehub.testing import WebSocketClient, connect
-from tests.contract.kit import heard_all, rock, running
+from tests.contract.peers import heard_all, rock, running
 from tests.support import PATIENCE, Stage, text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resumehub import Connection, Message
-from tests.contract.kit import Gate, handled_all, heard_all, until
+from tests.contract.peers import Gate, handled_all, heard_all, until
 from tests.support import Stage, text
 
 

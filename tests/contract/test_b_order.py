@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from resumehub import Connection, DuplicateConnectionId, Message, TransportLost
-from tests.contract.kit import Gate, handled_all, heard_all
+from tests.contract.peers import Gate, handled_all, heard_all
 from tests.support import PATIENCE, read, text
 
 HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")

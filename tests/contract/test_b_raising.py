@@ -8,7 +8,7 @@ import pytest
 
 from resumehub import Connection, HandlerError, Message, ResumeHubError
 from resumehub.testing import UpgradeRefused, WebSocketClient, client_frame
-from tests.contract.kit import Gate, Ledger, busy_hub, handled_all, heard_all, waiting_for_hub
+from tests.contract.peers import Gate, Ledger, busy_hub, handled_all, heard_all, waiting_for_hub
 from tests.support import Call, Stage, read, text
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from resumehub import Connection, HeartbeatTimeout, Message
 from resumehub.testing import WebSocketClient
-from tests.contract.kit import Gate, fill, heard_all, rock, running, until
+from tests.contract.peers import Gate, fill, heard_all, rock, running, until
 from tests.support import PATIENCE, Stage, text
 
 HOOKS = ("on_connect", "on_message", "on_transport_restore")

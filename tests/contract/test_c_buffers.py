@@ -6,7 +6,7 @@ import pytest
 
 from resumehub import Message, SendBufferFull
 from resumehub.testing import WebSocketClient
-from tests.contract.kit import ROCK, Ledger, rock, running, unread
+from tests.contract.peers import ROCK, Ledger, rock, running, unread
 from tests.support import Stage, read
 
 STATES = ["connected", "suspended"]

@@ -9,7 +9,7 @@ import pytest
 
 from resumehub import CloseCode, Connection, Message
 from resumehub.testing import TransportClosed, WebSocketClient
-from tests.contract.kit import ROCK, fill, rock, running, sip, unread, until
+from tests.contract.peers import ROCK, fill, rock, running, sip, unread, until
 from tests.support import PATIENCE, Stage, read, text
 
 

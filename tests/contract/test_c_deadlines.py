@@ -8,7 +8,17 @@ import pytest
 
 from resumehub import TransportLost
 from resumehub.testing import TransportClosed, WebSocketClient
-from tests.contract.kit import Ledger, fill, heard_all, never_answer_close, rock, running, sip, unread, until
+from tests.contract.peers import (
+    Ledger,
+    fill,
+    heard_all,
+    never_answer_close,
+    rock,
+    running,
+    sip,
+    unread,
+    until,
+)
 from tests.support import PATIENCE, Stage, read, text
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from resumehub import HeartbeatTimeout, TransportLost
 from resumehub.testing import WebSocketClient, client_frame
-from tests.contract.kit import Ledger, fill, heard_all, rock, sip, unread
+from tests.contract.peers import Ledger, fill, heard_all, rock, sip, unread
 from tests.support import PATIENCE, Stage, read, text
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from resumehub import Connection, ConnectionNotFound
 from resumehub.testing import UpgradeRefused
-from tests.contract.kit import reach, running
+from tests.contract.peers import reach, running
 from tests.support import PATIENCE, text
 
 HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")

@@ -6,7 +6,7 @@ import pytest
 
 from resumehub import Connection, Message, TransportLost
 from resumehub.testing import UpgradeRefused
-from tests.contract.kit import Ledger, handled_all, rock, until
+from tests.contract.peers import Ledger, handled_all, rock, until
 from tests.contract.test_b_slow_handlers import handler_is_stuck, nobody_reads
 from tests.support import PATIENCE, Stage, text
 

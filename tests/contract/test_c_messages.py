@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resumehub import Message
-from tests.contract.kit import Ledger, handled_all
+from tests.contract.peers import Ledger, handled_all
 from tests.support import Stage, read, text
 
 RESERVED = ["$", "$hello", "$ack", "$anything at all"]

@@ -9,7 +9,7 @@ import pytest
 
 from resumehub import Connection, Message
 from resumehub.testing import TransportClosed, WebSocketClient
-from tests.contract.kit import fill, running
+from tests.contract.peers import fill, running
 from tests.support import PATIENCE, Stage, read
 
 

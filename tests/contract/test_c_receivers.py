@@ -9,7 +9,7 @@ import pytest
 
 from resumehub import Connection, ConnectionClosed, ConnectionNotFound, Hub, HubClosed, Message
 from resumehub.testing import WebSocketClient
-from tests.contract.kit import Ledger, busy_hub
+from tests.contract.peers import Ledger, busy_hub
 from tests.support import PATIENCE, Stage, read
 
 ENDS: list[Any] = [

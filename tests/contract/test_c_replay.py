@@ -8,7 +8,7 @@ import pytest
 
 from resumehub import Message
 from resumehub.testing import TransportClosed, WebSocketClient
-from tests.contract.kit import ROCK, Ledger, fill, heard_all, noise, rock, unread, until
+from tests.contract.peers import ROCK, Ledger, fill, heard_all, noise, rock, unread, until
 from tests.support import PATIENCE, Stage, read, text
 
 LARGE = {"send_buffer_bytes": 1 << 23}

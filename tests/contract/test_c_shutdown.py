@@ -9,7 +9,7 @@ import pytest
 
 from resumehub import CloseReport, HubClosed, Message
 from resumehub.testing import TransportClosed, UpgradeRefused, connect
-from tests.contract.kit import heard_all, reach, running, until
+from tests.contract.peers import heard_all, reach, running, until
 from tests.support import PATIENCE, Call, Stage, read, text
 
 HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")

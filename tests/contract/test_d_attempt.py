@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.kit import Ledger
+from tests.contract.peers import Ledger
 from tests.contract.test_c_buffers import sized
-from tests.contract.test_d_claims import STATES
 from tests.contract.test_d_received import MakeStage, payloads, with_messages
+from tests.contract.test_d_resume_requests import STATES
 from tests.support import PATIENCE
 
 

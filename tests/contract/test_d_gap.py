@@ -8,10 +8,10 @@ import pytest
 
 from resumehub import Connection, Message, TransportLost
 from resumehub.testing import UpgradeRefused, WebSocketClient
-from tests.contract.kit import Ledger
+from tests.contract.peers import Ledger
 from tests.contract.test_c_buffers import sized
 from tests.contract.test_d_received import MakeStage, payloads, refused, with_messages
-from tests.races.stepping import connect_with_gap
+from tests.races.stepped_hub import connect_with_gap
 from tests.support import PATIENCE, Stage
 
 LOBBY = ("lobby", "u1")

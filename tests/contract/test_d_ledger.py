@@ -12,8 +12,8 @@ from resumehub import Message
 from resumehub.message import Frame
 from resumehub.outgoing.outbox import Outbox
 from resumehub.testing import Lab
-from tests.contract.endings import ENDINGS, Play, Sums, stuck, suspended, turn_away
-from tests.contract.kit import Ledger, fill, rock, until
+from tests.contract.ledger_scenarios import ENDINGS, Play, Sums, stuck, suspended, turn_away
+from tests.contract.peers import Ledger, fill, rock, until
 from tests.contract.test_c_buffers import sized
 from tests.contract.test_d_received import MakeStage
 from tests.contract.test_d_undelivered import acknowledge, open_v1, session

@@ -10,7 +10,7 @@ import pytest
 
 from resumehub import Message
 from resumehub.testing import UpgradeRefused, WebSocketClient
-from tests.contract.kit import ROCK, fill, noise, rock, unread, until
+from tests.contract.peers import ROCK, fill, noise, rock, unread, until
 from tests.support import PATIENCE, Stage, read
 
 MakeStage = Callable[..., Stage]

@@ -13,13 +13,13 @@ import pytest
 
 from resumehub import DuplicateConnectionId
 from resumehub.testing import UpgradeRefused, WebSocketClient
-from tests.contract.doors import Door
-from tests.contract.kit import Ledger
+from tests.contract.hub_servers import Door
+from tests.contract.peers import Ledger
+from tests.contract.raw_client import PLAIN
 from tests.contract.test_c_buffers import sized
 from tests.contract.test_d_gap import LOBBY, with_gap
 from tests.contract.test_d_received import MakeStage, payloads, refused, with_messages
-from tests.contract.wire import PLAIN
-from tests.races.stepping import connect_with_gap
+from tests.races.stepped_hub import connect_with_gap
 from tests.support import PATIENCE, Stage
 
 STATES = pytest.mark.parametrize("state", ["suspended", "connected"])

@@ -10,7 +10,7 @@ import pytest
 
 from resumehub import Connection, Message
 from resumehub.testing import UpgradeRefused, WebSocketClient
-from tests.contract.kit import ROCK, heard_all, rock, unread, until
+from tests.contract.peers import ROCK, heard_all, rock, unread, until
 from tests.contract.test_c_buffers import sized
 from tests.support import PATIENCE, Stage, read, text
 

@@ -6,9 +6,9 @@ import pytest
 
 from resumehub import SendBufferFull
 from resumehub.testing import client_frame
-from tests.contract.kit import handled_all, heard_all, rock, until
+from tests.contract.peers import handled_all, heard_all, rock, until
 from tests.contract.test_b_slow_handlers import numbers
-from tests.contract.v1 import Speaker, closing, dial, offer, raw
+from tests.contract.v1_client import Speaker, closing, dial, offer, raw
 from tests.support import PATIENCE, text
 
 # -- the server's -----------------------------------------------------------------------------

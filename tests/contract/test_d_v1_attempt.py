@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from tests.contract.kit import Ledger
-from tests.contract.v1 import Speaker, again, closing, dial, late, offer, refused
+from tests.contract.peers import Ledger
+from tests.contract.v1_client import Speaker, again, closing, dial, late, offer, refused
 
 
 @pytest.mark.contract("D3")

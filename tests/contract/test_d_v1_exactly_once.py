@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from resumehub import Connection, Message, SendBufferFull
-from tests.contract.kit import handled_all, rock
+from tests.contract.peers import handled_all, rock
 from tests.contract.test_b_slow_handlers import numbers
-from tests.contract.v1 import again, closing, dial
+from tests.contract.v1_client import again, closing, dial
 from tests.support import Stage
 
 

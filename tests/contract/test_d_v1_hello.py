@@ -8,8 +8,8 @@ import pytest
 
 from resumehub import Message
 from resumehub.testing import connect
-from tests.contract.kit import handled_all, heard_all
-from tests.contract.v1 import V1, Speaker, dial, offer, raw
+from tests.contract.peers import handled_all, heard_all
+from tests.contract.v1_client import V1, Speaker, dial, offer, raw
 from tests.support import PATIENCE, read, text
 
 

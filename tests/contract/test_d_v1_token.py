@@ -13,8 +13,8 @@ from resumehub import Message
 from resumehub.core.resume import Credentials, Tokens
 from resumehub.testing import UpgradeRefused
 from resumehub.trace import Trace
-from tests.contract.kit import heard_all
-from tests.contract.v1 import V1, Speaker, again, closing, dial, offer, preflight, refused
+from tests.contract.peers import heard_all
+from tests.contract.v1_client import V1, Speaker, again, closing, dial, offer, preflight, refused
 from tests.support import Stage
 
 

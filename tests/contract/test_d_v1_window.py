@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from resumehub import Message, SendBufferFull
-from tests.contract.kit import ROCK, rock
-from tests.contract.v1 import Speaker, dial
+from tests.contract.peers import ROCK, rock
+from tests.contract.v1_client import Speaker, dial
 from tests.support import Stage
 
 

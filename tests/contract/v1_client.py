@@ -13,7 +13,7 @@ from typing import Any
 from werkzeug import Request
 
 from resumehub.testing import UpgradeRefused, WebSocketClient, connect
-from tests.contract.kit import heard_all
+from tests.contract.peers import heard_all
 from tests.support import PATIENCE, Stage, from_query, read, text
 
 V1 = "resumehub.v1"

@@ -19,7 +19,7 @@ import pytest
 
 from resumehub import Message
 from resumehub.testing import WebSocketClient
-from tests.contract.kit import until
+from tests.contract.peers import until
 from tests.support import PATIENCE, Stage, read
 
 WANTED, LEAST = 10_000, 2_000

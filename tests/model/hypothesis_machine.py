@@ -2,7 +2,8 @@
 
 A rule is one command; it picks ids and rooms that are in use more often than not, since a command that
 finds nobody is soon told. It can also be called by hand: a failure is printed as a script of such calls,
-which runs as it stands (an example is in ``test_model.py``). The model is ``model.py``, the hub ``real.py``.
+which runs as it stands (an example is in ``test_model.py``). The model is ``model.py``, the
+hub ``real_hub.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.model import real
+from tests.model import real_hub
 from tests.model.model import Model
 
 IDS = ["ada", "bob", "cy"]
@@ -62,7 +63,7 @@ def insist(what: str, hub: object, model: object) -> None:
 class HubAndModel(RuleBasedStateMachine):
     """Every rule does the same to both, and compares."""
 
-    world: ClassVar[type[real.Real]]
+    world: ClassVar[type[real_hub.Real]]
 
     clients = Bundle("clients")
     knocks = Bundle("knocks")
@@ -70,7 +71,7 @@ class HubAndModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.real: real.Real | None = None
+        self.real: real_hub.Real | None = None
         self.agreed = True
         self.names = self.numbers = 0
         self.knocking: dict[str, tuple[str, str, bool, int | None]] = {}
@@ -110,7 +111,7 @@ class HubAndModel(RuleBasedStateMachine):
         status, seen = self.model.check(connection_id, resume)
         if status == 101:
             self.model.arrive(name, connection_id, room, resume, seen)
-        insist("status", self.real.connect(name, real.url_of(connection_id, room, resume)), status)
+        insist("status", self.real.connect(name, real_hub.url_of(connection_id, room, resume)), status)
         self.agree()
         return name if status == 101 else multiple()
 
@@ -122,7 +123,7 @@ class HubAndModel(RuleBasedStateMachine):
         status, seen = self.model.check(connection_id, resume)
         if status == 101:
             self.knocking[name] = connection_id, room, resume, seen
-        insist("status", self.real.knock(name, real.url_of(connection_id, room, resume)), status)
+        insist("status", self.real.knock(name, real_hub.url_of(connection_id, room, resume)), status)
         self.agree()
         return name if status == 101 else multiple()
 
@@ -245,8 +246,8 @@ class HubAndModel(RuleBasedStateMachine):
 
 
 class InTheLab(HubAndModel):
-    world = real.InTheLab
+    world = real_hub.InTheLab
 
 
 class OnThreads(HubAndModel):
-    world = real.OnThreads
+    world = real_hub.OnThreads

@@ -2,8 +2,8 @@
 
 Nothing here is resumehub's, nothing is concurrent, and everything is obvious, so that it can be believed. A
 method is a command; it gives the answer that the caller should get. ``view`` is compared with the real hub's
-after each step (``machine.py``). What there is no word for (heartbeats, slow readers, close frames that
-meet) is not in the model.
+after each step (``hypothesis_machine.py``). What there is no word for (heartbeats, slow readers, close
+frames that meet) is not in the model.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ into whatever session held its id, it was this one::
 
     AssertionError: closed, client 3: the hub says (4101, 'superseded'), and the model None
     Failing test case: <state machine>
-    from tests.model.machine import InTheLab
+    from tests.model.hypothesis_machine import InTheLab
     state = InTheLab()
     state.open_hub(resume_window=30, on_duplicate='replace', max_sessions=3)
     clients_0 = state.connect(connection_id='ada', room='lobby')
@@ -29,7 +29,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.model.machine import HubAndModel, InTheLab, OnThreads
+from tests.model.hypothesis_machine import HubAndModel, InTheLab, OnThreads
 
 TO_THE_POINT = [Phase.generate, Phase.shrink]
 

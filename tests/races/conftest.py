@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.races.stepping import stepped  # noqa: F401 (a fixture)
+from tests.races.stepped_hub import stepped  # noqa: F401 (a fixture)

@@ -22,7 +22,7 @@ from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import WebSocketClient, connect
-from tests.contract.kit import Gate
+from tests.contract.peers import Gate
 from tests.support import PATIENCE, Stage
 
 

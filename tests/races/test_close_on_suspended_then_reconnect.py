@@ -14,9 +14,9 @@ import pytest
 
 from resumehub.server.effect_runner import EffectRunner
 from resumehub.testing import UpgradeRefused
-from tests.contract.kit import Gate
+from tests.contract.peers import Gate
 from tests.core.orders import play_all
-from tests.races.stepping import connect_with_gap
+from tests.races.stepped_hub import connect_with_gap
 from tests.support import PATIENCE
 
 

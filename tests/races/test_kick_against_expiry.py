@@ -19,7 +19,7 @@ from resumehub.core.deadlines import Deadline, DeadlineKind
 from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import SessionRecord
 from resumehub.core.sessions import SessionTable
-from tests.contract.kit import Ledger
+from tests.contract.peers import Ledger
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
 from tests.support import Call

@@ -13,7 +13,7 @@ import pytest
 
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import TransportClosed, UpgradeRefused
-from tests.contract.kit import Gate
+from tests.contract.peers import Gate
 from tests.support import PATIENCE, read, text
 
 

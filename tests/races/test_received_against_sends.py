@@ -22,7 +22,7 @@ from resumehub.core import effects as e
 from resumehub.outgoing.outbox import Outbox, ResumePosition
 from resumehub.server import effect_runner as executor
 from resumehub.testing import Lab, Peer, ScheduleFailed, UpgradeRefused, explore
-from tests.races.stepping import held_before
+from tests.races.stepped_hub import held_before
 from tests.support import Call, read
 
 

@@ -14,8 +14,8 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.session.inbound_fence import InboundFence
-from tests.contract.kit import Gate
-from tests.races.stepping import held_before
+from tests.contract.peers import Gate
+from tests.races.stepped_hub import held_before
 from tests.support import PATIENCE, Call, text
 
 

@@ -14,8 +14,8 @@ from resumehub import Message
 from resumehub.core import effects as e
 from resumehub.core.states import State
 from resumehub.server.effect_runner import EffectRunner
-from tests.contract.kit import Gate
-from tests.races.stepping import held_before
+from tests.contract.peers import Gate
+from tests.races.stepped_hub import held_before
 from tests.support import Call, read
 
 

@@ -23,7 +23,7 @@ from resumehub.outgoing.outbox import Outbox
 from resumehub.outgoing.transport_writer import TransportWriter
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, MemoryTransport, ScriptedPeer, memory_pair
-from tests.races.stepping import held_before
+from tests.races.stepped_hub import held_before
 from tests.support import Call, read
 
 RUNTIME = SystemRuntime()

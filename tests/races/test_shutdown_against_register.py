@@ -19,7 +19,7 @@ from resumehub.runtime.command_loop import CommandLoop
 from resumehub.testing import TransportClosed, UpgradeRefused
 from tests.core.orders import play, play_all
 from tests.core.surroundings import Wrong
-from tests.races.stepping import connect_with_gap
+from tests.races.stepped_hub import connect_with_gap
 from tests.support import PATIENCE, Call
 
 

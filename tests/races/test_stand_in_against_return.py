@@ -14,7 +14,7 @@ import pytest
 
 from resumehub.incoming.reader import Reader
 from resumehub.runtime.system import SystemRuntime
-from tests.contract.kit import Gate
+from tests.contract.peers import Gate
 from tests.support import PATIENCE, text
 
 

@@ -12,8 +12,8 @@ from resumehub import Connection, Hub, Message, TransportLost
 from resumehub.testing import NothingReceived, TransportClosed, UpgradeRefused, connect
 from resumehub.testing.wire import server_frame
 from tests.support import PATIENCE, Call, Stage, from_query, read, text
-from tests.transport.feed import codes
-from tests.transport.feed import understand as events_of
+from tests.transport.byte_feed import codes
+from tests.transport.byte_feed import understand as events_of
 
 
 class Raw:

@@ -11,7 +11,7 @@ import pytest
 from resumehub import Connection, HeartbeatTimeout, Hub, Message, NoopMetrics
 from resumehub.testing import FakeClock, connect
 from tests.support import PATIENCE, Call, from_query, read, text
-from tests.testing.agenda import Agenda
+from tests.testing.fake_timeline import Agenda
 
 
 class Closings(NoopMetrics):

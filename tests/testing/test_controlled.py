@@ -15,7 +15,7 @@ from resumehub.testing.lookalike import Threading
 from resumehub.testing.scheduler import Scheduler
 from resumehub.testing.strategies import Exhaustive
 from resumehub.testing.tasks import Deadlock
-from tests.testing.toys import Scene, outcomes, stage
+from tests.testing.toy_threads import Scene, outcomes, stage
 
 # -- like the real ones ------------------------------------------------------------------------
 

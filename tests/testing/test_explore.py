@@ -20,7 +20,7 @@ from resumehub.testing import (
     Uncontrolled,
     explore,
 )
-from tests.testing.planted import PLANTED, Planted
+from tests.testing.planted_bugs import PLANTED, Planted
 
 # -- what there is to find ---------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from freezegun import api, freeze_time
 
 from resumehub.testing import FreezegunClock
 from tests.support import Call
-from tests.testing.agenda import Agenda
+from tests.testing.fake_timeline import Agenda
 
 NOON = datetime(2024, 5, 17, 12, 0, 0)
 

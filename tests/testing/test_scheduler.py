@@ -10,7 +10,7 @@ from resumehub.testing import scheduler as kernel
 from resumehub.testing.scheduler import Scheduler
 from resumehub.testing.strategies import Random
 from resumehub.testing.tasks import Deadlock, Livelock, OutOfControl, Task
-from tests.testing.toys import Always, First, stage
+from tests.testing.toy_threads import Always, First, stage
 
 # -- one at a time -----------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from resumehub.testing import client_frame
 from resumehub.transport.websocket import WebSocketTransport
-from tests.transport.benches import handshake
-from tests.transport.feed import Feed, codes, cut
+from tests.transport.byte_feed import Feed, codes, cut
+from tests.transport.transport_kinds import handshake
 
 # The same examples in every run: a failure here is not to come and go.
 repeatable = settings(derandomize=True, database=None, deadline=None, max_examples=150)

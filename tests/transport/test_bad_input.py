@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from resumehub.testing import client_frame
-from tests.transport.benches import fragments
-from tests.transport.feed import codes, cut, understand
+from tests.transport.byte_feed import codes, cut, understand
+from tests.transport.transport_kinds import fragments
 
 FAILED_1002 = [("failed", 1002)]
 FAILED_1007 = [("failed", 1007)]

@@ -13,8 +13,8 @@ import pytest
 from resumehub.testing import client_frame
 from resumehub.transport.base import Received
 from resumehub.transport.websocket import WebSocketTransport
-from tests.transport.benches import handshake
-from tests.transport.feed import Feed, codes, cut
+from tests.transport.byte_feed import Feed, codes, cut
+from tests.transport.transport_kinds import handshake
 
 MEBIBYTE = 1 << 20
 LIMIT = 64 * 1024

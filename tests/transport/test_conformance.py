@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.transport import benches
+from tests.transport import transport_kinds
 from tests.transport.conformance import CHECKS, Bench
 
 KINDS: dict[str, Callable[[], Bench]] = {
-    "a socketpair": benches.socketpair_bench,
-    "loopback TCP": benches.tcp_bench,
-    "compression": benches.compressed_bench,
-    "TLS": benches.tls_bench,
-    "memory": benches.memory_bench,
-    "stateful memory": benches.stateful_memory_bench,
+    "a socketpair": transport_kinds.socketpair_bench,
+    "loopback TCP": transport_kinds.tcp_bench,
+    "compression": transport_kinds.compressed_bench,
+    "TLS": transport_kinds.tls_bench,
+    "memory": transport_kinds.memory_bench,
+    "stateful memory": transport_kinds.stateful_memory_bench,
 }
 
 

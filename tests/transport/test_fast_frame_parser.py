@@ -18,7 +18,7 @@ from resumehub.testing import client_frame
 from resumehub.transport.base import DataReceived, Ended, Failed, Received
 from resumehub.transport.fast_frame_parser import FastFrameParser
 from resumehub.transport.websocket import WebSocketTransport
-from tests.transport.feed import Feed
+from tests.transport.byte_feed import Feed
 
 LIMIT = 300
 

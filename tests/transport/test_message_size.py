@@ -12,8 +12,8 @@ from resumehub.testing import client_frame
 from resumehub.transport.base import Failed, Received
 from resumehub.transport.sockets import RECEIVE_BYTES
 from resumehub.transport.websocket import WebSocketTransport
-from tests.transport.benches import fragments
-from tests.transport.feed import Feed, codes, cut, understand
+from tests.transport.byte_feed import Feed, codes, cut, understand
+from tests.transport.transport_kinds import fragments
 
 LIMIT = 64 * 1024
 TOO_BIG = [("failed", 1009)]

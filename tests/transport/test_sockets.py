@@ -13,14 +13,14 @@ import pytest
 from resumehub.testing import client_frame
 from resumehub.transport.base import DataReceived, Ended, PingReceived
 from resumehub.transport.sockets import PlainSocket, TlsSocket
-from tests.transport import benches
-from tests.transport.benches import RUNTIME, SocketBench, tcp_pair, tls_pair
+from tests.transport import transport_kinds
 from tests.transport.conformance import receive
+from tests.transport.transport_kinds import RUNTIME, SocketBench, tcp_pair, tls_pair
 
 KINDS: dict[str, Callable[[], SocketBench]] = {
-    "a socketpair": benches.socketpair_bench,
-    "loopback TCP": benches.tcp_bench,
-    "TLS": benches.tls_bench,
+    "a socketpair": transport_kinds.socketpair_bench,
+    "loopback TCP": transport_kinds.tcp_bench,
+    "TLS": transport_kinds.tls_bench,
 }
 
 

@@ -17,7 +17,7 @@ from resumehub.testing import client_frame
 from resumehub.transport.base import Received
 from resumehub.transport.fast_frame_parser import FastFrameParser
 from resumehub.transport.websocket import WebSocketTransport
-from tests.transport.benches import fragments
+from tests.transport.transport_kinds import fragments
 
 LIMIT = 300
 

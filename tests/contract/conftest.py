@@ -1,4 +1,4 @@
-"""Fixtures for the tests of the contract: ways into a hub (table A), and a gate (B and C)."""
+"""Fixtures for the tests of the contract: hubs on a real server (table A), and a gate (B and C)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.contract.hub_servers import DOORS, Door
+from tests.contract.hub_servers import HUB_SERVERS, HubServer
 from tests.contract.peers import Gate
 
 
 @pytest.fixture
-def doors() -> Iterator[Callable[..., Door]]:
-    """Make any number of ``Door``s, of the kind that is asked for; all are closed after the test."""
-    made: list[Door] = []
+def hub_servers() -> Iterator[Callable[..., HubServer]]:
+    """Make any number of ``HubServer``s, of the kind that is asked for; all are closed after the test."""
+    made: list[HubServer] = []
 
-    def make(kind: str, /, *arguments: object, **options: object) -> Door:
-        made.append(Door(kind, *arguments, **options))
+    def make(kind: str, /, *arguments: object, **options: object) -> HubServer:
+        made.append(HubServer(kind, *arguments, **options))
         return made[-1]
 
     yield make
@@ -24,16 +24,18 @@ def doors() -> Iterator[Callable[..., Door]]:
         one.leave()
 
 
-@pytest.fixture(params=DOORS)
-def door(request: pytest.FixtureRequest, doors: Callable[..., Door]) -> Callable[..., Door]:
-    """Make a ``Door``; the test runs once for each of the two kinds."""
-    return lambda *arguments, **options: doors(request.param, *arguments, **options)
+@pytest.fixture(params=HUB_SERVERS)
+def hub_server(
+    request: pytest.FixtureRequest, hub_servers: Callable[..., HubServer]
+) -> Callable[..., HubServer]:
+    """Make a ``HubServer``; the test runs once for each of the two kinds."""
+    return lambda *arguments, **options: hub_servers(request.param, *arguments, **options)
 
 
 @pytest.fixture
-def front(doors: Callable[..., Door]) -> Callable[..., Door]:
-    """Make a ``Door`` to ``hub.wsgi_app``: for what only its ``connect`` can do."""
-    return lambda *arguments, **options: doors("hub.wsgi_app", *arguments, **options)
+def wsgi_server(hub_servers: Callable[..., HubServer]) -> Callable[..., HubServer]:
+    """Make a ``HubServer`` with ``hub.wsgi_app``: for what only its ``connect`` can do."""
+    return lambda *arguments, **options: hub_servers("hub.wsgi_app", *arguments, **options)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""The two ways into a hub, on a real server.
+"""A hub on a real server, mounted in one of the two ways in which an application can.
 
-A ``Server`` is Werkzeug's own threaded server on loopback. A ``Door`` is a hub on a fake clock with
-one of its ways in mounted there: ``hub.wsgi_app``, or ``hub.upgrade`` in a Flask view behind a login.
-Both take the room and the id from the query, so that one test can knock on either.
+A ``Server`` is Werkzeug's own threaded server on loopback. A ``HubServer`` is a hub on a fake clock that is
+mounted there: as ``hub.wsgi_app``, or by ``hub.upgrade`` in a Flask view behind a login. Both take the
+room and the id from the query, so that one test can run on either.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.support import PATIENCE, Recorder, from_query
 
 Environ = dict[str, Any]
 
-DOORS = ("hub.wsgi_app", "hub.upgrade in a Flask view")
-"""The kinds of ``Door``."""
+HUB_SERVERS = ("hub.wsgi_app", "hub.upgrade in a Flask view")
+"""The kinds of ``HubServer``."""
 
 
-class Metrics(NoopMetrics):
-    """Remembers the calls that say what became of a knock, in order."""
+class HandshakeMetrics(NoopMetrics):
+    """Remembers the calls that say what became of a handshake, in order."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -96,17 +96,17 @@ class Server:
         self._thread.join()
 
 
-class Door:
-    """A way into a hub on a fake clock, on a real server."""
+class HubServer:
+    """A hub on a fake clock, mounted on a real server."""
 
     def __init__(self, kind: str, connect: Callable[[Request], Any] = from_query, **options: Any) -> None:
         self.clock = FakeClock()
-        self.metrics = Metrics()
+        self.metrics = HandshakeMetrics()
         self.hub = Hub(connect, clock=self.clock, metrics=self.metrics, **options)
         self.recorder = Recorder(self.hub)
         self.app: Callable[..., Iterable[bytes]] = self.hub.wsgi_app
         self.path, self.cookie = "/", None
-        if kind == DOORS[1]:
+        if kind == HUB_SERVERS[1]:
             self.app = behind_a_login(self.hub, connect)
             self.path = "/ws"
         #: What a test does to a request's environ before the application sees it.
@@ -127,7 +127,7 @@ class Door:
         return self._wires[-1]
 
     def head(self, query: str = "", headers: Headers | None = None, method: str = "GET") -> bytes:
-        """A handshake for this door; ``headers`` replace its own, None leaves one out."""
+        """A handshake for this server; ``headers`` replace its own, None leaves one out."""
         cookie: Headers = {"Cookie": self.cookie}
         return head(method, f"{self.path}?{query}", HANDSHAKE | cookie | (headers or {}))
 

@@ -11,7 +11,7 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound, TooManyRequests, abort
 
 from resumehub import ConnectRejected, Message
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import PLAIN
 from tests.support import PATIENCE, Call, from_query
 
@@ -36,10 +36,10 @@ def raising(error: BaseException) -> Callable[[Request], Any]:
     ],
 )
 def test_an_http_exception_is_the_answer(
-    front: Callable[..., Door], error: HTTPException, status: int, says: str
+    wsgi_server: Callable[..., HubServer], error: HTTPException, status: int, says: str
 ) -> None:
     """connect says no the way a view would, and the client gets that very response."""
-    reply = front(raising(error)).ask("id=u1")
+    reply = wsgi_server(raising(error)).ask("id=u1")
 
     assert reply.status == status
     assert says in reply.body.decode()
@@ -47,14 +47,14 @@ def test_an_http_exception_is_the_answer(
 
 
 @pytest.mark.contract("A.http-exception", "A1")
-def test_the_headers_of_an_http_exception_arrive(front: Callable[..., Door]) -> None:
+def test_the_headers_of_an_http_exception_arrive(wsgi_server: Callable[..., HubServer]) -> None:
     """A challenge, a cookie or a Retry-After that connect chose is part of the answer; caching is not."""
 
     def connect(request: Request) -> Any:
         headers = {"WWW-Authenticate": "Basic", "Set-Cookie": "seen=1", "Cache-Control": "max-age=9"}
         abort(Response("log in first", 401, headers))
 
-    reply = front(connect).ask("id=u1")
+    reply = wsgi_server(connect).ask("id=u1")
 
     assert (reply.status, reply.body) == (401, b"log in first")
     assert reply.header("WWW-Authenticate") == "Basic"
@@ -63,10 +63,12 @@ def test_the_headers_of_an_http_exception_arrive(front: Callable[..., Door]) -> 
 
 
 @pytest.mark.contract("A.http-exception", "A3")
-def test_an_exception_that_is_raised_again_and_again_is_not_written_on(front: Callable[..., Door]) -> None:
+def test_an_exception_that_is_raised_again_and_again_is_not_written_on(
+    wsgi_server: Callable[..., HubServer],
+) -> None:
     """One exception object may answer many clients: what one origin was allowed, the next is not told."""
     refusal = HTTPException(response=Response("later", 429))
-    busy = front(raising(refusal), allowed_origins=["https://a.test", "https://b.test"])
+    busy = wsgi_server(raising(refusal), allowed_origins=["https://a.test", "https://b.test"])
 
     first = busy.ask("id=u1&resume=true", PLAIN | {"Origin": "https://a.test"})
     second = busy.ask("id=u1", {"Origin": "https://b.test"})
@@ -87,12 +89,12 @@ class Banned(ConnectRejected):
     ids=["ConnectRejected", "an heir of it", "PermissionError", "PermissionError of the system"],
 )
 def test_a_rejection_is_401_and_keeps_its_reason_to_itself(
-    front: Callable[..., Door], error: Exception, caplog: pytest.LogCaptureFixture
+    wsgi_server: Callable[..., HubServer], error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Why a login failed is nobody's business but the application's: not the client's, not the log's."""
     caplog.set_level("DEBUG")
 
-    reply = front(raising(error)).ask("id=u1")
+    reply = wsgi_server(raising(error)).ask("id=u1")
 
     assert reply.status == 401
     assert reply.problem()["title"] == "Unauthorized"
@@ -113,10 +115,10 @@ def test_a_rejection_is_401_and_keeps_its_reason_to_itself(
     ids=lambda error: type(error).__name__,
 )
 def test_a_bug_in_connect_is_500_and_the_traceback_is_in_the_log(
-    front: Callable[..., Door], error: Exception, caplog: pytest.LogCaptureFixture
+    wsgi_server: Callable[..., HubServer], error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The developer finds the traceback, the client no word of it."""
-    reply = front(raising(error)).ask("id=u1")
+    reply = wsgi_server(raising(error)).ask("id=u1")
 
     assert reply.status == 500
     assert reply.problem()["title"] == "Internal Server Error"
@@ -151,10 +153,10 @@ class Uncopyable:
     ],
 )
 def test_a_connect_that_returns_nonsense_is_500(
-    front: Callable[..., Door], returned: Any, caplog: pytest.LogCaptureFixture
+    wsgi_server: Callable[..., HubServer], returned: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A mistake in connect is found in the log at the first connection, and makes no odd session."""
-    nonsense = front(lambda request: returned)
+    nonsense = wsgi_server(lambda request: returned)
 
     reply = nonsense.ask("id=u1")
 
@@ -166,10 +168,10 @@ def test_a_connect_that_returns_nonsense_is_500(
 
 @pytest.mark.contract("A.500")
 def test_a_hub_without_connect_says_so_in_the_log(
-    front: Callable[..., Door], caplog: pytest.LogCaptureFixture
+    wsgi_server: Callable[..., HubServer], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Mounting hub.wsgi_app and forgetting connect is a 500 with a hint, and no open door."""
-    reply = front(None).ask("id=u1")
+    """Mounting hub.wsgi_app and forgetting connect is a 500 with a hint, and lets nobody in."""
+    reply = wsgi_server(None).ask("id=u1")
 
     assert reply.status == 500
     assert "hub.upgrade" in caplog.text
@@ -178,10 +180,10 @@ def test_a_hub_without_connect_says_so_in_the_log(
 @pytest.mark.contract("A.500")
 @pytest.mark.parametrize("room_id, connection_id", [(None, "u1"), (7, "u1"), ("lobby", 7), ("lobby", b"u1")])
 def test_a_view_that_gives_nonsense_is_stopped(
-    doors: Callable[..., Door], room_id: Any, connection_id: Any, caplog: pytest.LogCaptureFixture
+    hub_servers: Callable[..., HubServer], room_id: Any, connection_id: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """hub.upgrade raises TypeError in the view, so the mistake is found like any other of a view's."""
-    nonsense = doors("hub.upgrade in a Flask view", lambda request: (room_id, connection_id))
+    nonsense = hub_servers("hub.upgrade in a Flask view", lambda request: (room_id, connection_id))
 
     assert nonsense.ask("id=u1").status == 500
     assert "TypeError" in caplog.text
@@ -189,13 +191,13 @@ def test_a_view_that_gives_nonsense_is_stopped(
 
 
 @pytest.mark.contract("A.500")
-def test_a_failing_connect_does_not_harm_the_next_one(front: Callable[..., Door]) -> None:
+def test_a_failing_connect_does_not_harm_the_next_one(wsgi_server: Callable[..., HubServer]) -> None:
     """A client that trips over a bug leaves the hub as it was."""
 
     def connect(request: Request) -> Any:
         return 1 / 0 if request.args["id"] == "unlucky" else from_query(request)
 
-    shaky = front(connect)
+    shaky = wsgi_server(connect)
     ws = shaky.open("u1")
 
     assert shaky.ask("id=unlucky").status == 500
@@ -205,7 +207,7 @@ def test_a_failing_connect_does_not_harm_the_next_one(front: Callable[..., Door]
 
 
 @pytest.mark.contract("A.101")
-def test_a_connect_that_hangs_holds_its_own_request_only(front: Callable[..., Door]) -> None:
+def test_a_connect_that_hangs_holds_its_own_request_only(wsgi_server: Callable[..., HubServer]) -> None:
     """A database that does not answer for one user keeps nobody else from talking."""
     gate, entered = threading.Event(), threading.Event()
 
@@ -215,7 +217,7 @@ def test_a_connect_that_hangs_holds_its_own_request_only(front: Callable[..., Do
             assert gate.wait(PATIENCE)
         return from_query(request)
 
-    waiting = front(connect)
+    waiting = wsgi_server(connect)
     ws = waiting.open("u1")
     slow = waiting.knock("id=slow")
     assert entered.wait(PATIENCE)
@@ -233,8 +235,8 @@ def test_a_connect_that_hangs_holds_its_own_request_only(front: Callable[..., Do
 
 
 @pytest.mark.contract("A.101", "C8")
-def test_a_hub_can_be_closed_while_connect_hangs(front: Callable[..., Door]) -> None:
-    """Shutdown does not wait for a connect; its client finds a closed door when it is done."""
+def test_a_hub_can_be_closed_while_connect_hangs(wsgi_server: Callable[..., HubServer]) -> None:
+    """Shutdown does not wait for a connect; its client finds a closed hub when it is done."""
     gate, entered = threading.Event(), threading.Event()
 
     def connect(request: Request) -> Any:
@@ -242,7 +244,7 @@ def test_a_hub_can_be_closed_while_connect_hangs(front: Callable[..., Door]) -> 
         assert gate.wait(PATIENCE)
         return from_query(request)
 
-    waiting = front(connect)
+    waiting = wsgi_server(connect)
     slow = waiting.knock("id=u1")
     assert entered.wait(PATIENCE)
 

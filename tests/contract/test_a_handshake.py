@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import KEY, PLAIN, Headers
 
 KEY_OF_15, KEY_OF_17 = (base64.b64encode(bytes(size)).decode() for size in (15, 17))
@@ -26,10 +26,10 @@ KEY_OF_15, KEY_OF_17 = (base64.b64encode(bytes(size)).decode() for size in (15, 
     "query", ["", "id=u1", "id=u1&resume=1", "id=u1&resume=TRUE", "id=u1&resume=true&resume=false"]
 )
 def test_a_plain_get_learns_that_this_is_a_websocket(
-    door: Callable[..., Door], headers: Headers, query: str
+    hub_server: Callable[..., HubServer], headers: Headers, query: str
 ) -> None:
     """Whoever opens the endpoint's address in a browser, or a health check, is told what it is."""
-    reply = door().ask(query, headers)
+    reply = hub_server().ask(query, headers)
 
     assert reply.status == 426
     assert reply.header("Upgrade") == "websocket"
@@ -38,9 +38,9 @@ def test_a_plain_get_learns_that_this_is_a_websocket(
 
 @pytest.mark.contract("A.426-version", "A1")
 @pytest.mark.parametrize("version", ["8", "7", "0", "14", "13, 8", "8, 13", "130", "1 3", "thirteen", "13.0"])
-def test_another_version_is_told_the_right_one(door: Callable[..., Door], version: str) -> None:
+def test_another_version_is_told_the_right_one(hub_server: Callable[..., HubServer], version: str) -> None:
     """A client of another time can try again with the version that the answer names."""
-    reply = door().ask("id=u1", {"Sec-WebSocket-Version": version})
+    reply = hub_server().ask("id=u1", {"Sec-WebSocket-Version": version})
 
     assert reply.status == 426
     assert reply.header("Sec-WebSocket-Version") == "13"
@@ -79,9 +79,9 @@ MALFORMED = {
 
 @pytest.mark.contract("A.400-handshake", "A1")
 @pytest.mark.parametrize("headers", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_handshake_is_refused(door: Callable[..., Door], headers: Headers) -> None:
+def test_a_malformed_handshake_is_refused(hub_server: Callable[..., HubServer], headers: Headers) -> None:
     """Whatever bytes a client sends as a handshake, it gets a 400 that says so, and the hub no session."""
-    malformed = door()
+    malformed = hub_server()
 
     reply = malformed.ask("id=u1", headers)
 
@@ -92,9 +92,9 @@ def test_a_malformed_handshake_is_refused(door: Callable[..., Door], headers: He
 
 @pytest.mark.contract("A.400-handshake")
 @pytest.mark.parametrize("query", ["id=u1", "id=u1&resume=true"], ids=["connecting", "resuming"])
-def test_http_1_0_cannot_be_upgraded(door: Callable[..., Door], query: str) -> None:
+def test_http_1_0_cannot_be_upgraded(hub_server: Callable[..., HubServer], query: str) -> None:
     """Behind a proxy that speaks HTTP/1.0 the answer hints at the proxy, instead of a silent hang."""
-    old = door()
+    old = hub_server()
 
     reply = old.wire().send(old.head(query).replace(b"HTTP/1.1", b"HTTP/1.0", 1)).reply()
 
@@ -124,9 +124,11 @@ def test_http_1_0_cannot_be_upgraded(door: Callable[..., Door], query: str) -> N
         pytest.param({"Cookie": "c=" + "x" * 60_000}, id="a cookie of 60 kB"),
     ],
 )
-def test_an_unusual_but_valid_handshake_is_accepted(front: Callable[..., Door], headers: Headers) -> None:
+def test_an_unusual_but_valid_handshake_is_accepted(
+    wsgi_server: Callable[..., HubServer], headers: Headers
+) -> None:
     """What real clients and proxies send, however odd, must not be refused by mistake."""
-    odd = front()
+    odd = wsgi_server()
 
     odd.open("u1", headers=headers)
 
@@ -134,9 +136,9 @@ def test_an_unusual_but_valid_handshake_is_accepted(front: Callable[..., Door], 
 
 
 @pytest.mark.contract("A.400-handshake")
-def test_bytes_that_are_no_http_disturb_nobody(front: Callable[..., Door]) -> None:
+def test_bytes_that_are_no_http_disturb_nobody(wsgi_server: Callable[..., HubServer]) -> None:
     """A port scanner's TLS hello leaves the server answering everybody else."""
-    scanned = front()
+    scanned = wsgi_server()
 
     scanned.wire().send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import PLAIN, Headers
 
 UNFIT = [
@@ -27,10 +27,10 @@ UNFIT = [
 @pytest.mark.parametrize("which", ["id", "room"])
 @pytest.mark.parametrize("query", ["", "&resume=true"], ids=["connecting", "resuming"])
 def test_ids_that_would_break_logs_are_refused(
-    door: Callable[..., Door], name: str, which: str, query: str
+    hub_server: Callable[..., HubServer], name: str, which: str, query: str
 ) -> None:
     """An application that takes ids from the URL cannot be made to log or send what an attacker wrote."""
-    strict = door()
+    strict = hub_server()
     other = "room=lobby" if which == "id" else "id=u1"
 
     reply = strict.ask(f"{other}&{which}={quote(name)}{query}")
@@ -51,9 +51,9 @@ def test_ids_that_would_break_logs_are_refused(
         pytest.param("room=&id=u1&resume=true", PLAIN, id="a preflight"),
     ],
 )
-def test_a_room_has_a_name(door: Callable[..., Door], query: str, headers: Headers) -> None:
+def test_a_room_has_a_name(hub_server: Callable[..., HubServer], query: str, headers: Headers) -> None:
     """An empty room id is a mistake, and not a room that everybody meets in."""
-    nameless = door()
+    nameless = hub_server()
 
     reply = nameless.ask(query, headers)
 
@@ -75,9 +75,9 @@ FIT = [
 
 @pytest.mark.contract("A.400-ids", "A.101")
 @pytest.mark.parametrize("name", FIT)
-def test_any_other_id_is_taken_as_it_is(door: Callable[..., Door], name: str) -> None:
+def test_any_other_id_is_taken_as_it_is(hub_server: Callable[..., HubServer], name: str) -> None:
     """Ids are the application's business: neither their alphabet nor their bytes are restricted."""
-    open_minded = door()
+    open_minded = hub_server()
 
     open_minded.knock(f"id={quote(name)}&room={quote(name)}").websocket()
 
@@ -88,9 +88,9 @@ def test_any_other_id_is_taken_as_it_is(door: Callable[..., Door], name: str) ->
 
 @pytest.mark.contract("A.400-ids", "A.101")
 @pytest.mark.parametrize("query", ["", "id="], ids=["None", "an empty str"])
-def test_without_an_id_the_hub_makes_one(door: Callable[..., Door], query: str) -> None:
+def test_without_an_id_the_hub_makes_one(hub_server: Callable[..., HubServer], query: str) -> None:
     """Anonymous clients are told apart by long random ids."""
-    generous = door()
+    generous = hub_server()
     generous.knock(query).websocket()
     generous.knock(query).websocket()
 
@@ -121,9 +121,9 @@ NO_COUNTS = [
 @pytest.mark.contract("A.400-received", "A1")
 @pytest.mark.parametrize("count", NO_COUNTS, ids=lambda count: repr(count[:20]))
 @pytest.mark.parametrize("name", ["received", "attempt"])
-def test_a_count_is_a_plain_number(door: Callable[..., Door], count: str, name: str) -> None:
+def test_a_count_is_a_plain_number(hub_server: Callable[..., HubServer], count: str, name: str) -> None:
     """A client that miscounts is told so, and its waiting session is not harmed."""
-    counting = door()
+    counting = hub_server()
     counting.drop(counting.open("u1"))
 
     reply = counting.ask(f"id=u1&resume=true&{name}={quote(count)}")
@@ -137,15 +137,15 @@ def test_a_count_is_a_plain_number(door: Callable[..., Door], count: str, name: 
 
 @pytest.mark.contract("A.400-received")
 @pytest.mark.parametrize("query", ["received=1&received=x", "received=x&received=1", "received=0&attempt=-1"])
-def test_every_count_is_looked_at(door: Callable[..., Door], query: str) -> None:
+def test_every_count_is_looked_at(hub_server: Callable[..., HubServer], query: str) -> None:
     """Of two values none is silently chosen when one of them is nonsense."""
-    assert door().ask(f"id=u1&{query}").status == 400
+    assert hub_server().ask(f"id=u1&{query}").status == 400
 
 
 @pytest.mark.contract("A.400-received")
-def test_a_preflight_checks_counts_too(door: Callable[..., Door]) -> None:
+def test_a_preflight_checks_counts_too(hub_server: Callable[..., HubServer]) -> None:
     """The preflight says what the resume would be answered."""
-    counting = door()
+    counting = hub_server()
     counting.open("u1")
 
     assert counting.ask("id=u1&resume=true&received=x", PLAIN).status == 400

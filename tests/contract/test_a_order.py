@@ -12,7 +12,7 @@ from werkzeug import Request
 from werkzeug.exceptions import ImATeapot
 
 from resumehub import ConnectRejected
-from tests.contract.hub_servers import DOORS, Door
+from tests.contract.hub_servers import HUB_SERVERS, HubServer
 from tests.contract.raw_client import PLAIN, Headers
 from tests.support import from_query
 
@@ -29,7 +29,7 @@ class Fault:
     headers: Headers = field(default_factory=dict)
     method: str = "GET"
     opens: str = ""
-    prepare: Callable[[Door], Any] = lambda door: None
+    prepare: Callable[[HubServer], Any] = lambda hub_server: None
 
 
 def moody(request: Request) -> tuple[str, str | None]:
@@ -44,13 +44,13 @@ def moody(request: Request) -> tuple[str, str | None]:
     return from_query(request)
 
 
-def without_socket(door: Door) -> None:
-    door.before = lambda environ: environ.pop("werkzeug.socket")
+def without_socket(hub_server: HubServer) -> None:
+    hub_server.before = lambda environ: environ.pop("werkzeug.socket")
 
 
 FAULTS = [
     Fault(1, "no raw socket", 501, "cannot be upgraded", prepare=without_socket),
-    Fault(2, "a closed hub", 503, "shutting down", prepare=lambda door: door.hub.close(0)),
+    Fault(2, "a closed hub", 503, "shutting down", prepare=lambda hub_server: hub_server.hub.close(0)),
     # Flask itself refuses a POST with an Upgrade header: its WebSocket rules know only GET.
     Fault(3, "a POST", 405, "Only GET", headers={"Connection": None, "Upgrade": None}, method="POST"),
     Fault(4, "no upgrade headers", 426, "WebSocket endpoint", headers=PLAIN),
@@ -76,7 +76,7 @@ EXCLUSIVE = [
 
 def visits(*faults: Fault) -> list[Any]:
     """Each way in that the faults can be met at: a view has no ``connect``."""
-    kinds = DOORS[:1] if any(fault.row == 7 for fault in faults) else DOORS
+    kinds = HUB_SERVERS[:1] if any(fault.row == 7 for fault in faults) else HUB_SERVERS
     name = " before ".join(fault.name for fault in faults)
     return [pytest.param(kind, *faults, id=f"{name}, {kind}") for kind in kinds]
 
@@ -89,20 +89,20 @@ PAIRS = [
 ]
 
 
-def meet(doors: Callable[..., Door], kind: str, *faults: Fault) -> tuple[int, str]:
+def meet(hub_servers: Callable[..., HubServer], kind: str, *faults: Fault) -> tuple[int, str]:
     """The answer to a request with all of these faults: status and body."""
     opens = [fault.opens for fault in faults if fault.opens]
-    door = doors(kind, moody, on_duplicate="reject", max_sessions=len(opens) or 10)
+    hub_server = hub_servers(kind, moody, on_duplicate="reject", max_sessions=len(opens) or 10)
     for connection_id in opens:
-        door.open(connection_id.replace(" ", "+"))
+        hub_server.open(connection_id.replace(" ", "+"))
     query, headers, method = "id=u1", Headers(), "GET"
     for fault in faults:
         query += f"&{fault.query}"
         headers |= fault.headers
         method = fault.method if method == "GET" else method
     for fault in reversed(faults):
-        fault.prepare(door)
-    reply = door.ask(query, headers, method)
+        fault.prepare(hub_server)
+    reply = hub_server.ask(query, headers, method)
     assert reply.header("Cache-Control") == "no-store"
     return reply.status, reply.body.decode()
 
@@ -112,9 +112,11 @@ def meet(doors: Callable[..., Door], kind: str, *faults: Fault) -> tuple[int, st
 )
 @pytest.mark.contract("A.401", "A.500", "A.400-ids", "A.400-received", "A.410", "A.409", "A.503-max")
 @pytest.mark.parametrize("kind, fault", [visit for fault in FAULTS for visit in visits(fault)])
-def test_each_fault_by_itself_has_its_own_answer(doors: Callable[..., Door], kind: str, fault: Fault) -> None:
+def test_each_fault_by_itself_has_its_own_answer(
+    hub_servers: Callable[..., HubServer], kind: str, fault: Fault
+) -> None:
     """Whatever is wrong, the status says what it is."""
-    status, body = meet(doors, kind, fault)
+    status, body = meet(hub_servers, kind, fault)
 
     assert status == fault.status
     assert fault.says in body
@@ -124,10 +126,10 @@ def test_each_fault_by_itself_has_its_own_answer(doors: Callable[..., Door], kin
 @pytest.mark.contract("A.http-exception", "A.401", "A.500", "A.400-ids", "A.400-received", "A.410", "A.409")
 @pytest.mark.parametrize("kind, first, second", PAIRS)
 def test_of_two_faults_the_earlier_row_answers(
-    doors: Callable[..., Door], kind: str, first: Fault, second: Fault
+    hub_servers: Callable[..., HubServer], kind: str, first: Fault, second: Fault
 ) -> None:
     """A client that mends what it was told of meets the next fault, and never the same one twice."""
-    status, body = meet(doors, kind, first, second)
+    status, body = meet(hub_servers, kind, first, second)
 
     assert status == first.status
     assert first.says in body

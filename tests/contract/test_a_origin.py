@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from werkzeug import Request
 
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import PLAIN
 from tests.support import from_query
 
@@ -28,10 +28,10 @@ SAME_ORIGIN = [
 @pytest.mark.contract("A.403", "A.101")
 @pytest.mark.parametrize("host, origin", SAME_ORIGIN)
 def test_pages_of_the_same_origin_are_let_in(
-    door: Callable[..., Door], host: str, origin: str | None
+    hub_server: Callable[..., HubServer], host: str, origin: str | None
 ) -> None:
     """A site's own pages connect without any configuration, behind a TLS proxy too."""
-    site = door()
+    site = hub_server()
 
     site.open("u1", headers={"Host": host, "Origin": origin})
 
@@ -61,9 +61,11 @@ FOREIGN = [
 
 @pytest.mark.contract("A.403", "A1")
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_pages_of_other_origins_are_kept_out(door: Callable[..., Door], origin: str | bytes) -> None:
+def test_pages_of_other_origins_are_kept_out(
+    hub_server: Callable[..., HubServer], origin: str | bytes
+) -> None:
     """A hostile page cannot use its visitor's cookies to open a WebSocket here."""
-    site = door()
+    site = hub_server()
 
     reply = site.ask("id=u1", {"Origin": origin})
 
@@ -75,11 +77,11 @@ def test_pages_of_other_origins_are_kept_out(door: Callable[..., Door], origin: 
 @pytest.mark.contract("A.403")
 @pytest.mark.parametrize("headers", [{}, PLAIN], ids=["a handshake", "a preflight"])
 def test_connect_does_not_run_for_a_foreign_page(
-    front: Callable[..., Door], headers: dict[str, str | None]
+    wsgi_server: Callable[..., HubServer], headers: dict[str, str | None]
 ) -> None:
     """A stranger's page makes no code of the application's run, whatever that may cost or give away."""
     asked: list[Request] = []
-    site = front(lambda request: asked.append(request) or from_query(request))
+    site = wsgi_server(lambda request: asked.append(request) or from_query(request))
 
     reply = site.ask("id=u1&resume=true", headers | {"Origin": "https://evil.test"})
 
@@ -106,9 +108,9 @@ def test_connect_does_not_run_for_a_foreign_page(
     ],
 )
 def test_the_list_of_allowed_origins_is_all_that_is_allowed(
-    door: Callable[..., Door], allowed: Any, origin: str | None, status: int
+    hub_server: Callable[..., HubServer], allowed: Any, origin: str | None, status: int
 ) -> None:
     """allowed_origins replaces the rule of the same origin, and is compared as origins, not as text."""
-    site = door(allowed_origins=allowed)
+    site = hub_server(allowed_origins=allowed)
 
     assert site.ask("id=u1", {"Origin": origin}).status == status

@@ -8,20 +8,20 @@ import pytest
 from werkzeug import Request
 
 from resumehub import ConnectRejected
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import PLAIN, Headers, Reply
 from tests.support import PATIENCE, from_query
 
 
-def preflight(door: Door, query: str = "id=u1", headers: Headers | None = None) -> Reply:
+def preflight(hub_server: HubServer, query: str = "id=u1", headers: Headers | None = None) -> Reply:
     """What ``fetch(url + "&resume=true")`` gets."""
-    return door.ask(f"{query}&resume=true", PLAIN | (headers or {}))
+    return hub_server.ask(f"{query}&resume=true", PLAIN | (headers or {}))
 
 
 @pytest.mark.contract("A3", "A1")
-def test_a_session_in_its_grace_window_would_be_resumed(door: Callable[..., Door]) -> None:
+def test_a_session_in_its_grace_window_would_be_resumed(hub_server: Callable[..., HubServer]) -> None:
     """204 says: dial, your session is waiting."""
-    asked = door()
+    asked = hub_server()
     asked.drop(asked.open("u1"))
 
     reply = preflight(asked)
@@ -32,18 +32,18 @@ def test_a_session_in_its_grace_window_would_be_resumed(door: Callable[..., Door
 
 
 @pytest.mark.contract("A3")
-def test_a_session_that_is_connected_would_be_taken_over(door: Callable[..., Door]) -> None:
+def test_a_session_that_is_connected_would_be_taken_over(hub_server: Callable[..., HubServer]) -> None:
     """A client that noticed its dead network before the server did is not sent away."""
-    asked = door()
+    asked = hub_server()
     asked.open("u1")
 
     assert preflight(asked).status == 204
 
 
 @pytest.mark.contract("A3", "A1")
-def test_a_session_that_is_gone_would_not(door: Callable[..., Door]) -> None:
+def test_a_session_that_is_gone_would_not(hub_server: Callable[..., HubServer]) -> None:
     """410 says: start anew; and the next question is not answered from a cache."""
-    asked = door(resume_window=30)
+    asked = hub_server(resume_window=30)
     asked.drop(asked.open("u1"))
     asked.clock.advance(30)
 
@@ -54,9 +54,9 @@ def test_a_session_that_is_gone_would_not(door: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A3")
-def test_the_answer_changes_with_the_session(door: Callable[..., Door]) -> None:
+def test_the_answer_changes_with_the_session(hub_server: Callable[..., HubServer]) -> None:
     """It is about now: the same question is 410, 204 and 410 before, in and after a session's life."""
-    asked = door()
+    asked = hub_server()
     before = preflight(asked).status
     asked.open("u1")
     during = preflight(asked).status
@@ -66,9 +66,9 @@ def test_the_answer_changes_with_the_session(door: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A3")
-def test_without_a_resume_window_nothing_can_be_resumed(door: Callable[..., Door]) -> None:
+def test_without_a_resume_window_nothing_can_be_resumed(hub_server: Callable[..., HubServer]) -> None:
     """resume_window=0 answers 410, for a session that is connected too."""
-    asked = door(resume_window=0)
+    asked = hub_server(resume_window=0)
     asked.open("u1")
 
     assert preflight(asked).status == 410
@@ -77,10 +77,10 @@ def test_without_a_resume_window_nothing_can_be_resumed(door: Callable[..., Door
 @pytest.mark.contract("A3", "A4", "A1")
 @pytest.mark.parametrize("query", ["room=lobby", "id="], ids=["no id", "an empty id"])
 def test_a_client_with_a_generated_id_learns_that_it_cannot_resume(
-    door: Callable[..., Door], query: str
+    hub_server: Callable[..., HubServer], query: str
 ) -> None:
     """426, and neither 204 nor 410: without an id of the application's own there is nothing to ask about."""
-    reply = preflight(door(), query)
+    reply = preflight(hub_server(), query)
 
     assert reply.status == 426
     assert reply.header("Upgrade") == "websocket"
@@ -88,9 +88,9 @@ def test_a_client_with_a_generated_id_learns_that_it_cannot_resume(
 
 
 @pytest.mark.contract("A3")
-def test_asking_counts_no_resume_attempt_and_changes_nothing(door: Callable[..., Door]) -> None:
+def test_asking_counts_no_resume_attempt_and_changes_nothing(hub_server: Callable[..., HubServer]) -> None:
     """Monitoring counts resumes, not questions; and a question does not stop the grace window."""
-    asked = door(resume_window=30)
+    asked = hub_server(resume_window=30)
     asked.drop(asked.open("u1"))
     asked.clock.advance(29)
     preflight(asked)
@@ -104,7 +104,7 @@ def test_asking_counts_no_resume_attempt_and_changes_nothing(door: Callable[...,
 
 
 @pytest.mark.contract("A3", "A.401")
-def test_connect_is_asked_first(front: Callable[..., Door]) -> None:
+def test_connect_is_asked_first(wsgi_server: Callable[..., HubServer]) -> None:
     """Whoever may not connect is not told either whose sessions exist."""
 
     def connect(request: Request) -> tuple[str, str | None]:
@@ -112,7 +112,7 @@ def test_connect_is_asked_first(front: Callable[..., Door]) -> None:
             raise ConnectRejected
         return from_query(request)
 
-    asked = front(connect)
+    asked = wsgi_server(connect)
     asked.open("u1", "secret=ours")
 
     assert preflight(asked, "id=u1").status == 401
@@ -131,10 +131,10 @@ def test_connect_is_asked_first(front: Callable[..., Door]) -> None:
     ],
 )
 def test_a_page_of_an_allowed_origin_may_read_the_answer(
-    door: Callable[..., Door], query: str, status: int
+    hub_server: Callable[..., HubServer], query: str, status: int
 ) -> None:
     """Without these headers the browser would keep the status from the page (CORS)."""
-    asked = door(allowed_origins=["https://app.test"])
+    asked = hub_server(allowed_origins=["https://app.test"])
     asked.open("u1")
 
     reply = preflight(asked, query, {"Origin": "https://app.test"})
@@ -146,9 +146,11 @@ def test_a_page_of_an_allowed_origin_may_read_the_answer(
 
 
 @pytest.mark.contract("A3")
-def test_with_any_origin_allowed_the_answer_names_the_one_that_asked(door: Callable[..., Door]) -> None:
+def test_with_any_origin_allowed_the_answer_names_the_one_that_asked(
+    hub_server: Callable[..., HubServer],
+) -> None:
     """A star would not do: browsers refuse it for requests with cookies."""
-    asked = door(allowed_origins="*")
+    asked = hub_server(allowed_origins="*")
 
     reply = preflight(asked, "id=u1", {"Origin": "https://anywhere.test"})
 
@@ -156,9 +158,9 @@ def test_with_any_origin_allowed_the_answer_names_the_one_that_asked(door: Calla
 
 
 @pytest.mark.contract("A3", "A.403", "A1")
-def test_a_page_of_another_origin_may_not_ask(door: Callable[..., Door]) -> None:
+def test_a_page_of_another_origin_may_not_ask(hub_server: Callable[..., HubServer]) -> None:
     """A stranger's page learns nothing: not by the status, and it may not even read that."""
-    asked = door(allowed_origins=["https://app.test"])
+    asked = hub_server(allowed_origins=["https://app.test"])
     asked.open("u1")
 
     known = preflight(asked, "id=u1", {"Origin": "https://evil.test"})
@@ -171,9 +173,9 @@ def test_a_page_of_another_origin_may_not_ask(door: Callable[..., Door]) -> None
 
 
 @pytest.mark.contract("A3")
-def test_only_the_preflight_is_opened_to_other_pages(door: Callable[..., Door]) -> None:
+def test_only_the_preflight_is_opened_to_other_pages(hub_server: Callable[..., HubServer]) -> None:
     """A plain GET and a failed handshake carry no CORS headers."""
-    asked = door(allowed_origins=["https://app.test"])
+    asked = hub_server(allowed_origins=["https://app.test"])
     origin: Headers = {"Origin": "https://app.test"}
 
     for reply in (asked.ask("id=u1", PLAIN | origin), asked.ask("id=u1&resume=true", origin)):
@@ -181,9 +183,9 @@ def test_only_the_preflight_is_opened_to_other_pages(door: Callable[..., Door]) 
 
 
 @pytest.mark.contract("A3", "A.503")
-def test_a_hub_that_closes_says_503_to_the_preflight_too(door: Callable[..., Door]) -> None:
+def test_a_hub_that_closes_says_503_to_the_preflight_too(hub_server: Callable[..., HubServer]) -> None:
     """A client is not told "gone" by a server that is only being restarted."""
-    asked = door()
+    asked = hub_server()
     asked.open("u1")
     asked.hub.close(0)
 
@@ -194,18 +196,18 @@ def test_a_hub_that_closes_says_503_to_the_preflight_too(door: Callable[..., Doo
 
 @pytest.mark.contract("A3", "A.405")
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
-def test_the_preflight_is_a_get(door: Callable[..., Door], method: str) -> None:
+def test_the_preflight_is_a_get(hub_server: Callable[..., HubServer], method: str) -> None:
     """HEAD is refused as for everything else here: a client that uses it by mistake learns of it."""
-    asked = door()
+    asked = hub_server()
     asked.open("u1")
 
     assert asked.ask("id=u1&resume=true", PLAIN, method).status == 405
 
 
 @pytest.mark.contract("A3", "A2")
-def test_reject_close_changes_nothing_about_the_preflight(door: Callable[..., Door]) -> None:
+def test_reject_close_changes_nothing_about_the_preflight(hub_server: Callable[..., HubServer]) -> None:
     """There is no WebSocket to close: the plain status comes."""
-    asked = door()
+    asked = hub_server()
 
     assert preflight(asked, "id=nobody&reject=close").status == 410
     asked.hub.close(PATIENCE)

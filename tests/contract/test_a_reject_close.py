@@ -10,20 +10,20 @@ from werkzeug import Request
 from werkzeug.exceptions import Conflict, Forbidden, Gone, ImATeapot, ServiceUnavailable
 
 from resumehub import ConnectRejected, Message
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import ACCEPT, PLAIN, Client, Headers, masked
 from tests.support import PATIENCE, Call, from_query, text
 
 
-def refused(door: Door, query: str, **headers: Any) -> Client:
+def refused(hub_server: HubServer, query: str, **headers: Any) -> Client:
     """A client that is let in only to be told why it is not."""
-    return door.knock(f"{query}&reject=close", headers).websocket()
+    return hub_server.knock(f"{query}&reject=close", headers).websocket()
 
 
 @pytest.mark.contract("A2", "A1")
-def test_the_upgrade_is_accepted_like_any_other(door: Callable[..., Door]) -> None:
+def test_the_upgrade_is_accepted_like_any_other(hub_server: Callable[..., HubServer]) -> None:
     """A browser finds nothing wrong with the 101 that comes before the close frame."""
-    ws = refused(door(), "id=u1&resume=true")
+    ws = refused(hub_server(), "id=u1&resume=true")
 
     assert ws.reply.header("Sec-WebSocket-Accept") == ACCEPT
     assert ws.reply.header("Cache-Control") == "no-store"
@@ -31,9 +31,9 @@ def test_the_upgrade_is_accepted_like_any_other(door: Callable[..., Door]) -> No
 
 
 @pytest.mark.contract("A2", "A.410")
-def test_gone_is_4100_and_counts_as_one_failed_attempt(door: Callable[..., Door]) -> None:
+def test_gone_is_4100_and_counts_as_one_failed_attempt(hub_server: Callable[..., HubServer]) -> None:
     """410 becomes 4100, no session begins, and monitoring sees what it sees with a plain 410."""
-    gone = door()
+    gone = hub_server()
 
     ws = refused(gone, "id=u1&resume=true")
 
@@ -44,17 +44,17 @@ def test_gone_is_4100_and_counts_as_one_failed_attempt(door: Callable[..., Door]
 
 
 @pytest.mark.contract("A2", "A.403")
-def test_a_foreign_origin_is_4403(door: Callable[..., Door]) -> None:
+def test_a_foreign_origin_is_4403(hub_server: Callable[..., HubServer]) -> None:
     """403 becomes 4403, for the very first request that a hub sees, too."""
-    ws = refused(door(), "id=u1", Origin="https://evil.test")
+    ws = refused(hub_server(), "id=u1", Origin="https://evil.test")
 
     assert ws.closed() == (4403, "forbidden")
 
 
 @pytest.mark.contract("A2", "A.409")
-def test_an_id_in_use_is_4409(door: Callable[..., Door]) -> None:
+def test_an_id_in_use_is_4409(hub_server: Callable[..., HubServer]) -> None:
     """409 becomes 4409, and the holder of the id notices nothing."""
-    exclusive = door(on_duplicate="reject")
+    exclusive = hub_server(on_duplicate="reject")
     holder = exclusive.open("u1")
 
     assert refused(exclusive, "id=u1").closed() == (4409, "connection id in use")
@@ -64,9 +64,9 @@ def test_an_id_in_use_is_4409(door: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A2", "A.503-max")
-def test_a_full_hub_is_1013(door: Callable[..., Door]) -> None:
+def test_a_full_hub_is_1013(hub_server: Callable[..., HubServer]) -> None:
     """503 becomes 1013, and the sockets that only hear this are no sessions."""
-    full = door(max_sessions=1)
+    full = hub_server(max_sessions=1)
     holder = full.open("u1")
     waiting = [refused(full, f"id=u{n}") for n in (2, 3, 4)]
 
@@ -76,9 +76,9 @@ def test_a_full_hub_is_1013(door: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A2", "A.503")
-def test_a_draining_hub_is_1001(door: Callable[..., Door]) -> None:
+def test_a_draining_hub_is_1001(hub_server: Callable[..., HubServer]) -> None:
     """While the hub says good-bye to its sessions, it says so to newcomers as well."""
-    draining = door()
+    draining = hub_server()
     silent = draining.open("u1")
     closing = Call(lambda: draining.hub.close(PATIENCE))
     assert silent.closed() == (1001, "server shutting down")
@@ -92,9 +92,9 @@ def test_a_draining_hub_is_1001(door: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A2", "A.503")
-def test_a_closed_hub_has_nobody_left_to_write_a_close_frame(door: Callable[..., Door]) -> None:
+def test_a_closed_hub_has_nobody_left_to_write_a_close_frame(hub_server: Callable[..., HubServer]) -> None:
     """When the hub has gone the plain status comes: an answer, and not a connection that just ends."""
-    closed = door()
+    closed = hub_server()
     closed.open("u1").leave()
     closed.hub.close(PATIENCE)
 
@@ -109,13 +109,15 @@ def test_a_closed_hub_has_nobody_left_to_write_a_close_frame(door: Callable[...,
     [(Forbidden, 4403), (Conflict, 4409), (Gone, 4100), (ServiceUnavailable, 1013)],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_what_connect_raises_is_translated_too(front: Callable[..., Door], error: Any, code: int) -> None:
+def test_what_connect_raises_is_translated_too(
+    wsgi_server: Callable[..., HubServer], error: Any, code: int
+) -> None:
     """The application's own 403, 409, 410 and 503 are as visible to a browser as the hub's."""
 
     def connect(request: Request) -> Any:
         raise error("this text stays here")
 
-    ws = refused(front(connect), "id=u1")
+    ws = refused(wsgi_server(connect), "id=u1")
 
     assert ws.closed()[0] == code
 
@@ -147,25 +149,27 @@ def moody(request: Request) -> Any:
     ],
 )
 def test_other_refusals_stay_what_they_are(
-    front: Callable[..., Door], status: int, query: str, headers: Headers, method: str
+    wsgi_server: Callable[..., HubServer], status: int, query: str, headers: Headers, method: str
 ) -> None:
     """Only what a client can act on is worth an upgrade; mistakes are answered as mistakes."""
-    assert front(moody).ask(f"id=u1&{query}&reject=close", headers, method).status == status
+    assert wsgi_server(moody).ask(f"id=u1&{query}&reject=close", headers, method).status == status
 
 
 @pytest.mark.contract("A2", "A.501")
-def test_without_a_raw_socket_it_cannot_be_had(door: Callable[..., Door]) -> None:
+def test_without_a_raw_socket_it_cannot_be_had(hub_server: Callable[..., HubServer]) -> None:
     """On a server without raw sockets the answer is 501 with reject=close, too."""
-    poor = door()
+    poor = hub_server()
     poor.before = lambda environ: environ.pop("werkzeug.socket")
 
     assert poor.ask("id=u1&resume=true&reject=close").status == 501
 
 
 @pytest.mark.contract("A2", "A.503")
-def test_a_hub_that_closes_does_not_upgrade_what_is_no_handshake(door: Callable[..., Door]) -> None:
+def test_a_hub_that_closes_does_not_upgrade_what_is_no_handshake(
+    hub_server: Callable[..., HubServer],
+) -> None:
     """The 503 comes before the handshake is looked at, and is not turned into a 101 for a broken one."""
-    closing = door()
+    closing = hub_server()
     closing.open("u1")
     closing.hub.close(0)
 
@@ -174,15 +178,15 @@ def test_a_hub_that_closes_does_not_upgrade_what_is_no_handshake(door: Callable[
 
 @pytest.mark.contract("A2")
 @pytest.mark.parametrize("reject", ["", "reject=", "reject=1", "reject=Close", "reject=status"])
-def test_only_reject_close_asks_for_it(door: Callable[..., Door], reject: str) -> None:
+def test_only_reject_close_asks_for_it(hub_server: Callable[..., HubServer], reject: str) -> None:
     """Anything else gets the plain status."""
-    assert door().ask(f"id=u1&resume=true&{reject}").status == 410
+    assert hub_server().ask(f"id=u1&resume=true&{reject}").status == 410
 
 
 @pytest.mark.contract("A2")
-def test_who_is_not_refused_is_let_in(door: Callable[..., Door]) -> None:
+def test_who_is_not_refused_is_let_in(hub_server: Callable[..., HubServer]) -> None:
     """Browsers may always say reject=close: it changes nothing for those who are welcome."""
-    welcoming = door()
+    welcoming = hub_server()
     ws = welcoming.open("u1", "reject=close")
 
     welcoming.hub.send("u1", Message("welcome"))
@@ -191,9 +195,9 @@ def test_who_is_not_refused_is_let_in(door: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A2", "C5")
-def test_a_refused_client_that_never_answers_is_cut_off(door: Callable[..., Door]) -> None:
+def test_a_refused_client_that_never_answers_is_cut_off(hub_server: Callable[..., HubServer]) -> None:
     """A socket that exists only to be refused does not stay longer than write_timeout."""
-    strict = door(write_timeout=10)
+    strict = hub_server(write_timeout=10)
     ws = refused(strict, "id=u1&resume=true")
     assert ws.closed()[0] == 4100
     strict.wait_for_threads("writer")
@@ -204,9 +208,9 @@ def test_a_refused_client_that_never_answers_is_cut_off(door: Callable[..., Door
 
 
 @pytest.mark.contract("A2")
-def test_what_a_refused_client_says_is_not_listened_to(door: Callable[..., Door]) -> None:
+def test_what_a_refused_client_says_is_not_listened_to(hub_server: Callable[..., HubServer]) -> None:
     """It has no session: its messages reach no handler, those right behind the handshake neither."""
-    strict = door()
+    strict = hub_server()
     wire = strict.wire().send(strict.head("id=u1&resume=true&reject=close") + masked(text("hello")))
     ws = wire.websocket()
     assert ws.closed()[0] == 4100
@@ -227,9 +231,9 @@ def cap_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.contract("A2")
 @pytest.mark.usefixtures("cap_of_three")
-def test_beyond_the_cap_the_plain_status_comes(door: Callable[..., Door]) -> None:
+def test_beyond_the_cap_the_plain_status_comes(hub_server: Callable[..., HubServer]) -> None:
     """A flood of refused clients cannot fill the process with sockets that wait for an answer."""
-    flooded = door()
+    flooded = hub_server()
     silent = [refused(flooded, "id=u1&resume=true") for _ in range(3)]
 
     assert flooded.ask("id=u1&resume=true&reject=close").status == 410
@@ -239,9 +243,9 @@ def test_beyond_the_cap_the_plain_status_comes(door: Callable[..., Door]) -> Non
 @pytest.mark.contract("A2")
 @pytest.mark.usefixtures("cap_of_three")
 @pytest.mark.parametrize("end", ["answered", "hung up", "timed out"])
-def test_a_place_under_the_cap_is_given_back(door: Callable[..., Door], end: str) -> None:
+def test_a_place_under_the_cap_is_given_back(hub_server: Callable[..., HubServer], end: str) -> None:
     """However a refused socket ends, the next client gets its close frame again."""
-    flooded = door(write_timeout=10)
+    flooded = hub_server(write_timeout=10)
     for _ in range(4):
         clients = [refused(flooded, "id=u1&resume=true") for _ in range(3)]
         for ws in clients:
@@ -260,9 +264,11 @@ def test_a_place_under_the_cap_is_given_back(door: Callable[..., Door], end: str
 
 @pytest.mark.contract("A2")
 @pytest.mark.usefixtures("cap_of_three")
-def test_a_response_that_is_never_sent_takes_no_place_under_the_cap(front: Callable[..., Door]) -> None:
+def test_a_response_that_is_never_sent_takes_no_place_under_the_cap(
+    wsgi_server: Callable[..., HubServer],
+) -> None:
     """A view may throw the hub's answer away as often as it likes."""
-    flooded = front()
+    flooded = wsgi_server()
 
     def veto(environ: Any) -> None:
         raise PermissionError
@@ -276,9 +282,9 @@ def test_a_response_that_is_never_sent_takes_no_place_under_the_cap(front: Calla
 
 @pytest.mark.contract("A2")
 @pytest.mark.usefixtures("cap_of_three")
-def test_sessions_take_no_place_under_the_cap(door: Callable[..., Door]) -> None:
+def test_sessions_take_no_place_under_the_cap(hub_server: Callable[..., HubServer]) -> None:
     """The cap is about sockets that only wait to be closed: those of sessions do not count."""
-    busy = door()
+    busy = hub_server()
     for n in range(5):
         busy.open(f"u{n}")
 

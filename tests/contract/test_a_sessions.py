@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from resumehub import DuplicateConnectionId, Message
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import PLAIN
 from tests.support import text
 
@@ -15,9 +15,9 @@ from tests.support import text
 
 
 @pytest.mark.contract("A.410", "A1")
-def test_a_resume_of_a_session_that_never_was_is_gone(door: Callable[..., Door]) -> None:
+def test_a_resume_of_a_session_that_never_was_is_gone(hub_server: Callable[..., HubServer]) -> None:
     """The client is told plainly that its session is gone, instead of being given a new one in silence."""
-    empty = door()
+    empty = hub_server()
 
     reply = empty.ask("room=lobby&id=u1&resume=true")
 
@@ -29,9 +29,11 @@ def test_a_resume_of_a_session_that_never_was_is_gone(door: Callable[..., Door])
 
 @pytest.mark.contract("A.410")
 @pytest.mark.parametrize("ending", ["expired", "left", "kicked", "closed"])
-def test_a_resume_of_a_session_that_has_ended_is_gone(door: Callable[..., Door], ending: str) -> None:
+def test_a_resume_of_a_session_that_has_ended_is_gone(
+    hub_server: Callable[..., HubServer], ending: str
+) -> None:
     """However a session ended, nobody comes back to it."""
-    over = door(resume_window=30)
+    over = hub_server(resume_window=30)
     ws = over.open("u1")
     connection = over.hub.get("u1")
     match ending:
@@ -51,9 +53,9 @@ def test_a_resume_of_a_session_that_has_ended_is_gone(door: Callable[..., Door],
 
 
 @pytest.mark.contract("A.410")
-def test_the_last_moment_of_the_grace_window_still_counts(door: Callable[..., Door]) -> None:
+def test_the_last_moment_of_the_grace_window_still_counts(hub_server: Callable[..., HubServer]) -> None:
     """A resume just before the window ends is in time, and the one at its end is not."""
-    punctual = door(resume_window=30)
+    punctual = hub_server(resume_window=30)
     ws = punctual.open("u1")
     punctual.drop(ws)
     punctual.clock.advance(29.999)
@@ -67,9 +69,9 @@ def test_the_last_moment_of_the_grace_window_still_counts(door: Callable[..., Do
 
 
 @pytest.mark.contract("A.410")
-def test_without_a_resume_window_every_resume_is_gone(door: Callable[..., Door]) -> None:
+def test_without_a_resume_window_every_resume_is_gone(hub_server: Callable[..., HubServer]) -> None:
     """resume_window=0 switches resumption off: for connected sessions, too."""
-    strict = door(resume_window=0)
+    strict = hub_server(resume_window=0)
     ws = strict.open("u1")
 
     assert strict.ask("id=u1&resume=true").status == 410
@@ -91,9 +93,9 @@ def test_without_a_resume_window_every_resume_is_gone(door: Callable[..., Door])
         "resume=false&resume=true",
     ],
 )
-def test_only_resume_true_is_resume_intent(door: Callable[..., Door], query: str) -> None:
+def test_only_resume_true_is_resume_intent(hub_server: Callable[..., HubServer], query: str) -> None:
     """Anything else connects: nothing that is only similar may end in a 410."""
-    lenient = door()
+    lenient = hub_server()
 
     lenient.open("u1", query)
 
@@ -105,9 +107,9 @@ def test_only_resume_true_is_resume_intent(door: Callable[..., Door], query: str
 
 
 @pytest.mark.contract("A4")
-def test_resume_without_an_id_opens_a_new_session(door: Callable[..., Door]) -> None:
+def test_resume_without_an_id_opens_a_new_session(hub_server: Callable[..., HubServer]) -> None:
     """A client that always says resume=true and is anonymous gets its session, and counts no resume."""
-    anonymous = door()
+    anonymous = hub_server()
 
     anonymous.knock("room=lobby&resume=true").websocket()
 
@@ -118,10 +120,10 @@ def test_resume_without_an_id_opens_a_new_session(door: Callable[..., Door]) -> 
 @pytest.mark.contract("A4", "A.410")
 @pytest.mark.parametrize("state", ["connected", "suspended"])
 def test_a_generated_id_that_comes_back_as_an_id_of_ones_own_is_no_proof(
-    door: Callable[..., Door], state: str
+    hub_server: Callable[..., HubServer], state: str
 ) -> None:
     """Who reads a generated id off the screen cannot take the session over with it."""
-    curious = door()
+    curious = hub_server()
     ws = curious.knock("room=lobby").websocket()
     [victim] = curious.hub.connections("lobby")
     if state == "suspended":
@@ -135,9 +137,9 @@ def test_a_generated_id_that_comes_back_as_an_id_of_ones_own_is_no_proof(
 
 
 @pytest.mark.contract("A4", "A3")
-def test_a_generated_id_does_not_pass_the_preflight(door: Callable[..., Door]) -> None:
+def test_a_generated_id_does_not_pass_the_preflight(hub_server: Callable[..., HubServer]) -> None:
     """The preflight does not promise what the resume will not hold."""
-    curious = door()
+    curious = hub_server()
     curious.knock("room=lobby").websocket()
     [victim] = curious.hub.connections("lobby")
 
@@ -148,9 +150,9 @@ def test_a_generated_id_does_not_pass_the_preflight(door: Callable[..., Door]) -
 
 
 @pytest.mark.contract("A.409", "A1")
-def test_an_id_in_use_is_refused_where_the_application_says_so(door: Callable[..., Door]) -> None:
+def test_an_id_in_use_is_refused_where_the_application_says_so(hub_server: Callable[..., HubServer]) -> None:
     """on_duplicate="reject": the second tab is told, and the first notices nothing."""
-    exclusive = door(on_duplicate="reject")
+    exclusive = hub_server(on_duplicate="reject")
     first = exclusive.open("u1")
 
     reply = exclusive.ask("id=u1")
@@ -163,9 +165,9 @@ def test_an_id_in_use_is_refused_where_the_application_says_so(door: Callable[..
 
 
 @pytest.mark.contract("A.409", "A.register-resume", "A.register-takeover")
-def test_reject_is_about_duplicates_and_not_about_coming_back(door: Callable[..., Door]) -> None:
+def test_reject_is_about_duplicates_and_not_about_coming_back(hub_server: Callable[..., HubServer]) -> None:
     """With on_duplicate="reject" a client still resumes: with intent, and without if it was away."""
-    exclusive = door(on_duplicate="reject")
+    exclusive = hub_server(on_duplicate="reject")
     exclusive.open("u1")
 
     taken_over = exclusive.open("u1", "resume=true")
@@ -178,9 +180,9 @@ def test_reject_is_about_duplicates_and_not_about_coming_back(door: Callable[...
 
 
 @pytest.mark.contract("A.503-max", "A1")
-def test_a_full_hub_asks_to_come_back_later(door: Callable[..., Door]) -> None:
+def test_a_full_hub_asks_to_come_back_later(hub_server: Callable[..., HubServer]) -> None:
     """max_sessions protects the process; suspended sessions count, and whoever leaves makes room."""
-    full = door(max_sessions=2)
+    full = hub_server(max_sessions=2)
     full.drop(full.open("u1"))
     second = full.open("u2")
 
@@ -194,9 +196,9 @@ def test_a_full_hub_asks_to_come_back_later(door: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A.503-max", "A.register-resume", "A.register-takeover", "A.register-displaced")
-def test_a_full_hub_still_takes_back_its_own(door: Callable[..., Door]) -> None:
+def test_a_full_hub_still_takes_back_its_own(hub_server: Callable[..., HubServer]) -> None:
     """Resuming, taking over and displacing make no new session, so the limit does not hold them up."""
-    full = door(max_sessions=1)
+    full = hub_server(max_sessions=1)
     full.drop(full.open("u1"))
 
     full.open("u1", "resume=true")
@@ -212,9 +214,9 @@ def test_a_full_hub_still_takes_back_its_own(door: Callable[..., Door]) -> None:
 
 @pytest.mark.contract("A.register-resume")
 @pytest.mark.parametrize("query", ["resume=true", ""], ids=["with intent", "without intent"])
-def test_a_suspended_session_is_resumed(door: Callable[..., Door], query: str) -> None:
+def test_a_suspended_session_is_resumed(hub_server: Callable[..., HubServer], query: str) -> None:
     """The user is back: the same session goes on, the deadline is cancelled, what was sent is delivered."""
-    back = door(resume_window=30, ping_interval=None)
+    back = hub_server(resume_window=30, ping_interval=None)
     back.drop(back.open("u1"))
     connection = back.hub.get("u1")
     back.hub.send("u1", Message("while you were away"))
@@ -231,9 +233,9 @@ def test_a_suspended_session_is_resumed(door: Callable[..., Door], query: str) -
 
 
 @pytest.mark.contract("A.register-resume")
-def test_a_resume_stays_in_its_room(door: Callable[..., Door]) -> None:
+def test_a_resume_stays_in_its_room(hub_server: Callable[..., HubServer]) -> None:
     """The room is the session's for life, whatever a resume asks for."""
-    back = door()
+    back = hub_server()
     back.drop(back.open("u1"))
 
     back.knock("room=another&id=u1&resume=true").websocket()
@@ -244,9 +246,9 @@ def test_a_resume_stays_in_its_room(door: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A.register-takeover")
-def test_a_half_open_transport_is_taken_over(door: Callable[..., Door]) -> None:
+def test_a_half_open_transport_is_taken_over(hub_server: Callable[..., HubServer]) -> None:
     """A client whose network died comes back before the server has noticed, and its session goes on."""
-    half_open = door()
+    half_open = hub_server()
     old = half_open.open("u1")
     connection = half_open.hub.get("u1")
 
@@ -265,10 +267,10 @@ def test_a_half_open_transport_is_taken_over(door: Callable[..., Door]) -> None:
 @pytest.mark.contract("A.register-takeover")
 @pytest.mark.parametrize("last_words", ["a message", "a leave", "nothing"])
 def test_what_comes_late_from_a_superseded_transport_is_ignored(
-    door: Callable[..., Door], last_words: str
+    hub_server: Callable[..., HubServer], last_words: str
 ) -> None:
     """The old socket's messages, its good-bye and its end decide nothing about the session any more."""
-    half_open = door()
+    half_open = hub_server()
     old = half_open.open("u1")
     new = half_open.open("u1", "resume=true")
     assert old.closed() == (4101, "superseded")
@@ -287,9 +289,9 @@ def test_what_comes_late_from_a_superseded_transport_is_ignored(
 
 
 @pytest.mark.contract("A.register-displaced")
-def test_a_connected_session_is_displaced_by_a_new_connect(door: Callable[..., Door]) -> None:
+def test_a_connected_session_is_displaced_by_a_new_connect(hub_server: Callable[..., HubServer]) -> None:
     """Without resume intent the id belongs to the newest: the old session ends before the new begins."""
-    twice = door()
+    twice = hub_server()
     old = twice.open("u1")
     first = twice.hub.get("u1")
 

@@ -13,16 +13,16 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from resumehub import Connection, Message
 from resumehub.wsgi.upgrade import Upgrade
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.peers import until
 from tests.contract.raw_client import ACCEPT, PLAIN, head, masked
 from tests.support import PATIENCE, text
 
 
 @pytest.mark.contract("A.101", "A1")
-def test_the_101_is_all_that_rfc_6455_asks_for_and_nothing_else(door: Callable[..., Door]) -> None:
+def test_the_101_is_all_that_rfc_6455_asks_for_and_nothing_else(hub_server: Callable[..., HubServer]) -> None:
     """A browser accepts it: each header once, the accept value of the RFC, no body, no cache."""
-    reply = door().ask("id=u1")
+    reply = hub_server().ask("id=u1")
 
     assert reply.status == 101
     assert (reply.header("Upgrade") or "").lower() == "websocket"
@@ -35,9 +35,11 @@ def test_the_101_is_all_that_rfc_6455_asks_for_and_nothing_else(door: Callable[.
 
 
 @pytest.mark.contract("A.101")
-def test_behind_the_101_come_frames_and_not_a_byte_of_the_server(door: Callable[..., Door]) -> None:
+def test_behind_the_101_come_frames_and_not_a_byte_of_the_server(
+    hub_server: Callable[..., HubServer],
+) -> None:
     """What the WSGI server still writes for its request ("101", "Connection: close") reaches nobody."""
-    quiet = door()
+    quiet = hub_server()
     wire = quiet.knock("id=u1")
     assert wire.reply().body == b""
     quiet.server.wait_idle()
@@ -54,9 +56,9 @@ def test_behind_the_101_come_frames_and_not_a_byte_of_the_server(door: Callable[
 
 
 @pytest.mark.contract("A.101")
-def test_the_request_thread_is_free_while_the_websocket_lives(door: Callable[..., Door]) -> None:
+def test_the_request_thread_is_free_while_the_websocket_lives(hub_server: Callable[..., HubServer]) -> None:
     """A WebSocket costs the WSGI server nothing: its request is over before the first message."""
-    light = door()
+    light = hub_server()
     clients = [light.open(f"u{n}") for n in range(5)]
 
     light.server.wait_idle()
@@ -67,9 +69,11 @@ def test_the_request_thread_is_free_while_the_websocket_lives(door: Callable[...
 
 
 @pytest.mark.contract("A.101")
-def test_nothing_of_the_request_is_kept_for_the_garbage_collector(door: Callable[..., Door]) -> None:
+def test_nothing_of_the_request_is_kept_for_the_garbage_collector(
+    hub_server: Callable[..., HubServer],
+) -> None:
     """What promised the hand-over goes with the response, so that reconnects do not heap up garbage."""
-    light = door()
+    light = hub_server()
     gc.collect()
     gc.disable()
     try:
@@ -93,10 +97,10 @@ def test_nothing_of_the_request_is_kept_for_the_garbage_collector(door: Callable
     ],
 )
 def test_a_subprotocol_is_chosen_from_what_both_know(
-    door: Callable[..., Door], offered: str | None, chosen: str | None
+    hub_server: Callable[..., HubServer], offered: str | None, chosen: str | None
 ) -> None:
     """Applications may name their protocol, and a client that offers another is not lied to."""
-    reply = door(subprotocols=["chat.v1", "chat.v2"]).ask("id=u1", {"Sec-WebSocket-Protocol": offered})
+    reply = hub_server(subprotocols=["chat.v1", "chat.v2"]).ask("id=u1", {"Sec-WebSocket-Protocol": offered})
 
     assert reply.header("Sec-WebSocket-Protocol") == chosen
 
@@ -104,10 +108,12 @@ def test_a_subprotocol_is_chosen_from_what_both_know(
 @pytest.mark.contract("A.101")
 @pytest.mark.parametrize("compression", [True, False])
 def test_compression_is_agreed_on_only_when_it_is_switched_on(
-    door: Callable[..., Door], compression: bool
+    hub_server: Callable[..., HubServer], compression: bool
 ) -> None:
     """Browsers always offer it; the 101 accepts it only where the application wants it."""
-    reply = door(compression=compression).ask("id=u1", {"Sec-WebSocket-Extensions": "permessage-deflate"})
+    reply = hub_server(compression=compression).ask(
+        "id=u1", {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    )
 
     assert ("permessage-deflate" in str(reply.header("Sec-WebSocket-Extensions"))) is compression
 
@@ -116,9 +122,11 @@ def test_compression_is_agreed_on_only_when_it_is_switched_on(
 
 
 @pytest.mark.contract("A.101")
-def test_the_cookies_of_view_session_and_framework_are_in_the_real_101(doors: Callable[..., Door]) -> None:
+def test_the_cookies_of_view_session_and_framework_are_in_the_real_101(
+    hub_servers: Callable[..., HubServer],
+) -> None:
     """A login that renews its cookie with every request goes on working for WebSockets."""
-    shop = doors("hub.upgrade in a Flask view")
+    shop = hub_servers("hub.upgrade in a Flask view")
 
     reply = shop.ask("id=u1")
 
@@ -129,9 +137,11 @@ def test_the_cookies_of_view_session_and_framework_are_in_the_real_101(doors: Ca
 
 
 @pytest.mark.contract("A.101")
-def test_the_session_cookie_of_the_101_is_good_for_the_next_request(doors: Callable[..., Door]) -> None:
+def test_the_session_cookie_of_the_101_is_good_for_the_next_request(
+    hub_servers: Callable[..., HubServer],
+) -> None:
     """What the view wrote into the session is there the next time, as after any other response."""
-    shop = doors("hub.upgrade in a Flask view")
+    shop = hub_servers("hub.upgrade in a Flask view")
     visits: list[str | None] = []
 
     for _ in range(3):
@@ -144,9 +154,9 @@ def test_the_session_cookie_of_the_101_is_good_for_the_next_request(doors: Calla
 
 
 @pytest.mark.contract("A.101")
-def test_the_login_keeps_strangers_out(doors: Callable[..., Door]) -> None:
+def test_the_login_keeps_strangers_out(hub_servers: Callable[..., HubServer]) -> None:
     """The view's own checks come before the hub's: without the login there is no WebSocket."""
-    shop = doors("hub.upgrade in a Flask view")
+    shop = hub_servers("hub.upgrade in a Flask view")
     shop.cookie = None
 
     assert shop.ask("id=u1").status == 401
@@ -154,9 +164,11 @@ def test_the_login_keeps_strangers_out(doors: Callable[..., Door]) -> None:
 
 
 @pytest.mark.contract("A.101")
-def test_a_response_that_the_view_throws_away_leaves_nothing_behind(front: Callable[..., Door]) -> None:
+def test_a_response_that_the_view_throws_away_leaves_nothing_behind(
+    wsgi_server: Callable[..., HubServer],
+) -> None:
     """Until the server sends the response nothing has happened, so a view may still change its mind."""
-    shop = front()
+    shop = wsgi_server()
     minds = iter(["no", "yes"])
 
     def view(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -175,9 +187,9 @@ def test_a_response_that_the_view_throws_away_leaves_nothing_behind(front: Calla
 
 
 @pytest.mark.contract("A.101")
-def test_a_hub_can_be_mounted_under_a_path_behind_middleware(front: Callable[..., Door]) -> None:
+def test_a_hub_can_be_mounted_under_a_path_behind_middleware(wsgi_server: Callable[..., HubServer]) -> None:
     """hub.wsgi_app is an ordinary WSGI application, and whatever stands before it may wrap the answer."""
-    site = front()
+    site = wsgi_server()
 
     def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Length", "4")])
@@ -194,9 +206,9 @@ def test_a_hub_can_be_mounted_under_a_path_behind_middleware(front: Callable[...
 
 
 @pytest.mark.contract("A.101", "B1")
-def test_frames_right_behind_the_handshake_are_not_lost(door: Callable[..., Door]) -> None:
+def test_frames_right_behind_the_handshake_are_not_lost(hub_server: Callable[..., HubServer]) -> None:
     """A client need not wait for the 101: what it sends in the same segment is handled, in order."""
-    eager = door()
+    eager = hub_server()
     frames = b"".join(masked(text("n", n)) for n in range(3))
 
     eager.wire().send(eager.head("id=u1") + frames).websocket()
@@ -209,10 +221,10 @@ def test_frames_right_behind_the_handshake_are_not_lost(door: Callable[..., Door
 @pytest.mark.contract("A.101")
 @pytest.mark.parametrize("cut", [1, 7, 20], ids=["in its first byte", "in its header", "in its payload"])
 def test_a_frame_cut_in_two_by_the_handshakes_segment_is_put_together(
-    door: Callable[..., Door], cut: int
+    hub_server: Callable[..., HubServer], cut: int
 ) -> None:
     """Where a segment ends means nothing: half a frame behind the handshake is half a frame."""
-    eager = door()
+    eager = hub_server()
     frame = masked(text("n", "in one piece"))
     wire = eager.wire().send(eager.head("id=u1") + frame[:cut])
     ws = wire.websocket()
@@ -223,9 +235,9 @@ def test_a_frame_cut_in_two_by_the_handshakes_segment_is_put_together(
 
 
 @pytest.mark.contract("A.101")
-def test_more_than_the_server_reads_ahead_stays_in_order(door: Callable[..., Door]) -> None:
+def test_more_than_the_server_reads_ahead_stays_in_order(hub_server: Callable[..., HubServer]) -> None:
     """The server's buffer and the kernel's together: 300 messages behind the handshake come as 300."""
-    eager = door()
+    eager = hub_server()
     frames = b"".join(masked(text("n", [n, "x" * 500])) for n in range(300))
 
     eager.wire().send(eager.head("id=u1") + frames).websocket()
@@ -236,9 +248,9 @@ def test_more_than_the_server_reads_ahead_stays_in_order(door: Callable[..., Doo
 
 
 @pytest.mark.contract("A.101", "A.register-resume")
-def test_frames_right_behind_a_resume_come_after_the_restore(door: Callable[..., Door]) -> None:
+def test_frames_right_behind_a_resume_come_after_the_restore(hub_server: Callable[..., HubServer]) -> None:
     """The handlers see: drop, restore, message; however fast the client is."""
-    eager = door()
+    eager = hub_server()
     eager.drop(eager.open("u1"))
 
     eager.wire().send(eager.head("id=u1&resume=true") + masked(text("back"))).websocket()
@@ -248,9 +260,9 @@ def test_frames_right_behind_a_resume_come_after_the_restore(door: Callable[...,
 
 
 @pytest.mark.contract("A.101")
-def test_a_half_sent_handshake_holds_up_nobody(door: Callable[..., Door]) -> None:
+def test_a_half_sent_handshake_holds_up_nobody(hub_server: Callable[..., HubServer]) -> None:
     """A client on a bad line, or a malicious one, costs the others nothing, and is served when it is done."""
-    patient = door()
+    patient = hub_server()
     whole = patient.head("id=slow")
     slow = patient.wire().send(whole[:60])
 
@@ -264,9 +276,9 @@ def test_a_half_sent_handshake_holds_up_nobody(door: Callable[..., Door]) -> Non
 
 
 @pytest.mark.contract("A.101", "B2")
-def test_a_slow_on_connect_does_not_hold_up_the_101(door: Callable[..., Door]) -> None:
+def test_a_slow_on_connect_does_not_hold_up_the_101(hub_server: Callable[..., HubServer]) -> None:
     """The client is connected when the socket is, and its messages wait for on_connect."""
-    slow = door()
+    slow = hub_server()
     gate = threading.Event()
     greeted: list[str] = []
 

@@ -19,7 +19,7 @@ from werkzeug.test import Client, EnvironBuilder
 from resumehub import Hub
 from resumehub.runtime.base import Thread
 from resumehub.runtime.system import SystemRuntime
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import PLAIN, Wire, head
 from tests.support import PATIENCE, from_query
 
@@ -102,9 +102,9 @@ def test_waitress_passes_the_501_on(hub: Hub, way_in: Callable[[Hub], Any]) -> N
 
 
 @pytest.mark.contract("A.503", "A1")
-def test_a_closed_hub_asks_clients_to_come_back_later(door: Callable[..., Door]) -> None:
+def test_a_closed_hub_asks_clients_to_come_back_later(hub_server: Callable[..., HubServer]) -> None:
     """While a deployment restarts, clients hear 503 and when to try again."""
-    closed = door()
+    closed = hub_server()
     closed.hub.close(PATIENCE)
 
     reply = closed.ask("id=u1")
@@ -116,9 +116,9 @@ def test_a_closed_hub_asks_clients_to_come_back_later(door: Callable[..., Door])
 
 @pytest.mark.contract("A.503")
 @pytest.mark.parametrize("query", ["id=new", "id=u1", "id=u1&resume=true"], ids=["new", "known", "resuming"])
-def test_a_draining_hub_takes_nobody_in(door: Callable[..., Door], query: str) -> None:
+def test_a_draining_hub_takes_nobody_in(hub_server: Callable[..., HubServer], query: str) -> None:
     """From the moment of hub.close on, and not only when it is over, the answer is 503."""
-    draining = door()
+    draining = hub_server()
     gate = threading.Event()
     draining.hub.on_disconnect(lambda connection, error: gate.wait(PATIENCE))
     draining.open("u1")
@@ -133,9 +133,9 @@ def test_a_draining_hub_takes_nobody_in(door: Callable[..., Door], query: str) -
 @pytest.mark.contract("A.405", "A1")
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
 @pytest.mark.parametrize("query", ["id=u1", "id=u1&resume=true"], ids=["connecting", "resuming"])
-def test_only_get_can_be_upgraded(front: Callable[..., Door], method: str, query: str) -> None:
+def test_only_get_can_be_upgraded(wsgi_server: Callable[..., HubServer], method: str, query: str) -> None:
     """A proxy or a scanner that uses another method is told which one there is."""
-    reply = front().ask(query, method=method)
+    reply = wsgi_server().ask(query, method=method)
 
     assert reply.status == 405
     assert reply.header("Allow") == "GET"
@@ -144,18 +144,18 @@ def test_only_get_can_be_upgraded(front: Callable[..., Door], method: str, query
 
 @pytest.mark.contract("A.405")
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
-def test_a_view_need_not_care_about_methods(doors: Callable[..., Door], method: str) -> None:
+def test_a_view_need_not_care_about_methods(hub_servers: Callable[..., HubServer], method: str) -> None:
     """What Flask lets through to a view that upgrades, hub.upgrade refuses by itself."""
-    reply = doors("hub.upgrade in a Flask view").ask("id=u1", PLAIN, method)
+    reply = hub_servers("hub.upgrade in a Flask view").ask("id=u1", PLAIN, method)
 
     assert (reply.status, reply.header("Allow")) == (405, "GET")
     assert reply.header("X-Shop") == "open"
 
 
 @pytest.mark.contract("A.405", "A1")
-def test_a_head_request_gets_headers_and_nothing_behind_them(door: Callable[..., Door]) -> None:
+def test_a_head_request_gets_headers_and_nothing_behind_them(hub_server: Callable[..., HubServer]) -> None:
     """The answer to HEAD has no body, so that a connection which is kept is not out of step."""
-    reply = door().ask("id=u1", method="HEAD")
+    reply = hub_server().ask("id=u1", method="HEAD")
 
     assert (reply.status, reply.body) == (405, b"")
 
@@ -197,10 +197,12 @@ class Spent(SystemRuntime):
 
 @pytest.mark.contract("A.503")
 @pytest.mark.parametrize("left", [0, 1], ids=["no thread", "a single thread"])
-def test_a_server_short_of_threads_asks_to_come_back_later(front: Callable[..., Door], left: int) -> None:
+def test_a_server_short_of_threads_asks_to_come_back_later(
+    wsgi_server: Callable[..., HubServer], left: int
+) -> None:
     """A hub that cannot start turns clients away, leaves nothing running, and starts when it can."""
     system = Spent(left)
-    short = front(_runtime=system)
+    short = wsgi_server(_runtime=system)
 
     reply = short.ask("id=u1")
 

@@ -13,7 +13,7 @@ import pytest
 
 from resumehub import DuplicateConnectionId
 from resumehub.testing import UpgradeRefused, WebSocketClient
-from tests.contract.hub_servers import Door
+from tests.contract.hub_servers import HubServer
 from tests.contract.peers import Ledger
 from tests.contract.raw_client import PLAIN
 from tests.contract.test_c_buffers import sized
@@ -116,23 +116,25 @@ def test_without_resume_intent_a_count_says_nothing(stage: MakeStage, state: str
 
 
 @pytest.mark.contract("D1", "A3", "A.410-gap", "A.400-received")
-def test_the_preflight_says_what_a_resume_with_this_count_would_get(front: Callable[..., Door]) -> None:
+def test_the_preflight_says_what_a_resume_with_this_count_would_get(
+    wsgi_server: Callable[..., HubServer],
+) -> None:
     """It only looks: nothing ends, and no attempt is counted."""
-    door = front(send_buffer_bytes=1000)
-    ws = door.open("u1")
-    door.hub.send("u1", sized(1, 100))
-    door.hub.broadcast("lobby", sized(2, 1001))
-    door.hub.send("u1", sized(3, 100))
-    door.drop(ws)
+    hub_server = wsgi_server(send_buffer_bytes=1000)
+    ws = hub_server.open("u1")
+    hub_server.hub.send("u1", sized(1, 100))
+    hub_server.hub.broadcast("lobby", sized(2, 1001))
+    hub_server.hub.send("u1", sized(3, 100))
+    hub_server.drop(ws)
 
-    answers = {n: door.ask(f"id=u1&resume=true&received={n}", PLAIN) for n in ("2", "1", "3", "x")}
+    answers = {n: hub_server.ask(f"id=u1&resume=true&received={n}", PLAIN) for n in ("2", "1", "3", "x")}
 
     assert {n: answer.status for n, answer in answers.items()} == {"2": 204, "1": 410, "3": 400, "x": 400}
     problem = answers["1"].problem()
     assert (problem["reason"], problem["first_available"]) == ("gap", 2)
-    assert door.metrics.resumes() == []
-    assert door.hub.get("u1").suspended
-    door.open("u1", "resume=true&received=2")
+    assert hub_server.metrics.resumes() == []
+    assert hub_server.hub.get("u1").suspended
+    hub_server.open("u1", "resume=true&received=2")
 
 
 @pytest.mark.contract("D1", "A2", "A.410-gap")
@@ -189,12 +191,12 @@ def test_a_device_gets_its_session_resume_after_resume(stage: MakeStage) -> None
 
 
 @pytest.mark.contract("D1", "A3")
-def test_the_preflight_knows_the_device(front: Callable[..., Door]) -> None:
-    door = front()
-    door.drop(door.open("u1", "instance=a"))
+def test_the_preflight_knows_the_device(wsgi_server: Callable[..., HubServer]) -> None:
+    hub_server = wsgi_server()
+    hub_server.drop(hub_server.open("u1", "instance=a"))
 
-    assert door.ask("id=u1&resume=true&instance=b", PLAIN).status == 410
-    assert door.ask("id=u1&resume=true&instance=a", PLAIN).status == 204
+    assert hub_server.ask("id=u1&resume=true&instance=b", PLAIN).status == 410
+    assert hub_server.ask("id=u1&resume=true&instance=a", PLAIN).status == 204
 
 
 @pytest.mark.contract("D1", "A.register-resume", "A.409")

@@ -1,4 +1,4 @@
-"""Threads that wait for more: a job is done once, by whoever is there, and nobody stays behind."""
+"""Threads that stay for the next call: each call runs once, and no thread stays for ever."""
 
 from __future__ import annotations
 
@@ -7,87 +7,87 @@ from collections.abc import Iterator
 
 import pytest
 
-from resumehub.runtime.thread_cache import CachedCall, ThreadCache
+from resumehub.runtime.thread_cache import ThreadCache, ThreadCall
 from tests.contract.peers import until
 from tests.support import PATIENCE
 
 
 @pytest.fixture
-def pool() -> Iterator[ThreadCache]:
-    made = ThreadCache(linger=PATIENCE)
+def cache() -> Iterator[ThreadCache]:
+    made = ThreadCache(idle_timeout=PATIENCE)
     yield made
-    made.dismiss(PATIENCE)
+    made.close(PATIENCE)
 
 
-def idents(pool: ThreadCache, count: int) -> list[int]:
-    """The threads of so many jobs that run one after the other."""
+def idents(cache: ThreadCache, count: int) -> list[int]:
+    """The threads of so many calls that run one after the other."""
     seen: list[int] = []
     for _ in range(count):
-        assert pool.start("job", lambda: seen.append(threading.get_ident())).join(PATIENCE)
-        until(lambda: bool(pool._waiting))
+        assert cache.start("call", lambda: seen.append(threading.get_ident())).join(PATIENCE)
+        until(lambda: cache.count() == (1, 1))
     return seen
 
 
-def test_a_job_runs_on_the_thread_of_the_one_before(pool: ThreadCache) -> None:
-    assert len(set(idents(pool, 5))) == 1
+def test_a_call_runs_on_the_thread_of_the_one_before(cache: ThreadCache) -> None:
+    assert len(set(idents(cache, 5))) == 1
 
 
-def test_jobs_at_the_same_time_have_a_thread_each(pool: ThreadCache) -> None:
+def test_calls_at_the_same_time_have_a_thread_each(cache: ThreadCache) -> None:
     both = threading.Barrier(2, timeout=PATIENCE)
-    jobs = [pool.start("job", lambda: both.wait() and None) for _ in range(2)]
-    assert all(job.join(PATIENCE) for job in jobs)
+    calls = [cache.start("call", lambda: both.wait() and None) for _ in range(2)]
+    assert all(call.join(PATIENCE) for call in calls)
 
 
-def test_a_job_is_alive_until_it_is_done_and_can_be_found_meanwhile(pool: ThreadCache) -> None:
+def test_a_call_is_alive_until_it_has_returned_and_can_be_found_meanwhile(cache: ThreadCache) -> None:
     """By name, by itself, and by its stack: that is what a report of stuck threads needs."""
     go, inside = threading.Event(), threading.Event()
     told: list[bool] = []
 
     def wait_here() -> None:
-        told.append(job_of["it"].is_current())
+        told.append(call_of["it"].is_current())
         inside.set()
         go.wait(PATIENCE)
 
-    job_of: dict[str, CachedCall] = {}
+    call_of: dict[str, ThreadCall] = {}
     began = threading.Event()
-    job_of["it"] = pool.start("the-name", lambda: (began.wait(PATIENCE), wait_here())[1])
+    call_of["it"] = cache.start("the-name", lambda: (began.wait(PATIENCE), wait_here())[1])
     began.set()
     assert inside.wait(PATIENCE)
-    job = job_of["it"]
-    assert (job.name, job.is_alive(), job.is_current(), told) == ("the-name", True, False, [True])
-    assert "wait_here" in job.stack()
-    assert not job.join(0)
+    call = call_of["it"]
+    assert (call.name, call.is_alive(), call.is_current(), told) == ("the-name", True, False, [True])
+    assert "wait_here" in call.stack()
+    assert not call.join(0)
     go.set()
-    assert job.join(PATIENCE)
-    assert (job.is_alive(), job.stack()) == (False, "")
+    assert call.join(PATIENCE)
+    assert (call.is_alive(), call.stack()) == (False, "")
 
 
-def test_nobody_waits_for_ever() -> None:
-    pool = ThreadCache(linger=0)
-    assert pool.start("job", lambda: None).join(PATIENCE)
-    until(lambda: not pool._threads)
+def test_an_idle_thread_ends_when_its_time_is_up() -> None:
+    cache = ThreadCache(idle_timeout=0)
+    assert cache.start("call", lambda: None).join(PATIENCE)
+    until(lambda: cache.count() == (0, 0))
 
 
-def test_no_more_wait_than_may() -> None:
-    pool = ThreadCache(linger=PATIENCE, most=1)
+def test_no_more_threads_are_idle_than_may_be() -> None:
+    cache = ThreadCache(idle_timeout=PATIENCE, max_idle=1)
     both = threading.Barrier(2, timeout=PATIENCE)
     for _ in range(2):
-        pool.start("job", lambda: both.wait() and None)
-    until(lambda: len(pool._threads) == 1)
-    pool.dismiss(PATIENCE)
+        cache.start("call", lambda: both.wait() and None)
+    until(lambda: cache.count() == (1, 1))
+    cache.close(PATIENCE)
 
 
-def test_a_dismissed_pool_leaves_no_thread() -> None:
-    """Those that wait go at once, and one that is busy goes when it is done."""
-    pool = ThreadCache(linger=PATIENCE)
-    idents(pool, 2)
+def test_a_closed_cache_leaves_no_thread() -> None:
+    """Idle threads end at once, and one that is busy ends with its call."""
+    cache = ThreadCache(idle_timeout=PATIENCE)
+    idents(cache, 2)
     go = threading.Event()
-    busy = pool.start("busy", lambda: go.wait(PATIENCE) and None)
-    pool.dismiss(0)
+    busy = cache.start("busy", lambda: go.wait(PATIENCE) and None)
+    cache.close(0)
     assert busy.is_alive()
     go.set()
     assert busy.join(PATIENCE)
-    until(lambda: not pool._threads)
-    late = pool.start("late", lambda: None)  # a last word of somebody's
+    until(lambda: cache.count() == (0, 0))
+    late = cache.start("late", lambda: None)
     assert late.join(PATIENCE)
-    until(lambda: not pool._threads)
+    until(lambda: cache.count() == (0, 0))

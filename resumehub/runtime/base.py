@@ -1,8 +1,8 @@
-"""The one door through which threads come: spawn, lock, condition, queue, waiting for a socket.
+"""The one place from which threads come: spawn, lock, condition, queue, waiting for a socket.
 
-A ``Runtime`` is an object given to the hub. ``SystemRuntime`` (``system.py``) is the real one; a test kit
-can hand in another that runs the very same code one thread at a time, in an order of its own choosing.
-These are the contracts of both. Read next: ``system.py``.
+A ``Runtime`` is an object that is given to the hub. ``SystemRuntime`` (``system.py``) is the real one. The
+testing kit gives another (``testing/controlled.py``), which runs the very same code one thread at a time,
+in an order that the test chooses. These are the contracts of both. Read next: ``system.py``.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Poller(Protocol):
     """Waits for input on many sockets at once, by the numbers of their descriptors.
 
     ``watch`` and ``unwatch`` (any thread, also while another waits) raise ``OSError`` for a number that is
-    none. ``wait`` (one thread at a time) blocks until a watched socket has input or has come to its end,
-    which it goes on saying for as long as that is so, or until ``wake``; it gives some of those that have.
-    ``close`` may be called again.
+    no descriptor. ``wait`` (one thread at a time) blocks until a watched socket has input or has come to its
+    end, or until ``wake``; it gives some of these sockets, and gives them again until the input is read.
+    ``close`` may be called twice.
     """
 
     def watch(self, number: int) -> None: ...
@@ -94,16 +94,17 @@ class Thread(Protocol):
 class Runtime(Protocol):
     """What the hub needs of the world to run more than one thing at once.
 
-    ``what`` names a lock or an event for whoever watches it. ``spawn`` raises ``RuntimeError`` when the
+    ``what`` names a lock or an event in the race lab's traces. ``spawn`` raises ``RuntimeError`` when the
     system has no more threads to give.
-    ``dismiss``: no more is to come; let go of what is kept for that, within ``timeout`` seconds.
+    ``dismiss``: no thread is to be started any more; end the idle ones, within ``timeout`` seconds.
     ``after_fork_in_child``: this is a forked child, whose threads stayed with the parent.
     The two socket waits block without a timeout: a deadline acts by ``shutdown``, which
     wakes them, and so does their ``bell``. ``before_receive`` is called ahead of a ``recv`` that blocks by
     itself.
-    ``stopwatch`` gives what says, in any thread, for how many seconds the calling one has computed by then.
-    ``poller`` gives None where each connection is to have a reader thread of its own; with ``eager`` those
-    who share threads make way before each callback, and not only once callbacks turn out to be slow.
+    ``stopwatch`` gives a function that says, on any thread, how many seconds of processor time the thread
+    that called ``stopwatch`` has used. ``poller`` gives None where each connection is to have a reader thread
+    of its own. ``eager``: a reader that shares its thread gives the lead away before each callback, and not
+    only once callbacks turn out to be slow.
     """
 
     #: See above.

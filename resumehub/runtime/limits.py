@@ -1,8 +1,8 @@
-"""What this machine allows: descriptors, threads, connections that wait. Raised, or said in words.
+"""The limits of this machine that thousands of sessions meet: descriptors, threads, waiting connections.
 
-For a command that runs a server of its own (``cli.py``); under gunicorn these limits are the
-service's (docs/howto/deploy-gunicorn-nginx.md). Linux keeps two of the three in files; elsewhere nothing
-is said about those. Called once, on the main thread, before anything starts.
+For a command that runs a server of its own (``cli.py``); under gunicorn the service sets them
+(docs/howto/deploy-gunicorn-nginx.md). Linux has two of the three in files; on other systems those two are
+passed over. Called once, on the main thread, before any thread is started.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _THREADS: Final = ("/sys/fs/cgroup/pids.max", "/proc/sys/kernel/threads-max")
 
 
 def prepare(sessions: int, backlog: int, *, root: str = "/") -> list[str]:
-    """Raise what can be raised for so many sessions; give a sentence for each limit that is in the way.
+    """Raise the limits for so many sessions as far as allowed; give a sentence for each that is too low.
 
     ``backlog``: connections that may wait to be accepted. ``root``: where the kernel's files are.
     """
@@ -51,7 +51,7 @@ def prepare(sessions: int, backlog: int, *, root: str = "/") -> list[str]:
 
 
 def _raise_descriptors(wanted: int) -> int:
-    """Raise the soft limit as far as we may, and give what it is then."""
+    """Raise the soft limit as far as the hard one allows, and give what it is then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     goal = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < goal:
@@ -62,7 +62,7 @@ def _raise_descriptors(wanted: int) -> int:
 
 
 def _read(root: str, name: str) -> int | None:
-    """The number in a file of the kernel's; None where there is no such file or no limit."""
+    """The number in a file of the kernel; None where there is no such file or no limit."""
     try:
         text = Path(root, name.lstrip("/")).read_text("ascii").strip()
     except OSError:

@@ -1,8 +1,7 @@
 """Threads, locks, queues and waiting as the operating system has them: the real ``Runtime``.
 
-Nothing else in the package imports ``threading`` or ``queue``, but for ``thread_cache.py`` beside it. It
-knows
-nothing of sessions. Read next: ``thread_cache.py``.
+Only this folder imports ``threading`` and ``queue`` (and the testing kit, which makes threads of its own).
+It knows nothing of sessions. Read next: ``thread_cache.py``.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from .thread_cache import ThreadCache
 class SystemRuntime:
     """Threads of the operating system.
 
-    ``reuse``: those that end wait for more (``thread_cache.py``). ``share``: a few threads read for all
-    connections (``incoming/leader_followers.py``), where the system can wait for many sockets at once
-    (Linux).
+    ``reuse``: a thread that has done its work waits a moment for more (``thread_cache.py``). ``share``: a few
+    threads read for all connections (``incoming/leader_followers.py``), where the system can wait for many
+    sockets at once (Linux).
     """
 
     eager = False
-    _spares: ThreadCache | None = None
+    _cache: ThreadCache | None = None
     _share = False
 
     def __init__(self, *, reuse: bool = False, share: bool = False) -> None:
         self._share = share
         if reuse:
-            self._spares = ThreadCache()
+            self._cache = ThreadCache()
 
     def lock(self, what: str = "a lock") -> Lock:
         return threading.Lock()
@@ -51,8 +50,8 @@ class SystemRuntime:
         return _QueueMailbox()
 
     def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
-        if daemon and self._spares is not None:
-            return self._spares.start(name, run)
+        if daemon and self._cache is not None:
+            return self._cache.start(name, run)
         thread = threading.Thread(target=run, name=name, daemon=daemon)
         thread.start()
         return _SystemThread(thread)
@@ -79,30 +78,30 @@ class SystemRuntime:
         return _Epoll() if self._share and hasattr(select, "epoll") else None
 
     def dismiss(self, timeout: float) -> None:
-        if self._spares is not None:
-            self._spares.dismiss(timeout)
+        if self._cache is not None:
+            self._cache.close(timeout)
 
     def after_fork_in_child(self) -> None:
-        if self._spares is not None:
-            self._spares = ThreadCache()
+        if self._cache is not None:
+            self._cache = ThreadCache()
 
     def main_thread_returned(self) -> bool:
         return not threading.main_thread().is_alive()
 
 
 def make_lock() -> Lock:
-    """Give a plain lock, for values that guard themselves (``metrics.Counters``)."""
+    """Give a lock of the system, for values that are used without a hub (``metrics.Counters``)."""
     return threading.Lock()
 
 
 def make_local() -> threading.local:
-    """Give a namespace that is another one in each thread."""
+    """Give an object whose attributes each thread has for itself."""
     return threading.local()
 
 
 def _poll(sock: socket.socket, events: int, bell: Bell | None) -> None:
-    # poll and not select: descriptors beyond 1023 are everyday with thousands of sessions.
-    # A shutdown socket reports POLLHUP, so whoever waits here is always freed by an abort.
+    # poll and not select: with thousands of sessions there are descriptors beyond 1023, which select cannot
+    # take. A socket that was shut down reports POLLHUP, so an abort always ends this wait.
     poller = select.poll()
     poller.register(sock, events)
     if bell is not None:
@@ -143,7 +142,7 @@ class _PipeBell:
 class _Epoll:
     """``epoll(7)``, level-triggered, with an ``eventfd(2)`` as the bell."""
 
-    # So many at once: the first should not have to wait until thousands have been listed.
+    # So many at once: the first socket should not have to wait until thousands have been listed.
     _MOST = 64
 
     def __init__(self) -> None:
@@ -169,7 +168,7 @@ class _Epoll:
 
     def close(self) -> None:
         self._epoll.close()
-        # Once: a hub that was closed is told of a fork all the same, and the number may be another's by then.
+        # Once: a closed hub is told of a fork, too, and by then another file may have this number.
         bell, self._bell = self._bell, -1
         if bell >= 0:
             os.close(bell)

@@ -1,10 +1,12 @@
-"""Threads that have done their work and wait a while for more.
+"""Threads that stay for a moment after their work, and take the next one.
 
-A new thread costs more than it seems: ``Thread.start`` waits until the thread runs, which under load is a
-millisecond and more, and whoever starts it (the hub, mostly) waits as well. When a thousand
-connections break and come back, a thousand readers end and a thousand begin; so one that ends waits for
-``linger`` seconds and takes the next job in no time. What a caller gets and may join is the
-*job*; the thread is nobody's business but this module's. Used by ``base.py`` alone.
+A new thread costs more than it seems: ``Thread.start`` returns when the new thread runs, which takes a
+millisecond and more under load, and the caller (the hub, mostly) waits for it. When a thousand connections
+break and come back, a thousand readers end and a thousand begin. So a thread that has done its work stays
+idle for ``IDLE_TIMEOUT`` seconds, and a call that comes meanwhile runs on it at once.
+
+What a caller gets, and may join, is the *call*. Which thread runs it, only this module knows. Used by
+``system.py`` alone, on any thread.
 """
 
 from __future__ import annotations
@@ -15,18 +17,17 @@ from collections.abc import Callable
 from ..clock import SystemClock
 from .stacks import stack_of
 
-LINGER = 1.0
-"""Seconds that a thread waits for its next job."""
+IDLE_TIMEOUT = 1.0
+"""Seconds for which an idle thread waits for its next call."""
 
-MOST_SPARES = 1024
-"""So many threads wait at most; each costs about 10 KiB."""
-
+MAX_IDLE = 1024
+"""So many threads are idle at most; each costs about 10 KiB."""
 
 _REAL = SystemClock()
 
 
-class CachedCall:
-    """One call of a function on some thread: what a ``runtime.Thread`` is."""
+class ThreadCall:
+    """One call of a function, on a thread of the cache: what ``runtime.base.Thread`` asks for."""
 
     def __init__(self, name: str, run: Callable[[], None]) -> None:
         self.name = name
@@ -35,7 +36,7 @@ class CachedCall:
         self._ident = 0
 
     def execute(self) -> None:
-        """Run it, on the calling thread."""
+        """Call the function, on the calling thread. Raises: what it raises."""
         self._ident = threading.get_ident()
         try:
             self._run()
@@ -57,87 +58,107 @@ class CachedCall:
 
 
 class ThreadCache:
-    """Starts jobs on threads that wait, or on new ones. Any thread; only ``dismiss`` blocks."""
+    """Runs calls on idle threads, or on new ones. Threads: any. Blocks: only ``close``.
 
-    def __init__(self, linger: float = LINGER, most: int = MOST_SPARES) -> None:
-        self._linger = linger
-        self._most = most
+    ``idle_timeout``: seconds for which a thread waits for its next call. ``max_idle``: so many wait at most.
+    """
+
+    def __init__(self, idle_timeout: float = IDLE_TIMEOUT, max_idle: int = MAX_IDLE) -> None:
+        self._idle_timeout = idle_timeout
+        self._max_idle = max_idle
         self._lock = threading.Lock()
-        self._waiting: dict[_CachedThread, None] = {}
+        self._idle: dict[_CachedThread, None] = {}
         self._threads: set[threading.Thread] = set()
-        self._dismissed = False
+        self._closed = False
 
-    def start(self, name: str, run: Callable[[], None]) -> CachedCall:
-        """Run a job. Raises RuntimeError when no thread waits and the system has none to give."""
-        call = CachedCall(name, run)
+    def start(self, name: str, run: Callable[[], None]) -> ThreadCall:
+        """Run a function on a thread and return at once.
+
+        Raises: RuntimeError, when no thread is idle and the system has none to give.
+        """
+        call = ThreadCall(name, run)
         with self._lock:
-            worker = self._waiting.popitem()[0] if self._waiting else None
-        if worker is not None:
-            worker.hand(call)
+            idle = self._idle.popitem()[0] if self._idle else None
+        if idle is not None:
+            idle.hand(call)
         else:
-            worker = _CachedThread(self, call)
-            worker.thread.start()
+            _CachedThread(self, call).thread.start()
         return call
 
-    def dismiss(self, timeout: float) -> None:
-        """Send home who waits, and who ends from now on; wait for them up to ``timeout`` seconds."""
+    def close(self, timeout: float) -> None:
+        """End the idle threads; each other thread ends with its call.
+
+        Calls may still be started, each on a thread of its own. Blocks: until the threads that are there
+        now have ended, up to ``timeout`` seconds.
+        """
         with self._lock:
-            self._dismissed = True
-            waiting, self._waiting = list(self._waiting), {}
+            self._closed = True
+            idle, self._idle = list(self._idle), {}
             threads = list(self._threads)
-        for worker in waiting:
-            worker.hand(None)
+        for thread in idle:
+            thread.hand(None)
         until = _REAL.monotonic() + timeout
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, until - _REAL.monotonic()))
+        for one in threads:
+            if one is not threading.current_thread():
+                one.join(max(0.0, until - _REAL.monotonic()))
+
+    def count(self) -> tuple[int, int]:
+        """How many threads there are, and how many of them are idle."""
+        with self._lock:
+            return len(self._threads), len(self._idle)
+
+    # -- for its threads --------------------------------------------------------------------
 
     def enter(self, thread: threading.Thread) -> None:
+        """A thread of the cache begins."""
         with self._lock:
             self._threads.add(thread)
 
     def leave(self, thread: threading.Thread) -> None:
+        """A thread of the cache is about to end."""
         with self._lock:
             self._threads.discard(thread)
 
-    def next_job(self, worker: _CachedThread) -> CachedCall | None:
-        """Wait for a job; None when there is none for so long that the thread may go."""
+    def next_call(self, thread: _CachedThread) -> ThreadCall | None:
+        """Wait for a call. None: the thread is to end, because none came in time or none is to come."""
         with self._lock:
-            if self._dismissed or len(self._waiting) >= self._most:
+            if self._closed or len(self._idle) >= self._max_idle:
                 return None
-            self._waiting[worker] = None
-        if worker.handed.acquire(timeout=self._linger):
-            return worker.call
+            self._idle[thread] = None
+        if thread.handed.acquire(timeout=self._idle_timeout):
+            return thread.call
         with self._lock:
-            if worker in self._waiting:
-                del self._waiting[worker]
+            if thread in self._idle:
+                del self._idle[thread]
                 return None
-        worker.handed.acquire()  # taken off the list at the last moment: the job is about to come
-        return worker.call
+        # ``start`` has taken this thread off the list just before its time was up: the call is about to come.
+        thread.handed.acquire()
+        return thread.call
 
 
 class _CachedThread:
-    """One thread, and the job that it has or is about to get."""
+    """One thread, and the call that it runs or is about to get."""
 
-    def __init__(self, pool: ThreadCache, call: CachedCall) -> None:
-        self._pool = pool
-        self.call: CachedCall | None = call
+    def __init__(self, cache: ThreadCache, call: ThreadCall) -> None:
+        self._cache = cache
+        self.call: ThreadCall | None = call
         self.handed = threading.Lock()
         self.handed.acquire()
         self.thread = threading.Thread(target=self._work, name=call.name, daemon=True)
 
-    def hand(self, call: CachedCall | None) -> None:
+    def hand(self, call: ThreadCall | None) -> None:
+        """Wake the thread with its next call; None: it is to end."""
         self.call = call
         self.handed.release()
 
     def _work(self) -> None:
-        self._pool.enter(self.thread)
+        self._cache.enter(self.thread)
         try:
             while self.call is not None:
                 self.thread.name = self.call.name
                 self.call.execute()
                 self.call = None
-                self.thread.name = "resumehub-spare"
-                self.call = self._pool.next_job(self)
+                self.thread.name = "resumehub-idle"
+                self.call = self._cache.next_call(self)
         finally:
-            self._pool.leave(self.thread)
+            self._cache.leave(self.thread)

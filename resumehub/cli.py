@@ -1,11 +1,11 @@
-"""The command line: ``python -m resumehub serve`` runs the demo on Werkzeug's threaded server.
+"""The command line: ``serve`` runs the demo on Werkzeug's threaded server, ``client-js`` prints the client.
 
-(And ``client-js`` prints the JavaScript client.) It reads arguments, opens the listening socket, waits for a
-signal and closes everything in order. What is wrong with an argument or a port is said in one line on
-stderr, with exit code 2. What is served is not its business: see ``demo/app.py``.
+``serve`` reads arguments, opens the listening socket, waits for a signal and closes everything in order. An
+argument or port that cannot be used is one line on stderr and exit code 2. It knows nothing of what is
+served. Read next: ``demo/app.py``.
 
 Threads: ``main`` runs on the main thread, because Python delivers signals there; the server accepts
-on a thread of its own.
+connections on a thread of its own.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("resumehub")
 
 BACKLOG: Final = 4_096
-"""Connections that may wait to be accepted: after an outage everybody comes back at once."""
+"""Connections that may wait to be accepted: after an outage all clients come back at once."""
 
 MAX_SESSIONS: Final = 10_000
-"""As the hub has it."""
+"""The hub's own default."""
 
 CLOSE_TIMEOUT: Final = 5.0
 EXIT_OK: Final = 0
@@ -47,7 +47,7 @@ EXIT_USAGE: Final = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and give the exit code.
 
-    0: done, or ended by a signal, in order. 1: ended, but something of the hub was stuck. 2: bad usage.
+    0: done, or ended in order by a signal. 1: ended, but a thread of the hub was stuck. 2: bad usage.
     Raises: SystemExit for ``--help``, ``--version`` and bad arguments. Threads: the main thread.
     """
     arguments = _parser().parse_args(argv)
@@ -61,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _UsageError(Exception):
-    """What the user asked for can't be done; the text says why, in one line."""
+    """What the user asked for cannot be done; the text says why, in one line."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line instead of behind five lines of usage."""
+    """Says in one line what is wrong with the arguments, without five lines of usage before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -205,7 +205,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket ourselves: Werkzeug would print its own lines and exit with 1."""
+    """Open the listening socket here: Werkzeug would print lines of its own and exit with 1."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
@@ -244,7 +244,7 @@ def _build(arguments: argparse.Namespace) -> DemoApp:
             on_duplicate=arguments.on_duplicate,
         )
     except (ValueError, TypeError) as error:
-        # The hub names the argument, its value and the allowed range; only the spelling differs here.
+        # The hub's text has the argument, its value and the allowed range; here the argument is an option.
         text = " ".join(str(error).split())
         for name in ("resume_window", "ping_interval", "write_timeout", "send_buffer"):
             text = text.replace(name, "--" + name.replace("_", "-"))
@@ -263,8 +263,8 @@ def _run(app: DemoApp, listener: socket.socket, host: str, verbose: bool) -> int
 
     port = listener.getsockname()[1]
     server = make_server(host, port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
-    # Blocked before the first thread starts, so that none of them is interrupted, and then waited for: a
-    # handler could find the main thread holding the very lock that it needs.
+    # The signals are blocked before the first thread starts, so that they interrupt none, and this thread
+    # waits for them. A signal handler would run on this thread, and could need a lock that it holds.
     signals = {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
@@ -272,10 +272,10 @@ def _run(app: DemoApp, listener: socket.socket, host: str, verbose: bool) -> int
         _say_where(host, port)
         signal.sigwait(signals)
     finally:
-        # From here on the next signal ends the process at once, should the orderly way hang.
+        # From here on the next signal ends the process at once, in case closing in order hangs.
         _restore_signals(signals, before)
     print("Closing…", flush=True)
-    # The hub first: what comes in while it closes is answered 503 rather than refused.
+    # The hub first: a request that comes while it closes is answered with 503, not refused.
     report = app.close(CLOSE_TIMEOUT)
     server.shutdown()
     return _say_how_it_ended(report)
@@ -291,8 +291,8 @@ def _say_where(host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     if not _is_loopback(host):
         print(
-            f"Warning: {host} can be reached from other machines, and this is a demo: anybody who gets "
-            "here may join any room. Put nothing private into it.",
+            f"Warning: {host} can be reached from other machines, and this is a demo: everybody who "
+            "can open it may join any room. Put nothing private into it.",
             file=sys.stderr,
             flush=True,
         )

@@ -2,9 +2,9 @@
 
 Two values: ``Message``, which handlers see, and ``Frame``, a message that a codec has
 encoded and that is ready to be written. This module knows that events beginning with ``$``
-are reserved (contract C10) and nothing else: not how a message becomes bytes (``codec``),
-not how bytes become a WebSocket frame with header and mask (``transport/``), not who gets
-it (``outbox``, ``hub``). It imports nothing of the package; anything may import it, and
+are reserved (contract C10) and nothing else: not how a message becomes bytes (``codec.py``),
+not how bytes become a WebSocket frame with header and mask (``transport/``), not to whom it
+is sent (``outgoing/``). It imports nothing of the package; every module may import it, and
 its values may be used from any thread. Read next: ``codec.py``, which turns one into the other.
 """
 
@@ -38,8 +38,8 @@ class Message:
     reserved prefix are checked where a message enters or leaves the hub
     (``codec.encode_frame``, ``codec.decode_message``).
 
-    Threads: any. The message is immutable; a mutable payload is not, so leave it alone
-    once you have sent it or share it between handlers.
+    Threads: any. The message is immutable; its payload may not be, so do not change that once you have
+    sent the message, or while several handlers have it.
     """
 
     event: str = ""
@@ -62,8 +62,8 @@ class Frame:
 
     ``wire`` is a place for a transport to keep this frame's *uncompressed* wire encoding
     (header and payload as they go into the socket; a server does not mask, RFC 6455 §5.1, so
-    they are the same for every receiver), ``None`` until somebody did. Never put compressed
-    bytes there: a frame may be replayed on a transport that negotiated no compression (contract C4).
+    they are the same for every receiver), ``None`` until one did. Never put compressed
+    bytes there: a frame may be replayed on a transport that negotiated no compression (C4).
 
     Threads: any. Two threads may fill ``wire`` at the same time: both store the same bytes.
     """
@@ -101,6 +101,6 @@ class Frame:
         return hash((self._opcode, self._payload))
 
     def __repr__(self) -> str:
-        # Without the content: a repr ends up in logs and assertion messages, and what users write
-        # to each other has no business there.
+        # Without the content: a repr is written to logs and assertion messages, and what users write to each
+        # other must not be.
         return f"<Frame {self._opcode.name} {self.size} bytes>"

@@ -1,7 +1,7 @@
 """The demo: a small chat whose page shows what a drop, a resume and a takeover look like.
 
-Nothing else in the package imports it but ``cli.py``. ``app.py`` is the WSGI application, ``chat.py`` the
-people who talk, ``timeline.py`` what the page draws, ``bursts.py`` the messages that it sends on request.
+In the package only ``cli.py`` imports it. ``app.py`` is the WSGI application, ``chat.py`` the rooms and their
+messages, ``timeline.py`` the events that the page draws, ``bursts.py`` the messages that are sent on request.
 """
 
 from __future__ import annotations

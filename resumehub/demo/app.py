@@ -1,12 +1,11 @@
 """The demo as a WSGI application: the page, its files, its timeline, and the WebSocket.
 
 ``python -m resumehub serve`` serves it; so does ``gunicorn --threads 8 'resumehub.demo:create_app()'``.
-One process only: sessions live in the memory of the process that made them, so a second worker
+One process only: sessions are in the memory of the process that made them, so a second worker
 would answer 410 to half of all resumes.
 
-This module turns HTTP into calls and back, with its checks and headers; it knows nothing of
-chatting (``chat.py``) or of what a timeline holds (``timeline.py``). Called on WSGI request
-threads.
+This module turns HTTP requests into calls, with their checks and headers; it knows nothing of the
+chat (``chat.py``) or of what a timeline holds (``timeline.py``). Called on WSGI request threads.
 
 | path | what |
 |---|---|
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).parents[1] / "static"
 MIMETYPES: Final = {
-    # Not from the system's tables: with nosniff a browser runs no script that these get wrong.
+    # Not from the system's tables: where these are wrong, a browser that may not guess runs no script.
     ".css": "text/css",
     ".html": "text/html",
     ".js": "text/javascript",
@@ -171,10 +170,10 @@ class DemoApp:
 
 
 def read_visitor(request: Request) -> tuple[str, str, dict[str, str]]:
-    """Say who wants in: ``connect`` of the hub, from the query of the upgrade request.
+    """The hub's ``connect``: give room, id and name, as the query of the upgrade request has them.
 
-    An application would look at its login here. The demo takes anybody's word: the id is made
-    by the page, long, random and known to nobody else, which is why it serves as a key.
+    An application would look at its login here. The demo believes the query: the page makes the id, which
+    is long, random and known to nobody else, and so serves as a key.
     Raises: BadRequest (400). Threads: WSGI request threads.
     """
     name = " ".join(request.args.get("name", "").split())
@@ -194,10 +193,10 @@ def _read_room(request: Request) -> str:
 
 
 def _require_same_origin(request: Request) -> None:
-    """Let only our own page through; raises Forbidden for other sites, and where nobody can tell.
+    """Let only our own page through. Raises: Forbidden for another site, and where the site is not known.
 
-    Sec-Fetch-Site comes only over https or to localhost, and no page can forge it; Origin comes with
-    every browser's POST, but behind a proxy that ends TLS its scheme is not the one we see.
+    A browser sends Sec-Fetch-Site only over https or to localhost, and no page can forge it. Every browser
+    sends Origin with a POST, but behind a proxy that ends TLS its scheme is not the one that we see.
     """
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")

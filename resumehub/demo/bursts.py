@@ -1,7 +1,7 @@
-"""Numbered messages to one person, sent by threads of the demo's own while that person is away.
+"""Numbered messages to one person, sent by threads of the demo while that person is away.
 
-Any thread of an application may send: this is the example of it. Called by ``chat.py``, on the
-threads of its handlers; ``close`` on whichever thread stops the server. It knows nothing of rooms.
+An example of how any thread of an application may send. It knows nothing of rooms. Called by ``chat.py``, on
+the threads of its handlers; ``close`` on the thread that stops the server.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class BurstPlan:
 class Bursts:
     """Numbered messages to one person, each burst on a thread that ends with it.
 
-    An *armed* burst waits for the person's transport to drop, so that its messages surely fall
-    into the time away. Bounded: one armed burst per connection, ``MAX_BURSTS`` threads.
+    An *armed* burst starts when the person's transport drops, so that its messages are sent while the
+    person is away. Bounded: one armed burst per connection, ``MAX_BURSTS`` threads.
 
     Threads: any. Blocks: only ``close``, until the threads have ended.
     """
@@ -49,7 +49,7 @@ class Bursts:
             self._armed[connection.id] = plan
 
     def disarm(self, connection: Connection) -> None:
-        """Forget what was armed for ``connection``; unknown ones are ignored."""
+        """Forget what was armed for ``connection``, if anything was."""
         with self._lock:
             self._armed.pop(connection.id, None)
 
@@ -71,7 +71,7 @@ class Bursts:
         return True
 
     def close(self, timeout: float) -> None:
-        """Stop every burst between two messages; each thread gets ``timeout`` seconds to end."""
+        """Stop each burst after the message that it sends now. Blocks: up to ``timeout`` seconds for each."""
         self._stop.set()
         with self._lock:
             running, self._running = self._running, []
@@ -88,7 +88,7 @@ class Bursts:
 
 
 def send_if_possible(connection: Connection, message: Message) -> bool:
-    """Send, and say False where an application would have to decide what a full buffer means."""
+    """Send ``message``; False when the session is over or its buffer is full, so that it was not sent."""
     try:
         connection.send(message)
     except (ConnectionClosed, ConnectionNotFound, SendBufferFull):

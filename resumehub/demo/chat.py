@@ -1,12 +1,11 @@
 """The chat behind the demo page: an application like any other, on the public hub API.
 
-It knows who is in a room, passes on what they say, and tells a room when somebody's transport
-drops and comes back. Nothing here knows HTTP; ``app.py`` does. Read next: ``bursts.py``.
+It knows who is in a room, passes on what they say, and tells a room when a person's transport
+drops and comes back. It knows nothing of HTTP, which is for ``app.py``. Read next: ``bursts.py``.
 
-The hub calls the handlers one at a time per connection id and in parallel for different ids, so
-the roster is behind a lock. ``hub.send`` and ``hub.broadcast`` never wait for a network, which is why
-that lock may be held around them, and must be: two people's news reach a room in the order in
-which they changed the roster.
+The hub calls the handlers of one connection id one at a time, and those of different ids in parallel, so
+the list of people has a lock. That lock is held around ``hub.send`` and ``hub.broadcast``, which never wait
+for a network: two changes of the list reach the room in the order in which they were made.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class Chat:
         hub.on_disconnect(self._on_disconnect)
 
     def close(self) -> None:
-        """Stop all bursts. Threads: any. Blocks: until they have ended; each is at most one send away."""
+        """Stop all bursts. Threads: any. Blocks: until each has ended, after one more message at most."""
         self._bursts.close(timeout=1.0)
 
     # Handlers.
@@ -114,7 +113,7 @@ class Chat:
             "drop", connection.room_id, connection.id, takeover=error is None, **_cause(error)
         )
         if error is None:
-            return  # a takeover: the next callback is the restore, and nobody in the room need notice
+            return  # a takeover: the next callback is the restore, so the room is told nothing
         with self._lock:
             member = self._member(connection)
             if member is not None:
@@ -129,7 +128,7 @@ class Chat:
                 return
             away = 0.0 if member.dropped_at is None else self._timeline.now() - member.dropped_at
             member.dropped_at = None
-            # Behind everything that was replayed: when the page reads this, it has read all of that.
+            # Sent behind everything that was replayed: when the page reads this, it has read all of that.
             roster = self._roster(self._rooms[connection.room_id])
             self._tell(connection, "demo.restored", {"away": round(away, 3), **roster})
             self._announce(connection, member, "connected")
@@ -148,7 +147,7 @@ class Chat:
                 return
             self._announce(connection, member, "expired" if isinstance(error, TransportLost) else "gone")
 
-    # What people ask for.
+    # What a message asks for.
 
     def _say(self, connection: Connection, text: object, tag: str) -> None:
         if not isinstance(text, str) or not 0 < len(text.strip()) <= MAX_TEXT:
@@ -202,7 +201,7 @@ class Chat:
         at = round(self._timeline.now(), 4)
         self._tell(connection, "demo.storm", {**counts, "at": at, "last": last})
 
-    # Telling people.
+    # What people are told.
 
     def _member(self, connection: Connection) -> ChatMember | None:
         room = self._rooms.get(connection.room_id)
@@ -220,7 +219,7 @@ class Chat:
 
     def _seen(self, handle: str, member: ChatMember, state: str = "") -> dict[str, Any]:
         suspended = member.dropped_at is not None
-        # The point in time, not the seconds left: who is away reads this only after the replay.
+        # The point in time, not the seconds left: a person who is away reads this only after the replay.
         until = round(member.dropped_at + self._resume_window, 3) if member.dropped_at is not None else None
         state = state or ("suspended" if suspended else "connected")
         return {"who": handle, "name": member.name, "state": state, "until": until}
@@ -234,7 +233,7 @@ class Chat:
         try:
             self._hub.broadcast(room_id, message, exclude=exclude or ())
         except ConnectionClosed:
-            pass  # the hub is closing: there is nobody left to tell
+            pass  # the hub is closing
 
     def _tell(self, connection: Connection, event: str, payload: dict[str, Any]) -> None:
         send_if_possible(connection, Message(event, payload))

@@ -1,12 +1,11 @@
-"""What the demo's hub did, event by event: bounded rings that the page polls.
+"""What the demo's hub did, event by event, in bounded lists that the page polls.
 
-``TimelineMetrics`` is a metrics collector: the hub calls it from its own threads, so it
-notes what happened and returns at once, and never calls the hub. ``Timeline`` keeps what it noted,
-for each session apart, so that a busy room does not wash away the story of a quiet visitor. Both
-know people only by their *handle*, a digest of the connection id: an id is all it takes to resume
-a plain session, so nobody else in a room may learn it.
+``TimelineMetrics`` is a metrics collector: the hub calls it on its own threads, so it records the event,
+returns at once and never calls the hub. ``EventLog`` keeps the events of each session apart: those of a
+busy session do not push out those of a quiet one. Both know a person only by the *handle*, a digest of the
+connection id. The id itself stays secret, because it is enough to resume a plain session.
 
-Read next: ``chat.py``, whose handlers record what metrics don't tell (who dropped, and why).
+Read next: ``chat.py``, whose handlers record what metrics do not tell (who dropped, and why).
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from resumehub.runtime.system import make_lock
 Detail = str | int | float | bool | None
 
 PAGE_SIZE: Final = 500
-"""Events in one answer: whoever asks for more comes again at once."""
+"""Events in one answer. A page that lacks more asks again at once."""
 
 MAX_SESSIONS: Final = 500
-"""Sessions with a story; the one that was silent for longest is forgotten first."""
+"""Sessions whose events are kept; the one without an event for longest is forgotten first."""
 
 MAX_MILESTONES: Final = 100
 MAX_TRAFFIC: Final = 500
-"""Events of one session. What happened once is kept apart from what happens with each message."""
+"""Events of one session. Those that come with each message (``TRAFFIC``) have a list of their own."""
 
 TRAFFIC: Final = frozenset({"sent", "received", "buffered", "released", "replayed", "dropped"})
 
 
 def handle_of(connection_id: str) -> str:
-    """Give the public name of a session: stable, and useless for resuming it.
+    """Give the public name of a session, which stays the same and cannot resume it.
 
     Threads: any. Blocks: never. Raises: nothing.
     """
@@ -81,14 +80,14 @@ class Page:
     """Some events that should be here have been overwritten."""
 
 
-class _Story:
+class _SessionEvents:
     """The latest events of one session."""
 
     def __init__(self) -> None:
         self._milestones: deque[LoggedEvent] = deque(maxlen=MAX_MILESTONES)
         self._traffic: deque[LoggedEvent] = deque(maxlen=MAX_TRAFFIC)
         self.overwritten = 0
-        """Number of the newest event that had to go."""
+        """Number of the newest event that was pushed out."""
 
     def append(self, event: LoggedEvent) -> None:
         ring = self._traffic if event.kind in TRAFFIC else self._milestones
@@ -97,7 +96,7 @@ class _Story:
         ring.append(event)
 
     def after(self, seq: int) -> Iterator[LoggedEvent]:
-        # From the new end: the hub waits for whoever reads, and most polls want only the last few.
+        # From the new end: the hub's threads wait for the lock meanwhile, and most polls want only a few.
         for ring in (self._milestones, self._traffic):
             yield from takewhile(lambda event: event.seq > seq, reversed(ring))
 
@@ -105,13 +104,13 @@ class _Story:
 class EventLog:
     """The latest events of each session of this process, numbered in the order of recording.
 
-    Threads: any. Blocks: for as long as another thread appends or copies, never for user code.
+    Threads: any. Blocks: while another thread appends or copies, never for user code.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._began_at = self._clock.monotonic()
-        self._stories: OrderedDict[str, _Story] = OrderedDict()
+        self._sessions: OrderedDict[str, _SessionEvents] = OrderedDict()
         self._seq = 0
         self._lock = make_lock()
 
@@ -124,32 +123,32 @@ class EventLog:
         who = handle_of(connection_id)
         with self._lock:
             self._seq += 1
-            self._story_of(who).append(LoggedEvent(self._seq, self.now(), kind, room, who, detail))
+            self._events_of(who).append(LoggedEvent(self._seq, self.now(), kind, room, who, detail))
 
     def after(self, room: str, seq: int, who: str = "", limit: int = PAGE_SIZE) -> Page:
         """Copy the events of ``room`` (and only of ``who``, if given) that came after number ``seq``.
 
-        Events without a room belong to nobody but ``who``. Threads: any. Raises: nothing.
+        Events without a room are for ``who`` only. Threads: any. Raises: nothing.
         """
         with self._lock:
             newest = self._seq
-            stories = [self._stories[who]] if who in self._stories else []
+            sessions = [self._sessions[who]] if who in self._sessions else []
             if not who:
-                stories = list(self._stories.values())
-            lost = any(story.overwritten > seq for story in stories)
-            found = [event for story in stories for event in story.after(seq)]
+                sessions = list(self._sessions.values())
+            lost = any(events.overwritten > seq for events in sessions)
+            found = [event for events in sessions for event in events.after(seq)]
         wanted = sorted(
             (event for event in found if _concerns(event, room, who)), key=lambda event: event.seq
         )
         more = len(wanted) > limit
         return Page(wanted[:limit], wanted[limit - 1].seq if more else newest, more, lost)
 
-    def _story_of(self, who: str) -> _Story:
-        story = self._stories.setdefault(who, _Story())
-        self._stories.move_to_end(who)
-        if len(self._stories) > MAX_SESSIONS:
-            self._stories.popitem(last=False)
-        return story
+    def _events_of(self, who: str) -> _SessionEvents:
+        events = self._sessions.setdefault(who, _SessionEvents())
+        self._sessions.move_to_end(who)
+        if len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return events
 
 
 def _concerns(event: LoggedEvent, room: str, who: str) -> bool:
@@ -167,7 +166,7 @@ class _Outgoing:
 
 
 class TimelineMetrics(NoopMetrics):
-    """Note in a ``Timeline`` what the hub reports.
+    """Record in an ``EventLog`` what the hub reports.
 
     The hub says how full a session's buffer is and which message it wrote; that a message was
     *buffered* or *replayed* follows from both: what waited when a resume succeeded is replayed,

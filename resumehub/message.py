@@ -63,7 +63,7 @@ class Frame:
     ``wire`` is a place for a transport to keep this frame's *uncompressed* wire encoding
     (header and payload as they go into the socket; a server does not mask, RFC 6455 §5.1, so
     they are the same for every receiver), ``None`` until one did. Never put compressed
-    bytes there: a frame may be replayed on a transport that negotiated no compression (C4).
+    bytes there: a frame may be replayed on a transport that negotiated no compression (contract C4).
 
     Threads: any. Two threads may fill ``wire`` at the same time: both store the same bytes.
     """

@@ -1,7 +1,7 @@
-"""The public testing kit: clocks that are moved by hand, a WebSocket client for WSGI apps, the race
-lab and its explorer, and a transport in memory whose peer does as it is told.
+"""The public testing kit: clocks that a test moves, a WebSocket client for WSGI apps, the race lab and
+its explorer, and a transport in memory whose peer is a script.
 
-Nothing else in the package imports it. Start with ``FakeClock`` and ``connect``; then ``Lab`` and
+No other part of the package imports it. Start with ``FakeClock`` and ``connect``; then ``Lab`` and
 ``explore``. A name is imported when it is first used, so that ``plugin.py``, which every run of
 pytest loads, costs nothing where the kit is not used.
 """

@@ -8,12 +8,12 @@ from .clocks import FakeClock
 
 
 class Adopted:
-    """A hub of somebody else's, as it was."""
+    """A hub that another module has built, and what it was when the lab borrowed it."""
 
     def __init__(self, hub: Hub, clock: FakeClock, runtime: Runtime) -> None:
         runner = hub.runner
         if runner.loop is not None or runner.closed:
-            raise ValueError("this hub has been used already: adopt one before anybody connects to it")
+            raise ValueError("this hub has been used already: adopt one before a client connects to it")
         self._runner = runner
         self._parts = (runner.clock, runner.runtime)
         self._handlers = dict(runner.handlers)

@@ -150,10 +150,10 @@ class WebSocketClient:
                 return False
         return True
 
-    # -- a bad line -------------------------------------------------------------------------
+    # -- a bad network ----------------------------------------------------------------------
 
     def freeze(self) -> None:
-        """Let the line go dead without telling anybody: half-open, alive but silent.
+        """Let the network go dead without a sign: half-open, as a phone that has lost its network.
 
         Until ``thaw`` nothing comes (``receive`` raises NothingReceived at once), no Ping is
         answered, and what is sent waits on the way.
@@ -161,13 +161,13 @@ class WebSocketClient:
         self._frozen = self._frozen or []
 
     def thaw(self) -> None:
-        """Let the line be alive again: what waited on the way arrives."""
+        """End ``freeze``: what waited on the way arrives."""
         waiting, self._frozen = self._frozen or [], None
         for data in waiting:
             self._write(data)
 
     def stop_reading(self) -> None:
-        """Read nothing any more, as a page that hangs; what is sent still arrives.
+        """Read nothing any more, as a page that hangs does; what is sent still arrives.
 
         How much the server can write until it notices is up to the kernel; see ``connect(buffer=…)``.
         """
@@ -305,7 +305,7 @@ def connect(
 
     ``url``: path and query. ``headers`` replace the handshake's own; None leaves one out. There is no
     Origin header unless you give one. ``cookies``: a mapping, or a Flask (werkzeug) test client,
-    whose cookies are sent and who gets those that the answer sets: log in with it, then connect.
+    whose cookies are sent and which gets those that the answer sets: log in with it, then connect.
     ``extensions``: the Sec-WebSocket-Extensions header; permessage-deflate is spoken if the
     server agrees. ``early``: bytes sent right behind the handshake. ``tcp``: over loopback TCP
     instead of a socketpair, for what only TCP has (a reset). ``buffer``: about so many bytes fit on

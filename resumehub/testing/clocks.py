@@ -44,7 +44,7 @@ class _Followed:
     def settle(self) -> float | None:
         """Have every hub handle what is queued and due now; give the earliest deadline that is left.
 
-        Time stands still meanwhile: whoever moves it calls this before and after. None: no deadline
+        Time stands still meanwhile: ``advance`` calls this before and after it moves. None: no deadline
         is left. Threads: any but a hub's own. Blocks: until the hubs have handled it.
         """
         with self._lock:
@@ -99,7 +99,7 @@ class FreezegunClock:
 
     Inside ``freeze_time``, ``frozen.tick(30)`` and ``frozen.move_to(…)`` step every hub that follows
     this clock like ``FakeClock.advance`` does, and ``datetime.now()`` agrees at each step. Time never
-    goes back here, whatever freezegun is told. Outside ``freeze_time`` it runs like ``SystemClock``; a
+    goes back here, also where freezegun goes back. Outside ``freeze_time`` it runs like ``SystemClock``; a
     freeze that begins or ends in between costs no time. With ``freeze_time(tick=True)`` hubs
     look at the time every 20 real milliseconds.
 
@@ -134,12 +134,12 @@ class FreezegunClock:
         if deadline is None:
             return None
         remaining = max(0.0, deadline - self.monotonic())
-        # A freeze may begin, end or tick by itself at any moment, and tells nobody.
+        # A freeze may begin, end or tick by itself at any moment, without a call to us.
         return min(remaining, self._POLL)
 
 
 class _FreezegunTime(_Followed):
-    """The time of one ``FreezegunClock``, as those who move frozen time handle it."""
+    """The time of one ``FreezegunClock``, as the functions below that move frozen time need it."""
 
     # A datetime has microseconds and a float has rounding errors: what is due within this one is due now.
     _SAME = 6e-7
@@ -157,7 +157,7 @@ class _FreezegunTime(_Followed):
 
     def monotonic(self) -> float:
         with self._lock:
-            # In one step: a freeze may end on another thread between a look and a grasp.
+            # In one step: a freeze may end on another thread between a test of the list and its use.
             factory = next(iter(self._api.freeze_factories[-1:]), None)
             reading = self._read(factory)
             if factory is not self._source:
@@ -221,7 +221,7 @@ def _by_way_of_clocks(api: Any, kind: Any, move: Callable[..., Any], jump: Calla
         if not clocks or a_look:
             return move(factory, *arguments, **named)
         with _move:
-            # Where it leads is tried on a copy, so that nobody sees the time jump ahead and back.
+            # The goal is worked out on a copy, so that no thread sees the time jump ahead and back.
             goal = copy.copy(factory)
             result = move(goal, *arguments, **named)
             _walk(api, factory, goal, clocks, jump)

@@ -1,13 +1,13 @@
-"""The door for controlled threads: ``runtime.Runtime``, with every wait a stop of the scheduler.
+"""The runtime of the lab: a ``Runtime`` in which every wait is a stop of the scheduler.
 
-Give it to a hub and the very same threads that run in production (hub loop, readers, writers,
-callbacks, watcher, and the application's own) run one at a time, in any order a test likes.
-Sockets are real ones; a thread is held back until its socket has something for it.
+With it, the very threads that run in production (hub loop, readers, writers, callbacks, watcher, and the
+application's own) run one at a time, in the order that a test chooses. Sockets are real ones; a thread that
+waits for a socket goes on once the socket is ready.
 
-Stops are named for people: "reader of alice" is about to "wait for input". A thread always stops
-before it puts a command on the hub's queue, since what comes before and after that is what most
-races are about. At other locks that are free the application's threads always stop, and the hub's
-own if ``stop_at_locks``.
+A stop has a name that a reader of a failure understands: "reader of alice" is about to "wait for input". A
+thread always stops before it puts a command on the hub's queue: most races are about what comes before and
+after that. At other locks that are free the application's threads always stop, and the hub's own if
+``stop_at_locks``. Read next: ``scheduler.py``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AT_REST = "take the next command"
 class ControlledRuntime:
     """Threads under the control of a scheduler."""
 
-    #: No time passes here after which a callback would turn out to be slow.
+    #: No time passes here, so no callback would turn out to be slow.
     eager = True
 
     def __init__(self, scheduler: Scheduler, *, stop_at_locks: bool = True, share: bool = False) -> None:
@@ -51,7 +51,7 @@ class ControlledRuntime:
         return _Lock(self._scheduler, self, what)
 
     def silent_lock(self) -> Lock:
-        """A lock that is a stop only for those who have to wait for it."""
+        """A lock at which only a thread that has to wait for it stops."""
         return _Lock(self._scheduler, self, "the clock", silent=True)
 
     def condition(self, lock: Lock) -> Condition:
@@ -99,7 +99,7 @@ class ControlledRuntime:
         return self.main_returned
 
     def stopwatch(self) -> Callable[[], float]:
-        return float  # nobody computes here: who does not come to a stop waits for something
+        return float  # always 0: no thread of the lab computes for long
 
     def current(self) -> Thread:
         task = self._scheduler.current
@@ -147,7 +147,7 @@ def _polled(sock: socket.socket, events: int, bell: Bell | None = None) -> Calla
     poller.register(number, events)
 
     def ready() -> bool:
-        # A number that was closed meanwhile may be somebody else's by now.
+        # A number that was closed meanwhile may be that of another file by now.
         return sock.fileno() != number or bool(poller.poll(0)) or (bell is not None and bell.is_rung())
 
     return ready
@@ -301,7 +301,7 @@ class _Poller:
         self._poll.unregister(number)
 
     def wait(self) -> list[int]:
-        assert self._open, "nobody waits once it is closed"
+        assert self._open, "no thread waits once it is closed"
         self._scheduler.pause("wait for input", self._has_any)
         self._rung = False
         found = self._poll.poll(0)
@@ -343,7 +343,7 @@ class _Mailbox:
 
 
 def _named(item: Any) -> str:
-    """``Kick alice``, ``PeerGone 3``: a command by its name and whom it is about."""
+    """``Kick alice``, ``PeerGone 3``: a command by its name and by its session or transport."""
     command = item[1] if isinstance(item, tuple) and len(item) > 1 else item
     name = type(command).__name__
     for attribute in ("transport", "connection_id", "epoch"):

@@ -1,4 +1,4 @@
-"""``explore``: run a scenario in every order of its threads, and tell the one that breaks it.
+"""``explore``: run a scenario in every order of its threads, and show the one that breaks it.
 
     def scenario(lab):
         hub = lab.open()
@@ -17,7 +17,7 @@
 What the function does itself is the scene, played without switches; what its actors and the hub
 do with each other is explored. After every step the hub's invariants and the scenario's own are
 checked. A failure is made as short as it gets, printed as numbered sentences, and can be played
-again from one line. Runs in the caller's thread, which nobody else may use meanwhile.
+again from one line. Runs in the caller's thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Scenario = Callable[[Lab], object]
 class ScheduleFailed(AssertionError):
     """A schedule broke the scenario.
 
-    ``schedule`` plays it again; ``number``: the how manieth it was; ``trace``: its steps.
+    ``schedule`` plays it again; ``number`` counts the schedules, from 1; ``trace``: its steps.
     """
 
     def __init__(self, message: str, schedule: str, number: int, trace: list[Step]) -> None:
@@ -133,7 +133,7 @@ def _explore(
 
 @contextmanager
 def _on_one_processor() -> Iterator[None]:
-    """Keep this thread and those that it starts together: handing the baton over is then twice as quick."""
+    """Keep this thread and those that it starts on one processor: passing the turn is then twice as quick."""
     try:
         before = os.sched_getaffinity(0)
         # Not always the same, so that test runs side by side do not meet.

@@ -40,7 +40,7 @@ SEAMS = {
 
 
 class NoSwitch:
-    """The strategy of a lab that nobody explores: whoever runs goes on until it has to wait."""
+    """The strategy of a lab that is not explored: the thread that runs goes on until it has to wait."""
 
     def choose(self, names: list[str]) -> int:
         return 0
@@ -52,7 +52,8 @@ _NO_SWITCH = NoSwitch()
 class Lab:
     """One run of a hub under control. Also a context manager, which finishes it and cleans up.
 
-    ``strategy`` decides who is next while ``play`` runs; before and behind, nobody is interrupted.
+    ``strategy`` decides which thread is next while ``play`` runs; before and after, a thread runs on until it
+    has to wait.
     ``stop_at_locks``: every lock is a stop for every thread; else only for the application's.
     ``share``: a few threads read for all connections, as in production on Linux; else each connection
     has a reader of its own, with its name ("reader of alice"), as with TLS inside the server.
@@ -110,7 +111,7 @@ class Lab:
         return hub
 
     def actor(self, function: Callable[[], Any]) -> Callable[[], Any]:
-        """Decorator: a thread of the application's, or of the world's, under control like all others.
+        """Decorator: a thread of the application, or of the world outside, under control like all others.
 
         It has the function's name and begins with ``play`` (which ``finish`` calls), or when it is
         stepped, run or held by name.
@@ -127,7 +128,7 @@ class Lab:
         return check
 
     def at_end(self, check: Callable[[], None]) -> Callable[[], None]:
-        """Decorator: called when nobody can go on any more, before the hub is closed; may assert."""
+        """Decorator: called when no thread can go on any more, before the hub is closed; may assert."""
         self._at_end.append(check)
         return check
 
@@ -139,7 +140,7 @@ class Lab:
     def dial(self, url: str = "/", *, name: str | None = None, **how: Any) -> Peer:
         """A client's upgrade request, all of it. Blocks (in lab time) for the answer.
 
-        ``name``: for people; by default the id in the query. ``how``: as for ``connect``.
+        ``name``: what a failure calls it; by default the id in the query. ``how``: as for ``connect``.
         Raises: UpgradeRefused.
         """
         self._begin()
@@ -164,15 +165,15 @@ class Lab:
     # -- driving ----------------------------------------------------------------------------
 
     def step(self, name: str | None = None) -> bool:
-        """Let a thread (None: whoever is next) run to its next stop; False if it cannot go on."""
+        """Let a thread (None: the next one) run to its next stop; False if it cannot go on."""
         return self.scheduler.step(self._begun(self.task(name)) if name is not None else None)
 
     def run_until_idle(self) -> None:
-        """Let everybody run until nobody can go on; actors that have not begun do not."""
+        """Let all threads run until none can go on; actors that have not begun do not."""
         self.scheduler.run_until_idle()
 
     def hold(self, place: str, whose: str = "*") -> Hold:
-        """Stop whoever comes to a place, until ``let_go`` (or the end of ``with``).
+        """Stop each thread that comes to a place, until ``let_go`` (or the end of ``with``).
 
         ``place``: the name of a seam in ``SEAMS``, or "thread: where" as ``positions()`` shows it, in
         which ``*`` stands for anything. ``whose``: the connection id, for seams.
@@ -180,9 +181,9 @@ class Lab:
         return self.scheduler.hold(self._place(place, whose))
 
     def run_until(self, place: str, whose: str = "*") -> Hold:
-        """Let everybody run until somebody is at a place (see ``hold``), who then stays there.
+        """Let all threads run until one is at a place (see ``hold``), where it then stays.
 
-        Raises: Deadlock, when nobody comes there.
+        Raises: Deadlock, when none comes there.
         """
         hold = self.hold(place, whose)
         for actor in self.actors:
@@ -190,7 +191,7 @@ class Lab:
                 self._begun(actor)
         if not self.scheduler.run_until(lambda: bool(hold.caught)):
             hold.let_go()
-            raise Deadlock(f"nobody came to {hold.place!r}. The threads:\n{self.positions()}")
+            raise Deadlock(f"no thread came to {hold.place!r}. The threads:\n{self.positions()}")
         return hold
 
     def advance(self, seconds: float) -> None:
@@ -202,11 +203,11 @@ class Lab:
         self.scheduler.expire(self.task(name))
 
     def pause(self, where: str = "go on") -> None:
-        """In an actor or a handler: a place where others may come in between."""
+        """In an actor or a handler: a place where other threads may run in between."""
         self.scheduler.pause(where)
 
     def play(self) -> None:
-        """Let the actors begin, and everybody run until nobody can go on, in the strategy's order.
+        """Let the actors begin, and all threads run until none can go on, in the strategy's order.
 
         An actor that waits with a timeout then, and nothing else can happen, waits no longer.
         """

@@ -6,7 +6,7 @@ The blocks carry the numbers of the sentences in the failure's text (``explorer.
 thread did to others is an arrow: a command to the hub, a thread that it started, and each
 ``lab.note("users: ada joins")`` where ``users`` is a lane. Locks and waits are left out
 unless a stretch has nothing else. Pure: steps in, SVG out, the same each time. Used by the tour in
-docs/; its sister ``drawing.py`` draws what a hub in service has recorded.
+docs/. ``drawing.py`` draws what a hub in service has recorded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MORE_STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Something worth drawing: from a lane to a lane, or, where they are the same, a thing done there."""
+    """An arrow from one lane to another or, where both are the same, a thing that was done there."""
 
     source: str
     target: str
@@ -47,7 +47,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What one thread did while nobody else ran."""
+    """What one thread did while no other ran."""
 
     thread: str
     moves: list[Move]
@@ -58,7 +58,7 @@ def svg(
 ) -> str:
     """Draw the steps of a schedule (``ScheduleFailed.trace``). Gives a whole SVG document.
 
-    ``lanes``: names in the order in which they are to stand: threads, and whatever notes speak to; threads
+    ``lanes``: names in the order in which they are to stand: threads, and what notes are about; threads
     that are missing are added. ``verdict``: what came of it; its first line is drawn below. ``look``: what
     contains this has the colour of the verdict.
     """
@@ -112,7 +112,7 @@ def _noted(me: str, note: str, lanes: Sequence[str]) -> Move:
 
 
 class _Sheet:
-    """The paper: knows where each lane is, and how far down the drawing has come."""
+    """The drawing so far: where each lane is, and how far down it goes."""
 
     def __init__(self, names: Sequence[str], look: str) -> None:
         self._names = names

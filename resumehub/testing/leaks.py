@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..runtime.stacks import stack_of
 
-#: Seconds of real time in which what was told to end must have ended.
+#: Seconds of real time after which a thread or socket that is still there counts as a leak.
 GRACE = 2.0
 
 #: Beginnings of the names of threads that belong to test runners.
@@ -29,7 +29,7 @@ def snapshot() -> Snapshot:
 
 
 def leaks_since(before: Snapshot) -> list[str]:
-    """What is new and stays, a line each with where a thread is; waits a moment for what is just ending."""
+    """What is new and stays, a line each with the stack of a thread. Blocks: up to ``GRACE`` seconds."""
     threads, sockets = before
     leaks = []
     patience = GRACE

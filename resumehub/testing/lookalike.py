@@ -1,4 +1,4 @@
-"""``lab.threading``: stands in for the ``threading`` module, under the lab's control.
+"""``lab.threading``: takes the place of the ``threading`` module, under the lab's control.
 
     monkeypatch.setattr(myapp, "threading", lab.threading)
 

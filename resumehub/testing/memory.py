@@ -1,9 +1,9 @@
-"""A transport without a socket or a thread, and the peer at its other end, which does as it is told.
+"""A transport without a socket or a thread, and a scripted peer at its other end.
 
 ``memory_pair()`` gives both. The transport keeps the clauses of ``transport/base.py`` and is stricter
-than a real one: what would corrupt a stream, or reach a stranger through a descriptor that was given
-back too early, is an AssertionError here. The peer says what it likes, takes as many bytes as it likes,
-and shows what was written as frames. Whoever has to wait does so by the injected ``Runtime``.
+than a real one: what would corrupt a stream, or reach another connection through a descriptor that was given
+back too early, is an AssertionError here. The peer sends what the test says, takes as many bytes as the test
+says, and shows what was written as frames. A thread that has to wait does so by the injected ``Runtime``.
 
 Used by test code on any thread. Read next: ``transport/base.py``, ``outgoing/transport_writer.py``.
 """
@@ -51,7 +51,7 @@ def memory_pair(
 
 
 class _Line:
-    """What the two ends share; every field is guarded by ``changed``, which tells of each change."""
+    """What the two ends share. ``changed`` guards every field and is notified of each change."""
 
     def __init__(self, runtime: Runtime, max_message_size: int, stateful: bool, window: int | None) -> None:
         self.changed = runtime.condition(runtime.lock())
@@ -94,7 +94,7 @@ class MemoryTransport:
         """There is no socket to wait for."""
 
     def receive_now(self) -> list[Received]:
-        raise AssertionError("nobody waits for a socket that is not pollable")
+        raise AssertionError("this transport has no socket that a thread could wait for")
 
     def receive(self) -> list[Received]:
         """What the peer said with its next ``send``. Blocks until then, its end, ``abort`` or ``part``."""
@@ -114,7 +114,7 @@ class MemoryTransport:
         kind = "text" if frame.opcode is Opcode.TEXT else "binary"
         if not self._line.stateful:
             return server_frame(kind, frame.payload)
-        # The caller holds the session's lock (clause T11), which is what keeps the serial right.
+        # The caller holds the session's lock (clause T11), so the numbers have no gap.
         self._line.serial += 1
         return server_frame(kind, self._line.serial.to_bytes(4) + frame.payload, rsv1=True)
 
@@ -211,7 +211,7 @@ class MemoryTransport:
 
     def _must_be_held(self) -> None:
         released = self._line.released or self._released
-        assert not released, "used after release: by now the descriptor is somebody else's"
+        assert not released, "used after release: another connection may have the descriptor by now"
 
     def _block_until(self, ready: Callable[[], object]) -> None:
         self._must_be_held()
@@ -280,7 +280,7 @@ class ScriptedPeer:
         self.send(Ended(reset=False))
 
     def hang_up(self, *, reset: bool = False) -> None:
-        """Leave without a word; ``reset``: noticed as an error and not as the end of input."""
+        """Leave without a close frame; ``reset``: the server sees an error and not the end of input."""
         self.send(Ended(reset))
         self.fail_writes()
 
@@ -368,7 +368,7 @@ class ScriptedPeer:
     def wait_until(self, condition: Callable[[ScriptedPeer], bool], timeout: float = 10.0) -> bool:
         """Whether ``condition(peer)`` comes true within ``timeout`` real seconds.
 
-        It is looked at whenever something happens on the line, without a lock.
+        It is called after each change on the transport, without a lock.
         """
         give_up = _REAL.monotonic() + timeout
         while True:

@@ -1,7 +1,7 @@
-"""Clients in the lab: what they do is a step like any other thread's, and so is what they wait for.
+"""Clients in the lab: each thing that they do is a step of the schedule, and so is each wait.
 
-Used through ``Lab.dial`` and ``Lab.knock``, by the test or by actors. A peer reads only when it is
-asked to, and is silent otherwise.
+Made by ``Lab.dial`` and ``Lab.knock``, for the test or for actors. A peer reads only inside a method that
+reads, and is silent otherwise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Peer:
 
     def __init__(self, lab: Lab, url: str, name: str, how: dict[str, Any]) -> None:
         self._lab = lab
-        #: For people: it is in the sentences of a failure.
+        #: What the sentences of a failure call it.
         self.name = name
         self.ws: WebSocketClient = connect(lab.app, url, _wait=self._wait, _push=self._push, **how)
 
@@ -71,15 +71,15 @@ class Peer:
         except TransportClosed as closed:
             return closed.code, closed.reason
 
-    # -- a bad line -------------------------------------------------------------------------
+    # -- a bad network ----------------------------------------------------------------------
 
     def freeze(self) -> None:
-        """Let the line go dead without telling anybody; see ``WebSocketClient.freeze``."""
+        """Let the network go dead without a sign; see ``WebSocketClient.freeze``."""
         self._do(f"freeze the line of {self.name}")
         self.ws.freeze()
 
     def thaw(self) -> None:
-        """Let it be alive again: what waited on the way arrives."""
+        """End ``freeze``: what waited on the way arrives."""
         self._do(f"thaw the line of {self.name}")
         self.ws.thaw()
 

@@ -152,7 +152,7 @@ def _arguments(test: Callable[..., object], fixtures: dict[str, Any]) -> dict[st
 
 
 def _explorer(item: pytest.Item) -> Callable[..., Explored]:
-    """``explore``, which minds ``--schedule`` and tells of it."""
+    """``explore``, with the schedule that ``--schedule`` names, and with the line that replays a failure."""
     from .explorer import explore
 
     def line(schedule: str) -> str:

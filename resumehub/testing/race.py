@@ -1,4 +1,4 @@
-"""The command behind ``tools/race``: a recorded trace as prose, a diagram, a picture, or a verdict.
+"""The command behind ``tools/race``: a recorded trace as sentences, a diagram, a picture, or a verdict.
 
     tools/race incident.jsonl                 the trace as sentences, and the verdict
     tools/race incident.jsonl --svg out.svg   a picture of it

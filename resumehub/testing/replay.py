@@ -27,7 +27,7 @@ _COMMANDS: dict[str, type[c.Command]] = {command.__name__: command for command i
 
 
 class NotReplayable(ValueError):
-    """The trace does not tell enough to be played again; the text says what is missing."""
+    """The trace has too little to be played again; the text says what is missing."""
 
 
 @dataclass

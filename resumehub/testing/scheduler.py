@@ -1,13 +1,13 @@
 """Threads that run one at a time, in an order that the test decides.
 
-A controlled thread is a real thread that holds a baton. It can only be stopped where it goes
-through the door (``controlled.py``): at a lock, a condition, an event, a queue, a socket, a spawn. There it
-says what it is about to do and passes the baton on; a *strategy* picks who is next among those who can
+A controlled thread is a real thread that runs only while it has the *turn*. It stops where it calls the
+runtime (``controlled.py``): at a lock, a condition, an event, a queue, a socket, a spawn. There it
+says what it is about to do and gives the turn back; a *strategy* picks the next thread among those that can
 go on. So a run is a list of choices: it can be written down, repeated, and varied one choice at a
-time. The thread that made the scheduler (the test) holds the baton whenever nothing else runs.
+time. The thread that made the scheduler (the test) has the turn whenever no other thread runs.
 
-It knows nothing of hubs. Not under control is what does not go through the door: code between
-two stops runs as one piece, and the memory model of the machine is not explored.
+It knows nothing of hubs. What does not call the runtime is not under control: code between two stops runs
+as one piece, and the memory model of the machine is not explored. Read next: ``tasks.py``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .tasks import START, TEST, Abandoned, Deadlock, Livelock, OutOfControl, Ste
 #: A run that takes more steps than this is taken for one that never ends.
 MAX_STEPS = 20_000
 
-#: How long one step may take, in real seconds: a controlled thread that blocks elsewhere than
-#: at the door would otherwise hang the test without a word.
+#: How long one step may take, in real seconds: a controlled thread that blocks without a call to the runtime
+#: would otherwise hang the test, and nothing would say where.
 PATIENCE = 15.0
 
 
 class Strategy(Protocol):
-    """Who is next? Called with the names of those who can go on; 0 is always "no switch"."""
+    """Which thread is next? Called with the names of those that can go on; 0 is always "no switch"."""
 
     def choose(self, names: list[str]) -> int: ...
 
@@ -51,7 +51,7 @@ class Hold:
 
     @property
     def caught(self) -> list[Task]:
-        """Those who stand there now."""
+        """The threads that stand there now."""
         return [task for task in self._scheduler.tasks if not task.done and self.catches(task)]
 
     def let_go(self) -> None:
@@ -66,22 +66,22 @@ class Hold:
 
 
 class Scheduler:
-    """Passes the baton between tasks. Used by the thread that made it and by its tasks."""
+    """Gives one task after another the turn. Used by the thread that made it and by its tasks."""
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
-        #: Those who have not ended, in order of their beginning.
+        #: The tasks that have not ended, in order of their beginning.
         self.tasks: list[Task] = []
         #: What happened, a step for each turn of a thread.
         self.trace: list[Step] = []
-        #: Called after every step with who made it, the baton held by nobody else.
+        #: Called after every step with the task that made it, while no task has the turn.
         self.after_step: Callable[[Task], None] | None = None
         self.current: Task | None = None
         #: Whether the run is over, and every thread on its way out.
         self.abandoned = False
         self._names: dict[str, int] = {}
         self._holds: list[Hold] = []
-        #: The thread that drives: whoever made this.
+        #: The number of the thread that made this, and drives.
         self.owner = threading.get_ident()
         self._driver = threading.Lock()
         self._driver.acquire()
@@ -104,7 +104,7 @@ class Scheduler:
         return task
 
     def run_until(self, condition: Callable[[], bool]) -> bool:
-        """Let the tasks run until ``condition``; False if nobody can go on before it holds.
+        """Let the tasks run until ``condition``; False if no task can go on before it holds.
 
         Raises: what a task or ``after_step`` raised; Livelock; OutOfControl.
         """
@@ -115,18 +115,18 @@ class Scheduler:
         following = self._pick()
         if following is not None:
             self._hand_to(following)
-            self._await_baton()
+            self._await_turn()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
         return condition()
 
     def run_until_idle(self) -> None:
-        """Let the tasks run until nobody can go on."""
+        """Let the tasks run until none can go on."""
         self.run_until(_never)
 
     def step(self, task: Task | None = None) -> bool:
-        """Let just this task (None: whoever is next) run to its next stop; False if it cannot go on."""
+        """Let just this task (None: the next one) run to its next stop; False if it cannot go on."""
         if task is not None and not task.can_go_on():
             return False
         count = len(self.trace)
@@ -138,7 +138,7 @@ class Scheduler:
         return len(self.trace) > count
 
     def hold(self, place: str, only: Task | None = None) -> Hold:
-        """Stop whoever comes to ``place`` ("thread: where", with ``*``) or stands there, until ``let_go``."""
+        """Stop tasks that come to ``place`` ("thread: where", with ``*``) or are there, until ``let_go``."""
         hold = Hold(self, place, only)
         self._holds.append(hold)
         self._look_at_holds()
@@ -171,11 +171,11 @@ class Scheduler:
             if task.done or task.thread is None or task.thread.ident is None:
                 continue
             task.gate.release()
-            # One that blocks elsewhere cannot be made to leave; whoever looks for leaks will find it.
+            # One that blocks elsewhere cannot be made to leave; the check for leaks (``leaks.py``) finds it.
             task.thread.join(0.5 if task is self.current else PATIENCE)
         self.current = None
 
-    # -- for the door -----------------------------------------------------------------------
+    # -- for the runtime --------------------------------------------------------------------
 
     def pause(
         self,
@@ -188,7 +188,7 @@ class Scheduler:
         """Stop here until ``ready`` and chosen; False if a timed wait was ended by ``expire``.
 
         In the test's own thread it lets the tasks run until ``ready``.
-        Raises: Abandoned; Deadlock (in the test's thread); OutOfControl (in a stranger's).
+        Raises: Abandoned; Deadlock (in the test's thread); OutOfControl (in a thread that is not controlled).
         """
         if not self.is_inside():
             return self._pause_driver(where, ready, timed, obstacle)
@@ -197,7 +197,7 @@ class Scheduler:
         task.where, task.ready, task.obstacle = where, ready, obstacle
         task.timed, task.expired = timed, False
         if task.thread is not None:
-            # Whoever dumps all stacks (pytest-timeout) shows the names, and so where everybody was.
+            # A dump of all stacks (pytest-timeout) has the names, and so shows where every thread was.
             task.thread.name = f"lab: {task.name}: {where}"
         task.held = bool(self._holds) and self._is_held(task)
         self._pass_on(task)
@@ -240,14 +240,14 @@ class Scheduler:
     ) -> bool:
         if ready is None or ready():
             return True
-        assert not self.abandoned, "the run is over: nobody is left to wait for"
+        assert not self.abandoned, "the run is over: no task is left to wait for"
         if self.run_until(ready):
             return True
         if timed:
             return False
         more = obstacle() if obstacle is not None else ""
         raise Deadlock(
-            f"the test is about to {where}{more}, and nobody can go on. The threads:\n{self.positions()}"
+            f"the test is about to {where}{more}, and no thread can go on. The threads:\n{self.positions()}"
         )
 
     def _live(self, task: Task) -> None:
@@ -264,7 +264,7 @@ class Scheduler:
             self._pass_on(task)
 
     def _pass_on(self, task: Task) -> None:
-        """Give the baton to whoever is next, and wait for it to come back (unless done)."""
+        """Give the turn to the next task, and wait for it to come back (unless done)."""
         if self.abandoned:
             raise Abandoned
         self.current = None
@@ -297,7 +297,7 @@ class Scheduler:
         else:
             task.gate.release()
 
-    def _await_baton(self) -> None:
+    def _await_turn(self) -> None:
         count = -1
         while not self._driver.acquire(timeout=PATIENCE):
             if len(self.trace) == count:
@@ -323,7 +323,7 @@ class Scheduler:
             if not able:
                 return None
             if self._last is not able[0] and self._last in able:
-                # First, so that choice 0 is always "go on": a schedule of zeros has no switch to explain.
+                # First, so that choice 0 is always "go on": a schedule of zeros has no switch.
                 able.remove(self._last)
                 able.insert(0, self._last)
             index = self.strategy.choose([task.name for task in able]) if len(able) > 1 else 0

@@ -3,7 +3,7 @@
 A strategy plays one schedule after another: ``begin`` starts one and says whether there is any left,
 ``choose`` makes its choices, and ``taken`` is what it chose, which is all that is needed to play the
 schedule again. A choice is a number below "how many can go on"; 0 always means "no switch", so
-a schedule reads as the places where somebody else came in between. Pure; no thread, no hub.
+a schedule reads as the places where another thread came in between. Pure; no thread, no hub.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a scheduler passes the baton between: controlled threads, and what they leave in a trace.
+"""Controlled threads, which a scheduler gives the turn, and the steps that they leave in a trace.
 
 Also the exceptions with which a run ends. Made and used by ``scheduler.py``.
 """
@@ -21,7 +21,7 @@ class Abandoned(BaseException):
 
 
 class Deadlock(AssertionError):
-    """Nobody can go on; the text says who waits for what."""
+    """No thread can go on; the text says what each one waits for."""
 
 
 class Livelock(AssertionError):
@@ -29,7 +29,7 @@ class Livelock(AssertionError):
 
 
 class OutOfControl(AssertionError):
-    """A thread does something that the lab cannot see: it blocks elsewhere, or is a stranger."""
+    """A thread does something that the lab cannot see: it blocks elsewhere, or it is not under control."""
 
 
 @dataclass(slots=True)
@@ -66,13 +66,13 @@ class Task:
 
     def __init__(self, name: str, body: Callable[[], object], *, plain_name: str) -> None:
         self.name = name
-        #: Without the number that tells it from others of its name.
+        #: Without the number by which threads of one name differ.
         self.plain_name = plain_name
         self.body = body
         #: What it is about to do.
         self.where = START
         self.ready: Callable[[], bool] | None = None
-        #: Says more about what it waits for: who holds the lock, say.
+        #: Says more about what it waits for, as the thread that holds the lock.
         self.obstacle: Callable[[], str] | None = None
         #: Whether it waits with a timeout; such a wait ends early only when the test says so.
         self.timed = False

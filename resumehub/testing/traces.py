@@ -1,9 +1,9 @@
 """Reading, checking and telling the traces that ``resumehub.trace.Trace`` records.
 
 A record is a dict with ``n``, ``at`` (seconds), ``lane`` and ``what``; ``load`` reads them from JSON
-lines. ``verify`` gives every sentence about sessions that a trace contradicts, ``prose`` tells it, and
-``arrows`` turns it into moves between lanes, from which ``mermaid`` here and ``drawing.svg`` draw.
-Pure; used by tests and by ``tools/race``.
+lines. ``verify`` gives every sentence about sessions that a trace contradicts, ``prose`` gives the trace as
+sentences, and ``arrows`` as moves between lanes, which ``mermaid`` here and ``drawing.svg`` draw. Pure; used
+by tests and by ``tools/race``.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What the lab notices by itself, whatever the scenario does: callbacks out of order, frames that are
-booked twice or not at all, and the log.
+"""What the lab checks in every scenario: the order of callbacks, the ledgers of frames, and the log.
 
 Per connection id: connect, then messages and pairs of drop and restore, then perhaps a drop, then
 disconnect, once and last; never two at a time (contract B1 and B2). Per outbox: what was accepted has
@@ -92,7 +91,7 @@ class Watch:
 def unbalanced(books: LedgerTotals) -> str | None:
     """A sentence about the first outbox whose ledger does not add up, and about the sum of those that closed.
 
-    Without their locks: between two steps of the lab nobody is in the middle of a change.
+    Without their locks: between two steps of the lab no thread is in the middle of a change.
     """
     for book in books._open.values():
         ledger, held = book.ledger, book.held

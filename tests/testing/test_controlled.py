@@ -194,7 +194,7 @@ def test_a_lock_that_is_never_given_back_is_a_deadlock_of_the_test_too() -> None
     with stage() as (_, runtime):
         lock = runtime.lock("the door")
         lock.acquire()
-        with pytest.raises(Deadlock, match="about to lock the door, which the test holds, and nobody can"):
+        with pytest.raises(Deadlock, match="about to lock the door, which the test holds, and no thread can"):
             lock.acquire()
 
 

@@ -238,7 +238,7 @@ def test_a_place_where_nobody_comes_is_told_with_all_positions() -> None:
         lab.open()
         lab.dial("/?id=alice")
         with pytest.raises(
-            Deadlock, match=r"nobody came to 'writer of bob: start'(.|\n)*reader of alice: wait"
+            Deadlock, match=r"no thread came to 'writer of bob: start'(.|\n)*reader of alice: wait"
         ):
             lab.run_until("the close frame is queued", "bob")
         with pytest.raises(

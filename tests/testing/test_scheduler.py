@@ -190,7 +190,7 @@ def test_a_deadlock_says_who_waits_for_what() -> None:
         with pytest.raises(Deadlock) as caught:
             scheduler.pause("see alice home", lambda: a.done)
     assert str(caught.value) == (
-        "the test is about to see alice home, and nobody can go on. The threads:\n"
+        "the test is about to see alice home, and no thread can go on. The threads:\n"
         "  alice: lock the window, which bob holds\n"
         "  bob: lock the door, which alice holds"
     )

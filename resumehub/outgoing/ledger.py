@@ -107,3 +107,19 @@ class LedgerTotals:
                 total.add(book.ledger)
                 held += book.held
         return total, held
+
+    def unbalanced(self) -> str | None:
+        """A sentence about the first ledger that does not add up (contract D6); None: all of them do.
+
+        Takes no session's lock: for the race lab, where no thread is in the middle of a change between two
+        steps. Blocks: never.
+        """
+        for book in self._open.values():
+            ledger, held = book.ledger, book.held
+            if ledger.accepted != ledger.settled + held:
+                sums = f"accepted {ledger.accepted} frames, settled {ledger.settled} and holds {held}"
+                return f"an outbox {sums}: {ledger}"
+        closed = self._closed
+        if closed.accepted != closed.settled:
+            return f"of {closed.accepted} frames of closed sessions {closed.settled} are settled: {closed}"
+        return None

@@ -26,7 +26,7 @@ from .lookalike import Threading
 from .peers import Knock, Peer, named_after
 from .scheduler import Hold, Scheduler, Strategy, literally
 from .tasks import START, Deadlock, Task
-from .watch import CapturedLog, Watch, unbalanced
+from .watch import CapturedLog, Watch
 
 #: Places that are worth a name, as "thread: where"; ``{}`` is the connection id.
 SEAMS = {
@@ -314,7 +314,7 @@ class Lab:
         if engine is not None and task.name == "hub" and task.where == AT_REST:
             sentences = broken(engine.machine)
             assert not sentences, "; ".join(sentences)
-        if engine is not None and (sums := unbalanced(engine.ledger_totals)) is not None:
+        if engine is not None and (sums := engine.ledger_totals.unbalanced()) is not None:
             raise AssertionError(sums)
         if self._watch is not None and self._watch.failure is not None:
             raise self._watch.failure

@@ -13,7 +13,6 @@ from functools import wraps
 from typing import Any
 
 from ..hub import HOOKS, Hub
-from ..outgoing.ledger import LedgerTotals
 from ..session.connection import Connection
 from .scheduler import Scheduler
 from .tasks import Abandoned, is_failure
@@ -86,22 +85,6 @@ class Watch:
 
     def _complain(self, what: str) -> None:
         self.failure = self.failure or CallbackOrder(f"callbacks out of order: {what}")
-
-
-def unbalanced(books: LedgerTotals) -> str | None:
-    """A sentence about the first outbox whose ledger does not add up, and about the sum of those that closed.
-
-    Without their locks: between two steps of the lab no thread is in the middle of a change.
-    """
-    for book in books._open.values():
-        ledger, held = book.ledger, book.held
-        if ledger.accepted != ledger.settled + held:
-            sums = f"accepted {ledger.accepted} frames, settled {ledger.settled} and holds {held}"
-            return f"an outbox {sums}: {ledger}"
-    closed = books._closed
-    if closed.accepted != closed.settled:
-        return f"of {closed.accepted} frames of closed sessions {closed.settled} are settled: {closed}"
-    return None
 
 
 class CapturedLog(logging.Filter):

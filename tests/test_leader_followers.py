@@ -245,8 +245,8 @@ def test_a_forked_child_lets_go_of_all_and_the_parent_goes_on(stage):
     ws.send(text("n", 1))
     assert read(ws) == ("n", 1)
     poller = one.hub.runner.loop.leader_followers._poller
-    [link] = one.hub.runner.loop.transports
-    numbers = [poller._epoll.fileno(), poller._bell, link.transport.pollable.fileno()]
+    [io] = one.hub.runner.loop.transports
+    numbers = [poller._epoll.fileno(), poller._bell, io.transport.pollable.fileno()]
     child = os.fork()
     if child == 0:
         os._exit(sum(is_open(number) for number in numbers))

@@ -45,11 +45,11 @@ def put(box: Outbox, names: str) -> None:
 
 
 def sent(box: Outbox, count: int = 1000) -> str:
-    """Write up to ``count`` items, putting holes into words as they come; give them by name."""
+    """Write up to ``count`` items, encoding gaps as they come; give them by name."""
     names = ""
     while count and (box.first(1, 1 << 30) or box.unannounced()):
-        if (hole := box.unannounced()) is not None:
-            hole.frame = frame(f"[{hole.first}-{hole.last}]")
+        if (gap := box.unannounced()) is not None:
+            gap.frame = frame(f"[{gap.first}-{gap.last}]")
         names += named(box.written())
         count -= 1
     return names
@@ -153,7 +153,7 @@ def test_nothing_is_kept_where_nobody_can_come_back() -> None:
     assert box.resume_position(2) == gap(4)
 
 
-# -- plain: holes ----------------------------------------------------------------------------------
+# -- plain: gaps ----------------------------------------------------------------------------------
 
 
 def test_a_dropped_message_is_a_gap_for_all_that_were_before_it() -> None:

@@ -1,4 +1,4 @@
-"""A channel over a transport in memory, with an owner that writes down what it hears."""
+"""A ``TransportWriter`` over a transport in memory, with an owner that keeps what it is told."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ RUNTIME = SystemRuntime()
 
 
 class Owner:
-    """Hears of what a channel did. Writer threads do not start by themselves: ``Line.run_writer``."""
+    """Keeps what a writer reports. Writer threads do not start by themselves: ``WriterStage.run_writer``."""
 
     def __init__(self) -> None:
         self.flushed: list[Flushed] = []
         self.writers: list[TransportWriter] = []
 
-    def on_flushed(self, channel: TransportWriter, flushed: Flushed) -> None:
+    def on_flushed(self, writer: TransportWriter, flushed: Flushed) -> None:
         self.flushed.append(flushed)
 
-    def start_writer(self, channel: TransportWriter) -> None:
-        self.writers.append(channel)
+    def start_writer(self, writer: TransportWriter) -> None:
+        self.writers.append(writer)
 
     def reports(self) -> list[str]:
         """What it has heard that matters, in order: stalled, failed, close_sent."""
@@ -31,8 +31,8 @@ class Owner:
         return [name for flushed in self.flushed for name in names if getattr(flushed, name)]
 
 
-class Line:
-    """An outbox, a channel, the peer at its end; ``attach`` is what a resume does."""
+class WriterStage:
+    """An outbox, a writer, and the peer at its end; ``attach`` does what a resume does."""
 
     def __init__(
         self, *, window: int | None = None, stateful: bool = False, handshake_response: bytes = b""
@@ -46,7 +46,7 @@ class Line:
     def attach(
         self, *, window: int | None = None, stateful: bool = False, handshake_response: bytes = b""
     ) -> None:
-        """Give the outbox a (new) channel, in one step with taking it from the old one."""
+        """Give the outbox a (new) writer, in one step with taking it from the old one."""
         self._number += 1
         self.transport: MemoryTransport
         self.peer: ScriptedPeer

@@ -162,8 +162,8 @@ class HubServer:
 
     def wait_for_threads(self, role: str) -> None:
         """Wait until the threads of a role, as "writer", have ended, and the hub knows what they said."""
-        engine = self.hub.runner.loop
-        for thread in engine.thread_group.alive() if engine is not None else ():
+        loop = self.hub.runner.loop
+        for thread in loop.thread_group.alive() if loop is not None else ():
             if f"-{role}-" in thread.name:
                 assert thread.join(PATIENCE), f"{thread.name} does not end"
         self.clock.advance(0)

@@ -182,8 +182,8 @@ def handled_all(s: Stage, ws: WebSocketClient, connection_id: str = "u1") -> Non
     heard_all(ws)
     connection = s.hub.get(connection_id)
     assert connection is not None, f"{connection_id} has no session"
-    strand = connection._session.serial_queue
-    until(lambda: not strand._running and not strand._calls)
+    serial_queue = connection._session.serial_queue
+    until(lambda: not serial_queue._running and not serial_queue._calls)
 
 
 def rock(s: Stage, connection_id: str = "u1") -> None:

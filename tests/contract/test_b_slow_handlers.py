@@ -43,14 +43,14 @@ def handler_is_stuck(s: Stage, gate: Gate, hook: str = "on_message", **how: Any)
 @contextmanager
 def nobody_reads(s: Stage, ws: WebSocketClient, count: int = 100, size: int = 0) -> Iterator[None]:
     """The client sends numbered messages, more than are read ahead: now the server reads no more."""
-    strand, stopped = s.hub.get("u1")._session.serial_queue, threading.Event()
-    when_room = strand.when_room
+    serial_queue, stopped = s.hub.get("u1")._session.serial_queue, threading.Event()
+    when_room = serial_queue.when_room
 
     def noticed(tell: Callable[[], None]) -> None:
         stopped.set()
         when_room(tell)
 
-    strand.when_room = noticed
+    serial_queue.when_room = noticed
     with running(lambda: [ws.send(text("n", number) + " " * size) for number in range(1, count + 1)]):
         assert stopped.wait(PATIENCE), "the server reads on and on"
         yield
@@ -131,12 +131,12 @@ def test_what_is_read_ahead_of_a_stuck_handler_is_bounded(stage, gate, count, si
     """A flood behind a slow handler fills the client's own buffers and not the server's memory."""
     s = stage()
     ws = handler_is_stuck(s, gate)
-    strand = s.hub.get("u1")._session.serial_queue
+    serial_queue = s.hub.get("u1")._session.serial_queue
 
     with nobody_reads(s, ws, count, size):
         s.clock.advance(1000)  # no heartbeat runs while nobody reads: the reader has stopped for good
         assert s.recorder.hooks() == ["connect", "message"]
-        assert strand._parked == at_most
+        assert serial_queue._parked == at_most
         gate.open()
 
     s.recorder.wait_for("message", count=count + 1)
@@ -233,13 +233,13 @@ def test_a_client_that_was_kicked_is_still_answered_while_it_reads_on(stage, gat
     """The close frame is far behind; its heartbeat must not give the server up before."""
     s = stage(send_buffer_bytes=1 << 22)
     ws = s.open()
-    channel = s.hub.get("u1")._session.writer
+    writer = s.hub.get("u1")._session.writer
     rock(s)
     fill(s)
     s.hub.kick("u1")
 
     ws.ping(b"are you there?")
-    until(lambda: channel._wire.lane)  # the Pong is next, as soon as the peer reads
+    until(lambda: writer._wire.lane)  # the Pong is next, as soon as the peer reads
 
     assert ws.receive_close() == (1000, "kicked")
     assert ws.pongs == [b"are you there?"]

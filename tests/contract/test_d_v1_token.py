@@ -269,14 +269,21 @@ def test_a_token_shows_in_no_log_trace_or_repr(stage, caplog) -> None:
     again(s, token=tried, received=0, query="&reject=close").receive_close()
     lost(s, second.token)
     connection = s.hub.get("u1")
-    title = connection._session.credentials
+    credentials = connection._session.credentials
 
     written = io.StringIO()
     trace.write(written)
-    shown = [caplog.text, written.getvalue(), repr(connection), repr(title), repr(title.tokens), repr(s.hub)]
+    shown = [
+        caplog.text,
+        written.getvalue(),
+        repr(connection),
+        repr(credentials),
+        repr(credentials.tokens),
+        repr(s.hub),
+    ]
     shown += [repr(s.hub.stats()), str(second.ws.headers), repr(s.hub.runner.loop.machine.sessions)]
     assert "AttachTransport" in shown[1], "the trace has something to say"
-    secrets = [first.token, second.token, tried, title.tokens.newest, title.tokens.proven]
+    secrets = [first.token, second.token, tried, credentials.tokens.newest, credentials.tokens.proven]
     parts = [part for token in secrets for part in token.split(".")]
     assert [part for part in parts if any(part in text for text in shown)] == []
     selected = [value for name, value in second.ws.headers if name == "Sec-WebSocket-Protocol"]

@@ -21,7 +21,7 @@ def everything(speaker: Speaker, count: int) -> list[object]:
     return [payload if event in ("n", "b") else (event, payload) for event, payload in messages]
 
 
-def hole(first: int, last: int) -> tuple[str, dict[str, int]]:
+def gap(first: int, last: int) -> tuple[str, dict[str, int]]:
     return ("$missed", {"from": first, "to": last})
 
 
@@ -104,7 +104,7 @@ def test_a_client_is_told_at_once_of_a_broadcast_that_it_misses(stage) -> None:
     peer = dial(s)
     s.say("u1", 1, 2, 3)
     shout(s, 4, 5)
-    assert everything(peer, 5) == [1, 2, 3, hole(4, 4), hole(5, 5)]
+    assert everything(peer, 5) == [1, 2, 3, gap(4, 4), gap(5, 5)]
 
     peer.ack_for_sure()
 
@@ -127,19 +127,19 @@ def test_what_is_missed_in_a_row_is_told_as_one(stage) -> None:
 
     back = peer.resume(received=0)
 
-    assert everything(back, 5) == [1, hole(2, 100), 101, 102, ("$replayed", {"messages": 3})]
+    assert everything(back, 5) == [1, gap(2, 100), 101, 102, ("$replayed", {"messages": 3})]
 
 
 @pytest.mark.contract("D2", "C1")
 def test_behind_a_message_that_has_begun_the_oldest_goes(stage) -> None:
-    """What is half written is never dropped, and the hole stands behind it."""
+    """What is half written is never dropped, and the gap stands behind it."""
     s = stage(send_buffer=3)
     peer = dial(s)
     rock(s)
     s.say("u1", 2, 3)
     shout(s, 4, 5)
     assert peer.read() == ("rock", "r" * ROCK)
-    assert everything(peer, 3) == [hole(2, 3), 4, 5]
+    assert everything(peer, 3) == [gap(2, 3), 4, 5]
 
 
 @pytest.mark.contract("D2")
@@ -152,7 +152,7 @@ def test_a_hole_is_told_again_until_it_is_acknowledged(stage) -> None:
     peer.ack_for_sure(1)
     s.say("u1", 4)
     shout(s, 5)
-    expected = [2, hole(3, 3), 4, hole(5, 5)]
+    expected = [2, gap(3, 3), 4, gap(5, 5)]
     assert everything(peer, 5) == [1, *expected]
     for _ in range(2):
         peer.drop()
@@ -177,13 +177,13 @@ def test_a_client_may_know_of_a_part_of_a_hole(stage, received) -> None:
     peer.drop()
     shout(s, 2, 3, 4)
     peer = peer.resume(received=0)
-    assert everything(peer, 3) == [1, hole(2, 4), ("$replayed", {"messages": 1})]
+    assert everything(peer, 3) == [1, gap(2, 4), ("$replayed", {"messages": 1})]
     peer.ack_for_sure(received)
     peer.drop()
 
     back = peer.resume(received=received)
 
-    rest = [hole(received + 1, 4)] if received < 4 else []
+    rest = [gap(received + 1, 4)] if received < 4 else []
     assert everything(back, len(rest) + 1) == [*rest, ("$replayed", {"messages": 0})]
     assert back.hello["replay_from"] == received + 1
 
@@ -197,7 +197,7 @@ def test_one_who_does_not_keep_up_costs_the_others_nothing(stage) -> None:
         shout(s, number)
         assert quick.take(1) == [number]
         quick.ack_for_sure()
-    assert everything(slow, 4) == [1, 2, hole(3, 3), hole(4, 4)]
+    assert everything(slow, 4) == [1, 2, gap(3, 3), gap(4, 4)]
 
 
 @pytest.mark.contract("D2", "C2")
@@ -211,4 +211,4 @@ def test_sends_and_broadcasts_keep_their_order_around_a_hole(stage) -> None:
     shout(s, 4, 5)
     with pytest.raises(SendBufferFull):
         s.say("u1", 6)
-    assert everything(peer.resume(), 6) == [hole(1, 1), 2, 3, 4, 5, ("$replayed", {"messages": 4})]
+    assert everything(peer.resume(), 6) == [gap(1, 1), 2, 3, 4, 5, ("$replayed", {"messages": 4})]

@@ -144,20 +144,20 @@ def stepped(stage: Callable[..., Stage]) -> Iterator[MakeStepped]:
 @contextlib.contextmanager
 def held_before(hub: Hub, kind: type[e.Effect]) -> Iterator[Gate]:
     """Hold the hub thread in front of the next effect of this kind; let it go at the end at the latest."""
-    executor, gate = hub.runner.start()._effect_runner, Gate()
-    execute = executor.execute
+    effect_runner, gate = hub.runner.start()._effect_runner, Gate()
+    execute = effect_runner.execute
 
     def held(effect: e.Effect) -> Any:
         if isinstance(effect, kind):
-            executor.execute = execute  # type: ignore[method-assign]
+            effect_runner.execute = execute  # type: ignore[method-assign]
             gate.hold()
         return execute(effect)
 
-    executor.execute = held  # type: ignore[method-assign]
+    effect_runner.execute = held  # type: ignore[method-assign]
     try:
         yield gate
     finally:
-        executor.execute = execute  # type: ignore[method-assign]
+        effect_runner.execute = execute  # type: ignore[method-assign]
         gate.open()
 
 

@@ -20,7 +20,7 @@ from tests.races.stepped_hub import connect_with_gap
 from tests.support import PATIENCE
 
 
-class OneStrandASession(EffectRunner):
+class OneQueueASession(EffectRunner):
     """Callbacks are put in order for each session, and not for each id."""
 
     def _open(self, effect) -> None:
@@ -65,8 +65,8 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_strand_for_each_session_deletes_the_new_user(stage, monkeypatch, end):
-    monkeypatch.setattr("resumehub.server.hub_loop.EffectRunner", OneStrandASession)
+def test_a_serial_queue_for_each_session_deletes_the_new_user(stage, monkeypatch, end):
+    monkeypatch.setattr("resumehub.server.hub_loop.EffectRunner", OneQueueASession)
     one = stage()
     app, old, _ = close_and_reconnect(one, end)
     one.recorder.wait_for("entered", count=2)
@@ -76,7 +76,7 @@ def test_a_strand_for_each_session_deletes_the_new_user(stage, monkeypatch, end)
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_strand_for_each_id_keeps_the_new_user(stage, end):
+def test_a_serial_queue_for_each_id_keeps_the_new_user(stage, end):
     """close() has returned and the id is free at once; only the callbacks wait for each other."""
     one = stage()
     app, old, new = close_and_reconnect(one, end)

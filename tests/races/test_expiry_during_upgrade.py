@@ -26,16 +26,18 @@ from tests.support import PATIENCE
 class OpensInstead(Machine):
     """Get or create: where the session to be resumed is gone, a new one begins."""
 
-    def _register(self, knock: c.Register) -> None:
-        super()._register(replace(knock, resume=knock.resume and knock.connection_id in self.sessions))
+    def _register(self, registration: c.Register) -> None:
+        super()._register(
+            replace(registration, resume=registration.resume and registration.connection_id in self.sessions)
+        )
 
 
 class ResumesWhoeverHoldsTheId(Machine):
     """Looks for the id, and not for the session that the check saw."""
 
-    def _register(self, knock: c.Register) -> None:
-        holder = self.sessions.get(knock.connection_id)
-        super()._register(replace(knock, seen=holder.life if holder is not None else ""))
+    def _register(self, registration: c.Register) -> None:
+        holder = self.sessions.get(registration.connection_id)
+        super()._register(replace(registration, seen=holder.life if holder is not None else ""))
 
 
 def test_get_or_create_begins_anew_in_silence():

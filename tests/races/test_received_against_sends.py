@@ -20,7 +20,7 @@ import pytest
 from resumehub import ConnectionClosed, Message, SendBufferFull
 from resumehub.core import effects as e
 from resumehub.outgoing.outbox import Outbox, ResumePosition
-from resumehub.server import effect_runner as executor
+from resumehub.server import effect_runner
 from resumehub.testing import Lab, Peer, ScheduleFailed, UpgradeRefused, explore
 from tests.races.stepped_hub import held_before
 from tests.support import Call, read
@@ -88,7 +88,7 @@ def a_resume_and_two_messages(lab: Lab) -> None:
 
 
 def test_only_looking_loses_a_message_and_tells_nobody(monkeypatch):
-    monkeypatch.setattr(executor, "Outbox", OnlyLooks)
+    monkeypatch.setattr(effect_runner, "Outbox", OnlyLooks)
     with pytest.raises(ScheduleFailed, match=r"101 \[3, 4\], of \[1, 2, 3, 4\]"):
         explore(a_resume_and_two_messages, stop_at_locks=True)
 

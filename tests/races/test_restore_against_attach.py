@@ -32,11 +32,11 @@ class SaysSoWhenItIsAttached(EffectRunner):
         super()._attach(io, session, effect)
 
 
-@pytest.mark.parametrize("executor", [SaysSoWhenItIsAttached, EffectRunner])
+@pytest.mark.parametrize("effect_runner", [SaysSoWhenItIsAttached, EffectRunner])
 def test_a_restore_that_is_early_finds_its_session_connected_and_its_message_goes_first(
-    stage, monkeypatch, executor
+    stage, monkeypatch, effect_runner
 ):
-    monkeypatch.setattr("resumehub.server.hub_loop.EffectRunner", executor)
+    monkeypatch.setattr("resumehub.server.hub_loop.EffectRunner", effect_runner)
     one = stage()
     dropping = Gate()
     seen = []
@@ -59,6 +59,6 @@ def test_a_restore_that_is_early_finds_its_session_connected_and_its_message_goe
     again = resuming.result()
     one.say("u1", "news")
 
-    assert seen == [executor is SaysSoWhenItIsAttached]
+    assert seen == [effect_runner is SaysSoWhenItIsAttached]
     assert read(again) == ("welcome back", None)
     assert read(again) == ("n", "news")

@@ -6,7 +6,7 @@ what falls in between; one that counts a message as sent with its first byte los
 one that leaves the old stream in the middle of a frame makes nonsense of whatever follows on it.
 
 Here every order of sends, a suspension, resumes and a peer that takes a few bytes at a time is played on
-the real outbox and the real channel. Every message must be taken whole, by the transport of its time or
+the real outbox and the real writer. Every message must be taken whole, by the transport of its time or
 by the next one, in order, none twice but for the one that was half written.
 """
 
@@ -41,14 +41,14 @@ class Pause(Exception):
     pass
 
 
-class Line:
-    """A session's outbox, the channels it has had, and what each of their peers has taken."""
+class SuspendedAndResumed:
+    """A session's outbox, the writers it has had, and what each of their peers has taken."""
 
-    def __init__(self, channel: type[TransportWriter], stateful: bool) -> None:
-        self._make = channel
+    def __init__(self, writer: type[TransportWriter], stateful: bool) -> None:
+        self._make = writer
         self._stateful = stateful
         self._outbox = Outbox(RUNTIME.lock(), 1000, 1 << 20)
-        self._channels: list[tuple[TransportWriter, ScriptedPeer]] = []
+        self._made: list[tuple[TransportWriter, ScriptedPeer]] = []
         self._attached = False
         self._writers: set[TransportWriter] = set()
         self._sent = 0
@@ -60,16 +60,16 @@ class Line:
         self._sent += 1
         with self._outbox.lock:
             assert self._outbox.put(Frame(Opcode.TEXT, b"%03d" % self._sent))
-            channel = self._channels[-1][0] if self._attached else None
-            flushed = channel.pump() if channel is not None else None
-        if channel is not None:
-            channel.report(flushed)
+            writer = self._made[-1][0] if self._attached else None
+            flushed = writer.pump() if writer is not None else None
+        if writer is not None:
+            writer.report(flushed)
 
     def suspend(self) -> None:
         if self._attached:
             self._attached = False
             with self._outbox.lock:
-                self._channels[-1][0].detach()
+                self._made[-1][0].detach()
 
     def resume(self, window: int | None = 8) -> None:
         """The next transport; its peer takes one message and a bit, if nothing else is said."""
@@ -77,11 +77,11 @@ class Line:
         self._begins_at.append(self._sent - len(self._outbox) + 1)
         pair, peer = memory_pair(window=window, stateful=self._stateful)
         transport = Pausing(pair._line)
-        number = len(self._channels) + 1
-        channel = self._make(number, transport, self._outbox, FakeClock(), RUNTIME, self)
-        self._channels.append((channel, peer))
+        number = len(self._made) + 1
+        writer = self._make(number, transport, self._outbox, FakeClock(), RUNTIME, self)
+        self._made.append((writer, peer))
         self._attached = True
-        channel.flush()
+        writer.flush()
 
     def peer_reads(self) -> None:
         """The present peer takes three bytes more."""
@@ -89,39 +89,39 @@ class Line:
 
     def old_peer_reads(self) -> None:
         """The peer before takes all that is still meant for it."""
-        if len(self._channels) > 1:
+        if len(self._made) > 1:
             self._let_read(-2, None)
 
     def _let_read(self, which: int, size: int | None) -> None:
-        if not self._channels:
+        if not self._made:
             return
-        channel, peer = self._channels[which]
+        writer, peer = self._made[which]
         peer.window = None if size is None or peer.window is None else peer.window + size
-        if channel in self._writers:
-            self._writers.remove(channel)
+        if writer in self._writers:
+            self._writers.remove(writer)
             try:
-                channel.write_until_drained()
+                writer.write_until_drained()
             except Pause:
-                self._writers.add(channel)
+                self._writers.add(writer)
 
-    # -- the channel's owner ----------------------------------------------------------------
+    # -- the writer's owner ----------------------------------------------------------------
 
-    def on_flushed(self, channel: TransportWriter, flushed: object) -> None:
+    def on_flushed(self, writer: TransportWriter, flushed: object) -> None:
         pass
 
-    def start_writer(self, channel: TransportWriter) -> None:
-        self._writers.add(channel)
+    def start_writer(self, writer: TransportWriter) -> None:
+        self._writers.add(writer)
 
     # -- what must hold ---------------------------------------------------------------------
 
     def finish(self) -> list[list[int]]:
         """Resume with a peer that reads it all; give the messages that each peer has taken."""
         self.resume(window=None)
-        return [[int(frame.text[-3:]) for frame in peer.frames] for _, peer in self._channels]
+        return [[int(frame.text[-3:]) for frame in peer.frames] for _, peer in self._made]
 
     def problems(self) -> Iterator[str]:
         taken = self.finish()
-        for number, (_, peer) in enumerate(self._channels):
+        for number, (_, peer) in enumerate(self._made):
             if peer.unfinished and peer.window is None:
                 yield f"transport {number + 1} was left in the middle of a frame"
         for number, got in enumerate(taken):
@@ -136,23 +136,23 @@ class Line:
 
 
 WORDS = {
-    "send": Line.send,
-    "suspend": Line.suspend,
-    "resume": Line.resume,
-    "the peer reads": Line.peer_reads,
-    "the old peer reads": Line.old_peer_reads,
+    "send": SuspendedAndResumed.send,
+    "suspend": SuspendedAndResumed.suspend,
+    "resume": SuspendedAndResumed.resume,
+    "the peer reads": SuspendedAndResumed.peer_reads,
+    "the old peer reads": SuspendedAndResumed.old_peer_reads,
 }
 
 
 def play(
-    order: Sequence[str], channel: type[TransportWriter] = TransportWriter, stateful: bool = False
+    order: Sequence[str], writer: type[TransportWriter] = TransportWriter, stateful: bool = False
 ) -> list[str]:
     """What is wrong after an order; nothing, one hopes."""
-    line = Line(channel, stateful)
-    line.resume()
+    played = SuspendedAndResumed(writer, stateful)
+    played.resume()
     for word in order:
-        WORDS[word](line)
-    return list(line.problems())
+        WORDS[word](played)
+    return list(played.problems())
 
 
 class CountsTheFirstByte(TransportWriter):
@@ -181,7 +181,7 @@ class KeepsOnWriting(TransportWriter):
 
 
 @pytest.mark.parametrize(
-    ("channel", "order", "complaint"),
+    ("writer", "order", "complaint"),
     [
         (CountsTheFirstByte, ["send", "send", "suspend"], "of 2 messages"),
         (LeavesItHalf, ["send", "send", "resume", "the old peer reads"], "in the middle of a frame"),
@@ -189,8 +189,8 @@ class KeepsOnWriting(TransportWriter):
     ],
     ids=["counting the first byte loses it", "leaving it half breaks the stream", "two writers lose one"],
 )
-def test_a_naive_channel_fails(channel, order, complaint):
-    told = play(order, channel)
+def test_a_naive_writer_fails(writer, order, complaint):
+    told = play(order, writer)
     assert any(complaint in problem for problem in told), told
 
 

@@ -26,9 +26,9 @@ from tests.support import PATIENCE, Call
 class LetsThemIn(Machine):
     """Does not look whether the hub is shutting down."""
 
-    def _register(self, knock: c.Register) -> None:
+    def _register(self, registration: c.Register) -> None:
         draining, self.draining = self.draining, False
-        super()._register(knock)
+        super()._register(registration)
         self.draining = draining
 
 

@@ -47,7 +47,7 @@ def no_watcher(monkeypatch):
 
 
 def stuck_in_a_handler(stage, runtime):
-    """u1's first message is being handled; its reader, the gate, and the link that they share."""
+    """u1's first message is being handled; its reader, the gate, and the io that they share."""
     one = stage(_runtime=runtime)
     stuck, readers = Gate(), []
 
@@ -60,8 +60,8 @@ def stuck_in_a_handler(stage, runtime):
     ws = one.open()
     ws.send(text("n", 0))
     stuck.wait_reached()
-    [link] = one.hub.runner.loop.transports
-    return one, ws, stuck, readers, link
+    [io] = one.hub.runner.loop.transports
+    return one, ws, stuck, readers, io
 
 
 @pytest.mark.parametrize("begins", ["before the handler returns", "after the handler has returned"])
@@ -69,10 +69,10 @@ def stuck_in_a_handler(stage, runtime):
 def test_only_one_thread_reads(stage, monkeypatch, reader, begins):
     monkeypatch.setattr("resumehub.server.io_threads.Reader", reader)
     runtime = LateReader()
-    one, ws, stuck, readers, link = stuck_in_a_handler(stage, runtime)
+    one, ws, stuck, readers, io = stuck_in_a_handler(stage, runtime)
     if begins.startswith("before"):
         runtime.start.set()
-    one.hub.runner.loop.io_threads.stand_in(link)
+    one.hub.runner.loop.io_threads.stand_in(io)
     ws.send(text("n", 1))
     if begins.startswith("before"):
         ws.ping(b"?")
@@ -95,11 +95,11 @@ def test_only_one_thread_reads(stage, monkeypatch, reader, begins):
 def test_a_stand_in_for_a_handler_that_has_returned_is_not_needed(stage):
     """The watcher has looked, the handler has returned since: the reader keeps its right."""
     runtime = LateReader()
-    one, ws, stuck, readers, link = stuck_in_a_handler(stage, runtime)
+    one, ws, stuck, readers, io = stuck_in_a_handler(stage, runtime)
     stuck.open()
     ws.ping(b"?")
     assert ws.wait_for_pong(timeout=PATIENCE)
-    one.hub.runner.loop.io_threads.stand_in(link)
+    one.hub.runner.loop.io_threads.stand_in(io)
     ws.send(text("n", 1))
     one.recorder.wait_for("message", count=2)
     ws.ping(b"?")

@@ -23,8 +23,8 @@ from tests.support import text
 class PulledOnce(Cork):
     """Holds back what it was asked about before it was pulled."""
 
-    def hold(self, channels: Any) -> None:
-        self._held.update(dict.fromkeys(channels))
+    def hold(self, writers: Any) -> None:
+        self._held.update(dict.fromkeys(writers))
 
 
 @pytest.fixture(autouse=True)

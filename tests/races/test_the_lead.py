@@ -108,14 +108,14 @@ def ends(lab: Lab, *, slow: bool, kick: bool) -> None:
     hub = lab.open()
     alice = lab.dial("/?id=alice")
     lab.run_until_idle()
-    [link] = hub.runner.loop.transports  # type: ignore[union-attr]
-    released, release = [], link.transport.release
+    [io] = hub.runner.loop.transports  # type: ignore[union-attr]
+    released, release = [], io.transport.release
 
     def counted() -> None:
-        released.append(link.transport.pollable.fileno())  # type: ignore[union-attr]
+        released.append(io.transport.pollable.fileno())  # type: ignore[union-attr]
         release()
 
-    link.transport.release = counted  # type: ignore[method-assign]
+    io.transport.release = counted  # type: ignore[method-assign]
     if slow:
         alice.stop_reading()
         for _ in range(200):

@@ -161,9 +161,9 @@ def answer_first(self: TransportWriter) -> None:
 def send_past_the_queue(self: Session, frame: Any) -> None:
     """What can be written at once need not be queued."""
     with self.outbox.lock:
-        channel = self.writer
-        if channel is not None and not channel._wire.pieces and not channel._writer_running:
-            channel.transport.write([channel.transport.encode(frame)])
+        writer = self.writer
+        if writer is not None and not writer._wire.pieces and not writer._writer_running:
+            writer.transport.write([writer.transport.encode(frame)])
         else:
             self.outbox.put(frame)
 

@@ -186,7 +186,7 @@ def test_a_transport_in_use_must_not_be_released() -> None:
 
 
 def test_a_stateful_stream_must_have_no_holes() -> None:
-    """A frame that was encoded and not written is a hole, as with compression."""
+    """A frame that was encoded and not written is a gap, as with compression."""
     transport, peer = memory_pair(stateful=True)
     transport.encode(HELLO)
     transport.write([transport.encode(HELLO)])
@@ -234,9 +234,9 @@ def test_what_no_server_of_ours_writes_is_refused(wire: bytes) -> None:
 def plug(s: Stage, connection_id: str) -> tuple[MemoryTransport, ScriptedPeer]:
     """Hand a transport in memory to a hub, as the end of an upgrade does."""
     transport, peer = memory_pair()
-    knock = Register(transport=0, connection_id=connection_id, room_id="lobby")
+    registration = Register(transport=0, connection_id=connection_id, room_id="lobby")
     s.hub.runner.start().register(
-        transport, knock, data={}, handshake_response=b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+        transport, registration, data={}, handshake_response=b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
     )
     return transport, peer
 

@@ -1,6 +1,6 @@
-"""What the sieve takes out of a stream it takes as wsproto would; the rest it leaves to wsproto.
+"""What the fast parser takes out of a stream it takes as wsproto would; the rest it leaves to wsproto.
 
-The judge is a transport whose sieve lets everything through, so that wsproto reads every byte.
+The judge is a transport whose fast parser lets everything through, so that wsproto reads every byte.
 """
 
 from __future__ import annotations

@@ -78,6 +78,8 @@ class Stage:
     def __init__(self, connect_function: Callable[..., Any] = from_query, **options: Any) -> None:
         self.clock = options.pop("clock", None) or FakeClock()
         self.hub = Hub(connect_function, clock=self.clock, **options)
+        #: The collector that the test gave, if it gave one.
+        self.metrics: Any = options.get("metrics")
         self.recorder = Recorder(self.hub)
         self.clients: list[WebSocketClient] = []
 

@@ -17,7 +17,7 @@ from resumehub.clock import Effort
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, TransportClosed, connect
 from tests.contract.peers import Gate, until
-from tests.support import PATIENCE, from_query, read, text
+from tests.support import PATIENCE, Stage, from_query, read, text
 
 NEVER = 10_000.0
 
@@ -197,14 +197,21 @@ def test_who_is_not_needed_any_more_leaves(stage, monkeypatch):
         ws.send(text("n", 1))
     for _ in clients:
         stuck.wait_reached()
-    readers = one.hub.runner.loop.leader_followers
-    assert readers._workers >= 10
+    assert len(reader_threads(one)) >= 10
     stuck.open()
-    until(lambda: readers._workers == 2)
+    until(lambda: len(reader_threads(one)) == 2)
+
+
+def reader_threads(one: Stage) -> list[str]:
+    """The names of the hub's threads that read."""
+    return [
+        name for thread in one.hub.runner.loop.thread_group.alive() if "-reader-" in (name := thread.name)
+    ]
 
 
 def test_a_hub_that_is_closed_leaves_no_thread_and_no_descriptor(stage):
-    """Whether its readers lead, watch or linger."""
+    """Whether its readers lead, watch or wait."""
+    before = open_numbers()
     one = stage(_runtime=Shared())
     clients = [one.open(f"u{number}") for number in range(5)]
     one.recorder.wait_for("connect", count=len(clients))
@@ -212,9 +219,8 @@ def test_a_hub_that_is_closed_leaves_no_thread_and_no_descriptor(stage):
         ws.drop()
     report = one.hub.close(PATIENCE)
     assert report.complete, report.stuck
-    assert one.hub.runner.loop.leader_followers._workers == 0
-    with pytest.raises(ValueError, match="closed epoll"):
-        one.hub.runner.loop.leader_followers._poller.watch(0)
+    assert reader_threads(one) == []
+    assert open_numbers() == before
 
 
 def test_a_drop_that_nobody_listens_to_wakes_no_thread():
@@ -239,14 +245,14 @@ def test_a_drop_that_nobody_listens_to_wakes_no_thread():
 
 def test_a_forked_child_lets_go_of_all_and_the_parent_goes_on(stage):
     """It closes its copies of the sockets, of the poller and its bell; nobody's connection ends for that."""
+    before = open_numbers()
     one = stage(_runtime=Shared())
     one.hub.on_message(lambda connection, message: connection.send(message))
     ws = one.open()
     ws.send(text("n", 1))
     assert read(ws) == ("n", 1)
-    poller = one.hub.runner.loop.leader_followers._poller
-    [io] = one.hub.runner.loop.transports
-    numbers = [poller._epoll.fileno(), poller._bell, io.transport.pollable.fileno()]
+    numbers = open_numbers() - before - {ws.sock.fileno()}
+    assert len(numbers) == 3, "the poller, its bell and the socket"
     child = os.fork()
     if child == 0:
         os._exit(sum(is_open(number) for number in numbers))
@@ -254,6 +260,11 @@ def test_a_forked_child_lets_go_of_all_and_the_parent_goes_on(stage):
     assert all(map(is_open, numbers))
     ws.send(text("n", 2))
     assert read(ws) == ("n", 2)
+
+
+def open_numbers() -> set[int]:
+    """The descriptors that are open now."""
+    return {number for name in os.listdir("/proc/self/fd") if is_open(number := int(name))}
 
 
 def is_open(number: int) -> bool:
@@ -265,13 +276,17 @@ def is_open(number: int) -> bool:
 
 
 def test_a_poller_that_is_closed_closes_nothing_again():
-    """A hub that was closed is told of a fork, too; the number of its bell is somebody else's by then."""
+    """A hub that was closed is told of a fork, too; its numbers belong to other files by then."""
+    before = open_numbers()
     poller = SystemRuntime(share=True).poller()
-    bell = poller._bell
+    numbers = open_numbers() - before
     poller.close()
-    os.dup2(2, bell)
+    for number in numbers:
+        os.dup2(2, number)
     try:
         poller.close()
-        assert is_open(bell)
+        assert numbers
+        assert all(map(is_open, numbers))
     finally:
-        os.close(bell)
+        for number in numbers:
+            os.close(number)

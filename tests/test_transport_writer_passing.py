@@ -8,9 +8,8 @@ import pytest
 
 from resumehub.message import Frame, Opcode
 from resumehub.outgoing.items import Retention
-from resumehub.outgoing.outbox import Outbox
 from resumehub.outgoing.write_results import BARRED, BEGUN, PASSED, Passage
-from tests.writer_stage import RUNTIME, WriterStage
+from tests.writer_stage import WriterStage
 
 HELLO = 2 + len("hello")
 """Bytes of the frame "hello" on the wire."""
@@ -33,10 +32,7 @@ def test_a_frame_passes_an_idle_writer() -> None:
     "keep", [Retention.HISTORY, Retention.UNTIL_ACKED], ids=["a client that counts", "v1"]
 )
 def test_what_has_passed_is_kept_for_a_resume(keep: Retention) -> None:
-    stage = WriterStage()
-    stage.outbox = Outbox(RUNTIME.lock(), 1000, 1 << 20, keep)
-    stage._number = 0
-    stage.attach()
+    stage = WriterStage(keep=keep)
     assert [try_to_pass(stage, name) for name in "abc"] == [PASSED] * 3
     with stage.outbox.lock:
         stage.writer.detach()
@@ -84,10 +80,7 @@ def test_nothing_passes_compression() -> None:
 
 def test_no_more_passes_than_there_is_room_for() -> None:
     """A v1 client that acknowledges nothing gets one window, however fast it reads."""
-    stage = WriterStage()
-    stage.outbox = Outbox(RUNTIME.lock(), 2, 1 << 20, Retention.UNTIL_ACKED)
-    stage._number = 0
-    stage.attach()
+    stage = WriterStage(max_frames=2, keep=Retention.UNTIL_ACKED)
     assert [try_to_pass(stage, name) for name in "abc"] == [PASSED, PASSED, BARRED]
     assert stage.writer.acknowledge(1)
     assert try_to_pass(stage, "c") is PASSED

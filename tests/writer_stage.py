@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from resumehub.message import Frame, Opcode
+from resumehub.outgoing.items import Retention
 from resumehub.outgoing.outbox import Outbox
 from resumehub.outgoing.transport_writer import TransportWriter
 from resumehub.outgoing.write_results import Flushed
@@ -35,11 +36,17 @@ class WriterStage:
     """An outbox, a writer, and the peer at its end; ``attach`` does what a resume does."""
 
     def __init__(
-        self, *, window: int | None = None, stateful: bool = False, handshake_response: bytes = b""
+        self,
+        *,
+        window: int | None = None,
+        stateful: bool = False,
+        handshake_response: bytes = b"",
+        max_frames: int = 1000,
+        keep: Retention = Retention.NOTHING,
     ) -> None:
         self.clock = FakeClock()
         self.owner = Owner()
-        self.outbox = Outbox(RUNTIME.lock(), 1000, 1 << 20)
+        self.outbox = Outbox(RUNTIME.lock(), max_frames, 1 << 20, keep)
         self._number = 0
         self.attach(window=window, stateful=stateful, handshake_response=handshake_response)
 
@@ -71,6 +78,11 @@ class WriterStage:
         with self.outbox.lock:
             for payload in payloads:
                 assert self.outbox.put(Frame(Opcode.TEXT, payload.encode()))
+
+    def queue_dropping(self, payload: str) -> int:
+        """Queue it as a broadcast does, which drops the oldest for it; how many were dropped."""
+        with self.outbox.lock:
+            return self.outbox.put_dropping(Frame(Opcode.TEXT, payload.encode()))
 
     def waiting(self) -> list[str]:
         """What the outbox holds."""

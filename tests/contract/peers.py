@@ -83,7 +83,7 @@ for _name in [name for name in vars(NoopMetrics) if not name.startswith("_")]:
 @contextmanager
 def busy_hub(s: Stage) -> Iterator[None]:
     """Keep the hub thread from handling anything meanwhile. ``s`` must have a ``Ledger``."""
-    ledger = s.hub.runner._metrics
+    ledger = s.metrics
     assert isinstance(ledger, Ledger), "Stage(metrics=Ledger())"
     gate = ledger.held["victim"] = Gate()
     s.open("victim", room="elsewhere")

@@ -19,14 +19,14 @@ from typing import Any
 
 from ..core.invariants import broken
 from ..hub import Hub
-from .adopted import Adopted
+from .borrowed_hub import BorrowedHub
 from .clocks import FakeClock
 from .controlled import AT_REST, ControlledRuntime
-from .lookalike import Threading
+from .lab_checks import CallbackCheck, CapturedLog
+from .lab_threading import Threading
 from .peers import Knock, Peer, named_after
 from .scheduler import Hold, Scheduler, Strategy, literally
 from .tasks import START, Deadlock, Task
-from .watch import CapturedLog, Watch
 
 #: Places that are worth a name, as "thread: where"; ``{}`` is the connection id.
 SEAMS = {
@@ -80,8 +80,8 @@ class Lab:
         self._at_end: list[Callable[[], None]] = []
         self._peers: list[Peer] = []
         self._knocks: list[Knock] = []
-        self._watch: Watch | None = None
-        self._adopted: Adopted | None = None
+        self._callback_check: CallbackCheck | None = None
+        self._borrowed: BorrowedHub | None = None
         #: Captures what the hub logs; set its ``quiet``, and the log goes no further.
         self.captured_log = CapturedLog(self.scheduler)
         #: What the hub logged, as records.
@@ -106,7 +106,7 @@ class Lab:
         It gets the lab's clock and threads, and is as new when the lab is done with it, so that
         every run of a scenario can adopt the same hub. The handlers' own state is the caller's.
         """
-        self._adopted = Adopted(hub, self.clock, self.runtime)
+        self._borrowed = BorrowedHub(hub, self.clock, self.runtime)
         self.hub, self.app = hub, app if app is not None else hub
         return hub
 
@@ -271,8 +271,8 @@ class Lab:
         if loop is not None:
             for io in loop.transports:
                 io.transport.after_fork_in_child()
-        if self._adopted is not None:
-            self._adopted.give_back()
+        if self._borrowed is not None:
+            self._borrowed.give_back()
         logging.getLogger("resumehub").removeFilter(self.captured_log)
 
     def __enter__(self) -> Lab:
@@ -288,9 +288,9 @@ class Lab:
     # -- inside -----------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        if self._watch is None:
+        if self._callback_check is None:
             assert self.hub is not None, "no hub yet: lab.open() or lab.adopt(hub) comes first"
-            self._watch = Watch(self.hub, self.scheduler)
+            self._callback_check = CallbackCheck(self.hub, self.scheduler)
 
     def _begun(self, task: Task) -> Task:
         if task.where == START and task.ready == self._may_act:
@@ -309,15 +309,15 @@ class Lab:
         return place
 
     def _check(self, task: Task) -> None:
-        engine = self.hub.runner.loop if self.hub is not None else None
+        loop = self.hub.runner.loop if self.hub is not None else None
         # Not while it carries out effects: an ``Inspect`` on its way leaves a deadline unset.
-        if engine is not None and task.name == "hub" and task.where == AT_REST:
-            sentences = broken(engine.machine)
+        if loop is not None and task.name == "hub" and task.where == AT_REST:
+            sentences = broken(loop.machine)
             assert not sentences, "; ".join(sentences)
-        if engine is not None and (sums := engine.ledger_totals.unbalanced()) is not None:
+        if loop is not None and (sums := loop.ledger_totals.unbalanced()) is not None:
             raise AssertionError(sums)
-        if self._watch is not None and self._watch.failure is not None:
-            raise self._watch.failure
+        if self._callback_check is not None and self._callback_check.failure is not None:
+            raise self._callback_check.failure
         if self.captured_log.bug is not None:
             raise AssertionError(self.captured_log.bug)
         for check in self._invariants:

@@ -11,7 +11,7 @@ from resumehub import Message
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import Lab
 from resumehub.testing.controlled import ControlledRuntime
-from resumehub.testing.lookalike import Threading
+from resumehub.testing.lab_threading import Threading
 from resumehub.testing.scheduler import Scheduler
 from resumehub.testing.strategies import Exhaustive
 from resumehub.testing.tasks import Deadlock

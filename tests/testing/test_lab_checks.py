@@ -12,7 +12,7 @@ import pytest
 from resumehub import Hub, HubClosed, Message
 from resumehub.testing import Deadlock, Lab, OutOfControl, TransportClosed, connect
 from resumehub.testing import scheduler as kernel
-from resumehub.testing.watch import CallbackOrder
+from resumehub.testing.lab_checks import CallbackOrder
 from tests.support import from_query, text
 
 

@@ -31,7 +31,7 @@ class CallbackOrder(AssertionError):
     """A hub called its handlers in an order, or at the same time, that it must not."""
 
 
-class Watch:
+class CallbackCheck:
     """The callbacks of one hub."""
 
     def __init__(self, hub: Hub, scheduler: Scheduler) -> None:

@@ -7,7 +7,7 @@ from ..runtime.base import Runtime
 from .clocks import FakeClock
 
 
-class Adopted:
+class BorrowedHub:
     """A hub that another module has built, and what it was when the lab borrowed it."""
 
     def __init__(self, hub: Hub, clock: FakeClock, runtime: Runtime) -> None:

@@ -42,8 +42,8 @@ LAYERS = {
     "testing": ["testing"],
 }
 """From the bottom to the top, and each of the package's folders is a layer: a module imports from its own
-layer and those above it in this list. The exception is the last one, which skips the edges, and which nobody
-imports from."""
+layer and those above it in this list. The exception is the last one, which skips the edges, and which no
+other imports from."""
 
 TESTING_SEES = [layer for layer in LAYERS if layer != "edges"]
 

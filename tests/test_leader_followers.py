@@ -137,7 +137,7 @@ def test_for_twice_as_long_as_a_callback_waits_nobody_is_waited_for(stage, monke
 
     assert eager_after(0.0005) == 0
     assert eager_after(0.004) == 0, "it may have computed; from now on that is measured"
-    assert eager_after(0.004, computed=0.004) == 0, "it has: nobody can go on meanwhile"
+    assert eager_after(0.004, computed=0.004) == 0, "it has: no other thread could have gone on"
     assert eager_after(0.004, computed=0.001, made_way=1) == 0, "another process had the processor"
     assert eager_after(0.004, computed=0.001, waits=100) == 0, "it waited for the interpreter"
     assert eager_after(0.004, computed=0.001) == pytest.approx(0.006)
@@ -168,7 +168,7 @@ def test_without_another_thread_callbacks_run_one_after_the_other(stage, caplog,
         gate.open()
         for ws in clients:
             assert read(ws)[0] == "n"
-    assert others[0] == "u0", "nobody was there to handle the others' before"
+    assert others[0] == "u0", "no thread was there to handle the others' before"
 
 
 def test_no_thread_for_the_first_connection_costs_that_one(stage):
@@ -185,7 +185,7 @@ def test_no_thread_for_the_first_connection_costs_that_one(stage):
     assert read(again) == ("n", "welcome back")
 
 
-def test_who_is_not_needed_any_more_leaves(stage, monkeypatch):
+def test_a_thread_that_is_not_needed_any_more_ends(stage, monkeypatch):
     """After a rush there are the leader and its deputy again."""
     monkeypatch.setattr("resumehub.incoming.leader_followers.LINGER", 0.0)
     runtime = Shared(eager=True)
@@ -244,7 +244,7 @@ def test_a_drop_that_nobody_listens_to_wakes_no_thread():
 
 
 def test_a_forked_child_lets_go_of_all_and_the_parent_goes_on(stage):
-    """It closes its copies of the sockets, of the poller and its bell; nobody's connection ends for that."""
+    """It closes its copies of the sockets, of the poller and its bell; no connection ends for that."""
     before = open_numbers()
     one = stage(_runtime=Shared())
     one.hub.on_message(lambda connection, message: connection.send(message))

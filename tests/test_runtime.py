@@ -1,4 +1,4 @@
-"""The one door for threads: what the hub may rely on, whatever runtime it is given."""
+"""The one place from which threads come: what the hub may rely on, whatever runtime it is given."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_lock_lets_one_in() -> None:
 
 
 def test_a_condition_shares_its_lock() -> None:
-    """Whoever waits lets others in, and is let in again before it goes on."""
+    """A thread that waits lets others in, and has the lock again before it goes on."""
     lock = RUNTIME.lock()
     condition = RUNTIME.condition(lock)
     steps: list[str] = []
@@ -196,7 +196,7 @@ def test_the_stack_of_a_thread_shows_where_it_is_stuck() -> None:
 
 
 def test_no_more_threads_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes to whoever asked, who can give up one socket instead of all."""
+    """It is raised to the caller, who can give up one socket instead of all."""
 
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -252,7 +252,7 @@ def test_waiting_to_write_ends_with_room(pair: tuple[socket.socket, socket.socke
     waiting.result()
 
 
-@pytest.mark.parametrize("how", ["the peer closes", "somebody shuts it down"])
+@pytest.mark.parametrize("how", ["the peer closes", "another thread shuts it down"])
 @pytest.mark.parametrize("wait", ["wait_readable", "wait_writable"])
 def test_every_wait_ends_when_the_connection_does(
     pair: tuple[socket.socket, socket.socket], wait: str, how: str

@@ -242,7 +242,7 @@ def test_a_stateful_stream_has_no_gaps() -> None:
 
 
 def test_many_senders_and_a_peer_in_fits_and_starts() -> None:
-    """Whoever writes, and whenever the writer thread takes over: no frame twice, torn or out of turn."""
+    """Whichever thread writes, and whenever the writer thread takes over: no frame twice or torn."""
     stage = WriterStage(window=0)
     writers: list[Call] = []
     stage.owner.start_writer = lambda writer: writers.append(Call(writer.write_until_drained))

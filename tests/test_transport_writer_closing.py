@@ -231,7 +231,7 @@ def test_without_a_writer_thread_nothing_more_is_written() -> None:
 
 
 def test_retiring_waits_for_the_writer_thread() -> None:
-    """The descriptor is closed right after: a number closed too early is somebody else's."""
+    """The descriptor is closed right after: a number closed too early may be that of another connection."""
     stage = WriterStage(window=0)
     stage.put("hello")
     writing = Call(stage.run_writer)

@@ -24,20 +24,20 @@ ROCK = 600_000
 
 
 class Gate:
-    """Holds whoever passes through it until it is opened."""
+    """Holds each thread that passes through it until it is opened."""
 
     def __init__(self) -> None:
         self._reached = threading.Semaphore(0)
         self._opened = threading.Event()
 
     def hold(self, *ignored: object) -> None:
-        """Say that somebody is here, then wait. Usable as a handler of any hook."""
+        """Say that a thread is here, then wait. Usable as a handler of any hook."""
         self._reached.release()
-        assert self._opened.wait(2 * PATIENCE), "nobody opened the gate"
+        assert self._opened.wait(2 * PATIENCE), "the gate was not opened"
 
     def wait_reached(self) -> None:
-        """Wait until somebody (else) stands before the gate."""
-        assert self._reached.acquire(timeout=PATIENCE), "nobody came to the gate"
+        """Wait until a (further) thread stands before the gate."""
+        assert self._reached.acquire(timeout=PATIENCE), "no thread came to the gate"
 
     def open(self) -> None:
         self._opened.set()
@@ -49,7 +49,7 @@ class Ledger(NoopMetrics):
     def __init__(self) -> None:
         self._calls: list[tuple[Any, ...]] = []
         self._changed = threading.Condition()
-        #: Whoever reports the end of this session is held there: the hub thread.
+        #: Connection id → the gate at which the hub thread is held when it reports the end of that session.
         self.held: dict[str, Gate] = {}
 
     def of(self, method: str) -> list[tuple[Any, ...]]:
@@ -126,7 +126,7 @@ def waiting_for_hub(s: Stage, command: str) -> None:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Look again and again until ``condition`` holds: for what nobody announces."""
+    """Look again and again until ``condition`` holds: for what no event announces."""
     never = threading.Event()
     for _ in range(int(PATIENCE / 0.002)):
         if condition():

@@ -1,8 +1,8 @@
 """The system has no more threads to give, at the worst moment.
 
-The orders: a socket has been handed over and nobody can be found to read it, to write its close frame, to
-run its callbacks, or to stand in for a reader that is stuck. A hub that lets the error go where it will
-keeps a session that nobody serves, or a socket that nobody closes. Ours gives that one transport up.
+The orders: a socket has been handed over and no thread can be started to read it, to write its close frame,
+to run its callbacks, or to read in place of a reader that is stuck. A hub that does not catch the error
+keeps a session that no thread serves, or a socket that no thread closes. Ours gives that one transport up.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A socket that arrives while the hub shuts down, or after it has.
 
 The order: a request passes the check; the hub is told to close; the socket arrives, at any point of the
-shutdown or when the hub's thread has already left. A hub that does not look opens a session that nobody
-will ever end, and ``close`` never completes; one that has left keeps the socket in a queue that nobody
+shutdown or when the hub's thread has already left. A hub that does not look opens a session that no thread
+will ever end, and ``close`` never completes; one that has left keeps the socket in a queue that no thread
 reads, and the client waits for ever. Ours sends it away with 1001 while it can, and otherwise hangs up.
 """
 
@@ -93,7 +93,7 @@ def test_one_that_arrives_when_the_hub_has_left_is_hung_up_on(stage):
 
 
 class ForgetsTheDoor(CommandLoop):
-    """Puts commands into the queue without looking whether anybody is still there to take them."""
+    """Puts commands into the queue without looking whether the hub's thread is there to take them."""
 
     def put(self, command, reply=None):
         if self._left and isinstance(command, c.Register):

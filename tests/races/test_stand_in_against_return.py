@@ -1,4 +1,4 @@
-"""A handler that returns just as somebody else has been given its reader's work.
+"""A handler that returns just as another thread has been given its reader's work.
 
 The order: a reader runs a handler that takes long; the watcher gives the right to read to a new thread;
 the handler returns, before the new thread has begun or after. A reader that just goes on then reads beside
@@ -19,7 +19,7 @@ from tests.support import PATIENCE, text
 
 
 class GoesOn(Reader):
-    """Reads on when the handler has returned, whoever else may be at it."""
+    """Reads on when the handler has returned, although another thread may read, too."""
 
     def _run_callbacks(self, job=None) -> bool:
         super()._run_callbacks(job)
@@ -42,7 +42,7 @@ class LateReader(SystemRuntime):
 
 @pytest.fixture(autouse=True)
 def no_watcher(monkeypatch):
-    """Only the test gives the right to read to somebody else."""
+    """Only the test gives the right to read to another thread."""
     monkeypatch.setattr("resumehub.server.watcher.INTERVAL", 10_000.0)
 
 

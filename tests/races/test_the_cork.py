@@ -2,7 +2,7 @@
 
 The order: a handler asks whether its broadcasts may be held back, and they may; its deputy looks, finds it
 stuck, takes the lead, and writes all that is held back: nothing yet. Then the handler's broadcast is held
-back, and the handler waits for somebody who waits for this very message. A cork that is pulled once holds it
+back, and the handler waits for a client that waits for this very message. A cork that is pulled once holds it
 for ever. Ours looks again when it holds something: who comes second writes it.
 """
 

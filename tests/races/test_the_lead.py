@@ -1,11 +1,11 @@
 """One thread leads and reads for all; another takes the lead from it while it is busy with a connection.
 
-The order: the leader has read a message and is in its handler; somebody else leads meanwhile, and is told
-that the same connection has more input. A leader that reads whatever has input reads it: two threads have
-one connection, and its messages are handled in any order. Ours leaves alone what somebody has in hand, and
-does not ask about it until it is handed back (else the poller would say so for ever: the lab would not
-come to its end). And who closes a connection whose input has ended and which is given up: one of the two
-who notice, whichever comes second.
+The order: the leader has read a message and runs its handler; another thread leads meanwhile, and the poller
+says that the same connection has more input. A leader that reads every connection with input reads this one:
+two threads have it, and its messages are handled in any order. Our leader does not touch a connection that
+another thread has, and does not watch it until it is given back (else the poller would report it for ever,
+and the lab would not come to its end). And a connection whose input has ended and which the hub has given
+up is closed once, by the thread that notices the second of the two.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support import text
 
 
 class ReadsWhateverHasInput(LeaderFollowers):
-    """Does not ask whether somebody has it in hand."""
+    """Does not ask whether another thread has the connection."""
 
     def _has_input(self, number: int) -> None:
         turn = self._watched.get(number)
@@ -78,7 +78,7 @@ def one_talks_and_its_reader_is_replaced(lab: Lab) -> None:
 
 
 def a_stuck_handler_and_many_messages(lab: Lab) -> None:
-    """More messages than are read ahead; then nobody has the connection until there is room."""
+    """More messages than are read ahead; then no thread has the connection until there is room."""
     hub = lab.open()
     opened, handled = lab.threading.Event(), []
 
@@ -171,7 +171,7 @@ def test_a_reader_of_its_own_waits_for_room_as_well(strategy):
 
 
 def alice_is_stuck_and_bob_speaks(lab: Lab) -> tuple[Hub, Event]:
-    """Nobody steps aside: the leader is in alice's handler until the event, and bob's message waits."""
+    """No thread gives way: the leader is in alice's handler until the event, and bob's message waits."""
     lab.runtime.eager = False
     hub = lab.open()
     opened = lab.threading.Event()
@@ -206,7 +206,7 @@ def test_the_deputy_takes_the_lead_of_one_who_is_stuck():
 
 
 def test_a_leader_that_computes_keeps_the_lead_for_two_more_looks():
-    """Whoever took it would compute in its place, and both would lose by it; but not for ever."""
+    """A thread that took it would only compute in its place, and both would be slower; but not for ever."""
     with Lab(stop_at_locks=False, share=True) as lab:
         computed = itertools.count()
         lab.runtime.stopwatch = lambda: lambda: next(computed)  # a second of it from one look to the next
@@ -216,7 +216,7 @@ def test_a_leader_that_computes_keeps_the_lead_for_two_more_looks():
             lab.expire("reader (2)")
             lab.run_until_idle()
         assert lab.notes == ["bob is heard"]
-        assert hub.runner.loop.leader_followers._eager_until == 0.0, "nobody has waited for anything"
+        assert hub.runner.loop.leader_followers._eager_until == 0.0, "no thread has waited for anything"
         opened.set()
 
 

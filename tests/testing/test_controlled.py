@@ -249,7 +249,7 @@ def test_the_hubs_threads_stop(everywhere: bool) -> None:
 
 
 def test_the_applications_threads_stop_at_every_lock() -> None:
-    """Between two sends of a handler, too, somebody else may come."""
+    """Between two sends of a handler, too, another thread may come."""
     with Lab(stop_at_locks=False) as lab:
         hub = lab.open()
 

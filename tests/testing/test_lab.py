@@ -294,7 +294,7 @@ def test_every_seam_is_in_the_documentation() -> None:
 
 @pytest.mark.parametrize("seam", SEAMS)
 def test_every_seam_is_reached(seam: str) -> None:
-    """A place that nobody comes to any more has lost its name."""
+    """A place that no thread comes to any more has lost its name."""
     with Lab(stop_at_locks=False) as lab:
         hub = lab.open()
         alice = lab.dial("/?id=alice")

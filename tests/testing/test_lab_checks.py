@@ -21,7 +21,7 @@ def play(scene: Callable[[Lab], None]) -> None:
         scene(lab)
 
 
-# -- a hub of somebody else's ------------------------------------------------------------------
+# -- a hub that another module has built ------------------------------------------------------
 
 
 def test_a_hub_that_was_built_elsewhere_can_be_adopted_again_and_again() -> None:

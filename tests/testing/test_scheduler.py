@@ -25,7 +25,7 @@ def walker(scheduler: Scheduler, log: list[str], name: str, steps: int = 2):
 
 
 def test_without_a_switch_a_thread_goes_on_until_it_is_done() -> None:
-    """So a schedule is read as the places where somebody else came in between."""
+    """So a schedule is read as the places where another thread came in between."""
     log: list[str] = []
     with stage(First()) as (scheduler, _):
         scheduler.spawn("a", walker(scheduler, log, "a"))

@@ -52,7 +52,7 @@ def brute_force(steps: dict[str, int]) -> set[tuple[str, ...]]:
 
 
 def preemptions(order: tuple[str, ...]) -> int:
-    """How often somebody else came although the thread before could have gone on."""
+    """How often another thread came although the thread before could have gone on."""
     return sum(a != b and a in order[place:] for place, (a, b) in enumerate(pairwise(order), 1))
 
 
@@ -201,7 +201,7 @@ def test_what_is_no_schedule_is_refused(text: str) -> None:
 
 @given(st.lists(st.integers(0, 5), max_size=12))
 def test_any_schedule_can_be_played(choices: list[int]) -> None:
-    """Even one from another scenario: what is too large is the last, and behind its end nobody switches."""
+    """Even one from another scenario: a choice too large is the last one, and after its end no switch."""
     replay = Replay(encode(choices))
     assert replay.begin()
     order = run(replay, {"a": 3, "b": 2, "c": 1})

@@ -47,6 +47,6 @@ def outcomes(scene: Scene, exploration: Exploration | None = None) -> list[objec
         with stage(exploration) as (scheduler, runtime):
             result = scene(scheduler, runtime)
             scheduler.run_until_idle()
-            assert not scheduler.tasks, f"somebody never ends:\n{scheduler.positions()}"
+            assert not scheduler.tasks, f"a thread never ends:\n{scheduler.positions()}"
             seen.append(result())
     return seen

@@ -1,4 +1,4 @@
-"""Every kind of transport with a peer at its other end, for the conformance suite and its kin."""
+"""Every kind of transport with a peer at its other end, for the conformance suite and the tests beside it."""
 
 from __future__ import annotations
 

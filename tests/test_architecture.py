@@ -100,11 +100,8 @@ MOST_LINES = 400
 """Of a file. One that is longer knows two things, and a reader looks for the second one elsewhere."""
 
 STILL_OPEN: dict[str, list[str]] = {
-    "underscores": ["resumehub/client/*"],
-    "class names": [
-        *("Failed", "Observed", "Close", "Tick", "Inspect", "SendAck", "SendClose", "Notify", "Ignored"),
-        *("Machine", "State", "Rules", "Stats", "Verdict", "PingReceived", "CloseReceived"),
-    ],
+    "underscores": [],
+    "class names": [],
     "long files": ["resumehub/incoming/leader_followers.py", "resumehub/outgoing/transport_writer.py"],
 }
 """What does not keep a rule of this page yet. Each list gets shorter, and a new name in one is a mistake."""

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from .explorer import Explored, ScheduleFailed, explore
     from .handshake import NothingReceived, TransportClosed, UpgradeRefused
     from .lab import SEAMS, Lab
-    from .memory import MemoryTransport, ScriptedPeer, memory_pair
+    from .memory import MemoryTransport, memory_pair
     from .peers import Knock, Peer
     from .scheduler import Hold
+    from .scripted_peer import ScriptedPeer
     from .strategies import PCT, Deepening, Exhaustive, Random, Replay, Uncontrolled
     from .tasks import Deadlock, Livelock, OutOfControl, Step
     from .wire import WireFrame, client_frame
@@ -63,9 +64,10 @@ _HOMES = {
     "explorer": "Explored ScheduleFailed explore",
     "handshake": "NothingReceived TransportClosed UpgradeRefused",
     "lab": "SEAMS Lab",
-    "memory": "MemoryTransport ScriptedPeer memory_pair",
+    "memory": "MemoryTransport memory_pair",
     "peers": "Knock Peer",
     "scheduler": "Hold",
+    "scripted_peer": "ScriptedPeer",
     "strategies": "PCT Deepening Exhaustive Random Replay Uncontrolled",
     "tasks": "Deadlock Livelock OutOfControl Step",
     "wire": "WireFrame client_frame",

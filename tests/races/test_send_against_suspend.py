@@ -33,7 +33,7 @@ class Pausing(MemoryTransport):
     """Its writer does not wait for the peer: it leaves, and comes back when the peer has read."""
 
     def wait_writable(self) -> None:
-        if self._line.window == 0:
+        if self._wire.window == 0:
             raise Pause
 
 
@@ -76,7 +76,7 @@ class SuspendedAndResumed:
         self.suspend()
         self._begins_at.append(self._sent - len(self._outbox) + 1)
         pair, peer = memory_pair(window=window, stateful=self._stateful)
-        transport = Pausing(pair._line)
+        transport = Pausing(pair._wire)
         number = len(self._made) + 1
         writer = self._make(number, transport, self._outbox, FakeClock(), RUNTIME, self)
         self._made.append((writer, peer))

@@ -219,20 +219,39 @@ def classes_in(tree: ast.Module) -> Iterator[ast.ClassDef]:
 
 
 def reached_into(tree: ast.Module) -> Iterator[ast.Attribute]:
-    """Every ``x._y`` in which ``x`` is neither the object itself nor a class of this file."""
+    """Every ``x._y`` in which ``x`` is not the object itself, a class of this file, or new and of one.
+
+    New is what a function has just made (``one = cls(…)``): the other way to make an object is as free as
+    ``__init__``.
+    """
     own = {"self", "cls", *(node.name for node in classes_in(tree))}
+    new = {
+        id(inner)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for made in [set(made_in(function, own))]
+        for inner in ast.walk(function)
+        if isinstance(inner, ast.Name) and inner.id in made
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute) or not node.attr.startswith("_"):
             continue
-        if node.attr.startswith("__") or ast.unparse(node) in UNDERSCORES or is_super(node.value):
+        if node.attr.startswith("__") or ast.unparse(node) in UNDERSCORES or calls(node.value, {"super"}):
             continue
-        if not (isinstance(node.value, ast.Name) and node.value.id in own):
+        if not (isinstance(node.value, ast.Name) and (node.value.id in own or id(node.value) in new)):
             yield node
 
 
-def is_super(node: ast.expr) -> bool:
-    """``super()`` is the object itself, by the name of the class above."""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
+def made_in(function: ast.FunctionDef, classes: set[str]) -> Iterator[str]:
+    """The names that a function gives to new objects of these classes."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and calls(node.value, classes):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def calls(node: ast.expr, names: set[str]) -> bool:
+    """Whether it is a call of one of ``names``, as ``cls(…)`` or ``super()``."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
 
 
 def is_open(rule: str, name: str) -> bool:
@@ -324,10 +343,14 @@ def test_an_underscore_is_found_wherever_it_is_read() -> None:
             "class Mine:\n"
             "    def method(self, other):\n"
             "        self._a = cls._b = Mine._c = super()._d = other.__class__\n"
-            "        return other._e, self.other._f, sys._current_frames()\n"
+            "        new = Mine()\n"
+            "        new._g = other._e, self.other._f, sys._current_frames()\n"
+            "def function(other):\n"
+            "    new = other.made()\n"
+            "    new._h = Other()._i\n"
         )
     )
-    assert {node.attr for node in found} == {"_e", "_f"}
+    assert {node.attr for node in found} == {"_e", "_f", "_h", "_i"}
 
 
 def test_a_class_name_occurs_once() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.client.fake import FakeServer
+from tests.client.fake_server import FakeServer
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from resumehub.client import State, connect
 from resumehub.errors import HandshakeRefused, RetriesExhausted
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock
-from tests.client.fake import FakeServer
+from tests.client.fake_server import FakeServer
 from tests.support import PATIENCE, Call
 
 

@@ -11,7 +11,7 @@ import pytest
 from resumehub import Message, SendBufferFull, TransportLost
 from resumehub.client import State
 from resumehub.errors import ReceiveTimeout, SessionExpired
-from tests.client.fake import FakeServer
+from tests.client.fake_server import FakeServer
 from tests.support import PATIENCE
 
 

@@ -10,7 +10,7 @@ from resumehub.client import commands as c
 from resumehub.client import effects as e
 from resumehub.client.verdicts import DialVerdict, of_close, of_status
 from resumehub.errors import HandshakeRefused, HeartbeatTimeout, RetriesExhausted, SessionExpired
-from tests.client.machine_kit import Bench, hello, of
+from tests.client.client_machine_driver import Bench, hello, of
 
 CLOSE_CODES = [
     (1000, DialVerdict.ENDED),

@@ -15,7 +15,7 @@ from resumehub.client import effects as e
 from resumehub.client.machine import ClientMachine
 from resumehub.client.states import ClientRules
 from resumehub.client.transport_watch import TransportWatch
-from tests.client.machine_kit import hello
+from tests.client.client_machine_driver import hello
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from resumehub.client import commands as c
 from resumehub.client import effects as e
 from resumehub.client.states import ClientDeadline
 from resumehub.protocol.control_messages import ACK_DELAY
-from tests.client.fake import FakeServer
-from tests.client.machine_kit import Bench, of
+from tests.client.client_machine_driver import Bench, of
+from tests.client.fake_server import FakeServer
 from tests.support import PATIENCE
 
 PHASES = [0.0, 0.01, 0.125, 0.3, 0.5, 0.77, 0.999, 1.0]

@@ -11,7 +11,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from resumehub import Message, TransportLost
 from resumehub.client import connect
-from tests.client.fake import FakeServer
+from tests.client.fake_server import FakeServer
 from tests.client.test_lossless import Noted
 from tests.support import PATIENCE
 

@@ -12,7 +12,7 @@ from resumehub.client import wire as w
 from resumehub.client.address import read_address
 from resumehub.message import Frame, Opcode
 from resumehub.testing.wire import client_frame, server_frame
-from tests.client.fake import GUID, first_frame
+from tests.client.fake_server import GUID, first_frame
 
 
 def dial(**options: object) -> w.Wire:

@@ -13,7 +13,7 @@ from resumehub.core import commands as c
 from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine
 from resumehub.errors import HandlerError
-from tests.core.surroundings import World, Wrong
+from tests.core.fake_shell import FakeShell, Wrong
 
 SEEN: dict[str, Any] = {"resume": True, "seen": "life 1", "seen_room": "lobby"}
 """What both resumes' pre-checks saw: the first session of u1."""
@@ -23,55 +23,55 @@ def late_failure(hook: str, generation: int) -> c.HandlerFailed:
     return c.HandlerFailed(1, generation, hook, HandlerError(hook))
 
 
-WORDS: dict[str, Callable[[World], None]] = {
-    "drop": lambda world: world.do(c.PeerGone(1, reset=True)),
-    "expire": lambda world: world.wait(30),
-    "resume": lambda world: world.knock(**SEEN),
-    "second resume": lambda world: world.knock(**SEEN),
-    "send": lambda world: world.send(),
-    "kick": lambda world: world.do(c.Kick("u1")),
-    "close": lambda world: world.do(c.Close(1)),
-    "connect": lambda world: world.knock(),
-    "newest drops": lambda world: world.do(c.PeerGone(world.present(), reset=False)),
-    "leave": lambda world: world.do(c.PeerClosed(1, 1000, "")),
-    "newest leaves": lambda world: world.do(c.PeerClosed(world.present(), 1005, "")),
-    "on_connect fails": lambda world: world.do(late_failure("on_connect", 1)),
-    "on_message fails": lambda world: world.do(late_failure("on_message", 1)),
-    "shutdown": lambda world: world.do(c.Shutdown()),
-    "abort all": lambda world: world.do(c.AbortAll()),
-    "writing fails": lambda world: world.do(c.WriteFailed(1)),
-    "released": lambda world: release_aborted(world),
+WORDS: dict[str, Callable[[FakeShell], None]] = {
+    "drop": lambda shell: shell.do(c.PeerGone(1, reset=True)),
+    "expire": lambda shell: shell.wait(30),
+    "resume": lambda shell: shell.knock(**SEEN),
+    "second resume": lambda shell: shell.knock(**SEEN),
+    "send": lambda shell: shell.send(),
+    "kick": lambda shell: shell.do(c.Kick("u1")),
+    "close": lambda shell: shell.do(c.Close(1)),
+    "connect": lambda shell: shell.knock(),
+    "newest drops": lambda shell: shell.do(c.PeerGone(shell.present(), reset=False)),
+    "leave": lambda shell: shell.do(c.PeerClosed(1, 1000, "")),
+    "newest leaves": lambda shell: shell.do(c.PeerClosed(shell.present(), 1005, "")),
+    "on_connect fails": lambda shell: shell.do(late_failure("on_connect", 1)),
+    "on_message fails": lambda shell: shell.do(late_failure("on_message", 1)),
+    "shutdown": lambda shell: shell.do(c.Shutdown()),
+    "abort all": lambda shell: shell.do(c.AbortAll()),
+    "writing fails": lambda shell: shell.do(c.WriteFailed(1)),
+    "released": lambda shell: release_aborted(shell),
 }
 """What can happen to u1, whose first session (epoch 1, transport 1) is connected."""
 
 
-def release_aborted(world: World) -> None:
-    for number, wire in world.wires.items():
+def release_aborted(shell: FakeShell) -> None:
+    for number, wire in shell.wires.items():
         if wire.aborted:
-            world.do(c.Released(number))
+            shell.do(c.Released(number))
 
 
-def play(order: Sequence[str], machine: type[Machine] = Machine, **options: Any) -> World:
+def play(order: Sequence[str], machine: type[Machine] = Machine, **options: Any) -> FakeShell:
     """Play an order to its end; raises Wrong with the story if anything does not hold after a step."""
-    world = World(machine, **options)
-    world.knock()
+    shell = FakeShell(machine, **options)
+    shell.knock()
     told = 0
     try:
         for told, word in enumerate(order, 1):  # noqa: B007
-            WORDS[word](world)
-            _check(world)
+            WORDS[word](shell)
+            _check(shell)
         told = len(order) + 1
-        world.finish()
-        world.check_end()
+        shell.finish()
+        shell.check_end()
     except AssertionError as error:
         raise Wrong(story(order, told, str(error))) from error
-    return world
+    return shell
 
 
-def _check(world: World) -> None:
-    if sentences := broken(world.machine):
+def _check(shell: FakeShell) -> None:
+    if sentences := broken(shell.machine):
         raise Wrong("; ".join(sentences))
-    world.check()
+    shell.check()
 
 
 def story(order: Sequence[str], told: int, sentence: str) -> str:

@@ -1,6 +1,6 @@
 """Orders of events around a client of ``resumehub.v1`` that does everything right: it must lose nothing.
 
-Its surroundings are those of ``surroundings.py``, with an outbox that is wound back by a resume, and with the
+Its shell is that of ``fake_shell.py``, with an outbox that is wound back by a resume, and with the
 client itself: what it knows (its token, its count, the number of its next dial) and what it has read. Once
 it has dialed it takes no notice of older connections; a ``$hello`` reaches it only if it reads.
 
@@ -18,10 +18,10 @@ from resumehub.core import effects as e
 from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine
 from resumehub.core.resume import ResumeRequest
-from tests.core.surroundings import World, Wrong
+from tests.core.fake_shell import FakeShell, Wrong
 
 
-class V1World(World):
+class V1FakeShell(FakeShell):
     """u1 (epoch 1) is connected on transport 1, has read its ``$hello``, and believes the line dead."""
 
     def __init__(self, machine: type[Machine] = Machine, **options: Any) -> None:
@@ -119,47 +119,43 @@ def insist(holds: bool, sentence: str) -> None:
 
 WRONG = ResumeRequest(v1=True, token="guessed", fresh_token="never", received=0)
 
-SEEN = {"resume": True, "seen": "life 1", "seen_room": "lobby"}
-
-WORDS: dict[str, Callable[[V1World], None]] = {
-    "drop": lambda world: world.do(c.PeerGone(1, reset=True)),
-    "newest drops": lambda world: world.do(c.PeerGone(world.present(), reset=False)),
-    "resume": lambda world: world.resume(),
-    "second resume": lambda world: world.resume(),
-    "late dial": lambda world: world.late(),
-    "hear": lambda world: world.hear(),
-    "hear again": lambda world: world.hear(),
-    "late ack": lambda world: world.do(c.Acknowledged(1)),
-    "owe an ack": lambda world: world.do(c.AckDue(world.present())),
-    "send": lambda world: world.send(),
-    "stranger": lambda world: world.knock(
-        resume_request=WRONG, resume=True, seen="life 1", seen_room="lobby"
-    ),
-    "plain client": lambda world: world.knock(),
-    "a second": lambda world: world.wait(1),
-    "expire": lambda world: world.wait(30),
-    "kick": lambda world: world.do(c.Kick("u1")),
-    "gap of the first": lambda world: world.do(c.GapFound("u1", "life 1", 1)),
+WORDS: dict[str, Callable[[V1FakeShell], None]] = {
+    "drop": lambda shell: shell.do(c.PeerGone(1, reset=True)),
+    "newest drops": lambda shell: shell.do(c.PeerGone(shell.present(), reset=False)),
+    "resume": lambda shell: shell.resume(),
+    "second resume": lambda shell: shell.resume(),
+    "late dial": lambda shell: shell.late(),
+    "hear": lambda shell: shell.hear(),
+    "hear again": lambda shell: shell.hear(),
+    "late ack": lambda shell: shell.do(c.Acknowledged(1)),
+    "owe an ack": lambda shell: shell.do(c.AckDue(shell.present())),
+    "send": lambda shell: shell.send(),
+    "stranger": lambda shell: shell.knock(resume_request=WRONG, resume=True, seen="life 1", seen_room="lobby"),
+    "plain client": lambda shell: shell.knock(),
+    "a second": lambda shell: shell.wait(1),
+    "expire": lambda shell: shell.wait(30),
+    "kick": lambda shell: shell.do(c.Kick("u1")),
+    "gap of the first": lambda shell: shell.do(c.GapFound("u1", "life 1", 1)),
 }
 """What can happen to u1 and its client."""
 
 
-def play(order: Sequence[str], machine: type[Machine] = Machine, **options: Any) -> V1World:
+def play(order: Sequence[str], machine: type[Machine] = Machine, **options: Any) -> V1FakeShell:
     """Play an order to its end; raises Wrong with the order and the line that replays it."""
     words = ", ".join(order)
     told = "at the beginning"
-    world = V1World(machine, **options)
+    shell = V1FakeShell(machine, **options)
     try:
         for told in order:
-            WORDS[told](world)
-            insist(not (sentences := broken(world.machine)), "; ".join(sentences))
-            world.check()
+            WORDS[told](shell)
+            insist(not (sentences := broken(shell.machine)), "; ".join(sentences))
+            shell.check()
         told = "the end"
-        world.finish()
-        world.check_end()
+        shell.finish()
+        shell.check_end()
     except AssertionError as error:
         raise Wrong(f"after {told!r} of [{words}]: {error}\n{_replay(words)}") from error
-    return world
+    return shell
 
 
 def _replay(words: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.invariants import broken
-from tests.core.surroundings import World, Wrong
+from tests.core.fake_shell import FakeShell, Wrong
 
 CHECK, ARRIVE = "check", "arrive"
 CHECK_2, ARRIVE_2 = "second check", "second arrive"
@@ -45,8 +45,8 @@ class Outcome:
     session: str
 
 
-class Scene(World):
-    """The surroundings of a machine on which u1 is connected, with what its clients were told."""
+class Scene(FakeShell):
+    """A machine on which u1 is connected, and the shell around it, with what its clients were told."""
 
     def __init__(self) -> None:
         super().__init__(resume_window=WINDOW)
@@ -192,7 +192,7 @@ class Exploration:
     """The outcomes of every order of ``steps``, as if each had been played from its beginning.
 
     Orders that lead to the same state, with the same steps left, have the same future, and it is played
-    once: the state is everything that the machine and its surroundings know, what was seen included.
+    once: the state is everything that the machine and the shell know, what was seen included.
     """
 
     def __init__(self, steps: Sequence[str] = STEPS) -> None:

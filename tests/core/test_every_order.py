@@ -1,7 +1,7 @@
 """Every order of what can happen to a session, played on the machine: no order breaks a promise.
 
 A race in the hub is an order of commands, and the machine is pure, so all of them can be tried. After each
-step the machine's invariants are checked, and those of its surroundings (``surroundings.py``): no frame is
+step the machine's invariants are checked, and those of the shell around it (``fake_shell.py``): no frame is
 lost, doubled or overtaken; callbacks begin with connect, end with one disconnect, and drop and restore
 take turns; a resume ends up in the session that it is for or nowhere. Then the hub shuts down, which must
 leave nothing. The last tests show that machines without their guards are caught by the same orders.
@@ -20,8 +20,8 @@ from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import SessionRecord
 from resumehub.core.sessions import SessionTable
 from resumehub.core.states import Transition
+from tests.core.fake_shell import Wrong
 from tests.core.orders import WORDS, first_broken, play, play_all
-from tests.core.surroundings import Wrong
 from tests.races.test_close_against_transport_death import TellsOfEveryDeath
 from tests.races.test_expiry_during_upgrade import OpensInstead, ResumesWhoeverHoldsTheId
 from tests.races.test_kick_against_expiry import TimersHoldTheSession

@@ -49,8 +49,8 @@ def test_every_three_things_however_often(options: dict[str, object], note_order
 
 def test_the_client_reads_all_in_the_end() -> None:
     """One order by hand: sent before and behind, read twice, the first time for nothing."""
-    world = play(["send", "resume", "send", "second resume", "hear", "send", "hear again"])
-    assert (world.handled, world.token) == ([1, 2, 3], "token 3")
+    shell = play(["send", "resume", "send", "second resume", "hear", "send", "hear again"])
+    assert (shell.handled, shell.token) == ([1, 2, 3], "token 3")
 
 
 # -- the same orders catch machines that lack a guard -------------------------------------

@@ -12,12 +12,12 @@ from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine
 from resumehub.core.records import Phase
 from resumehub.core.states import State
-from tests.core.play import Broken, Play
+from tests.core.machine_driver import Broken, MachineDriver
 
 
 def healthy() -> Machine:
     """u1 is connected (transport 1), u2 suspended (2, released), u3's transport 3 is being closed."""
-    play = Play()
+    play = MachineDriver()
     for connection_id in ("u1", "u2", "u3"):
         play.knock(connection_id)
     play.do(c.PeerGone(2, reset=True), c.Released(2), c.Kick("u3"))
@@ -118,7 +118,7 @@ def test_a_damaged_machine_is_described(damage, sentence):
 
 def test_a_play_stops_at_the_first_command_that_breaks_one():
     """The tests of the machine look after every single command."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.machine.rooms["lobby"] = 7
     with pytest.raises(Broken, match=r"after Tick\(\): the rooms hold"):

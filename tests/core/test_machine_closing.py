@@ -8,14 +8,14 @@ from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.records import Phase
-from tests.core.play import TIMEOUT, Play, aborted, callbacks, closes, ignored, names
+from tests.core.machine_driver import TIMEOUT, MachineDriver, aborted, callbacks, closes, ignored, names
 
 ANSWER = c.PeerClosed(1, 1000, "")
 
 
-def closing(order: c.Command | None = None) -> Play:
+def closing(order: c.Command | None = None) -> MachineDriver:
     """u1's transport 1 is to be closed: a kick at 0 s, if nothing else is said."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.do(order or c.Kick("u1"))
     play.effects.clear()
@@ -45,7 +45,7 @@ class TestTheHandshake:
         assert aborted(play.do(c.CloseSent(1))) == [1]
 
     def test_needs_no_answer_from_a_peer_that_began_it(self):
-        play = Play()
+        play = MachineDriver()
         play.knock()
         play.do(c.PeerClosed(1, 1001, ""))
         assert aborted(play.do(c.CloseSent(1))) == [1]
@@ -62,7 +62,7 @@ class TestTheHandshake:
 
     def test_decides_nothing_about_the_session(self):
         """A Close that answers ours: what became of the session was decided before."""
-        play = Play()
+        play = MachineDriver()
         play.knock()
         play.do(play.failure("on_message"), c.CloseSent(1))
         effects = play.do(c.PeerClosed(1, 1000, ""))
@@ -95,7 +95,7 @@ class TestACloseFrameThatDoesNotGetOut:
         assert not play.transport(1).discarded
 
     def test_bytes_that_it_took_before_the_close_do_not_count(self):
-        play = Play()
+        play = MachineDriver()
         play.knock()
         play.took_at = 0.0
         play.wait(5)
@@ -128,7 +128,7 @@ class TestACloseFrameThatDoesNotGetOut:
 class TestAWriteError:
     def test_decides_nothing_by_itself(self):
         """A leave may lie in the kernel's buffer: the reader has the last word."""
-        play = Play()
+        play = MachineDriver()
         play.knock()
         effects = play.do(c.WriteFailed(1))
         assert ignored(effects) == ["a write error only stops writing: the reader has the last word"]
@@ -145,7 +145,7 @@ class TestAWriteError:
         ids=["a leave", "going away", "a reset"],
     )
     def test_then_the_readers_report_does(self, last_word, state):
-        play = Play()
+        play = MachineDriver()
         play.knock()
         play.do(c.WriteFailed(1))
         effects = play.do(last_word)
@@ -154,14 +154,14 @@ class TestAWriteError:
 
     def test_before_a_kick_leaves_the_peer_one_timeout_to_hang_up(self):
         """The close frame cannot be sent; the transport must end all the same."""
-        play = Play()
+        play = MachineDriver()
         play.knock()
         play.do(c.WriteFailed(1), c.Kick("u1"))
         assert play.due(DeadlineKind.ANSWER) == TIMEOUT
         assert aborted(play.wait(TIMEOUT)) == [1]
 
     def test_before_a_breach_of_protocol_ends_with_a_timeout_too(self):
-        play = Play()
+        play = MachineDriver()
         play.knock()
         play.do(c.WriteFailed(1), c.PeerFailed(1, 1002, "bad"))
         assert aborted(play.wait(TIMEOUT)) == [1]
@@ -169,7 +169,7 @@ class TestAWriteError:
 
 class TestABreachOfProtocol:
     def test_is_answered_by_the_reader_and_the_peer_awaited(self):
-        play = Play()
+        play = MachineDriver()
         play.knock()
         assert names(play.do(c.PeerFailed(1, 1009, "message too big"))) == ["DetachTransport", "Notify"]
         play.do(c.CloseSent(1))
@@ -194,7 +194,7 @@ def test_a_transport_is_aborted_once_and_remembered_until_it_is_released():
 
 
 def test_a_superseded_transport_is_closed_by_the_same_rules():
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.resume()
     assert aborted(play.wait(TIMEOUT)) == []

@@ -9,11 +9,21 @@ from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.errors import HubClosed, TransportLost
 from resumehub.reasons import DropReason
-from tests.core.play import WINDOW, Play, aborted, callbacks, closes, counted, errors, names, suspended
+from tests.core.machine_driver import (
+    WINDOW,
+    MachineDriver,
+    aborted,
+    callbacks,
+    closes,
+    counted,
+    errors,
+    names,
+    suspended,
+)
 
 
-def connected(**rules) -> Play:
-    play = Play(**rules)
+def connected(**rules) -> MachineDriver:
+    play = MachineDriver(**rules)
     play.knock()
     play.effects.clear()
     return play
@@ -138,7 +148,7 @@ class TestTheApplicationEndsIt:
 
 
 def test_a_kick_of_nobody_says_so():
-    assert Play().do(c.Kick("nobody")) == [e.NotFound("nobody")]
+    assert MachineDriver().do(c.Kick("nobody")) == [e.NotFound("nobody")]
 
 
 def test_closing_twice_is_no_error():
@@ -205,7 +215,7 @@ def test_the_error_of_an_earlier_drop_does_not_outlive_a_takeover():
 
 
 def test_a_room_ends_with_its_last_session():
-    play = Play()
+    play = MachineDriver()
     play.knock("u1")
     play.knock("u2")
     assert counted(play.do(c.Kick("u1")), "room_destroyed") == []

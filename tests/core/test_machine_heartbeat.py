@@ -7,12 +7,22 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
-from tests.core.play import PING, TIMEOUT, Play, aborted, callbacks, counted, errors, names, suspended
+from tests.core.machine_driver import (
+    PING,
+    TIMEOUT,
+    MachineDriver,
+    aborted,
+    callbacks,
+    counted,
+    errors,
+    names,
+    suspended,
+)
 
 
-def beating(**rules) -> Play:
+def beating(**rules) -> MachineDriver:
     """A connected session that is pinged every 20 s and has 10 s to answer."""
-    play = Play(ping_interval=PING, **rules)
+    play = MachineDriver(ping_interval=PING, **rules)
     play.blocked = False
     play.knock()
     play.effects.clear()
@@ -32,7 +42,7 @@ class TestAPing:
         assert len(pings(play.wait(60))) == 3
 
     def test_is_not_sent_where_there_is_no_heartbeat(self):
-        play = Play(ping_interval=None)
+        play = MachineDriver(ping_interval=None)
         play.knock()
         assert play.wait(10_000) == []
 
@@ -132,7 +142,7 @@ class TestAPeerIsAlive:
 
     def test_and_is_looked_for_again_without_another_ping(self):
         """Nobody reads when the answer is due; once somebody does, the next Ping is not waited for."""
-        play = Play(ping_interval=60.0)
+        play = MachineDriver(ping_interval=60.0)
         play.blocked = False
         play.knock()
         play.reading_since = None
@@ -157,8 +167,8 @@ class TestAPeerIsAlive:
 class TestAPeerThatTakesNothing:
     """The kernel's buffer is full: it is given write_timeout from its last byte on."""
 
-    def stalled(self) -> Play:
-        play = Play()
+    def stalled(self) -> MachineDriver:
+        play = MachineDriver()
         play.knock()
         play.wait(5)
         play.do(c.WriteStalled(1))

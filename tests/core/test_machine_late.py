@@ -7,7 +7,7 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.states import SessionEvent
-from tests.core.play import Play, callbacks, counted, ignored, names, suspended
+from tests.core.machine_driver import MachineDriver, callbacks, counted, ignored, names, suspended
 
 REPORTS = {
     "a leave": c.PeerClosed(1, 1000, ""),
@@ -24,24 +24,24 @@ REPORTS = {
 """Everything that can be said of transport 1."""
 
 
-def superseded() -> Play:
+def superseded() -> MachineDriver:
     """Transport 2 carries the session; 1 is being closed."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.resume()
     return play
 
 
-def resumed() -> Play:
+def resumed() -> MachineDriver:
     """Transport 2 carries the session; 1 was given up before, and its reader has not left yet."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.do(c.TransportAborted(1))
     play.resume()
     return play
 
 
-def gone() -> Play:
+def gone() -> MachineDriver:
     """Transport 2 carries the session; 1 has been released."""
     play = suspended()
     play.resume()
@@ -69,7 +69,7 @@ def test_what_an_old_transport_says_is_not_about_the_session(history, report):
 
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
 def test_what_a_transport_of_an_ended_session_says_ends_nothing_again(report):
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.do(c.Kick("u1"))
     effects = play.do(report)
@@ -81,7 +81,7 @@ def test_what_a_transport_of_an_ended_session_says_ends_nothing_again(report):
 @pytest.mark.parametrize("now", ["suspended", "resumed", "ended", "held by another"])
 def test_a_handler_that_raised_for_an_older_transport_harms_no_newer_one(hook, now):
     """The next transport has done nothing wrong."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     failure = play.failure(hook)
     play.do(c.PeerGone(1, reset=True))
@@ -102,7 +102,7 @@ def test_a_handler_that_raised_for_an_older_transport_harms_no_newer_one(hook, n
 
 
 def test_an_entry_refused_after_the_end_ends_nothing_again():
-    play = Play()
+    play = MachineDriver()
     play.knock()
     failure = play.failure("on_connect")
     play.do(c.Kick("u1"))
@@ -111,7 +111,7 @@ def test_an_entry_refused_after_the_end_ends_nothing_again():
 
 
 def test_an_entry_refused_late_spares_the_next_holder_of_the_id():
-    play = Play()
+    play = MachineDriver()
     play.knock()
     failure = play.failure("on_connect")
     play.do(c.Kick("u1"))
@@ -121,4 +121,4 @@ def test_an_entry_refused_late_spares_the_next_holder_of_the_id():
 
 
 def test_a_report_of_a_transport_that_never_was_is_ignored():
-    assert ignored(Play().do(c.PeerGone(99, reset=True))) == ["the transport was given up before"]
+    assert ignored(MachineDriver().do(c.PeerGone(99, reset=True))) == ["the transport was given up before"]

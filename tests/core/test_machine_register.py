@@ -9,12 +9,22 @@ from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.records import Phase
 from resumehub.core.resume import Credentials
-from tests.core.play import Play, aborted, callbacks, closes, counted, errors, ignored, names, suspended
+from tests.core.machine_driver import (
+    MachineDriver,
+    aborted,
+    callbacks,
+    closes,
+    counted,
+    errors,
+    ignored,
+    names,
+    suspended,
+)
 
 
 def test_a_new_client_opens_a_session():
     """The handle exists before the callback, and the callback is queued before a message can be read."""
-    play = Play()
+    play = MachineDriver()
     effects = play.knock("u1", "lobby")
     assert names(effects) == ["OpenSession", "Notify", "AttachTransport"]
     assert effects[0] == e.OpenSession(
@@ -26,7 +36,7 @@ def test_a_new_client_opens_a_session():
 
 
 def test_the_second_member_does_not_create_the_room():
-    play = Play()
+    play = MachineDriver()
     play.knock("u1")
     assert counted(play.knock("u2")) == [("connection_opened", "lobby", "u2")]
 
@@ -55,7 +65,7 @@ def test_a_resume_stops_the_grace_window():
 
 def test_a_takeover_closes_the_old_transport_and_tells_the_handlers():
     """The old one is taken off before the new one is put on; drop and restore are both fired."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     effects = play.resume()
     assert names(effects) == ["DetachTransport", "SendClose", "Notify", "Notify", "AttachTransport"]
@@ -70,7 +80,7 @@ def test_a_takeover_closes_the_old_transport_and_tells_the_handlers():
 
 def test_callbacks_carry_the_generation_they_are_about():
     """A handler that raises is reported with it, so that the next transport is not blamed."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     effects = play.resume()
     assert [(n.hook, n.generation) for n in effects if isinstance(n, e.Notify)] == [
@@ -81,7 +91,7 @@ def test_callbacks_carry_the_generation_they_are_about():
 
 def test_a_newcomer_without_intent_displaces_a_connected_session():
     """The old session ends before the new one begins: its id, its room and its callbacks come first."""
-    play = Play()
+    play = MachineDriver()
     play.knock("u1", "old room")
     effects = play.knock("u1", "new room")
     assert names(effects) == ["EndSession", "SendClose", "Notify", "OpenSession", "Notify", "AttachTransport"]
@@ -98,7 +108,7 @@ def test_a_newcomer_without_intent_displaces_a_connected_session():
 
 
 def test_where_duplicates_are_refused_the_connected_session_stays():
-    play = Play(refuse_duplicates=True)
+    play = MachineDriver(refuse_duplicates=True)
     play.knock()
     effects = play.knock()
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
@@ -139,7 +149,7 @@ def test_a_resume_never_ends_up_in_somebody_elses_session(holder):
 
 
 def test_a_session_beyond_the_limit_is_refused_with_1013():
-    play = Play(max_sessions=1)
+    play = MachineDriver(max_sessions=1)
     play.knock("u1")
     assert closes(play.knock("u2")) == [(2, 1013, "too many sessions", False)]
     assert play.session("u2") is None
@@ -147,7 +157,7 @@ def test_a_session_beyond_the_limit_is_refused_with_1013():
 
 @pytest.mark.parametrize("how", ["resume", "knock"], ids=["a resume", "a duplicate"])
 def test_a_full_hub_still_takes_those_who_add_no_session(how):
-    play = Play(max_sessions=1)
+    play = MachineDriver(max_sessions=1)
     play.knock("u1")
     getattr(play, how)("u1")
     assert play.session("u1").transport == 2
@@ -155,7 +165,7 @@ def test_a_full_hub_still_takes_those_who_add_no_session(how):
 
 def test_a_verdict_that_was_reached_before_is_only_delivered():
     """reject=close: the socket exists to be told why, whatever the hub holds."""
-    play = Play()
+    play = MachineDriver()
     play.knock("u1")
     effects = play.knock("u1", refusal=(4403, "forbidden"))
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
@@ -165,7 +175,7 @@ def test_a_verdict_that_was_reached_before_is_only_delivered():
 
 @pytest.mark.parametrize(
     "arrange",
-    [lambda: Play(), lambda: suspended(), lambda: connected()],
+    [lambda: MachineDriver(), lambda: suspended(), lambda: connected()],
     ids=["a new session", "a resume", "a takeover"],
 )
 def test_a_newcomer_that_has_hung_up_changes_nothing(arrange):
@@ -184,15 +194,15 @@ def test_a_newcomer_that_has_hung_up_changes_nothing(arrange):
     assert before == (None if session is None else (session.transport, session.generation))
 
 
-def connected() -> Play:
-    play = Play()
+def connected() -> MachineDriver:
+    play = MachineDriver()
     play.knock()
     return play
 
 
 def test_a_refused_transport_has_no_heartbeat_but_a_deadline():
     """It is there for a close frame, and not for long."""
-    play = Play(ping_interval=20.0, max_sessions=1)
+    play = MachineDriver(ping_interval=20.0, max_sessions=1)
     play.knock("u1")
     play.knock("u2")
     assert play.transport(2).phase is Phase.CLOSING
@@ -202,7 +212,7 @@ def test_a_refused_transport_has_no_heartbeat_but_a_deadline():
 
 def test_a_transport_knocks_once():
     """The same number again would be a bug of ours, and says so."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.transports = 0
     with pytest.raises(AssertionError, match="a transport is registered once"):
@@ -210,7 +220,7 @@ def test_a_transport_knocks_once():
 
 
 def test_epochs_are_never_used_again():
-    play = Play()
+    play = MachineDriver()
     for _ in range(3):
         play.knock()
         play.do(c.Kick("u1"))

@@ -6,12 +6,12 @@ import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
-from tests.core.play import Play, aborted, callbacks, closes, counted, ignored, names
+from tests.core.machine_driver import MachineDriver, aborted, callbacks, closes, counted, ignored, names
 
 
 def test_every_session_ends_with_1001():
     """Those in the room as well as those who are away; what was sent before still goes out."""
-    play = Play()
+    play = MachineDriver()
     play.knock("here")
     play.knock("away")
     play.do(c.PeerGone(2, reset=True))
@@ -24,7 +24,7 @@ def test_every_session_ends_with_1001():
 
 
 def test_it_is_over_when_the_last_transport_is_released():
-    play = Play()
+    play = MachineDriver()
     play.knock("u1")
     play.knock("u2")
     play.do(c.Shutdown(), c.CloseSent(1), c.PeerClosed(1, 1001, ""), c.Released(1))
@@ -34,17 +34,17 @@ def test_it_is_over_when_the_last_transport_is_released():
 
 
 def test_a_hub_with_nobody_in_it_is_over_at_once():
-    assert names(Play().do(c.Shutdown())) == ["Finish"]
+    assert names(MachineDriver().do(c.Shutdown())) == ["Finish"]
 
 
 def test_it_is_over_once():
-    play = Play()
+    play = MachineDriver()
     play.do(c.Shutdown())
     assert names(play.do(c.Shutdown(), c.Tick(), c.AbortAll())) == []
 
 
 def test_a_second_shutdown_is_ignored():
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.do(c.Shutdown())
     assert ignored(play.do(c.Shutdown())) == ["the hub is shutting down already"]
@@ -56,7 +56,7 @@ def test_a_second_shutdown_is_ignored():
     ids=["a new client", "a resume", "one that was refused before"],
 )
 def test_whoever_comes_now_is_sent_away_with_1001(knock):
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.do(c.Shutdown())
     effects = play.knock("u1", **knock)
@@ -67,7 +67,7 @@ def test_whoever_comes_now_is_sent_away_with_1001(knock):
 
 def test_whoever_was_sent_away_is_waited_for_too():
     """Otherwise its socket would be left behind."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     play.do(c.Shutdown())
     play.knock("u2")
@@ -79,7 +79,7 @@ def test_whoever_was_sent_away_is_waited_for_too():
 
 class TestTheTimeForPolitenessIsOver:
     def test_every_transport_is_dropped(self):
-        play = Play()
+        play = MachineDriver()
         play.knock("u1")
         play.knock("u2")
         play.do(c.Shutdown())
@@ -88,7 +88,7 @@ class TestTheTimeForPolitenessIsOver:
 
     def test_for_whoever_comes_even_later_too(self):
         """A silent newcomer must not keep a hub that has given up on everybody else."""
-        play = Play()
+        play = MachineDriver()
         play.knock()
         play.do(c.Shutdown(), c.AbortAll())
         effects = play.knock("u2")
@@ -98,7 +98,7 @@ class TestTheTimeForPolitenessIsOver:
 
     def test_even_if_nobody_was_told_before(self):
         """Two threads close the hub, and the impatient one's order comes first: the sessions end as well."""
-        play = Play()
+        play = MachineDriver()
         play.knock()
         effects = play.do(c.AbortAll())
         assert callbacks(effects) == ["on_disconnect"]

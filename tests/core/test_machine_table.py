@@ -10,12 +10,12 @@ from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.moving import DecisionState, TimeLeft
 from resumehub.core.resume import Credentials, ResumeRequest
 from resumehub.core.states import TRANSITIONS, Outcome, SessionEvent, State
-from tests.core.play import WINDOW, Play, closes, ignored
+from tests.core.machine_driver import WINDOW, MachineDriver, closes, ignored
 
 
-def in_state(state: State, event: SessionEvent) -> Play:
+def in_state(state: State, event: SessionEvent) -> MachineDriver:
     """A machine with u1 in ``state``: its session has had transport 1, and 2 if it is connected."""
-    play = Play(
+    play = MachineDriver(
         resume_window=0.0 if event is SessionEvent.DROP_FINAL else WINDOW,
         refuse_duplicates=event in (SessionEvent.CONNECT_OR_REFUSE, SessionEvent.CLAIM_OR_REFUSE),
     )
@@ -34,7 +34,7 @@ def in_state(state: State, event: SessionEvent) -> Play:
     return play
 
 
-def happen(play: Play, event: SessionEvent) -> list[e.Effect]:
+def happen(play: MachineDriver, event: SessionEvent) -> list[e.Effect]:
     """Let ``event`` happen to u1, by whatever command brings it about."""
     present = play.transports
     match event:
@@ -85,7 +85,7 @@ def play_failure(generation: int, hook: str = "on_message") -> c.HandlerFailed:
     return c.HandlerFailed(1, generation, hook, None)
 
 
-def outcome_of(effects: list[e.Effect], play: Play) -> Outcome:
+def outcome_of(effects: list[e.Effect], play: MachineDriver) -> Outcome:
     """What was done, judged by the effects alone."""
     kinds = {type(effect) for effect in effects}
     codes = {code for _, code, _, _ in closes(effects)}

@@ -6,7 +6,7 @@ from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.machine import Machine, Rules
-from tests.core.play import Play, callbacks, closes, counted, names, suspended
+from tests.core.machine_driver import MachineDriver, callbacks, closes, counted, names, suspended
 
 
 def test_a_window_that_ended_before_a_resume_was_sent_has_ended():
@@ -34,7 +34,7 @@ def test_a_resume_from_before_the_end_of_the_window_is_in_time():
 
 def test_deadlines_fire_in_their_order_and_each_at_its_own_time():
     """Two windows end while the hub is away; the durations are those of the ends, not of its return."""
-    play = Play()
+    play = MachineDriver()
     for connection_id in ("u1", "u2"):
         play.knock(connection_id)
         play.now += 5
@@ -59,7 +59,7 @@ def test_a_command_behind_a_deadline_happens_at_its_own_time():
 
 def test_time_never_goes_back():
     """A command that was stamped before another and queued behind it happens at the later time."""
-    play = Play()
+    play = MachineDriver()
     play.now = 10.0
     play.knock()
     play.now = 4.0
@@ -87,7 +87,7 @@ def test_nothing_happens_between_deadlines():
 
 
 def test_the_effects_of_one_command_are_not_given_again_with_the_next():
-    play = Play()
+    play = MachineDriver()
     first = play.knock()
     assert any(isinstance(effect, e.OpenSession) for effect in first)
     assert play.do(c.Tick()) == []

@@ -9,22 +9,22 @@ from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.resume import Credentials, ResumeRequest, Tokens
 from resumehub.protocol.control_messages import ACK_DELAY
-from tests.core.play import Play, callbacks, closes, counted, errors, ignored, names
+from tests.core.machine_driver import MachineDriver, callbacks, closes, counted, errors, ignored, names
 
 
 def resume_request(token: str = "", fresh: str = "", **more: object) -> ResumeRequest:
     return ResumeRequest(v1=True, token=token, fresh_token=fresh, received=0, **more)
 
 
-def greeted(**rules: object) -> Play:
+def greeted(**rules: object) -> MachineDriver:
     """A connected v1 session that was given token "one"."""
-    play = Play(**rules)
+    play = MachineDriver(**rules)
     play.knock(resume_request=resume_request(fresh="one"))
     play.effects.clear()
     return play
 
 
-def tokens(play: Play) -> Tokens | None:
+def tokens(play: MachineDriver) -> Tokens | None:
     session = play.session()
     return session.credentials.tokens if session is not None else None
 
@@ -44,7 +44,7 @@ class TestAResume:
         assert play.session().credentials == credentials
 
     def test_of_an_opening_client_brings_no_count(self):
-        play = Play()
+        play = MachineDriver()
         effects = play.knock(resume_request=resume_request(fresh="one"))
         assert effects[-1] == e.AttachTransport(1, 1, 1, Credentials(Tokens("one")), received=None)
 
@@ -57,7 +57,7 @@ class TestAResume:
         assert (play.session().transport, tokens(play)) == (1, Tokens("one"))
 
     def test_of_the_other_kind_is_closed_4100(self):
-        play = Play()
+        play = MachineDriver()
         play.knock()
         effects = play.resume(resume_request=resume_request("one"))
         assert closes(effects) == [(2, 4100, "session expired", False)]
@@ -97,7 +97,7 @@ class TestALateDial:
         assert tokens(play) == Tokens("two", "one")
 
     def test_of_a_plain_client_too(self):
-        play = Play()
+        play = MachineDriver()
         play.knock(resume_request=ResumeRequest(attempt=3))
         assert closes(play.resume(resume_request=ResumeRequest(attempt=3)))[0][:2] == (2, 4101)
         assert closes(play.resume(resume_request=ResumeRequest(attempt=4)))[0][:2] == (1, 4101)
@@ -127,7 +127,7 @@ class TestTheFirstAcknowledgement:
         assert [type(effect) for effect in effects] == [e.Ignored]
 
     def test_of_a_plain_session_or_of_nobody_is_ignored(self):
-        play = Play()
+        play = MachineDriver()
         play.knock()
         assert len(ignored(play.do(c.Acknowledged(1), c.Acknowledged(9)))) == 2
 

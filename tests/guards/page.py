@@ -7,26 +7,26 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tests.guards import (
-    carrier_guards,
-    claim_guards,
     ending_guards,
-    newcomer_guards,
+    registration_guards,
     report_guards,
+    resume_guards,
     shell_guards,
     time_guards,
+    transport_guards,
     v1_shell_guards,
 )
 from tests.guards.guard import Guard
 from tests.guards.sentences import is_claim
 from tests.guards.shell_guard import ShellGuard
 
-MACHINE = time_guards.GUARDS + newcomer_guards.GUARDS + ending_guards.GUARDS
-CLAIMS = claim_guards.GUARDS
-TRANSPORTS = report_guards.GUARDS + carrier_guards.GUARDS
+MACHINE = time_guards.GUARDS + registration_guards.GUARDS + ending_guards.GUARDS
+RESUMES = resume_guards.GUARDS
+TRANSPORTS = report_guards.GUARDS + transport_guards.GUARDS
 SHELL = shell_guards.GUARDS + v1_shell_guards.GUARDS
 PARTS: dict[str, Sequence[Guard]] = {
     "guards of the machine": MACHINE,
-    "guards of who may resume": CLAIMS,
+    "guards of who may resume": RESUMES,
     "guards of the transports": TRANSPORTS,
     "guards of the shell": SHELL,
 }
@@ -35,7 +35,7 @@ PARTS: dict[str, Sequence[Guard]] = {
 def counts() -> str:
     """How many guards there are, and of how many it is shown that a schedule needs them."""
     lines = ["| | guards | a schedule needs it | explained |", "|---|---|---|---|"]
-    rows = [*PARTS.items(), ("all", [*MACHINE, *CLAIMS, *TRANSPORTS, *SHELL])]
+    rows = [*PARTS.items(), ("all", [*MACHINE, *RESUMES, *TRANSPORTS, *SHELL])]
     for name, guards in rows:
         proven = sum(guard.proven for guard in guards)
         lines.append(f"| {name} | {len(guards)} | {proven} | {len(guards) - proven} |")
@@ -54,7 +54,7 @@ def proven(name: str) -> str:
 def explained() -> str:
     """All guards that no schedule needs, and why they are there all the same."""
     lines = ["| guard | what it looks after | why no schedule needs it |", "|---|---|---|"]
-    for guard in (*MACHINE, *CLAIMS, *TRANSPORTS, *SHELL):
+    for guard in (*MACHINE, *RESUMES, *TRANSPORTS, *SHELL):
         if not guard.proven:
             both = f" Without *{guard.besides}*, too: {_story(guard)}" if guard.besides else ""
             lines.append(f"| {_title(guard)} | {guard.protects} | {guard.because}{both} |")

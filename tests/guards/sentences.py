@@ -1,7 +1,7 @@
 """A schedule of the machine, told in sentences, and what each sentence does.
 
 Some are things that happen ("transport 1 breaks"), some say what must be so by then ("u1 is gone"), and raise
-``Wrong`` if it is not. The machine's surroundings are those of ``tests/core/surroundings.py``, which raise
+``Wrong`` if it is not. The shell around the machine is that of ``tests/core/fake_shell.py``, which raises
 ``Wrong`` at any effect that makes no sense. Sessions and transports are numbered from 1 on, as they come.
 """
 
@@ -17,14 +17,14 @@ from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.invariants import broken
 from resumehub.core.resume import ResumeRequest
 from resumehub.errors import HandlerError
+from tests.core.fake_shell import FakeShell, Wrong
 from tests.core.lives import life_of
-from tests.core.surroundings import World, Wrong
 
 Act = Callable[..., object]
 INF = float("inf")
 
 
-class Stage(World):
+class Stage(FakeShell):
     """A world whose peers can be told how to behave, and that remembers what was asked for, in order."""
 
     def __init__(self, **options: Any) -> None:
@@ -76,11 +76,11 @@ class Stage(World):
         self.knock(connection_id, resume=True, seen=life_of(epoch), seen_room="lobby", **more)
 
     def claim(self, connection_id: str, how: str, said: str) -> None:
-        """Connect or resume, and say more than the id: a list of what is in ``CLAIMS``."""
+        """Connect or resume, and say more than the id: a list of what is in ``RESUMES``."""
         claim: dict[str, Any] = {"fresh_token": f"token {self.knocks + 1}"}
         for word in said.split(", "):
             name, _, value = word.partition(" ")
-            claim |= CLAIMS[name](value)
+            claim |= RESUMES[name](value)
         hung_up = bool(claim.pop("hung_up", False))
         knock = self.resume if how == "resumes" else self.knock
         knock(connection_id, resume_request=ResumeRequest(**claim), peer_already_gone=hung_up)
@@ -107,7 +107,7 @@ def state_of(stage: Stage, connection_id: str) -> str:
     return f"{session.state.value}{where}"
 
 
-CLAIMS: dict[str, Callable[[str], dict[str, Any]]] = {
+RESUMES: dict[str, Callable[[str], dict[str, Any]]] = {
     "v1": lambda _: {"v1": True},
     "token": lambda number: {"token": f"token {number}"},
     "nonce": lambda nonce: {"instance": nonce},

@@ -10,13 +10,13 @@ import pytest
 
 from resumehub.testing import ScheduleFailed, explore
 from tests.guards import (
-    carrier_guards,
-    claim_guards,
     ending_guards,
-    newcomer_guards,
+    registration_guards,
     report_guards,
+    resume_guards,
     shell_guards,
     time_guards,
+    transport_guards,
     v1_shell_guards,
 )
 from tests.guards.guard import Guard
@@ -26,11 +26,11 @@ from tests.guards.shell_guard import ShellGuard
 
 ALL_CORE = (
     *time_guards.GUARDS,
-    *newcomer_guards.GUARDS,
-    *claim_guards.GUARDS,
+    *registration_guards.GUARDS,
+    *resume_guards.GUARDS,
     *ending_guards.GUARDS,
     *report_guards.GUARDS,
-    *carrier_guards.GUARDS,
+    *transport_guards.GUARDS,
 )
 CORE: dict[str, Guard] = {guard.name: guard for guard in ALL_CORE}
 ALL_SHELL = (*shell_guards.GUARDS, *v1_shell_guards.GUARDS)

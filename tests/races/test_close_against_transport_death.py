@@ -18,8 +18,8 @@ from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import TransportState
 from resumehub.core.transports import EndReport, TransportMachine
 from resumehub.errors import TransportLost
+from tests.core.fake_shell import Wrong
 from tests.core.orders import play, play_all
-from tests.core.surroundings import Wrong
 from tests.support import PATIENCE, Call
 
 

@@ -17,8 +17,8 @@ from resumehub.core import commands as c
 from resumehub.core.machine import Machine
 from resumehub.testing import connect
 from tests.contract.peers import Ledger
+from tests.core.fake_shell import Wrong
 from tests.core.orders import play, play_all
-from tests.core.surroundings import Wrong
 from tests.races.stepped_hub import connect_with_gap
 from tests.support import PATIENCE
 

@@ -20,8 +20,8 @@ from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import SessionRecord
 from resumehub.core.sessions import SessionTable
 from tests.contract.peers import Ledger
+from tests.core.fake_shell import Wrong
 from tests.core.orders import play, play_all
-from tests.core.surroundings import Wrong
 from tests.support import Call
 
 

@@ -16,9 +16,9 @@ from resumehub.core import commands as c
 from resumehub.core.machine import Machine
 from resumehub.core.records import SessionRecord
 from resumehub.core.transports import EndReport
+from tests.core.fake_shell import Wrong
+from tests.core.machine_driver import MachineDriver, callbacks
 from tests.core.orders import play, play_all
-from tests.core.play import Play, callbacks
-from tests.core.surroundings import Wrong
 from tests.support import Call, read
 
 
@@ -40,7 +40,7 @@ class BelievesEverybody(Machine):
 
 @pytest.mark.parametrize(("machine", "state"), [(BelievesEverybody, "SUSPENDED"), (Machine, "CONNECTED")])
 def test_a_late_drop_suspends_a_session_only_if_everybody_is_believed(machine, state):
-    play = Play(machine)
+    play = MachineDriver(machine)
     play.knock()
     play.resume()
     play.machine.handle(c.PeerGone(1, reset=True), 0.0)
@@ -59,7 +59,7 @@ def test_comparing_the_transport_is_right_in_every_order():
 
 def test_a_drop_that_is_reported_twice_is_told_once():
     """A writer that fails, a reader that reads the end, a deadline: the first one counts."""
-    play = Play()
+    play = MachineDriver()
     play.knock()
     reports = [c.WriteFailed(1), c.PeerGone(1, reset=True), c.TransportAborted(1), c.PeerGone(1, reset=False)]
     assert callbacks(play.do(*reports)) == ["on_transport_drop"]

@@ -18,7 +18,7 @@ from resumehub.core.records import TransportState
 from resumehub.core.transports import TransportMachine
 from resumehub.runtime.command_loop import CommandLoop
 from resumehub.testing import FakeClock
-from tests.core.play import PING, TIMEOUT, Play
+from tests.core.machine_driver import PING, TIMEOUT, MachineDriver
 from tests.support import PATIENCE, Call
 
 
@@ -54,7 +54,7 @@ class LooksAtTheClock(CommandLoop):
 @pytest.mark.parametrize(("machine", "alive"), [(CountsFromTheDueTime, False), (Machine, True)])
 def test_a_ping_that_was_sent_late_is_given_its_time(machine, alive):
     """After 300 s the hub is back; the peer has not had a chance to answer what was not sent."""
-    play = Play(machine, ping_interval=PING)
+    play = MachineDriver(machine, ping_interval=PING)
     play.blocked = False
     play.knock()
     play.now = 300.0

@@ -17,8 +17,8 @@ from resumehub.core.machine import Machine
 from resumehub.core.records import SessionRecord
 from resumehub.core.states import Outcome, SessionEvent, State, Transition
 from resumehub.testing import TransportClosed
+from tests.core.fake_shell import Wrong
 from tests.core.orders import play, play_all
-from tests.core.surroundings import Wrong
 from tests.support import PATIENCE, Call, read
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.guards.guard import Guard
 
-CLAIMS = "core/resume.py"
+RESUMES = "core/resume.py"
 MACHINE = "core/machine.py"
 SESSIONS = "core/sessions.py"
 
@@ -15,7 +15,7 @@ GONE = "it should be connected on transport 1, and is gone"
 GUARDS = (
     Guard(
         "a v1 session asks for its token",
-        CLAIMS,
+        RESUMES,
         "if not request.v1 or not credentials.tokens.accept(request.token):",
         "if not request.v1:",
         "Whoever knows the id would get the session, and what was sent to its client.",
@@ -24,7 +24,7 @@ GUARDS = (
     ),
     Guard(
         "a v1 session asks for v1",
-        CLAIMS,
+        RESUMES,
         "if not request.v1 or not",
         "if not",
         "A client that does not acknowledge would fill its window, and take control messages for data.",
@@ -33,7 +33,7 @@ GUARDS = (
     ),
     Guard(
         "a plain session is not for v1 clients",
-        CLAIMS,
+        RESUMES,
         "elif request.v1 or request.instance",
         "elif request.instance",
         "The client would wait for a $hello that never comes.",
@@ -42,7 +42,7 @@ GUARDS = (
     ),
     Guard(
         "a session with a nonce asks for it",
-        CLAIMS,
+        RESUMES,
         "elif request.v1 or request.instance != credentials.instance:",
         "elif request.v1:",
         "The session of a device expired, another device has the id: the first would get into its session.",
@@ -51,7 +51,7 @@ GUARDS = (
     ),
     Guard(
         "the empty token is none",
-        CLAIMS,
+        RESUMES,
         '(hmac.compare_digest(given, self.proven.encode()) & (self.proven != ""))',
         "hmac.compare_digest(given, self.proven.encode())",
         "As long as nothing is proven, the place of the proven token is empty: no token would fit it.",
@@ -60,7 +60,7 @@ GUARDS = (
     ),
     Guard(
         "the secret is looked at first",
-        CLAIMS,
+        RESUMES,
         "if credentials.tokens is not None:\n        # A client without",
         "if request.first_available is not None:\n        return Verdict.GAP\n"
         "    if credentials.tokens is not None:\n"
@@ -71,7 +71,7 @@ GUARDS = (
     ),
     Guard(
         "a late dial takes nothing over",
-        CLAIMS,
+        RESUMES,
         "if request.attempt is not None and request.attempt <= credentials.attempt:",
         "if False:",
         "Of two dials the older one arrives last: the connection that the client uses would be closed.",
@@ -80,7 +80,7 @@ GUARDS = (
     ),
     Guard(
         "a late dial is late before it is anything else",
-        CLAIMS,
+        RESUMES,
         "    if request.attempt is not None and request.attempt <= credentials.attempt:",
         "    if request.first_available is not None:\n        return Verdict.GAP\n"
         "    if request.attempt is not None and request.attempt <= credentials.attempt:",
@@ -90,7 +90,7 @@ GUARDS = (
     ),
     Guard(
         "the highest dial is remembered",
-        CLAIMS,
+        RESUMES,
         "max(credentials.attempt, request.attempt)",
         "request.attempt",
         "A client that comes back without resume intent begins to count anew: its own late dial would fit.",
@@ -105,7 +105,7 @@ GUARDS = (
     ),
     Guard(
         "nobody is ahead of what was sent",
-        CLAIMS,
+        RESUMES,
         "if request.beyond:",
         "if False:",
         "The count is of another session, or wrong: the outbox cannot skip what it never had.",
@@ -114,7 +114,7 @@ GUARDS = (
     ),
     Guard(
         "a gap is no resume",
-        CLAIMS,
+        RESUMES,
         "return Verdict.GRANTED if request.first_available is None else Verdict.GAP",
         "return Verdict.GRANTED",
         "The client would go on, and never know what it missed.",
@@ -141,7 +141,7 @@ GUARDS = (
     ),
     Guard(
         "the last token that a client knows is kept",
-        CLAIMS,
+        RESUMES,
         "tokens = tokens.presented(request.token).issue(request.fresh_token)",
         "tokens = Tokens(request.fresh_token)",
         "A $hello is lost with its connection: the client would be locked out of its own session.",
@@ -180,7 +180,7 @@ GUARDS = (
     ),
     Guard(
         "nobody gets a v1 session without asking for it",
-        CLAIMS,
+        RESUMES,
         "return credentials.tokens is None and ",
         "return ",
         "A plain client of the same user would get what was kept for another one, and lose it.",
@@ -194,7 +194,7 @@ GUARDS = (
     ),
     Guard(
         "a v1 client gets no plain session",
-        CLAIMS,
+        RESUMES,
         "is None and not request.v1 and request.instance == credentials.instance",
         "is None and request.instance == credentials.instance",
         "It would wait for a $hello that never comes.",
@@ -208,7 +208,7 @@ GUARDS = (
     ),
     Guard(
         "nobody gets a session of another nonce",
-        CLAIMS,
+        RESUMES,
         "credentials.tokens is None and not request.v1 and request.instance == credentials.instance",
         "credentials.tokens is None and not request.v1",
         "Another device of the user would get what was kept for the first one, and lose it.",

@@ -1,8 +1,8 @@
-"""A machine with its surroundings played by the test: no thread, no socket, time by hand.
+"""A machine and a test that drives it: no thread, no socket, time by hand.
 
-``Play`` hands commands to a machine, keeps what it asked for, answers at once when it wants to look at a
-transport, and checks after every single command that the invariants hold. Transports get their numbers
-from 1 on, in the order of knocking.
+``MachineDriver`` hands commands to a machine, keeps the effects that it asks for, answers at once when it
+wants to look at a transport, and checks after every single command that the invariants hold. Transports have
+numbers from 1 on, in the order of their registrations.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Broken(AssertionError):
     """An invariant does not hold."""
 
 
-class Play:
+class MachineDriver:
     """One machine and its time, in seconds. Without heartbeat, unless ``ping_interval`` says so."""
 
     def __init__(self, machine: type[Machine] = Machine, **rules: Any) -> None:
@@ -126,9 +126,9 @@ class Play:
         return self.machine.deadlines.armed_at(kind, owner)
 
 
-def suspended(**options: Any) -> Play:
+def suspended(**options: Any) -> MachineDriver:
     """A session u1 (epoch 1) that has lost its transport 1, which is gone for good."""
-    play = Play(**options)
+    play = MachineDriver(**options)
     play.knock()
     play.do(c.PeerGone(1, reset=True), c.Released(1))
     play.effects.clear()

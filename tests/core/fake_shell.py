@@ -1,4 +1,4 @@
-"""What the machine's effects would do to the world, as plain lists: outboxes, wires, callbacks.
+"""What the shell would do with the machine's effects, as plain lists: outboxes, wires, callbacks.
 
 A model of the hub's other half that fits on a page, so that an order of commands can be played to its
 end and looked at: what was sent, where it was written, what became of the rest, and which callbacks
@@ -47,8 +47,8 @@ class Wire:
     aborted: bool = False
 
 
-class World:
-    """A machine and its surroundings. Every wire takes ``takes`` frames, then its peer stops reading."""
+class FakeShell:
+    """A machine and the shell around it. Every wire takes ``takes`` frames, then its peer stops reading."""
 
     def __init__(self, machine: type[Machine] = Machine, takes: int = 1000, **rules: Any) -> None:
         options = {"resume_window": 30.0, "write_timeout": 10.0, "ping_interval": None} | rules

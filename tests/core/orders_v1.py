@@ -130,7 +130,9 @@ WORDS: dict[str, Callable[[V1FakeShell], None]] = {
     "late ack": lambda shell: shell.do(c.Acknowledged(1)),
     "owe an ack": lambda shell: shell.do(c.AckDue(shell.present())),
     "send": lambda shell: shell.send(),
-    "stranger": lambda shell: shell.knock(resume_request=WRONG, resume=True, seen="life 1", seen_room="lobby"),
+    "stranger": lambda shell: shell.knock(
+        resume_request=WRONG, resume=True, seen="life 1", seen_room="lobby"
+    ),
     "plain client": lambda shell: shell.knock(),
     "a second": lambda shell: shell.wait(1),
     "expire": lambda shell: shell.wait(30),

@@ -9,34 +9,34 @@ from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.moving import DecisionState, ErrorState
 from resumehub.errors import HandlerError, HeartbeatTimeout, HubClosed, ResumeHubError, TransportLost
-from tests.core.play import PING, WINDOW, Play
+from tests.core.machine_driver import PING, WINDOW, MachineDriver
 
 APART = 500.0
 """Seconds between the clocks of the two machines."""
 
 
-def handed_over(play: Play) -> DecisionState:
+def handed_over(driver: MachineDriver) -> DecisionState:
     """What is left of u1, and of its transport, once it has gone; no callback and no close frame."""
-    effects = play.do(c.Export("u1", "life 1"))
+    effects = driver.do(c.Export("u1", "life 1"))
     [hand_over] = [effect for effect in effects if not isinstance(effect, e.Count)]
     assert isinstance(hand_over, e.HandOver)
-    assert play.state() == "CLOSED"
-    assert hand_over.transport not in play.machine.transports
-    assert play.machine.next_deadline() is None
+    assert driver.state() == "CLOSED"
+    assert hand_over.transport not in driver.machine.transports
+    assert driver.machine.next_deadline() is None
     return hand_over.decisions
 
 
-def elsewhere(play: Play) -> Play:
+def elsewhere(driver: MachineDriver) -> MachineDriver:
     """Another machine, whose clock is another."""
-    other = Play(ping_interval=PING)
-    other.now = play.now + APART
+    other = MachineDriver(ping_interval=PING)
+    other.now = driver.now + APART
     other.transports = 41
     return other
 
 
-def taken_over(play: Play, decisions: DecisionState) -> e.TakeOver:
+def taken_over(driver: MachineDriver, decisions: DecisionState) -> e.TakeOver:
     number = 41 if decisions.connected else None
-    effects = play.do(c.Adopt(7, number, decisions))
+    effects = driver.do(c.Adopt(7, number, decisions))
     [take_over] = [effect for effect in effects if not isinstance(effect, e.Count)]
     assert isinstance(take_over, e.TakeOver)
     assert (take_over.arrival, take_over.transport) == (7, number)
@@ -44,11 +44,11 @@ def taken_over(play: Play, decisions: DecisionState) -> e.TakeOver:
 
 
 def test_a_connected_session_goes_on_with_its_deadlines() -> None:
-    play = Play(ping_interval=PING)
-    play.knock()
-    play.wait(PING - 3)
-    other = elsewhere(play)
-    taken_over(other, handed_over(play))
+    driver = MachineDriver(ping_interval=PING)
+    driver.knock()
+    driver.wait(PING - 3)
+    other = elsewhere(driver)
+    taken_over(other, handed_over(driver))
     assert other.state() == "CONNECTED"
     assert other.due(DeadlineKind.PING, 41) == other.now + 3
     assert other.session().opened_at == other.now - (PING - 3)
@@ -57,12 +57,12 @@ def test_a_connected_session_goes_on_with_its_deadlines() -> None:
 
 
 def test_a_suspended_session_ends_when_its_window_does() -> None:
-    play = Play()
-    play.knock()
-    play.do(c.PeerGone(1, reset=True))
-    play.wait(WINDOW - 1)
-    other = elsewhere(play)
-    taken_over(other, handed_over(play))
+    driver = MachineDriver()
+    driver.knock()
+    driver.do(c.PeerGone(1, reset=True))
+    driver.wait(WINDOW - 1)
+    other = elsewhere(driver)
+    taken_over(other, handed_over(driver))
     assert other.state() == "SUSPENDED"
     effects = other.wait(1)
     [end] = [effect for effect in effects if isinstance(effect, e.Notify)]
@@ -71,57 +71,57 @@ def test_a_suspended_session_ends_when_its_window_does() -> None:
 
 def test_a_resume_is_for_the_life_and_not_for_the_process() -> None:
     """The pre-check saw it in the old process; the registration comes to the new one."""
-    play = Play()
-    play.knock()
-    seen = play.seen()
-    other = elsewhere(play)
-    taken_over(other, handed_over(play))
+    driver = MachineDriver()
+    driver.knock()
+    seen = driver.seen()
+    other = elsewhere(driver)
+    taken_over(other, handed_over(driver))
     other.knock(**seen)
     assert other.session().generation == 2
 
 
 def test_a_report_of_its_old_transport_decides_nothing_here() -> None:
-    play = Play()
-    play.knock()
-    handed_over(play)
-    effects = play.do(c.PeerGone(1, reset=True), c.Released(1), c.HandlerFailed(1, 1, "on_message", None))
+    driver = MachineDriver()
+    driver.knock()
+    handed_over(driver)
+    effects = driver.do(c.PeerGone(1, reset=True), c.Released(1), c.HandlerFailed(1, 1, "on_message", None))
     assert {type(effect) for effect in effects} == {e.Ignored}
 
 
 def test_another_session_of_that_id_stays() -> None:
-    play = Play()
-    play.knock()
-    play.do(c.Kick("u1"))
-    play.knock()
-    [effect] = play.do(c.Export("u1", "life 1"))
+    driver = MachineDriver()
+    driver.knock()
+    driver.do(c.Kick("u1"))
+    driver.knock()
+    [effect] = driver.do(c.Export("u1", "life 1"))
     assert effect == e.NotMoved("u1", "the session has ended already")
-    assert play.state() == "CONNECTED"
+    assert driver.state() == "CONNECTED"
 
 
 def test_a_transport_that_cannot_be_written_keeps_it_here() -> None:
-    play = Play()
-    play.knock()
-    play.do(c.WriteFailed(1))
-    [effect] = play.do(c.Export("u1", "life 1"))
+    driver = MachineDriver()
+    driver.knock()
+    driver.do(c.WriteFailed(1))
+    [effect] = driver.do(c.Export("u1", "life 1"))
     assert effect == e.NotMoved("u1", "nothing can be written to its transport any more")
 
 
 def test_a_hub_that_shuts_down_takes_none() -> None:
-    play = Play()
-    play.knock()
-    decisions = handed_over(play)
-    other = elsewhere(play)
+    driver = MachineDriver()
+    driver.knock()
+    decisions = handed_over(driver)
+    other = elsewhere(driver)
     other.do(c.Shutdown())
     [effect] = other.do(c.Adopt(7, 41, decisions))
     assert effect == e.NotMoved("u1", "the hub is shutting down")
 
 
 def test_rooms_are_counted_where_they_are() -> None:
-    play = Play()
-    play.knock()
-    effects = play.do(c.Export("u1", "life 1"))
+    driver = MachineDriver()
+    driver.knock()
+    effects = driver.do(c.Export("u1", "life 1"))
     assert e.Count("room_destroyed", ("lobby",)) in effects
-    other = elsewhere(play)
+    other = elsewhere(driver)
     [hand_over] = [effect for effect in effects if isinstance(effect, e.HandOver)]
     assert e.Count("room_created", ("lobby",)) in other.do(c.Adopt(7, 41, hand_over.decisions))
 

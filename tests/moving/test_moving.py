@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from resumehub.testing import Lab, client_frame
 from tests.moving.world import Life
-from tests.transport.benches import fragments
+from tests.transport.transport_kinds import fragments
 
 Step = tuple[str, Any]
 

@@ -1,0 +1,114 @@
+"""The same with real sockets and real threads: a client that talks all the time does not notice its moves.
+
+Both ways of reading: a few threads for all connections, and a thread for each. The hubs share a process here;
+what a second process would get is a duplicate of the socket and the bytes of the state.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from resumehub import Connection, Hub, Message
+from resumehub.errors import NotMovable
+from resumehub.runtime.system import SystemRuntime
+from resumehub.server.moving import adopt_session, export_session
+from resumehub.session.session_state import decode, encode
+from resumehub.testing import connect
+from resumehub.transport.sockets import PlainSocket
+from tests.support import PATIENCE, Call
+
+MOVES = 40
+
+
+class TwoHubs:
+    """A session is in the first of them; ``move`` makes the other one the first."""
+
+    def __init__(self, *, share: bool) -> None:
+        self.runtimes = [SystemRuntime(share=share), SystemRuntime(share=share)]
+        self.hubs = [Hub(lambda request: ("lobby", "alice"), _runtime=runtime) for runtime in self.runtimes]
+        self.handled: list[int] = []
+        for hub in self.hubs:
+            hub.on_message(self._echo)
+            hub.runner.start()
+
+    def _echo(self, connection: Connection, message: Message) -> None:
+        self.handled.append(message.payload)
+        connection.send(message)
+
+    def move(self) -> None:
+        loop, other = self.hubs[0].runner.loop, self.hubs[1].runner.loop
+        assert loop is not None
+        assert other is not None
+        departure = export_session(loop, self.runtimes[0], "alice")
+        assert departure.transport is not None
+        sock = departure.transport.pollable
+        assert sock is not None
+        stream = PlainSocket(sock.dup(), self.runtimes[1], movable=True)
+        departure.transport.release()
+        adopt_session(other, self.runtimes[1], decode(encode(departure.state)), stream)
+        self.hubs.reverse()
+        self.runtimes.reverse()
+
+    def close(self) -> None:
+        for hub in self.hubs:
+            report = hub.close(PATIENCE)
+            assert report.complete, report.stuck
+
+
+@pytest.mark.parametrize("share", [False, True], ids=["a reader each", "shared readers"])
+def test_a_client_that_talks_all_the_time_does_not_notice(share: bool) -> None:
+    two = TwoHubs(share=share)
+    stop = threading.Event()
+    with connect(two.hubs[0], "/") as alice:
+
+        def talk() -> int:
+            number = 0
+            while not stop.is_set() or number % 2:
+                # Two at a time, so that one is behind the other when the session is fenced.
+                alice.send(json.dumps({"payload": number}) if number % 2 else f'{{"payload":{number}}}')
+                if number % 2:
+                    assert [json.loads(alice.receive())["payload"] for _ in range(2)] == [number - 1, number]
+                number += 1
+            return number
+
+        talking = Call(talk)
+        for _ in range(MOVES):
+            two.move()
+        stop.set()
+        count = talking.result()
+        assert two.handled == list(range(count))
+        alice.ping(b"still there?")
+        assert alice.wait_for_pong()
+    two.close()
+
+
+@pytest.mark.parametrize("share", [False, True], ids=["a reader each", "shared readers"])
+def test_a_client_that_does_not_read_gets_all_in_the_end(share: bool) -> None:
+    """A writer thread waits for it each time it moves."""
+    two = TwoHubs(share=share)
+    texts = [f"{number} " + "x" * 20_000 for number in range(30)]
+    with connect(two.hubs[0], "/", buffer=4096) as alice:
+        alice.stop_reading()
+        for text in texts:
+            two.hubs[0].send("alice", Message("n", text))
+            two.move()
+        alice.go_on_reading()
+        assert [json.loads(alice.receive())["payload"] for _ in texts] == texts
+    two.close()
+
+
+def test_a_session_that_cannot_leave_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fenced, and let go again: input, output and callbacks are as before."""
+    two = TwoHubs(share=True)
+    with connect(two.hubs[0], "/") as alice:
+        [io] = two.hubs[0].runner.loop.transports  # type: ignore[union-attr]
+        monkeypatch.setattr(io, "what_keeps_it", lambda: "the test says so")
+        for number in range(3):
+            with pytest.raises(NotMovable, match="the test says so"):
+                two.move()
+            alice.send(json.dumps({"payload": number}))
+            assert json.loads(alice.receive())["payload"] == number
+    two.close()

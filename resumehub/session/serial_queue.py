@@ -90,7 +90,7 @@ class SerialQueue:
         self._run_on(self._next(turn), turn)
 
     def take_turn(self) -> bool:
-        """Have the next turn without queueing for it; False if others are first. ``run_claimed`` must follow.
+        """Have the next turn without queueing for it; False if others are first. ``run_in_turn`` must follow.
 
         That nothing waits and nobody runs is how it is with nearly every message.
         """

@@ -1,4 +1,6 @@
-"""What every transport must do, one small check for each thing, named after its clause in ``base.py``.
+"""What every transport must do, one small check for each thing.
+
+A check is named after its clause in ``transport/base.py``.
 
 A check gets a ``Bench``: a transport and its peer, fresh. ``CHECKS`` is all of them; run each on
 each kind of transport (``test_conformance.py`` does). A new transport needs a bench and nothing else.

@@ -1,0 +1,300 @@
+"""Every signpost leads somewhere: a file, a folder or a name that a text speaks of is there.
+
+A text is a docstring or a comment in resumehub/ and tests/, or a page: README.md, CONTRIBUTING.md,
+tests/README.md and all of docs/. (Code blocks of a page are not text, links are the business of
+``test_docs.py``.) In a text, these are signposts:
+
+1. A file: a word that ends in ``.py`` or ``.md``, in code marks or not. Without a slash it is a file in the
+   text's own folder, in resumehub/ or in the repository's. With a slash, it is looked for from each of these,
+   and from tests/.
+2. A path that begins with ``resumehub/``, ``tests/``, ``docs/`` or ``tools/``, whatever it ends in.
+3. A name in code marks, with a capital at its beginning or an underscore in it: ``HubLoop``, ``wait_closed``,
+   each part of ``Machine.next_deadline``. The code of resumehub/, tests/ or tools/ has it, or a code block of
+   the page.
+4. A module in code marks: ``resumehub.testing.traces``. It can be imported, or is a name in one that can.
+5. A file and a name, in code marks, in a page: "`core/machine.py`, `Machine.handle`", "`handle` in
+   `core/machine.py`" or "`handle` (`core/machine.py`)". The file defines the name, or a class in it does.
+6. "Read next:" in a docstring: a file follows in the same paragraph, as in "Read next: ``hub.py``".
+
+In a path, ``*``, ``…`` and ``<name>`` stand for anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import pkgutil
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.test_docs import blocks_of
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "resumehub"
+
+SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
+PAGES = sorted(
+    page
+    for pattern in ("README.md", "CONTRIBUTING.md", "tests/README.md", "docs/**/*.md")
+    for page in ROOT.glob(pattern)
+)
+
+FOREIGN = {
+    "app.py": "the application of the reader",
+    "test_incident.py": "a test that tools/race writes",
+    "NaN": "of JavaScript and JSON",
+    "Host": "a header",
+    "VmRSS": "a line of /proc",
+    "Timer": "of Python's threading",
+    "upgrade_refused": "planned: docs/reference/contract.md",
+    "faulthandler_timeout": "an option of pytest",
+    "chat.py": "the reader's, in the quickstart",
+    "resumehub.a.b": "any module",
+    "resumehub.v1": "a subprotocol",
+    "resumehub.js": "the JavaScript client",
+    "current_user": "of flask-login",
+    "websocket_channel_impl": "of Chromium",
+    "get_id": "of flask-login",
+    "proxy_read_timeout": "a directive of nginx",
+    "proxy_buffering": "a directive of nginx",
+    "worker_shutdown_timeout": "a directive of nginx",
+    "set_threshold": "of Python's gc",
+    "client_no_context_takeover": "a parameter of permessage-deflate",
+}
+"""What looks like a signpost → what it is instead."""
+
+# -- what a signpost looks like -------------------------------------------------------
+
+PATH = r"(?<![\w./*…<>-])"
+FILE = re.compile(PATH + r"[\w./*…<>-]*[\w*…>]\.(?:py|md)(?![\w/-]|\.\w)")
+BELOW = re.compile(PATH + r"(?:resumehub|tests|docs|tools)/[\w./*…<>-]*")
+NAME = re.compile(r"`(?!\w+\.(?:py|md|js)`)([A-Za-z_]\w*(?:\.\w+)*)(?:\([^`]*\))?`")
+MODULE = re.compile(r"`(resumehub(?:\.\w+)+)`")
+PLACES = [
+    re.compile(r"`(?P<file>[\w/]+\.py)`,\s`(?P<name>[A-Za-z_][\w.]*)(?:\([^`]*\))?`"),
+    re.compile(r"`(?P<name>[A-Za-z_][\w.]*)(?:\([^`]*\))?`\s(?:in\s|\()`(?P<file>[\w/]+\.py)`"),
+]
+READ_NEXT = re.compile(r"read next:(.*?)(?:\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL)
+
+NO_TEXT = re.compile(r"\w+://\S+|\[[^\]\n]*\]\([^)\n]*\)")
+"""Addresses, and Markdown's links."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Something to read, in one file."""
+
+    file: Path
+    line: int
+    words: str
+    examples: frozenset[str] = frozenset()
+    """The words of the code blocks of the same page."""
+
+    def at(self, position: int) -> str:
+        return f"{self.file.relative_to(ROOT)}:{self.line + self.words.count(chr(10), 0, position)}"
+
+
+# -- where the texts are --------------------------------------------------------------
+
+
+def texts() -> Iterator[Text]:
+    for path in SOURCES:
+        yield from texts_of_code(path, path.read_text(encoding="utf-8"))
+    for path in PAGES:
+        yield text_of_page(path, path.read_text(encoding="utf-8"))
+
+
+def texts_of_code(path: Path, source: str) -> Iterator[Text]:
+    for docstring in docstrings_of(ast.parse(source)):
+        yield Text(path, docstring.lineno, docstring.value)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield Text(path, token.start[0], token.string)
+
+
+def docstrings_of(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Those of attributes as well: all strings that stand alone."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str()) as docstring):
+                yield docstring
+
+
+def text_of_page(path: Path, page: str) -> Text:
+    """A page without its code blocks, addresses and links; each line keeps its number."""
+    words = page
+    for block in blocks_of(page):
+        words = words.replace(block.code, "\n" * block.code.count("\n"))
+    examples = {word for block in blocks_of(page) for word in re.findall(r"\w+", block.code)}
+    return Text(path, 1, NO_TEXT.sub("", words), frozenset(examples))
+
+
+# -- what is there --------------------------------------------------------------------
+
+
+def is_there(path: str, seen_from: Path) -> bool:
+    """Whether ``path`` names a file or a folder to a reader who stands in the folder ``seen_from``."""
+    pattern = re.sub(r"<\w+>|…", "*", path).strip("/")
+    roots = [seen_from, PACKAGE, ROOT, *([ROOT / "tests"] if "/" in path else [])]
+    return any(True for root in roots for _ in root.glob(pattern))
+
+
+@cache
+def names_in_code() -> frozenset[str]:
+    """Every name in the code, and every string that is one word."""
+    words: set[str] = set()
+    for path in [*SOURCES, *(ROOT / "tools").rglob("*.py")]:
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+            if token.type == tokenize.NAME:
+                words.add(token.string)
+            elif token.type == tokenize.STRING:
+                words.add(token.string.strip("rbf\"'"))
+    for path in (PACKAGE / "static").glob("*.js"):
+        words.update(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+    return frozenset(words)
+
+
+@cache
+def defined_in(path: Path) -> frozenset[str]:
+    """The names that a module defines, those inside classes with dots: ``Machine.handle``."""
+
+    def names(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield prefix + node.name
+            if isinstance(node, ast.ClassDef):
+                yield from names(node.body, f"{prefix}{node.name}.")
+            elif isinstance(node, ast.Assign):
+                yield from (prefix + target.id for target in node.targets if isinstance(target, ast.Name))
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                yield prefix + node.target.id
+
+    return frozenset(names(ast.parse(path.read_text(encoding="utf-8")).body, ""))
+
+
+def defines(file: str, name: str, seen_from: Path) -> bool:
+    """Whether the module ``file``, or a class in it, defines ``name``."""
+    paths = [root / file for root in (seen_from, PACKAGE, ROOT) if (root / file).is_file()]
+    return any(f".{known}".endswith(f".{name}") for path in paths for known in defined_in(path))
+
+
+def can_be_imported(module: str) -> bool:
+    """Whether ``module`` is one, or a name in one."""
+    try:
+        pkgutil.resolve_name(module)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+# -- the check ------------------------------------------------------------------------
+
+
+def dangling(text: Text) -> Iterator[str]:
+    """The signposts in ``text`` that lead nowhere, each with its place."""
+    paths = {
+        found.start(): found[0].rstrip(".") for find in (FILE, BELOW) for found in find.finditer(text.words)
+    }
+    for position, path in paths.items():
+        if path not in FOREIGN and not is_there(path, text.file.parent):
+            yield f"{text.at(position)}: there is no {path}"
+    for found in NAME.finditer(text.words):
+        for name in filter(is_a_name, found[1].split(".")):
+            if not (name in names_in_code() or name in text.examples or name in FOREIGN):
+                yield f"{text.at(found.start())}: no code has the name {name}"
+    for found in MODULE.finditer(text.words):
+        if found[1] not in FOREIGN and not can_be_imported(found[1]):
+            yield f"{text.at(found.start())}: {found[1]} cannot be imported"
+    for found in [found for place in PLACES for found in place.finditer(text.words)]:
+        if text.file.suffix == ".md" and not defines(found["file"], found["name"], text.file.parent):
+            yield f"{text.at(found.start())}: {found['file']} does not define {found['name']}"
+    for found in READ_NEXT.finditer(text.words):
+        if text.file.suffix == ".py" and not FILE.search(found[1]):
+            yield f"{text.at(found.start())}: what is to be read next?"
+
+
+def is_a_name(word: str) -> bool:
+    """Whether a word in code marks looks like a name of ours: ``wait_closed``, ``HubLoop``."""
+    return "_" in word.strip("_") or (word[0].isupper() and not word.isupper())
+
+
+def test_every_signpost_leads_somewhere() -> None:
+    wrong = [post for text in texts() for post in dangling(text)]
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_what_is_foreign_is_spoken_of() -> None:
+    """An exception that nobody needs any more would hide the next dangling signpost."""
+    spoken = " ".join(text.words for text in texts() if text.file != Path(__file__))
+    assert not [word for word in FOREIGN if word not in spoken]
+
+
+# -- a test of the test ---------------------------------------------------------------
+
+HUB = PACKAGE / "hub.py"
+MACHINE = PACKAGE / "core" / "machine.py"
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "said"),
+    [
+        (MACHINE, '"""See ``hub_loop.py``."""', "there is no hub_loop.py"),
+        (MACHINE, '"""See\n``core/claims.py``."""', "there is no core/claims.py"),
+        (MACHINE, "x = 1  # see docs/reference/lost.md.", "there is no docs/reference/lost.md"),
+        (MACHINE, "# tests/races_of_old/ has it", "there is no tests/races_of_old/"),
+        (MACHINE, "# all of tests/*/no_such_*.py", "there is no tests/*/no_such_*.py"),
+        (HUB, 'class A:\n    x: int\n    """Ask ``NoSuch``."""', "no code has the name NoSuch"),
+        (HUB, '"""Call ``hub.no_such_method()``."""', "no code has the name no_such_method"),
+        (HUB, '"""Call ``NoSuch.close``."""', "no code has the name NoSuch"),
+        (HUB, '"""Use ``resumehub.testing.lost``."""', "resumehub.testing.lost cannot be imported"),
+        (HUB, '"""A hub. Read next: the machine."""', "what is to be read next?"),
+    ],
+)
+def test_a_dangling_signpost_in_the_code_is_found(file: Path, source: str, said: str) -> None:
+    (post,) = [post for text in texts_of_code(file, source) for post in dangling(text)]
+
+    assert post.endswith(said)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""See ``states.py``, ``hub.py``, ``core/states.py``, tests/races/ and tests/races/test_*.py."""',
+        '"""``Machine.handle`` and ``wait_closed(timeout)``. Read next: ``states.py``."""',
+        "# docs/tour/races/<name>.py, README.md: two that are there.",
+    ],
+)
+def test_a_signpost_that_leads_somewhere_is_no_fault(source: str) -> None:
+    assert not [post for text in texts_of_code(MACHINE, source) for post in dangling(text)]
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("`core/claims.py` decides.", "1: there is no core/claims.py"),
+        ("Text.\n\n```\nNo text: lost.py\n```\n\nIn tests/lost/ it is.", "7: there is no tests/lost/"),
+        ("`core/machine.py`, `Machine.handel`", "1: core/machine.py does not define Machine.handel"),
+        ("`Machine.handel` (`core/machine.py`)", "1: core/machine.py does not define Machine.handel"),
+        ("`handel` in\n`core/machine.py`", "1: core/machine.py does not define handel"),
+        ("`core/states.py`, `Machine.handle`", "1: core/states.py does not define Machine.handle"),
+    ],
+)
+def test_a_dangling_signpost_in_a_page_is_found(page: str, said: str) -> None:
+    found = list(dangling(text_of_page(ROOT / "docs" / "index.md", page)))
+
+    assert any(post.endswith(f"docs/index.md:{said}") for post in found), found
+
+
+def test_a_page_may_speak_of_its_own_code_of_links_and_of_addresses() -> None:
+    page = (
+        "[`gone.py`](x.md) https://example.org/gone.py `say_it_twice`\n\n"
+        "```python\ndef say_it_twice(): ...\n```\n\n"
+        "`core/machine.py`, `Machine.handle`; `Machine` (`core/machine.py`)"
+    )
+    assert not list(dangling(text_of_page(ROOT / "docs" / "index.md", page)))

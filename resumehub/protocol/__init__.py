@@ -1,0 +1,5 @@
+"""The messages of ``resumehub.v1``, and the tokens in its subprotocol: what both ends write and read.
+
+Values and pure functions. No decision, no session and no socket is here: what follows from a message is
+decided by the end that got it. Threads: any. Begin with ``control_messages.py``.
+"""

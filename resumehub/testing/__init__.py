@@ -1,9 +1,10 @@
 """The public testing kit: clocks that a test moves, a WebSocket client for WSGI apps, the race lab and
 its explorer, and a transport in memory whose peer is a script.
 
-No other part of the package imports it. Start with ``FakeClock`` and ``connect``; then ``Lab`` and
-``explore``. A name is imported when it is first used, so that ``plugin.py``, which every run of
-pytest loads, costs nothing where the kit is not used.
+Nothing else in the package imports it. Begin with ``clocks.py`` and ``client.py`` (``FakeClock``,
+``connect``), then ``lab.py`` and ``explorer.py``. Threads: the test's own; in the lab, one at a time. A
+name is imported when it is first used, so that ``plugin.py``, which every run of pytest loads, costs
+nothing where the kit is not used.
 """
 
 from __future__ import annotations

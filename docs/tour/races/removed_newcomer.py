@@ -12,7 +12,7 @@ from props import Socket, Table
 
 from resumehub.testing import explore
 
-TITLE = "The newcomer who is shown out"
+TITLE = "The newcomer that is removed"
 SOURCES = ["Netflix/zuul#1280", "boundless-xyz/boundless#2066"]
 LANES = ["ada", "thread of socket 1", "thread of socket 2", "users"]
 LOOK = "remove ada"

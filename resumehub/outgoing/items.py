@@ -2,7 +2,7 @@
 
 Values only: a row is ``frame_queue.py``'s, and whoever has an item of one changes it under that session's
 lock.
-Made by the outbox and by ``server/control_messages.py``, read by the channel. Read next: ``frame_queue.py``.
+Made by the outbox and by ``session/control_messages.py``, read by the channel. Read next: ``frame_queue.py``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 docs/reference/lossless.md is the same in prose. Control messages are ordinary messages with a reserved
 event, encoded by the codec of whoever sends them. What a peer says is checked here, once; the rest of
-the package may trust it. Values only, any thread. Read next: ``tokens.py``; ``server/control_messages.py``
+the package may trust it. Values only, any thread. Read next: ``tokens.py``; ``session/control_messages.py``
 (the server writes), ``client/transport.py`` (the client reads).
 """
 

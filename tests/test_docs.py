@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RUN = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if path.exists()]
-PAGES = [*sorted(path for path in ROOT.glob("*.md") if path not in RUN), *RUN]
+PAGES = [*sorted(path for path in ROOT.glob("*.md") if path not in RUN), *ROOT.glob("tests/*.md"), *RUN]
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<info>[^`\n]*)$")
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")

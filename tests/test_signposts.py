@@ -77,7 +77,7 @@ BELOW = re.compile(PATH + r"(?:resumehub|tests|docs|tools)/[\w./*…<>-]*")
 NAME = re.compile(r"`(?!\w+\.(?:py|md|js)`)([A-Za-z_]\w*(?:\.\w+)*)(?:\([^`]*\))?`")
 MODULE = re.compile(r"`(resumehub(?:\.\w+)+)`")
 PLACES = [
-    re.compile(r"`(?P<file>[\w/]+\.py)`,\s`(?P<name>[A-Za-z_][\w.]*)(?:\([^`]*\))?`"),
+    re.compile(r"`(?P<file>[\w/]+\.py)`,\s`(?!\w+\.py`)(?P<name>[A-Za-z_][\w.]*)(?:\([^`]*\))?`"),
     re.compile(r"`(?P<name>[A-Za-z_][\w.]*)(?:\([^`]*\))?`\s(?:in\s|\()`(?P<file>[\w/]+\.py)`"),
 ]
 READ_NEXT = re.compile(r"read next:(.*?)(?:\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""Rewrites the parts of docs/ that are drawn from the code. Run by tools/docs, compared by the tests.
+"""Rewrites the parts of the pages that are drawn from the code. Run by tools/docs, compared by the tests.
 
 A generated part of a page stands between two comments, and everything outside of them is written
 by hand::
@@ -14,7 +14,9 @@ from the code is an error.
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +28,7 @@ import _tour  # noqa: E402 (it, and what follows, must be this repository's)
 
 from resumehub import errors, metrics  # noqa: E402
 from resumehub.core import states  # noqa: E402
+from tests import test_architecture as architecture  # noqa: E402
 from tests.contract import page as contract  # noqa: E402
 from tests.core import race_tables  # noqa: E402
 from tests.guards import page as guards  # noqa: E402
@@ -67,7 +70,54 @@ def error_tree() -> str:
     return "\n".join(entries(errors.ResumeHubError, 0)) + "\n"
 
 
+def first_words(module: Path) -> str:
+    """The first paragraph of a module's docstring, in one line, with Markdown's code marks.
+
+    A file beside the module gets its folder: the reader of a page stands elsewhere.
+    """
+    said = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    words = " ".join(said.partition("\n\n")[0].split()).replace("``", "`")
+    beside = {path.name for path in module.parent.glob("*.py")}
+    return re.sub(
+        r"`(\w+\.py)`",
+        lambda file: f"`{module.parent.name}/{file[1]}`" if file[1] in beside else file[0],
+        words,
+    )
+
+
+def folders() -> str:
+    """The folders of the package, each with the first paragraph of its ``__init__.py``."""
+    lines = ["| folder | what lives there |", "|---|---|"]
+    for init in sorted((ROOT / "resumehub").glob("*/__init__.py")):
+        lines.append(f"| `resumehub/{init.parent.name}/` | {first_words(init)} |")
+    return "\n".join(lines) + "\n"
+
+
+def layers() -> str:
+    """The layers of the package, from the bottom to the top."""
+    lines = ["| layer | what is in it |", "|---|---|"]
+    for layer, names in architecture.LAYERS.items():
+        here = [
+            name
+            for name in names
+            if any(architecture.among(module, [name]) for module in architecture.sources())
+        ]
+        lines.append(f"| {layer} | {', '.join(f'`{name}`' for name in here)} |")
+    return "\n".join(lines) + "\n"
+
+
+def helpers() -> str:
+    """What tests share: every module in tests/ without tests, with the first sentence of its docstring."""
+    lines = ["| helper | what it is |", "|---|---|"]
+    tests = ROOT / "tests"
+    for path in sorted(tests.rglob("*.py"), key=lambda path: (path.parent, path.name)):
+        if path.name != "conftest.py" and not path.name.startswith("test_"):
+            lines.append(f"| `{path.relative_to(tests).as_posix()}` | {first_words(path)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "CONTRIBUTING.md": {"folders": folders, "layers": layers},
     "docs/explanation/guards.md": guards.DRAWN,
     performance.NAME: performance.PARTS,
     "docs/explanation/session-states.md": {
@@ -84,6 +134,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "number of races": race_tables.numbers,
         "races of all": race_tables.all_orders,
     },
+    "tests/README.md": {"helpers": helpers},
     **_tour.pages(),
 }
 """Page → its generated parts, each with what draws it."""

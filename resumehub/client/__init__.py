@@ -6,7 +6,7 @@
             …
 
 All that only the client needs lives here. What it shares with the server (control messages, sockets, the
-command loop) is in ``protocol``, ``transport`` and ``runtime``; it imports nothing that only the server needs.
+command loop) is in ``protocol``, ``transport`` and ``runtime``. It imports nothing that only the server has.
 ``connect`` checks its arguments and starts the threads. Threads: the driver, one that reads for each dial, a
 writer, and one for callbacks. Begin with ``client_loop.py``, then ``machine.py``.
 docs/howto/python-client.md shows how to use it, docs/reference/client.md has every name.

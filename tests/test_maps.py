@@ -94,14 +94,16 @@ def test_ten_rules_are_on_the_map() -> None:
     ("word", "then", "places"), [rule[1:] for rule in RULES], ids=[rule[0] for rule in RULES]
 )
 def test_the_obvious_word_leads_to_where_a_rule_is_decided(word: str, then: str, places: str) -> None:
-    """The word is in the deciding function; or it stands in one line with a second word, which is."""
+    """The word is in the deciding function, or on top of its module; or a second word is, which stands in one
+    line with the first."""
     if then:
         lines = [line for source in sources() for line in source.splitlines() if word.lower() in line.lower()]
         assert any(then in line for line in lines), f"no line has {word!r} and {then!r}"
     found = PLACE.findall(places)
     assert found, "the rule names a file and a function"
     for file, name in found:
-        assert (then or word).lower() in code_of(file, name).lower(), f"{name} does not speak of it"
+        said = code_of(file, name) + (ast.get_docstring(ast.parse((PACKAGE / file).read_text("utf-8"))) or "")
+        assert (then or word).lower() in said.lower(), f"{name} does not speak of it"
 
 
 # -- ways -----------------------------------------------------------------------------

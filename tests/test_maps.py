@@ -77,13 +77,22 @@ def code_of(file: str, name: str) -> str:
     source = (PACKAGE / file).read_text(encoding="utf-8")
     node: ast.AST = ast.parse(source)
     for part in name.split("."):
-        node = next(
-            child
-            for child in ast.iter_child_nodes(node)
-            if getattr(child, "name", None) == part
-            or (isinstance(child, ast.Assign) and part in map(ast.unparse, child.targets))
-        )
+        found = [child for child in ast.iter_child_nodes(node) if part in names_of(child)]
+        assert found, f"{file} does not define {name}"
+        node = found[0]
     return ast.get_source_segment(source, node) or ""
+
+
+def names_of(node: ast.AST) -> list[str]:
+    """What a statement defines."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [ast.unparse(target) for target in targets]
+        case ast.AnnAssign(target=target):
+            return [ast.unparse(target)]
+    return []
 
 
 def test_ten_rules_are_on_the_map() -> None:

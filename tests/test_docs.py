@@ -9,6 +9,7 @@ can't (it would serve for ever, say) has a comment in the line before it and is 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -84,6 +85,10 @@ for source in sys.stdin.read().split("\\0"):
 """
 
 
+OUR_PACKAGE = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""For a process in another folder: the package is this repository's, and not one that is installed."""
+
+
 @pytest.mark.parametrize("page", [page for page in RUN if python_of(page)], ids=name_of)
 def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
     # Empty lines in front: a traceback then speaks of the page's own line numbers.
@@ -94,6 +99,7 @@ def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
         [sys.executable, "-W", "error", "-c", RUN_BLOCKS, name_of(page)],
         input="\0".join(source for block, source in sources.items() if block.runs),
         cwd=tmp_path,
+        env=OUR_PACKAGE,
         capture_output=True,
         text=True,
         timeout=50,

@@ -22,7 +22,7 @@ from resumehub import CloseCode, Connection, Hub, errors, metrics
 from resumehub.router import Router
 from resumehub.testing import FakeClock, FreezegunClock, Lab, WebSocketClient
 from resumehub.trace import Trace
-from tests.test_docs import Block, blocks_of
+from tests.test_docs import OUR_PACKAGE, Block, blocks_of
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -201,6 +201,7 @@ def test_what_stands_behind_a_print_is_what_it_prints(page: Path, tmp_path: Path
         [sys.executable, "-W", "error", "-c", RUN_AND_COMPARE, name_of(page)],
         input="\0".join("\n" * (block.line - 1) + block.code for block in blocks),
         cwd=tmp_path,
+        env=OUR_PACKAGE,
         capture_output=True,
         text=True,
         timeout=50,

@@ -1,8 +1,8 @@
 """The demo: a small chat whose page shows what a drop, a resume and a takeover look like.
 
 It uses a hub as any application does; only ``cli.py`` imports it. Threads: those of the server and of the
-hub, and one of its own that sends bursts. Begin with ``app.py``, the WSGI application; then ``chat.py``
-(the people who talk), ``timeline.py`` (what the page draws), ``bursts.py`` (messages on request).
+hub, and one of its own for each burst. Begin with ``app.py``, the WSGI application; then ``chat.py`` (the
+rooms and their messages), ``timeline.py`` (what the page draws), ``bursts.py`` (messages on request).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A model of the outbox that is too simple to be wrong; ``test_outbox_random.py`` compares the two.
 
 A few lists of messages, each named by its place in the order in which all were offered. It knows no cursor
-and no holes: whether a client can go on without a gap it answers by "is every message behind the last one
+and no gaps: whether a client can go on without a gap it answers by "is every message behind the last one
 that it has handled still here?".
 """
 

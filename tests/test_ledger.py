@@ -34,35 +34,35 @@ def test_ledgers_are_added_column_by_column() -> None:
 
 
 def test_the_sum_is_over_all_that_are_open() -> None:
-    books = LedgerTotals(threading.Lock())
+    totals = LedgerTotals(threading.Lock())
     for box in (outbox(Retention.HISTORY, written="ab", waiting="c"), outbox(Retention.NOTHING, written="d")):
-        books.open(box)
-    assert books.sum() == (Ledger(accepted=4, written=1), 3)
+        totals.open(box)
+    assert totals.sum() == (Ledger(accepted=4, written=1), 3)
 
 
 def test_what_has_closed_stays_in_the_sum() -> None:
     """And is counted once, however often the session is said to be over."""
-    books, box = LedgerTotals(threading.Lock()), outbox(Retention.HISTORY, written="ab", waiting="c")
-    books.open(box)
+    totals, box = LedgerTotals(threading.Lock()), outbox(Retention.HISTORY, written="ab", waiting="c")
+    totals.open(box)
     box.close_out(DropReason.EXPIRED)
     for _ in range(2):
-        books.close(box)
-    assert books.sum() == (Ledger(accepted=3, written=2, expired=1), 0)
+        totals.close(box)
+    assert totals.sum() == (Ledger(accepted=3, written=2, expired=1), 0)
 
 
 def test_the_sum_is_a_copy() -> None:
     """Asking changes nothing, and what was given does not change any more."""
-    books, box = LedgerTotals(threading.Lock()), outbox(Retention.NOTHING, waiting="a")
-    books.open(box)
-    before, held = books.sum()
+    totals, box = LedgerTotals(threading.Lock()), outbox(Retention.NOTHING, waiting="a")
+    totals.open(box)
+    before, held = totals.sum()
     put(box, "b")
     sent(box)
     assert (before, held) == (Ledger(accepted=1), 1)
-    assert books.sum() == (Ledger(accepted=2, written=2), 0)
+    assert totals.sum() == (Ledger(accepted=2, written=2), 0)
 
 
 def test_a_session_that_has_not_begun_to_be_booked_may_end() -> None:
     """It has no frames, and nobody needs to know which came first."""
-    books = LedgerTotals(threading.Lock())
-    books.close(outbox(Retention.NOTHING))
-    assert books.sum() == (Ledger(), 0)
+    totals = LedgerTotals(threading.Lock())
+    totals.close(outbox(Retention.NOTHING))
+    assert totals.sum() == (Ledger(), 0)

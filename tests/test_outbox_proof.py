@@ -1,6 +1,6 @@
 """The outgoing buffer of a client that acknowledges, and the moment of a resume, for it and for a plain one.
 
-What is not acknowledged counts against the bounds; a hole is put into words; control messages go with their
+What is not acknowledged counts against the bounds; a gap is told; control messages go with their
 transport. While a resume is being decided (``pin``) nothing may go away that it needs.
 """
 
@@ -57,7 +57,7 @@ def test_what_was_acknowledged_cannot_be_had_again() -> None:
     assert row(box, 2) == "c"
 
 
-# -- holes are told --------------------------------------------------------------------------------
+# -- gaps are told ---------------------------------------------------------------------------------
 
 
 def test_a_hole_is_told_in_its_place_and_has_its_numbers() -> None:
@@ -74,11 +74,11 @@ def test_nothing_goes_past_a_hole_that_is_not_yet_in_words() -> None:
     """Its words are made without the lock; until they are there the others wait."""
     box = outbox(Retention.UNTIL_ACKED, waiting="ab", max_frames=2)
     box.put_dropping(frame("c"))
-    hole = box.unannounced()
-    assert isinstance(hole, Gap)
-    assert (hole.first, hole.last, box.first(9, 99)) == (1, 1, [])
-    hole.frame = frame("missed")
-    assert box.first(9, 99)[0] is hole
+    gap = box.unannounced()
+    assert isinstance(gap, Gap)
+    assert (gap.first, gap.last, box.first(9, 99)) == (1, 1, [])
+    gap.frame = frame("missed")
+    assert box.first(9, 99)[0] is gap
     assert box.unannounced() is None
 
 
@@ -86,9 +86,9 @@ def test_a_hole_that_grows_needs_new_words() -> None:
     """Else the client would wait for a message that never comes."""
     box = outbox(Retention.UNTIL_ACKED, waiting="ab", max_frames=2)
     box.put_dropping(frame("c"))
-    hole = box.unannounced()
-    assert hole is not None
-    hole.frame = frame("missed")
+    gap = box.unannounced()
+    assert gap is not None
+    gap.frame = frame("missed")
     box.put_dropping(frame("d"))
     grown = box.unannounced()
     assert grown is not None
@@ -206,7 +206,7 @@ def test_what_the_old_transport_still_writes_is_sent_again_too() -> None:
 
 
 def test_a_loss_behind_the_look_is_a_loss_of_the_resumed_connection() -> None:
-    """The old transport has even written past the hole; the client goes on, and the next count sees it."""
+    """The old transport has even written past the gap; the client goes on, and the next count sees it."""
     box = outbox(Retention.HISTORY, written="ab", max_bytes=10)
     assert box.hold_history(1) == GOES_ON
     assert box.put_dropping(frame("too large", 11)) == 1
@@ -307,13 +307,13 @@ def test_of_a_hole_that_grew_meanwhile_a_client_is_told_what_it_has_not_had() ->
 
 
 def test_a_plain_client_that_is_ahead_of_a_hole_has_a_gap() -> None:
-    """Who is not told of holes counts on over them: nobody knows which message its count means."""
+    """Who is not told of gaps counts on over them: it is not known which message its count means."""
     box = outbox(Retention.HISTORY, written="abcd", max_frames=4)
     box.rewind(0)
     assert box.put_dropping(frame("e")) == 1  # a is gone
     assert [box.resume_position(received) for received in (0, 1, 3, 5)] == [gap(1), gap(2), gap(4), BEYOND]
     assert sent(box, 2) == "bc"
-    put(box, "fg")  # for which b and c make room, and the hole with them
+    put(box, "fg")  # for which b and c make room, and the gap with them
     assert [box.resume_position(received) for received in (2, 3, 4)] == [GOES_ON, gap(4), gap(5)]
 
 

@@ -21,8 +21,8 @@ SIZES = (1, 2, 5, 12)
 """Of payloads; the last is more than some of the buffers hold."""
 
 
-def words(hole: Gap) -> bytes:
-    return f"{hole.first} to {hole.last} are missing".encode()
+def words(gap: Gap) -> bytes:
+    return f"{gap.first} to {gap.last} are missing".encode()
 
 
 class Pair:
@@ -66,8 +66,8 @@ class Pair:
     def write(self, n: int) -> None:
         """Up to n + 1 items."""
         for _ in range(n + 1):
-            if (hole := self.box.unannounced()) is not None:
-                hole.frame = Frame(Opcode.TEXT, words(hole))
+            if (gap := self.box.unannounced()) is not None:
+                gap.frame = Frame(Opcode.TEXT, words(gap))
             if not self.box.first(1, 100):
                 return
             item = self.box.written()
@@ -100,10 +100,10 @@ class Pair:
         if self.box.keep is Retention.NOTHING or model.pinned is not None:
             return
         received = max(0, max(len(model.got), len(model.seen)) - n // 2 if n % 2 else len(model.got) - n)
-        standing = self.box.hold_history(received)
-        assert standing == model.resume_position(received)
-        self.wanted = received if standing == ResumePosition() else None
-        model.pinned = min(len(model.got), received) if standing == ResumePosition() else len(model.got)
+        position = self.box.hold_history(received)
+        assert position == model.resume_position(received)
+        self.wanted = received if position == ResumePosition() else None
+        model.pinned = min(len(model.got), received) if position == ResumePosition() else len(model.got)
         model.ahead = (
             self.wanted is not None and self.box.keep is Retention.HISTORY and received > len(model.got)
         )
@@ -127,8 +127,8 @@ class Pair:
         """The transport is the session's no more; it may finish what it has begun."""
         if self.model.begun is not None:
             self.model.carried([*self.model.got, self.model.begun])
-        elif self.box.started and isinstance(hole := self.box.unsent[0], Gap):
-            self.model.carried([*self.model.got, *[None] * (hole.last - hole.first + 1)])
+        elif self.box.started and isinstance(gap := self.box.unsent[0], Gap):
+            self.model.carried([*self.model.got, *[None] * (gap.last - gap.first + 1)])
         self.box.unbegin()
         self.model.begun = None
 

@@ -112,7 +112,7 @@ def test_a_resume_never_ends_up_in_somebody_elses_session(
 def test_a_late_refusal_does_not_prolong_the_window_of_whoever_holds_the_id(
     wsgi_server: Callable[..., HubServer],
 ) -> None:
-    """The other session's grace window runs as if nobody had knocked."""
+    """The other session's grace window runs as if no request had come."""
     hub_server = with_session_in_the_attic(wsgi_server)
 
     def somebody_else_takes_the_id() -> None:

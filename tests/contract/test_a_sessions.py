@@ -1,4 +1,4 @@
-"""The lower rows of table A, and the hub's own table: what a knock means for a session, there or not."""
+"""The lower rows of table A, and the hub's own table: what a request means for a session, there or not."""
 
 from __future__ import annotations
 

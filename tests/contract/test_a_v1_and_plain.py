@@ -23,7 +23,7 @@ CLIENTS = {
     "v1, resuming with a wrong one": ("&resume=true&received=0", [WRONG]),
     "v1, resuming with the token": ("&resume=true&received=0", ["right"]),
 }
-"""Who knocks: what it adds to the query, and the tokens that it presents (None: it speaks no v1)."""
+"""The client: what it adds to the query, and the tokens that it presents (None: it speaks no v1)."""
 
 
 def protocols(tokens: list[str] | None, right: str = WRONG) -> list[str]:

@@ -226,7 +226,7 @@ def test_an_access_check_that_fails_late_lets_no_message_through(stage, gate) ->
 
 @pytest.mark.contract("B4")
 def test_an_access_check_that_fails_is_not_passed_by_a_resume_that_is_on_its_way(stage, gate) -> None:
-    """It knocked before the check had failed; the hub hears of the knock first, and then of the failure."""
+    """It was registered before the check had failed; the hub hears of it first, and then of the failure."""
     ledger = Ledger()
     s = stage(metrics=ledger)
 

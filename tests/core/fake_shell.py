@@ -62,7 +62,7 @@ class FakeShell:
         self.balance: dict[str, int] = {}
         self.finished = False
         self.frames = 0
-        self.knocks = 0
+        self.registrations = 0
         self._means: dict[int, int | None] = {}  # the session that a transport's client wants back
 
     # -- what can happen --------------------------------------------------------------------
@@ -84,10 +84,14 @@ class FakeShell:
         self.now = until
         self.do(c.Tick())
 
-    def knock(self, connection_id: str = "u1", **more: Any) -> None:
-        self.knocks += 1
-        self._means[self.knocks] = epoch_of(more.get("seen"))
-        self.do(c.Register(self.knocks, connection_id, "lobby", **({"life": next_life(self.machine)} | more)))
+    def register(self, connection_id: str = "u1", **more: Any) -> None:
+        self.registrations += 1
+        self._means[self.registrations] = epoch_of(more.get("seen"))
+        self.do(
+            c.Register(
+                self.registrations, connection_id, "lobby", **({"life": next_life(self.machine)} | more)
+            )
+        )
 
     def send(self, connection_id: str = "u1") -> None:
         """The application sends, if it still can; frames are numbered."""
@@ -105,7 +109,7 @@ class FakeShell:
         if session is not None and session.transport is not None:
             return session.transport
         admitted = (number for number, wire in self.wires.items() if wire.epoch is not None)
-        return max(admitted, default=self.knocks)
+        return max(admitted, default=self.registrations)
 
     def finish(self) -> None:
         """Shut everything down politely: peers answer close frames that reach them; the rest is deadlines."""
@@ -153,7 +157,9 @@ class FakeShell:
                 self.wires[number].takes = 1000  # the close frame now finds room
                 self._pump(number)
             case e.AbortTransport(number):
-                wire = self.wires.setdefault(number, Wire(None, 0))  # a stillborn one was never admitted
+                wire = self.wires.setdefault(
+                    number, Wire(None, 0)
+                )  # one whose peer had gone was never admitted
                 _insist(not wire.aborted, f"transport {number} is aborted twice")
                 wire.aborted = True
                 if wire.epoch is not None and self.sessions[wire.epoch].ended:
@@ -186,7 +192,7 @@ class FakeShell:
             self._drop(effect.epoch)
 
     def _pump(self, number: int | None) -> None:
-        """Write what can be written to a wire, in the order of the channel."""
+        """Write what can be written to a wire, in the order of the writer."""
         wire = self.wires[number] if number is not None else None
         if wire is None or wire.aborted:
             return

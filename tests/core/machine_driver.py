@@ -88,7 +88,7 @@ class MachineDriver:
         self.now = until
         return done + self.do(c.Tick())
 
-    def knock(self, connection_id: str = "u1", room_id: str = "lobby", **more: Any) -> list[e.Effect]:
+    def register(self, connection_id: str = "u1", room_id: str = "lobby", **more: Any) -> list[e.Effect]:
         """A client comes, on a transport of its own."""
         self.transports += 1
         return self.do(
@@ -97,7 +97,7 @@ class MachineDriver:
 
     def resume(self, connection_id: str = "u1", **more: Any) -> list[e.Effect]:
         """A client comes back to the session that it finds now."""
-        return self.knock(connection_id, "elsewhere", **(self.seen(connection_id) | more))
+        return self.register(connection_id, "elsewhere", **(self.seen(connection_id) | more))
 
     def seen(self, connection_id: str = "u1") -> dict[str, Any]:
         """What a pre-check with resume intent says of a session that it looks at now."""
@@ -129,7 +129,7 @@ class MachineDriver:
 def suspended(**options: Any) -> MachineDriver:
     """A session u1 (epoch 1) that has lost its transport 1, which is gone for good."""
     play = MachineDriver(**options)
-    play.knock()
+    play.register()
     play.do(c.PeerGone(1, reset=True), c.Released(1))
     play.effects.clear()
     return play

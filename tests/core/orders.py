@@ -26,12 +26,12 @@ def late_failure(hook: str, generation: int) -> c.HandlerFailed:
 WORDS: dict[str, Callable[[FakeShell], None]] = {
     "drop": lambda shell: shell.do(c.PeerGone(1, reset=True)),
     "expire": lambda shell: shell.wait(30),
-    "resume": lambda shell: shell.knock(**SEEN),
-    "second resume": lambda shell: shell.knock(**SEEN),
+    "resume": lambda shell: shell.register(**SEEN),
+    "second resume": lambda shell: shell.register(**SEEN),
     "send": lambda shell: shell.send(),
     "kick": lambda shell: shell.do(c.Kick("u1")),
     "close": lambda shell: shell.do(c.Close(1)),
-    "connect": lambda shell: shell.knock(),
+    "connect": lambda shell: shell.register(),
     "newest drops": lambda shell: shell.do(c.PeerGone(shell.present(), reset=False)),
     "leave": lambda shell: shell.do(c.PeerClosed(1, 1000, "")),
     "newest leaves": lambda shell: shell.do(c.PeerClosed(shell.present(), 1005, "")),
@@ -54,7 +54,7 @@ def release_aborted(shell: FakeShell) -> None:
 def play(order: Sequence[str], machine: type[Machine] = Machine, **options: Any) -> FakeShell:
     """Play an order to its end; raises Wrong with the story if anything does not hold after a step."""
     shell = FakeShell(machine, **options)
-    shell.knock()
+    shell.register()
     told = 0
     try:
         for told, word in enumerate(order, 1):  # noqa: B007

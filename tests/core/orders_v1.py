@@ -34,7 +34,7 @@ class V1FakeShell(FakeShell):
         self.handled: list[int] = []
         self.line: int | None = None  # the connection that the client has now
         self.closes: list[tuple[int, int]] = []
-        self.knock(resume_request=ResumeRequest(v1=True, fresh_token="token 1"))
+        self.register(resume_request=ResumeRequest(v1=True, fresh_token="token 1"))
         self.token = self.greetings[1]
         self.late_dial = self._claim()
 
@@ -43,11 +43,11 @@ class V1FakeShell(FakeShell):
     def resume(self) -> None:
         """Dial, with all that the client knows now; whether it hears the answer is another matter."""
         self._arrive(self._claim())
-        self.line = self.knocks if self.knocks in self.greetings else None
+        self.line = self.registrations if self.registrations in self.greetings else None
 
     def late(self) -> None:
         """The first dial of all, which the client has given up, arrives."""
-        self.given_up.add(self.knocks + 1)
+        self.given_up.add(self.registrations + 1)
         self._arrive(self.late_dial)
 
     def hear(self) -> None:
@@ -68,12 +68,12 @@ class V1FakeShell(FakeShell):
         return ResumeRequest(v1=True, token=self.token, attempt=attempt, received=len(self.handled))
 
     def _arrive(self, resume_request: ResumeRequest) -> None:
-        number = self.knocks + 1
+        number = self.registrations + 1
         self.attempts[number] = resume_request.attempt or 0
         more = ResumeRequest(
             True, resume_request.token, f"token {number}", "", resume_request.attempt, resume_request.received
         )
-        self.knock(resume_request=more, resume=True, seen="life 1", seen_room="lobby")
+        self.register(resume_request=more, resume=True, seen="life 1", seen_room="lobby")
 
     # -- effects ----------------------------------------------------------------------------
 
@@ -130,10 +130,10 @@ WORDS: dict[str, Callable[[V1FakeShell], None]] = {
     "late ack": lambda shell: shell.do(c.Acknowledged(1)),
     "owe an ack": lambda shell: shell.do(c.AckDue(shell.present())),
     "send": lambda shell: shell.send(),
-    "stranger": lambda shell: shell.knock(
+    "stranger": lambda shell: shell.register(
         resume_request=WRONG, resume=True, seen="life 1", seen_room="lobby"
     ),
-    "plain client": lambda shell: shell.knock(),
+    "plain client": lambda shell: shell.register(),
     "a second": lambda shell: shell.wait(1),
     "expire": lambda shell: shell.wait(30),
     "kick": lambda shell: shell.do(c.Kick("u1")),

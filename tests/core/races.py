@@ -56,7 +56,7 @@ class Scene(FakeShell):
         self.refused: list[str] = []
         self.reasons: dict[int, str] = {}
         self.ended_by = ""
-        self.knock()
+        self.register()
         self.clients["first"] = 1
 
     def step(self, name: str) -> None:
@@ -75,8 +75,8 @@ class Scene(FakeShell):
     def arrive(self, who: str) -> None:
         """The socket arrives at the hub, if the check let it pass."""
         if who not in self.refused:
-            self.knock(resume=True, seen="life 1", seen_room="lobby")
-            self.clients[who] = self.knocks
+            self.register(resume=True, seen="life 1", seen_room="lobby")
+            self.clients[who] = self.registrations
 
     def offer(self) -> None:
         self.sent = "accepted" if "u1" in self.holders else "refused"

@@ -81,9 +81,9 @@ def test_without_a_window_neither_drop_nor_restore_is_ever_fired(note_orders: No
 class NeverCancels(Machine):
     """Resumes, and forgets that the grace window is running."""
 
-    def _welcome(self, knock: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
+    def _welcome(self, registration: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
         at = self.deadlines.armed_at(DeadlineKind.GRACE, holder.epoch) if holder is not None else None
-        super()._welcome(knock, holder, entry)
+        super()._welcome(registration, holder, entry)
         if holder is not None and at is not None:
             self.deadlines.arm(DeadlineKind.GRACE, holder.epoch, at)
 

@@ -70,8 +70,8 @@ class BelievesOldAcks(Machine):
 class KeepsOneToken(Machine):
     """Forgets the proven token as soon as it gives a new one."""
 
-    def _welcome(self, knock: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
-        super()._welcome(knock, holder, entry)
+    def _welcome(self, registration: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
+        super()._welcome(registration, holder, entry)
         for session in self.sessions.values():
             if session.credentials.tokens is not None:
                 session.credentials = replace(
@@ -82,8 +82,10 @@ class KeepsOneToken(Machine):
 class CountsNoDials(Machine):
     """Lets the last one to arrive take over, however old its dial is."""
 
-    def _register(self, knock: c.Register) -> None:
-        super()._register(replace(knock, resume_request=replace(knock.resume_request, attempt=None)))
+    def _register(self, registration: c.Register) -> None:
+        super()._register(
+            replace(registration, resume_request=replace(registration.resume_request, attempt=None))
+        )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def healthy() -> Machine:
     """u1 is connected (transport 1), u2 suspended (2, released), u3's transport 3 is being closed."""
     play = MachineDriver()
     for connection_id in ("u1", "u2", "u3"):
-        play.knock(connection_id)
+        play.register(connection_id)
     play.do(c.PeerGone(2, reset=True), c.Released(2), c.Kick("u3"))
     return play.machine
 
@@ -119,7 +119,7 @@ def test_a_damaged_machine_is_described(damage, sentence):
 def test_a_play_stops_at_the_first_command_that_breaks_one():
     """The tests of the machine look after every single command."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.machine.rooms["lobby"] = 7
     with pytest.raises(Broken, match=r"after Tick\(\): the rooms hold"):
         play.do(c.Tick())

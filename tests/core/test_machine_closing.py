@@ -16,7 +16,7 @@ ANSWER = c.PeerClosed(1, 1000, "")
 def closing(order: c.Command | None = None) -> MachineDriver:
     """u1's transport 1 is to be closed: a kick at 0 s, if nothing else is said."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.do(order or c.Kick("u1"))
     play.effects.clear()
     return play
@@ -46,7 +46,7 @@ class TestTheHandshake:
 
     def test_needs_no_answer_from_a_peer_that_began_it(self):
         play = MachineDriver()
-        play.knock()
+        play.register()
         play.do(c.PeerClosed(1, 1001, ""))
         assert aborted(play.do(c.CloseSent(1))) == [1]
 
@@ -63,7 +63,7 @@ class TestTheHandshake:
     def test_decides_nothing_about_the_session(self):
         """A Close that answers ours: what became of the session was decided before."""
         play = MachineDriver()
-        play.knock()
+        play.register()
         play.do(play.failure("on_message"), c.CloseSent(1))
         effects = play.do(c.PeerClosed(1, 1000, ""))
         assert play.state() == "SUSPENDED"
@@ -96,7 +96,7 @@ class TestACloseFrameThatDoesNotGetOut:
 
     def test_bytes_that_it_took_before_the_close_do_not_count(self):
         play = MachineDriver()
-        play.knock()
+        play.register()
         play.took_at = 0.0
         play.wait(5)
         play.do(c.Kick("u1"))
@@ -129,7 +129,7 @@ class TestAWriteError:
     def test_decides_nothing_by_itself(self):
         """A leave may lie in the kernel's buffer: the reader has the last word."""
         play = MachineDriver()
-        play.knock()
+        play.register()
         effects = play.do(c.WriteFailed(1))
         assert ignored(effects) == ["a write error only stops writing: the reader has the last word"]
         assert play.wait(100) == []
@@ -146,7 +146,7 @@ class TestAWriteError:
     )
     def test_then_the_readers_report_does(self, last_word, state):
         play = MachineDriver()
-        play.knock()
+        play.register()
         play.do(c.WriteFailed(1))
         effects = play.do(last_word)
         assert play.state() == state
@@ -155,14 +155,14 @@ class TestAWriteError:
     def test_before_a_kick_leaves_the_peer_one_timeout_to_hang_up(self):
         """The close frame cannot be sent; the transport must end all the same."""
         play = MachineDriver()
-        play.knock()
+        play.register()
         play.do(c.WriteFailed(1), c.Kick("u1"))
         assert play.due(DeadlineKind.ANSWER) == TIMEOUT
         assert aborted(play.wait(TIMEOUT)) == [1]
 
     def test_before_a_breach_of_protocol_ends_with_a_timeout_too(self):
         play = MachineDriver()
-        play.knock()
+        play.register()
         play.do(c.WriteFailed(1), c.PeerFailed(1, 1002, "bad"))
         assert aborted(play.wait(TIMEOUT)) == [1]
 
@@ -170,7 +170,7 @@ class TestAWriteError:
 class TestABreachOfProtocol:
     def test_is_answered_by_the_reader_and_the_peer_awaited(self):
         play = MachineDriver()
-        play.knock()
+        play.register()
         assert names(play.do(c.PeerFailed(1, 1009, "message too big"))) == ["DetachTransport", "Notify"]
         play.do(c.CloseSent(1))
         assert aborted(play.do(c.PeerGone(1, reset=False))) == [1]
@@ -195,7 +195,7 @@ def test_a_transport_is_aborted_once_and_remembered_until_it_is_released():
 
 def test_a_superseded_transport_is_closed_by_the_same_rules():
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.resume()
     assert aborted(play.wait(TIMEOUT)) == []
     assert aborted(play.wait(TIMEOUT)) == [1]

@@ -24,7 +24,7 @@ from tests.core.machine_driver import (
 
 def connected(**rules) -> MachineDriver:
     play = MachineDriver(**rules)
-    play.knock()
+    play.register()
     play.effects.clear()
     return play
 
@@ -161,7 +161,7 @@ def test_a_close_of_a_session_that_has_ended_spares_the_next_holder_of_its_id():
     """close() goes by session and not by id: an old connection object cannot end a stranger's session."""
     play = connected()
     play.do(c.Kick("u1"))
-    play.knock("u1")
+    play.register("u1")
     play.do(c.Close(1))
     assert play.state() == "CONNECTED"
 
@@ -191,7 +191,7 @@ class TestAHandlerThatRaises:
         assert names(effects) == ["EndSession", "SendClose", "Notify"]
         assert (callbacks(effects), errors(effects)) == (["on_disconnect"], ["HandlerError"])
         assert ended(effects).flush is False
-        assert closes(play.knock(resume=True, seen="life 1")) == [(2, 4100, "session expired", False)]
+        assert closes(play.register(resume=True, seen="life 1")) == [(2, 4100, "session expired", False)]
 
     @pytest.mark.parametrize("meanwhile", ["suspended", "resumed"])
     def test_in_on_connect_ends_the_session_whatever_became_of_its_transport(self, meanwhile):
@@ -216,8 +216,8 @@ def test_the_error_of_an_earlier_drop_does_not_outlive_a_takeover():
 
 def test_a_room_ends_with_its_last_session():
     play = MachineDriver()
-    play.knock("u1")
-    play.knock("u2")
+    play.register("u1")
+    play.register("u2")
     assert counted(play.do(c.Kick("u1")), "room_destroyed") == []
     assert counted(play.do(c.Kick("u2")), "room_destroyed") == [("room_destroyed", "lobby")]
     assert play.machine.rooms == {}

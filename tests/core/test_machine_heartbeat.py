@@ -24,7 +24,7 @@ def beating(**rules) -> MachineDriver:
     """A connected session that is pinged every 20 s and has 10 s to answer."""
     play = MachineDriver(ping_interval=PING, **rules)
     play.blocked = False
-    play.knock()
+    play.register()
     play.effects.clear()
     return play
 
@@ -43,7 +43,7 @@ class TestAPing:
 
     def test_is_not_sent_where_there_is_no_heartbeat(self):
         play = MachineDriver(ping_interval=None)
-        play.knock()
+        play.register()
         assert play.wait(10_000) == []
 
     def test_begins_anew_with_each_transport(self):
@@ -144,7 +144,7 @@ class TestAPeerIsAlive:
         """Nobody reads when the answer is due; once somebody does, the next Ping is not waited for."""
         play = MachineDriver(ping_interval=60.0)
         play.blocked = False
-        play.knock()
+        play.register()
         play.reading_since = None
         play.wait(75)
         play.reading_since = 75.0
@@ -169,7 +169,7 @@ class TestAPeerThatTakesNothing:
 
     def stalled(self) -> MachineDriver:
         play = MachineDriver()
-        play.knock()
+        play.register()
         play.wait(5)
         play.do(c.WriteStalled(1))
         play.took_at = 5.0

@@ -27,7 +27,7 @@ REPORTS = {
 def superseded() -> MachineDriver:
     """Transport 2 carries the session; 1 is being closed."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.resume()
     return play
 
@@ -35,7 +35,7 @@ def superseded() -> MachineDriver:
 def resumed() -> MachineDriver:
     """Transport 2 carries the session; 1 was given up before, and its reader has not left yet."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.do(c.TransportAborted(1))
     play.resume()
     return play
@@ -70,7 +70,7 @@ def test_what_an_old_transport_says_is_not_about_the_session(history, report):
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
 def test_what_a_transport_of_an_ended_session_says_ends_nothing_again(report):
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.do(c.Kick("u1"))
     effects = play.do(report)
     assert callbacks(effects) == []
@@ -82,7 +82,7 @@ def test_what_a_transport_of_an_ended_session_says_ends_nothing_again(report):
 def test_a_handler_that_raised_for_an_older_transport_harms_no_newer_one(hook, now):
     """The next transport has done nothing wrong."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     failure = play.failure(hook)
     play.do(c.PeerGone(1, reset=True))
     if now == "resumed":
@@ -90,7 +90,7 @@ def test_a_handler_that_raised_for_an_older_transport_harms_no_newer_one(hook, n
     elif now != "suspended":
         play.do(c.Kick("u1"))
     if now == "held by another":
-        play.knock()
+        play.register()
     before = play.state()
 
     effects = play.do(failure)
@@ -103,7 +103,7 @@ def test_a_handler_that_raised_for_an_older_transport_harms_no_newer_one(hook, n
 
 def test_an_entry_refused_after_the_end_ends_nothing_again():
     play = MachineDriver()
-    play.knock()
+    play.register()
     failure = play.failure("on_connect")
     play.do(c.Kick("u1"))
     effects = play.do(failure)
@@ -112,10 +112,10 @@ def test_an_entry_refused_after_the_end_ends_nothing_again():
 
 def test_an_entry_refused_late_spares_the_next_holder_of_the_id():
     play = MachineDriver()
-    play.knock()
+    play.register()
     failure = play.failure("on_connect")
     play.do(c.Kick("u1"))
-    play.knock()
+    play.register()
     play.do(failure)
     assert (play.state(), play.session().epoch) == ("CONNECTED", 2)
 

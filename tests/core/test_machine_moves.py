@@ -45,7 +45,7 @@ def taken_over(driver: MachineDriver, decisions: DecisionState) -> e.TakeOver:
 
 def test_a_connected_session_goes_on_with_its_deadlines() -> None:
     driver = MachineDriver(ping_interval=PING)
-    driver.knock()
+    driver.register()
     driver.wait(PING - 3)
     other = elsewhere(driver)
     taken_over(other, handed_over(driver))
@@ -58,7 +58,7 @@ def test_a_connected_session_goes_on_with_its_deadlines() -> None:
 
 def test_a_suspended_session_ends_when_its_window_does() -> None:
     driver = MachineDriver()
-    driver.knock()
+    driver.register()
     driver.do(c.PeerGone(1, reset=True))
     driver.wait(WINDOW - 1)
     other = elsewhere(driver)
@@ -72,17 +72,17 @@ def test_a_suspended_session_ends_when_its_window_does() -> None:
 def test_a_resume_is_for_the_life_and_not_for_the_process() -> None:
     """The pre-check saw it in the old process; the registration comes to the new one."""
     driver = MachineDriver()
-    driver.knock()
+    driver.register()
     seen = driver.seen()
     other = elsewhere(driver)
     taken_over(other, handed_over(driver))
-    other.knock(**seen)
+    other.register(**seen)
     assert other.session().generation == 2
 
 
 def test_a_report_of_its_old_transport_decides_nothing_here() -> None:
     driver = MachineDriver()
-    driver.knock()
+    driver.register()
     handed_over(driver)
     effects = driver.do(c.PeerGone(1, reset=True), c.Released(1), c.HandlerFailed(1, 1, "on_message", None))
     assert {type(effect) for effect in effects} == {e.Ignored}
@@ -90,9 +90,9 @@ def test_a_report_of_its_old_transport_decides_nothing_here() -> None:
 
 def test_another_session_of_that_id_stays() -> None:
     driver = MachineDriver()
-    driver.knock()
+    driver.register()
     driver.do(c.Kick("u1"))
-    driver.knock()
+    driver.register()
     [effect] = driver.do(c.Export("u1", "life 1"))
     assert effect == e.NotMoved("u1", "the session has ended already")
     assert driver.state() == "CONNECTED"
@@ -100,7 +100,7 @@ def test_another_session_of_that_id_stays() -> None:
 
 def test_a_transport_that_cannot_be_written_keeps_it_here() -> None:
     driver = MachineDriver()
-    driver.knock()
+    driver.register()
     driver.do(c.WriteFailed(1))
     [effect] = driver.do(c.Export("u1", "life 1"))
     assert effect == e.NotMoved("u1", "nothing can be written to its transport any more")
@@ -108,7 +108,7 @@ def test_a_transport_that_cannot_be_written_keeps_it_here() -> None:
 
 def test_a_hub_that_shuts_down_takes_none() -> None:
     driver = MachineDriver()
-    driver.knock()
+    driver.register()
     decisions = handed_over(driver)
     other = elsewhere(driver)
     other.do(c.Shutdown())
@@ -118,7 +118,7 @@ def test_a_hub_that_shuts_down_takes_none() -> None:
 
 def test_rooms_are_counted_where_they_are() -> None:
     driver = MachineDriver()
-    driver.knock()
+    driver.register()
     effects = driver.do(c.Export("u1", "life 1"))
     assert e.Count("room_destroyed", ("lobby",)) in effects
     other = elsewhere(driver)

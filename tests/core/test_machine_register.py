@@ -1,4 +1,4 @@
-"""A client knocks: everything that can become of it, and in which order the hub is told to do it."""
+"""A registration arrives: everything that can become of it, and in which order the hub is told to do it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.core.machine_driver import (
 def test_a_new_client_opens_a_session():
     """The handle exists before the callback, and the callback is queued before a message can be read."""
     play = MachineDriver()
-    effects = play.knock("u1", "lobby")
+    effects = play.register("u1", "lobby")
     assert names(effects) == ["OpenSession", "Notify", "AttachTransport"]
     assert effects[0] == e.OpenSession(
         epoch=1, connection_id="u1", room_id="lobby", transport=1, credentials=Credentials(), life="life 1"
@@ -37,8 +37,8 @@ def test_a_new_client_opens_a_session():
 
 def test_the_second_member_does_not_create_the_room():
     play = MachineDriver()
-    play.knock("u1")
-    assert counted(play.knock("u2")) == [("connection_opened", "lobby", "u2")]
+    play.register("u1")
+    assert counted(play.register("u2")) == [("connection_opened", "lobby", "u2")]
 
 
 @pytest.mark.parametrize("resume", [True, False], ids=["with resume intent", "without resume intent"])
@@ -46,7 +46,7 @@ def test_a_suspended_session_goes_on_with_whoever_brings_its_id(resume):
     """Its user is plainly back, whether the client says so or not; the room it brings is ignored."""
     play = suspended()
     intent = play.seen() if resume else {}
-    effects = play.knock("u1", "elsewhere", **intent)
+    effects = play.register("u1", "elsewhere", **intent)
     assert names(effects) == ["Notify", "AttachTransport"]
     assert callbacks(effects) == ["on_transport_restore"]
     assert effects[-1] == e.AttachTransport(transport=2, epoch=1, generation=2, credentials=Credentials())
@@ -66,7 +66,7 @@ def test_a_resume_stops_the_grace_window():
 def test_a_takeover_closes_the_old_transport_and_tells_the_handlers():
     """The old one is taken off before the new one is put on; drop and restore are both fired."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     effects = play.resume()
     assert names(effects) == ["DetachTransport", "SendClose", "Notify", "Notify", "AttachTransport"]
     assert closes(effects) == [(1, 4101, "superseded", False)]
@@ -81,7 +81,7 @@ def test_a_takeover_closes_the_old_transport_and_tells_the_handlers():
 def test_callbacks_carry_the_generation_they_are_about():
     """A handler that raises is reported with it, so that the next transport is not blamed."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     effects = play.resume()
     assert [(n.hook, n.generation) for n in effects if isinstance(n, e.Notify)] == [
         ("on_transport_drop", 1),
@@ -92,8 +92,8 @@ def test_callbacks_carry_the_generation_they_are_about():
 def test_a_newcomer_without_intent_displaces_a_connected_session():
     """The old session ends before the new one begins: its id, its room and its callbacks come first."""
     play = MachineDriver()
-    play.knock("u1", "old room")
-    effects = play.knock("u1", "new room")
+    play.register("u1", "old room")
+    effects = play.register("u1", "new room")
     assert names(effects) == ["EndSession", "SendClose", "Notify", "OpenSession", "Notify", "AttachTransport"]
     assert closes(effects) == [(1, 1000, "duplicate connection id", True)]
     assert callbacks(effects) == ["on_disconnect", "on_connect"]
@@ -109,8 +109,8 @@ def test_a_newcomer_without_intent_displaces_a_connected_session():
 
 def test_where_duplicates_are_refused_the_connected_session_stays():
     play = MachineDriver(refuse_duplicates=True)
-    play.knock()
-    effects = play.knock()
+    play.register()
+    effects = play.register()
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
     assert closes(effects) == [(2, 4409, "connection id in use", False)]
     assert play.session().transport == 1
@@ -118,7 +118,7 @@ def test_where_duplicates_are_refused_the_connected_session_stays():
 
 def test_where_duplicates_are_refused_a_suspended_session_is_still_resumed():
     play = suspended(refuse_duplicates=True)
-    assert callbacks(play.knock()) == ["on_transport_restore"]
+    assert callbacks(play.register()) == ["on_transport_restore"]
 
 
 def test_a_resume_of_a_session_that_is_gone_gets_4100_and_opens_nothing():
@@ -126,7 +126,7 @@ def test_a_resume_of_a_session_that_is_gone_gets_4100_and_opens_nothing():
     play = suspended()
     intent = play.seen()
     play.wait(30)
-    effects = play.knock("u1", "elsewhere", **intent)
+    effects = play.register("u1", "elsewhere", **intent)
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
     assert closes(effects) == [(2, 4100, "session expired", False)]
     assert counted(effects) == [("resume_attempt", "lobby", "u1", False)]
@@ -139,10 +139,10 @@ def test_a_resume_never_ends_up_in_somebody_elses_session(holder):
     play = suspended()
     intent = play.seen()
     play.do(c.Kick("u1"))
-    play.knock()
+    play.register()
     if holder == "suspended":
         play.do(c.PeerGone(2, reset=True))
-    effects = play.knock(**intent)
+    effects = play.register(**intent)
     assert closes(effects) == [(3, 4100, "session expired", False)]
     assert callbacks(effects) == []
     assert (play.session().epoch, play.state()) == (2, holder.upper())
@@ -150,15 +150,15 @@ def test_a_resume_never_ends_up_in_somebody_elses_session(holder):
 
 def test_a_session_beyond_the_limit_is_refused_with_1013():
     play = MachineDriver(max_sessions=1)
-    play.knock("u1")
-    assert closes(play.knock("u2")) == [(2, 1013, "too many sessions", False)]
+    play.register("u1")
+    assert closes(play.register("u2")) == [(2, 1013, "too many sessions", False)]
     assert play.session("u2") is None
 
 
-@pytest.mark.parametrize("how", ["resume", "knock"], ids=["a resume", "a duplicate"])
+@pytest.mark.parametrize("how", ["resume", "register"], ids=["a resume", "a duplicate"])
 def test_a_full_hub_still_takes_those_who_add_no_session(how):
     play = MachineDriver(max_sessions=1)
-    play.knock("u1")
+    play.register("u1")
     getattr(play, how)("u1")
     assert play.session("u1").transport == 2
 
@@ -166,8 +166,8 @@ def test_a_full_hub_still_takes_those_who_add_no_session(how):
 def test_a_verdict_that_was_reached_before_is_only_delivered():
     """reject=close: the socket exists to be told why, whatever the hub holds."""
     play = MachineDriver()
-    play.knock("u1")
-    effects = play.knock("u1", refusal=(4403, "forbidden"))
+    play.register("u1")
+    effects = play.register("u1", refusal=(4403, "forbidden"))
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
     assert closes(effects) == [(2, 4403, "forbidden", False)]
     assert play.session("u1").transport == 1
@@ -179,12 +179,12 @@ def test_a_verdict_that_was_reached_before_is_only_delivered():
     ids=["a new session", "a resume", "a takeover"],
 )
 def test_a_newcomer_that_has_hung_up_changes_nothing(arrange):
-    """A stillborn transport takes nothing over, and its socket is given back."""
+    """A transport whose peer has already gone takes nothing over, and its socket is given back."""
     play = arrange()
     state, session = play.state(), play.session()
     intent = play.seen() if session is not None else {}
     before = None if session is None else (session.transport, session.generation)
-    effects = play.knock("u1", peer_already_gone=True, **intent)
+    effects = play.register("u1", peer_already_gone=True, **intent)
     assert names(effects) == ["AbortTransport"]
     assert aborted(effects) == [play.transports]
     assert ignored(effects) == ["the newcomer has hung up already"]
@@ -196,15 +196,15 @@ def test_a_newcomer_that_has_hung_up_changes_nothing(arrange):
 
 def connected() -> MachineDriver:
     play = MachineDriver()
-    play.knock()
+    play.register()
     return play
 
 
 def test_a_refused_transport_has_no_heartbeat_but_a_deadline():
     """It is there for a close frame, and not for long."""
     play = MachineDriver(ping_interval=20.0, max_sessions=1)
-    play.knock("u1")
-    play.knock("u2")
+    play.register("u1")
+    play.register("u2")
     assert play.transport(2).phase is Phase.CLOSING
     assert play.due(DeadlineKind.PING, 2) is None
     assert play.due(DeadlineKind.CLOSE, 2) == 10.0
@@ -213,16 +213,16 @@ def test_a_refused_transport_has_no_heartbeat_but_a_deadline():
 def test_a_transport_knocks_once():
     """The same number again would be a bug of ours, and says so."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.transports = 0
     with pytest.raises(AssertionError, match="a transport is registered once"):
-        play.knock("u2")
+        play.register("u2")
 
 
 def test_epochs_are_never_used_again():
     play = MachineDriver()
     for _ in range(3):
-        play.knock()
+        play.register()
         play.do(c.Kick("u1"))
     opened = [effect.epoch for effect in play.effects if isinstance(effect, e.OpenSession)]
     assert opened == [1, 2, 3]

@@ -12,8 +12,8 @@ from tests.core.machine_driver import MachineDriver, aborted, callbacks, closes,
 def test_every_session_ends_with_1001():
     """Those in the room as well as those who are away; what was sent before still goes out."""
     play = MachineDriver()
-    play.knock("here")
-    play.knock("away")
+    play.register("here")
+    play.register("away")
     play.do(c.PeerGone(2, reset=True))
     effects = play.do(c.Shutdown())
     assert closes(effects) == [(1, 1001, "server shutting down", True)]
@@ -25,8 +25,8 @@ def test_every_session_ends_with_1001():
 
 def test_it_is_over_when_the_last_transport_is_released():
     play = MachineDriver()
-    play.knock("u1")
-    play.knock("u2")
+    play.register("u1")
+    play.register("u2")
     play.do(c.Shutdown(), c.CloseSent(1), c.PeerClosed(1, 1001, ""), c.Released(1))
     assert not play.machine.finished
     play.do(c.CloseSent(2), c.PeerClosed(2, 1001, ""))
@@ -45,21 +45,21 @@ def test_it_is_over_once():
 
 def test_a_second_shutdown_is_ignored():
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.do(c.Shutdown())
     assert ignored(play.do(c.Shutdown())) == ["the hub is shutting down already"]
 
 
 @pytest.mark.parametrize(
-    "knock",
+    "registration",
     [{}, {"resume": True, "seen": "life 1"}, {"refusal": (4403, "forbidden")}],
     ids=["a new client", "a resume", "one that was refused before"],
 )
-def test_whoever_comes_now_is_sent_away_with_1001(knock):
+def test_whoever_comes_now_is_sent_away_with_1001(registration):
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.do(c.Shutdown())
-    effects = play.knock("u1", **knock)
+    effects = play.register("u1", **registration)
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
     assert closes(effects) == [(2, 1001, "server shutting down", False)]
     assert callbacks(effects) == []
@@ -68,9 +68,9 @@ def test_whoever_comes_now_is_sent_away_with_1001(knock):
 def test_whoever_was_sent_away_is_waited_for_too():
     """Otherwise its socket would be left behind."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     play.do(c.Shutdown())
-    play.knock("u2")
+    play.register("u2")
     play.do(c.TransportAborted(1), c.Released(1))
     assert not play.machine.finished
     play.do(c.TransportAborted(2))
@@ -80,8 +80,8 @@ def test_whoever_was_sent_away_is_waited_for_too():
 class TestTheTimeForPolitenessIsOver:
     def test_every_transport_is_dropped(self):
         play = MachineDriver()
-        play.knock("u1")
-        play.knock("u2")
+        play.register("u1")
+        play.register("u2")
         play.do(c.Shutdown())
         assert aborted(play.do(c.AbortAll())) == [1, 2]
         assert names(play.do(c.Released(1), c.Released(2))) == ["Finish"]
@@ -89,9 +89,9 @@ class TestTheTimeForPolitenessIsOver:
     def test_for_whoever_comes_even_later_too(self):
         """A silent newcomer must not keep a hub that has given up on everybody else."""
         play = MachineDriver()
-        play.knock()
+        play.register()
         play.do(c.Shutdown(), c.AbortAll())
-        effects = play.knock("u2")
+        effects = play.register("u2")
         assert aborted(effects) == [2]
         assert closes(effects) == []
         assert names(play.do(c.Released(1), c.Released(2)))[-1] == "Finish"
@@ -99,7 +99,7 @@ class TestTheTimeForPolitenessIsOver:
     def test_even_if_nobody_was_told_before(self):
         """Two threads close the hub, and the impatient one's order comes first: the sessions end as well."""
         play = MachineDriver()
-        play.knock()
+        play.register()
         effects = play.do(c.AbortAll())
         assert callbacks(effects) == ["on_disconnect"]
         assert aborted(effects) == [1]

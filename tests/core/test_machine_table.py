@@ -22,7 +22,7 @@ def in_state(state: State, event: SessionEvent) -> MachineDriver:
     nonce = ResumeRequest(
         instance="mine" if event in (SessionEvent.CLAIM, SessionEvent.CLAIM_OR_REFUSE) else ""
     )
-    play.knock(resume_request=nonce)
+    play.register(resume_request=nonce)
     if event is not SessionEvent.DROP_FINAL:
         play.resume(resume_request=nonce)
         if state is State.SUSPENDED:
@@ -39,13 +39,13 @@ def happen(play: MachineDriver, event: SessionEvent) -> list[e.Effect]:
     present = play.transports
     match event:
         case SessionEvent.CONNECT | SessionEvent.CONNECT_OR_REFUSE:
-            return play.knock()
+            return play.register()
         case SessionEvent.CLAIM | SessionEvent.CLAIM_OR_REFUSE:
-            return play.knock(resume_request=ResumeRequest(instance="another"))
+            return play.register(resume_request=ResumeRequest(instance="another"))
         case SessionEvent.GAP:
             return play.do(c.GapFound("u1", "life 1", 2))
         case SessionEvent.RESUME:
-            return play.knock(resume=True, seen="life 1", seen_room="lobby")
+            return play.register(resume=True, seen="life 1", seen_room="lobby")
         case SessionEvent.DROP | SessionEvent.DROP_FINAL:
             return play.do(c.PeerGone(present, reset=True))
         case SessionEvent.LEAVE:

@@ -14,7 +14,7 @@ def test_a_window_that_ended_before_a_resume_was_sent_has_ended():
     play = suspended()
     intent = play.seen()
     play.now = 31.0
-    effects = play.knock(**intent)
+    effects = play.register(**intent)
     assert callbacks(effects) == ["on_disconnect"]
     assert closes(effects) == [(2, 4100, "session expired", False)]
 
@@ -23,7 +23,7 @@ def test_a_window_that_ends_at_the_very_time_of_a_resume_has_ended():
     play = suspended()
     intent = play.seen()
     play.now = 30.0
-    assert closes(play.knock(**intent)) == [(2, 4100, "session expired", False)]
+    assert closes(play.register(**intent)) == [(2, 4100, "session expired", False)]
 
 
 def test_a_resume_from_before_the_end_of_the_window_is_in_time():
@@ -36,7 +36,7 @@ def test_deadlines_fire_in_their_order_and_each_at_its_own_time():
     """Two windows end while the hub is away; the durations are those of the ends, not of its return."""
     play = MachineDriver()
     for connection_id in ("u1", "u2"):
-        play.knock(connection_id)
+        play.register(connection_id)
         play.now += 5
         play.do(c.PeerGone(play.transports, reset=True))
     play.now = 1000.0
@@ -50,7 +50,7 @@ def test_deadlines_fire_in_their_order_and_each_at_its_own_time():
 def test_a_command_behind_a_deadline_happens_at_its_own_time():
     """What was overdue fires at its time; the command that came with it does not, and counts from now."""
     play = suspended()
-    play.knock("u2")
+    play.register("u2")
     play.now = 40.0
     play.do(c.PeerGone(2, reset=True))
     assert play.session("u1") is None
@@ -61,7 +61,7 @@ def test_time_never_goes_back():
     """A command that was stamped before another and queued behind it happens at the later time."""
     play = MachineDriver()
     play.now = 10.0
-    play.knock()
+    play.register()
     play.now = 4.0
     play.do(c.PeerGone(1, reset=True))
     assert play.machine.now == 10.0
@@ -88,7 +88,7 @@ def test_nothing_happens_between_deadlines():
 
 def test_the_effects_of_one_command_are_not_given_again_with_the_next():
     play = MachineDriver()
-    first = play.knock()
+    first = play.register()
     assert any(isinstance(effect, e.OpenSession) for effect in first)
     assert play.do(c.Tick()) == []
 

@@ -19,7 +19,7 @@ def resume_request(token: str = "", fresh: str = "", **more: object) -> ResumeRe
 def greeted(**rules: object) -> MachineDriver:
     """A connected v1 session that was given token "one"."""
     play = MachineDriver(**rules)
-    play.knock(resume_request=resume_request(fresh="one"))
+    play.register(resume_request=resume_request(fresh="one"))
     play.effects.clear()
     return play
 
@@ -45,7 +45,7 @@ class TestAResume:
 
     def test_of_an_opening_client_brings_no_count(self):
         play = MachineDriver()
-        effects = play.knock(resume_request=resume_request(fresh="one"))
+        effects = play.register(resume_request=resume_request(fresh="one"))
         assert effects[-1] == e.AttachTransport(1, 1, 1, Credentials(Tokens("one")), received=None)
 
     def test_with_a_wrong_token_is_closed_4403_and_counted(self):
@@ -58,7 +58,7 @@ class TestAResume:
 
     def test_of_the_other_kind_is_closed_4100(self):
         play = MachineDriver()
-        play.knock()
+        play.register()
         effects = play.resume(resume_request=resume_request("one"))
         assert closes(effects) == [(2, 4100, "session expired", False)]
         assert play.session().transport == 1
@@ -98,7 +98,7 @@ class TestALateDial:
 
     def test_of_a_plain_client_too(self):
         play = MachineDriver()
-        play.knock(resume_request=ResumeRequest(attempt=3))
+        play.register(resume_request=ResumeRequest(attempt=3))
         assert closes(play.resume(resume_request=ResumeRequest(attempt=3)))[0][:2] == (2, 4101)
         assert closes(play.resume(resume_request=ResumeRequest(attempt=4)))[0][:2] == (1, 4101)
 
@@ -128,7 +128,7 @@ class TestTheFirstAcknowledgement:
 
     def test_of_a_plain_session_or_of_nobody_is_ignored(self):
         play = MachineDriver()
-        play.knock()
+        play.register()
         assert len(ignored(play.do(c.Acknowledged(1), c.Acknowledged(9)))) == 2
 
 
@@ -220,6 +220,6 @@ class TestAGap:
     def test_that_the_check_found_ends_no_other_session(self):
         play = greeted()
         play.do(c.Kick("u1"))
-        play.knock(resume_request=resume_request(fresh="new"))
+        play.register(resume_request=resume_request(fresh="new"))
         assert ignored(play.do(c.GapFound("u1", "life 1", 1))) != []
         assert (play.state(), play.session().epoch) == ("CONNECTED", 2)

@@ -132,9 +132,9 @@ def a_kick_at_the_door(lab: Lab) -> None:
 
 def stand_in(lab: Lab) -> None:
     """What the watcher does when it has seen a reader in the same handler twice."""
-    engine = lab.hub.runner.loop
-    for link in list(engine.transports):
-        engine.io_threads.stand_in(link)
+    loop = lab.hub.runner.loop
+    for io in list(loop.transports):
+        loop.io_threads.stand_in(io)
 
 
 def slow_one(lab: Lab) -> Peer:
@@ -202,12 +202,12 @@ def a_slow_reader_drops(lab: Lab) -> None:
     def network() -> None:
         alice.drop()
 
-    [link] = lab.hub.runner.loop.transports
+    [io] = lab.hub.runner.loop.transports
 
     @lab.invariant
     def nobody_writes_to_a_closed_socket() -> str | None:
-        released = link.number not in lab.hub.runner.loop.transports
-        return "the socket is closed under its writer" if released and link.writer._writer_running else None
+        released = io.number not in lab.hub.runner.loop.transports
+        return "the socket is closed under its writer" if released and io.writer._writer_running else None
 
 
 def a_slow_reader_is_superseded(lab: Lab) -> None:

@@ -73,16 +73,16 @@ class Stage(FakeShell):
     def resume(self, connection_id: str, epoch: int | None = None, **more: Any) -> None:
         if epoch is None:
             epoch = self.machine.sessions[connection_id].epoch
-        self.knock(connection_id, resume=True, seen=life_of(epoch), seen_room="lobby", **more)
+        self.register(connection_id, resume=True, seen=life_of(epoch), seen_room="lobby", **more)
 
     def claim(self, connection_id: str, how: str, said: str) -> None:
         """Connect or resume, and say more than the id: a list of what is in ``RESUMES``."""
-        claim: dict[str, Any] = {"fresh_token": f"token {self.knocks + 1}"}
+        claim: dict[str, Any] = {"fresh_token": f"token {self.registrations + 1}"}
         for word in said.split(", "):
             name, _, value = word.partition(" ")
             claim |= RESUMES[name](value)
         hung_up = bool(claim.pop("hung_up", False))
-        knock = self.resume if how == "resumes" else self.knock
+        knock = self.resume if how == "resumes" else self.register
         knock(connection_id, resume_request=ResumeRequest(**claim), peer_already_gone=hung_up)
 
     def fail(self, hook: str, epoch: int, generation: int) -> None:
@@ -150,12 +150,12 @@ def same(what: Callable[..., object]) -> Act:
 
 
 HAPPENS: dict[str, Act] = {
-    r"(u\d) connects": lambda stage, who: stage.knock(who),
+    r"(u\d) connects": lambda stage, who: stage.register(who),
     r"(u\d) resumes": lambda stage, who: stage.resume(who),
     r"(u\d) resumes, and has hung up already": lambda stage, who: stage.resume(who, peer_already_gone=True),
     r"somebody resumes (u\d), having seen session (\d)": lambda stage, who, n: stage.resume(who, int(n)),
     r"(u\d) (connects|resumes), with (.+)": lambda stage, who, how, said: stage.claim(who, how, said),
-    r"(u\d) connects, and was refused by the check": lambda stage, who: stage.knock(
+    r"(u\d) connects, and was refused by the check": lambda stage, who: stage.register(
         who, refusal=(4403, "no")
     ),
     r"transport (\d) breaks": command(lambda n: c.PeerGone(n, reset=True)),

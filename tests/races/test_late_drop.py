@@ -41,7 +41,7 @@ class BelievesEverybody(Machine):
 @pytest.mark.parametrize(("machine", "state"), [(BelievesEverybody, "SUSPENDED"), (Machine, "CONNECTED")])
 def test_a_late_drop_suspends_a_session_only_if_everybody_is_believed(machine, state):
     play = MachineDriver(machine)
-    play.knock()
+    play.register()
     play.resume()
     play.machine.handle(c.PeerGone(1, reset=True), 0.0)
     assert play.state() == state
@@ -60,7 +60,7 @@ def test_comparing_the_transport_is_right_in_every_order():
 def test_a_drop_that_is_reported_twice_is_told_once():
     """A writer that fails, a reader that reads the end, a deadline: the first one counts."""
     play = MachineDriver()
-    play.knock()
+    play.register()
     reports = [c.WriteFailed(1), c.PeerGone(1, reset=True), c.TransportAborted(1), c.PeerGone(1, reset=False)]
     assert callbacks(play.do(*reports)) == ["on_transport_drop"]
 

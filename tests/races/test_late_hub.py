@@ -56,7 +56,7 @@ def test_a_ping_that_was_sent_late_is_given_its_time(machine, alive):
     """After 300 s the hub is back; the peer has not had a chance to answer what was not sent."""
     play = MachineDriver(machine, ping_interval=PING)
     play.blocked = False
-    play.knock()
+    play.register()
     play.now = 300.0
     play.do(c.Tick())
     assert (play.state() == "CONNECTED") is alive

@@ -61,7 +61,7 @@ class Client:
             case "$ack":
                 self._forget(payload["received"])
             case "$missed":
-                assert payload["from"] == self.count + 1, "a hole stands in its place"
+                assert payload["from"] == self.count + 1, "a gap stands in its place"
                 self.missed += payload["to"] - self.count
                 self.count = payload["to"]
             case "n":

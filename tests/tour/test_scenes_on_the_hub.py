@@ -1,7 +1,7 @@
 """Scenes of the gallery, played on a real hub: what broke the programs there does not break this one.
 
 Only those in which the application and the hub meet. For the others the pages name the tests that stand where
-it is decided: in the channel, in the reader.
+it is decided: in the writer, in the reader.
 """
 
 from __future__ import annotations

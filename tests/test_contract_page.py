@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.page import DRAWN, kept_in_part, planned, rules
+from tests.contract.contract_page import DRAWN, kept_in_part, planned, rules
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "resumehub"

@@ -29,9 +29,9 @@ import _tour  # noqa: E402 (it, and what follows, must be this repository's)
 from resumehub import errors, metrics  # noqa: E402
 from resumehub.core import states  # noqa: E402
 from tests import test_architecture as architecture  # noqa: E402
-from tests.contract import page as contract  # noqa: E402
+from tests.contract import contract_page as contract  # noqa: E402
 from tests.core import race_tables  # noqa: E402
-from tests.guards import page as guards  # noqa: E402
+from tests.guards import guards_page as guards  # noqa: E402
 from tools.benching import page as performance  # noqa: E402
 
 

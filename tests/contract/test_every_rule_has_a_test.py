@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.page import NAME, marked, planned, rules
+from tests.contract.contract_page import NAME, marked, planned, rules
 
 
 @pytest.mark.parametrize("rule", [rule.id for rule in rules()])

@@ -1,7 +1,8 @@
 """What a guard is: a check in the code, what it is good for, and the schedule that goes wrong without it.
 
 The guards themselves are data, in the modules ``…_guards.py``.
-``test_guards.py`` takes each away and plays its schedule; ``page.py`` draws docs/explanation/guards.md.
+``test_guards.py`` takes each away and plays its schedule; ``guards_page.py`` draws the page
+(docs/explanation/guards.md).
 """
 
 from __future__ import annotations

@@ -159,10 +159,10 @@ class EffectRunner:
         whose = f"session {effect.epoch}" if io.generated else effect.connection_id
         session = Session(
             self._services,
-            epoch=effect.epoch,
-            life=effect.life,
-            connection_id=effect.connection_id,
-            room_id=effect.room_id,
+            effect.epoch,
+            effect.life,
+            effect.connection_id,
+            effect.room_id,
             generated=io.generated,
             outbox=Outbox(
                 runtime.lock(f"the outbox of {whose}"),

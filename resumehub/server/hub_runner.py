@@ -20,7 +20,7 @@ from ..errors import HubClosed
 from ..incoming.transport_io import HostThread
 from ..metrics import Metrics
 from ..runtime.base import Runtime
-from ..session.views import SeenSession
+from ..session.session import SeenSession
 from ..stats import Stats
 from ..trace import Trace
 from ..transport.base import Transport

@@ -14,8 +14,7 @@ from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import BARRED, PASSED
 from ..runtime.base import Runtime
 from ..session.observers import Observers
-from ..session.session import Session
-from ..session.views import Offered
+from ..session.session import Offered, Session
 
 
 class Room:

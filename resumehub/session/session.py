@@ -10,6 +10,7 @@ neither deadlines nor who may resume. Application code holds a ``Connection`` in
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..codec import Undecodable, decode_message, encode_frame
@@ -20,9 +21,9 @@ from ..core.resume import Credentials
 from ..core.states import State
 from ..errors import ConnectionClosed, HubClosed, SendBufferFull
 from ..message import Frame, Message, Opcode
-from ..outgoing.outbox import Outbox
+from ..outgoing.outbox import Outbox, ResumePosition
 from ..outgoing.transport_writer import TransportWriter
-from ..outgoing.write_results import BARRED, PASSED, Passage
+from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
 from ..reasons import DropReason
 from ..runtime.base import Event, Runtime
 from .delayed_ack import DelayedAck
@@ -30,91 +31,75 @@ from .inbound_fence import InboundFence
 from .serial_queue import SerialQueue
 from .services import Services
 from .session_state import HookState, Limits, LiveTransport, SessionState
-from .views import Offered, SeenSession
 
 if TYPE_CHECKING:
     from .connection import Connection
 
 
+@dataclass(slots=True, eq=False)
+class Offered:
+    """What became of a broadcast's frame at one receiver, until ``Session.report``."""
+
+    session: Session
+    writer: TransportWriter | None
+    flushed: Flushed | None
+    dropped: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSession:
+    """A session at one moment, as the request side sees it. A value: it says nothing of what comes later."""
+
+    life: str
+    generation: int
+    connection_id: str
+    room_id: str
+    generated: bool
+    suspended: bool
+    credentials: Credentials
+    #: Where a client that counts would go on; None where it does not count.
+    position: ResumePosition | None
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """One session, from the first attach until on_disconnect has returned.
 
     The fields are written by the hub thread alone unless their comment says otherwise; any thread may read.
     """
 
-    __slots__ = (
-        "_lost",
-        "_lost_counted",
-        "_services",
-        "connection",
-        "connection_id",
-        "credentials",
-        "delayed_ack",
-        "ended",
-        "epoch",
-        "generated",
-        "generation",
-        "inbound_fence",
-        "life",
-        "limits",
-        "outbox",
-        "room_id",
-        "serial_queue",
-        "state",
-        "subprotocol",
-        "undecodable_logged",
-        "writer",
-    )
-
-    def __init__(
-        self,
-        services: Services,
-        *,
-        epoch: int,
-        life: str,
-        connection_id: str,
-        room_id: str,
-        generated: bool,
-        outbox: Outbox,
-        inbound_fence: InboundFence,
-        serial_queue: SerialQueue,
-        ended: Event,
-        credentials: Credentials,
-        delayed_ack: DelayedAck | None,
-        limits: Limits,
-        subprotocol: str = "",
-    ) -> None:
-        self._services = services
-        #: Its name in this process, and its name in all of them.
-        self.epoch = epoch
-        self.life = life
-        self.connection_id = connection_id
-        self.room_id = room_id
-        #: What its client was told, and the application's subprotocol that was agreed on.
-        self.limits = limits
-        self.subprotocol = subprotocol
-        #: Whether the hub made the id.
-        self.generated = generated
-        self.outbox = outbox
-        self.inbound_fence = inbound_fence
-        self.serial_queue = serial_queue
-        #: Set when on_disconnect has returned.
-        self.ended = ended
-        #: Only where the client acknowledges, and is to be acknowledged.
-        self.delayed_ack = delayed_ack
-        #: The application's handle; None once on_disconnect has returned, so that the two do not keep
-        #: each other alive until the garbage collector comes.
-        self.connection: Connection | None = None
-        #: The present transport's; changes under the outbox's lock.
-        self.writer: TransportWriter | None = None
-        self.state = State.CONNECTED
-        # For the pre-check of the next resume. The hub thread writes both, the generation first.
-        self.generation = 1
-        self.credentials = credentials
-        #: Any thread: whether an undecodable message has been logged.
-        self.undecodable_logged = False
-        self._lost: list[Frame] = []
-        self._lost_counted = 0
+    _services: Services
+    #: Its name in this process, and its name in all of them.
+    epoch: int
+    life: str
+    connection_id: str
+    room_id: str
+    #: Whether the hub made the id.
+    generated: bool
+    outbox: Outbox
+    inbound_fence: InboundFence
+    serial_queue: SerialQueue
+    #: Set when on_disconnect has returned.
+    ended: Event
+    # For the pre-check of the next resume. The hub thread writes both, the generation first.
+    credentials: Credentials
+    #: Only where the client acknowledges, and is to be acknowledged.
+    delayed_ack: DelayedAck | None
+    #: What its client was told, and the application's subprotocol that was agreed on.
+    limits: Limits
+    subprotocol: str
+    generation: int = 1
+    state: State = State.CONNECTED
+    #: Any thread: whether an undecodable message has been logged.
+    undecodable_logged: bool = False
+    #: The application's handle; None once on_disconnect has returned, so that the two do not keep
+    #: each other alive until the garbage collector comes.
+    connection: Connection | None = None
+    #: The present transport's; changes under the outbox's lock.
+    writer: TransportWriter | None = None
+    _lost: list[Frame] = field(default_factory=list)
+    _lost_counted: int = 0
 
     # -- sending: any thread ----------------------------------------------------------------
 
@@ -227,16 +212,8 @@ class Session:
         if received is not None:
             with self.outbox.lock:
                 position = self.outbox.resume_position(received)
-        return SeenSession(
-            self.life,
-            generation,
-            self.connection_id,
-            self.room_id,
-            self.generated,
-            self.is_suspended,
-            credentials,
-            position,
-        )
+        who = self.life, generation, self.connection_id, self.room_id
+        return SeenSession(*who, self.generated, self.is_suspended, credentials, position)
 
     # -- transports come and go: the hub thread ---------------------------------------------
 
@@ -361,34 +338,34 @@ class Session:
 
         Next: ``attach_again`` where it is connected.
         """
-        decisions = state.decisions
-        connection_id = decisions.connection_id
-        whose = f"session {epoch}" if state.generated else connection_id
-        session = cls(
+        decisions, outbox = state.decisions, state.outbox
+        whose = f"session {epoch}" if state.generated else decisions.connection_id
+        delayed_ack = None
+        if state.delayed_ack is not None:
+            lock = runtime.lock(f"the receipts of {whose}")
+            delayed_ack = DelayedAck(lock, outbox.max_frames, outbox.max_bytes)
+            delayed_ack.restore(state.delayed_ack)
+        inbound_fence = InboundFence(runtime.lock(f"the inbox of {whose}"))
+        inbound_fence.restore(state.handled, state.fenced)
+        return cls(
             services,
-            epoch=epoch,
-            life=decisions.life,
-            connection_id=connection_id,
-            room_id=decisions.room_id,
+            epoch,
+            decisions.life,
+            decisions.connection_id,
+            decisions.room_id,
             generated=state.generated,
-            outbox=Outbox.from_state(runtime.lock(f"the outbox of {whose}"), state.outbox),
-            inbound_fence=InboundFence(runtime.lock(f"the inbox of {whose}")),
+            outbox=Outbox.from_state(runtime.lock(f"the outbox of {whose}"), outbox),
+            inbound_fence=inbound_fence,
             serial_queue=serial_queue,
             ended=runtime.event(f"on_disconnect of {whose} to return"),
             credentials=decisions.credentials,
-            delayed_ack=None,
+            delayed_ack=delayed_ack,
             limits=state.limits,
             subprotocol=state.subprotocol,
+            generation=decisions.generation,
+            state=State.CONNECTED if decisions.connected else State.SUSPENDED,
+            undecodable_logged=state.undecodable_logged,
         )
-        if state.delayed_ack is not None:
-            lock = runtime.lock(f"the receipts of {whose}")
-            session.delayed_ack = DelayedAck(lock, state.outbox.max_frames, state.outbox.max_bytes)
-            session.delayed_ack.restore(state.delayed_ack)
-        session.inbound_fence.restore(state.handled, state.fenced)
-        session.state = State.CONNECTED if decisions.connected else State.SUSPENDED
-        session.generation = decisions.generation
-        session.undecodable_logged = state.undecodable_logged
-        return session
 
     def attach_again(self, writer: TransportWriter, live: LiveTransport, now: float) -> None:
         """Hub thread: go on with the transport on which the session was, at the exact byte.

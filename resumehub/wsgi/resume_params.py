@@ -20,7 +20,7 @@ from ..core.commands import Register
 from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, judge, returns
 from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
-from ..session.views import SeenSession
+from ..session.session import SeenSession
 from .refusals import Refusal, gone
 from .session_lookup import SessionLookup
 

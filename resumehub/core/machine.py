@@ -13,7 +13,7 @@ Deadlines that are due before a command fire before it, each at its own time. Re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from ..codes import CloseCode
@@ -24,7 +24,7 @@ from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .plan import Plan
-from .records import CloseFrame, SessionRecord
+from .records import CloseFrame, Rules, SessionRecord
 from .resume import Verdict, is_stale_dial, judge, returns
 from .sessions import SUPERSEDED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
@@ -35,17 +35,7 @@ __all__ = ["Machine", "Rules"]
 _DISPLACED = (CloseCode.NORMAL, "duplicate connection id")
 _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
 _SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The options that decisions depend on; durations in seconds."""
-
-    resume_window: float = 30.0
-    ping_interval: float | None = 20.0
-    write_timeout: float = 10.0
-    max_sessions: int = 10_000
-    refuse_duplicates: bool = False
+_EXPIRED = (CloseCode.SESSION_EXPIRED, "session expired")
 
 
 class Machine:
@@ -69,9 +59,7 @@ class Machine:
         self.impatient = False
         self.finished = False
         self._plan = Plan()
-        self._transport_machine = transports(
-            self._plan, self.deadlines, self, rules.write_timeout, rules.ping_interval
-        )
+        self._transport_machine = transports(self._plan, self.deadlines, self, rules)
         self._session_table = sessions(self._plan, self.deadlines, self._transport_machine)
         self.sessions = self._session_table.by_id
         self.epochs = self._session_table.by_epoch
@@ -213,18 +201,17 @@ class Machine:
 
     def _admit(self, registration: c.Register, holder: SessionRecord | None) -> None:
         """Do what the table says of the session's state, if there is room and the peer is still there."""
+        newcomer, transports = registration.transport, self._transport_machine
         entry = self._look_up(holder, self._asked_for(registration, holder))
         if entry.outcome is Outcome.TOO_LATE:
-            self._too_late(registration)
+            self._refuse_resume(registration, *_EXPIRED)
         elif entry.outcome is Outcome.REFUSED:
-            self._transport_machine.refuse(registration.transport, CloseCode.CONFLICT, "connection id in use")
+            transports.refuse(newcomer, CloseCode.CONFLICT, "connection id in use")
         elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
-            self._transport_machine.refuse(
-                registration.transport, CloseCode.TRY_AGAIN_LATER, "too many sessions"
-            )
+            transports.refuse(newcomer, CloseCode.TRY_AGAIN_LATER, "too many sessions")
         elif registration.peer_already_gone:
             # A newcomer that has hung up already must not take anything over (contract A6).
-            self._transport_machine.abort_newcomer(registration.transport, "the newcomer has hung up already")
+            transports.abort_newcomer(newcomer, "the newcomer has hung up already")
         else:
             self._welcome(registration, holder, entry)
 
@@ -248,23 +235,19 @@ class Machine:
                 sessions.supersede(holder)
             sessions.resume(holder, registration)
 
-    def _too_late(self, registration: c.Register, reason: str = "session expired") -> None:
-        self._count_failure(registration)
-        self._transport_machine.refuse(registration.transport, CloseCode.SESSION_EXPIRED, reason)
-
     def _deny(self, registration: c.Register, holder: SessionRecord, verdict: Verdict) -> None:
         """Refuse a client that the session is not for, or a dial that comes too late."""
         newcomer, transports = registration.transport, self._transport_machine
         match verdict:
             case Verdict.NOT_YOURS:
-                self._too_late(registration)
+                self._refuse_resume(registration, *_EXPIRED)
             case Verdict.GAP:
-                assert registration.resume_request.first_available is not None, "a gap has an end"
+                first_available = registration.resume_request.first_available
+                assert first_available is not None, "a gap has an end"
                 self._end_with_gap(holder)
-                self._too_late(registration, gap_reason(registration.resume_request.first_available))
+                self._refuse_resume(registration, CloseCode.SESSION_EXPIRED, gap_reason(first_available))
             case Verdict.FORBIDDEN:
-                self._count_failure(registration)
-                transports.refuse(newcomer, CloseCode.FORBIDDEN, "forbidden")
+                self._refuse_resume(registration, CloseCode.FORBIDDEN, "forbidden")
             case Verdict.LATE_DIAL:
                 # The older of two dials came in last: the session stays with the newer one.
                 transports.refuse(newcomer, *SUPERSEDED)
@@ -272,8 +255,9 @@ class Machine:
                 reason = "received is more than was ever sent"
                 transports.refuse(newcomer, CloseCode.POLICY_VIOLATION, reason)
 
-    def _count_failure(self, registration: c.Register) -> None:
+    def _refuse_resume(self, registration: c.Register, code: int, reason: str) -> None:
         self._plan.count("resume_attempt", registration.seen_room, registration.connection_id, False)
+        self._transport_machine.refuse(registration.transport, code, reason)
 
     # -- a transport ends, or a session does ------------------------------------------------
 
@@ -350,14 +334,9 @@ class Machine:
 
     def _end_with_gap(self, session: SessionRecord) -> None:
         self._enter(session, SessionEvent.GAP)
-        error = session.last_error if session.state is State.SUSPENDED else None
-        self._session_table.end(
-            session,
-            CloseReason.GAP,
-            error or TransportLost(CloseCode.SESSION_EXPIRED, "gap"),
-            close=SUPERSEDED,
-            after_data=False,
-        )
+        lost = session.last_error if session.state is State.SUSPENDED else None
+        error = lost or TransportLost(CloseCode.SESSION_EXPIRED, "gap")
+        self._session_table.end(session, CloseReason.GAP, error, close=SUPERSEDED, after_data=False)
 
     def _shutdown(self) -> None:
         if self.draining:

@@ -1,4 +1,4 @@
-"""What the machine remembers of one session and of one transport. Records: they decide nothing.
+"""What the machine goes by, and what it remembers of a session and of a transport. They decide nothing.
 
 ``sessions.py`` and ``transports.py`` make and change them, ``machine.py`` reads them, all on the hub thread.
 Pure. Read next: ``invariants.py``, which says what must hold of them.
@@ -15,6 +15,17 @@ from .states import State
 
 CloseFrame = tuple[int, str]
 """The code and the reason of a close frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The options that decisions depend on; durations in seconds."""
+
+    resume_window: float = 30.0
+    ping_interval: float | None = 20.0
+    write_timeout: float = 10.0
+    max_sessions: int = 10_000
+    refuse_duplicates: bool = False
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .plan import Plan
-from .records import CloseFrame, Phase, TransportState
+from .records import CloseFrame, Phase, Rules, TransportState
 
 _WHILE_ALIVE = (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.ACK)
 _OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
@@ -56,24 +56,16 @@ class TransportOwner(Protocol):
 class TransportMachine:
     """The transports of a hub, by number, and their deadlines.
 
-    ``by_number`` is to be looked at: only this class changes it. Durations in seconds. Hub thread
-    only; never blocks.
+    ``by_number`` is to be looked at: only this class changes it. Hub thread only; never blocks.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        deadlines: Deadlines,
-        owner: TransportOwner,
-        write_timeout: float,
-        ping_interval: float | None,
-    ) -> None:
+    def __init__(self, plan: Plan, deadlines: Deadlines, owner: TransportOwner, rules: Rules) -> None:
         self.by_number: dict[int, TransportState] = {}
         self._plan = plan
         self._deadlines = deadlines
         self._owner = owner
-        self._write_timeout = write_timeout
-        self._ping_interval = ping_interval
+        self._write_timeout = rules.write_timeout
+        self._ping_interval = rules.ping_interval
 
     # -- beginnings -------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ and
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from itertools import islice
 
 from ..message import Frame, Opcode
@@ -32,6 +33,7 @@ _NO_FRAME = Frame(Opcode.TEXT, b"")
 _NOTHING, _HISTORY, _UNTIL_ACKED = Retention.NOTHING, Retention.HISTORY, Retention.UNTIL_ACKED
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class FrameQueue:
     """Frames that are accepted and may still have to be written.
 
@@ -39,56 +41,30 @@ class FrameQueue:
     behind it together. ``refusal`` is what senders get once the session has ended; until then None.
     """
 
-    __slots__ = (
-        "_held_bytes",
-        "_history_held",
-        "_last",
-        "_released_to",
-        "_sent",
-        "_sent_bytes",
-        "_sent_frames",
-        "_specials",
-        "_unsent_frames",
-        "held_frames",
-        "keep",
-        "ledger",
-        "lock",
-        "max_bytes",
-        "max_frames",
-        "refusal",
-        "sent_to",
-        "started",
-        "unsent",
-        "unsent_bytes",
-    )
-
-    def __init__(
-        self, lock: Lock, max_frames: int, max_bytes: int, keep: Retention = Retention.NOTHING
-    ) -> None:
-        self.lock = lock
-        self.max_frames = max_frames
-        self.max_bytes = max_bytes
-        self.keep = keep
-        self.ledger = Ledger()
-        #: Whether the first item has begun on the present transport; such a one is never dropped.
-        self.started = False
-        self.refusal: Exception | None = None
-        #: What is to be written next. To be looked at, not changed.
-        self.unsent: deque[Item] = deque()
-        self.unsent_bytes = 0
-        #: The number of the last frame that was written.
-        self.sent_to = 0
-        self._unsent_frames = 0
-        self._specials = 0  # items of ``unsent`` that are no frames
-        self._sent: deque[Frame | Gap] = deque()
-        self._sent_frames = 0
-        self._sent_bytes = 0
-        #: That part of what was written that may not make room for anything.
-        self.held_frames = 0
-        self._held_bytes = 0
-        self._history_held = False  # what a resume may ask for yields to nothing while it is decided
-        self._released_to = 0
-        self._last = 0  # the number that was given last; only where the client acknowledges
+    lock: Lock
+    max_frames: int
+    max_bytes: int
+    keep: Retention = Retention.NOTHING
+    ledger: Ledger = field(default_factory=Ledger)
+    #: Whether the first item has begun on the present transport; such a one is never dropped.
+    started: bool = False
+    refusal: Exception | None = None
+    #: What is to be written next. To be looked at, not changed.
+    unsent: deque[Item] = field(default_factory=deque)
+    unsent_bytes: int = 0
+    #: The number of the last frame that was written.
+    sent_to: int = 0
+    _unsent_frames: int = 0
+    _specials: int = 0  # items of ``unsent`` that are no frames
+    _sent: deque[Frame | Gap] = field(default_factory=deque)
+    _sent_frames: int = 0
+    _sent_bytes: int = 0
+    #: That part of what was written that may not make room for anything.
+    held_frames: int = 0
+    _held_bytes: int = 0
+    _history_held: bool = False  # what a resume may ask for yields to nothing while it is decided
+    _released_to: int = 0
+    _last: int = 0  # the number that was given last; only where the client acknowledges
 
     def __len__(self) -> int:
         """How many frames have not been written."""

@@ -41,21 +41,16 @@ class ResumePosition:
     first_available: int | None = None
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Outbox(FrameQueue):
     """A session's frames, until they are settled."""
 
-    __slots__ = ("_ahead", "_carried_to", "_deferred", "_sure_to")
-
-    def __init__(
-        self, lock: Lock, max_frames: int, max_bytes: int, keep: Retention = Retention.NOTHING
-    ) -> None:
-        super().__init__(lock, max_frames, max_bytes, keep)
-        self._ahead = False  # pinned by a plain client whose count is ahead of the cursor
-        self._deferred = 0  # an acknowledgement that came while it was pinned
-        # Up to which number older transports had carried when the cursor was moved back; and up to which
-        # these are the numbers still: a hole has none where the client is not told of it.
-        self._carried_to = 0
-        self._sure_to = 0
+    _ahead: bool = False  # pinned by a plain client whose count is ahead of the cursor
+    _deferred: int = 0  # an acknowledgement that came while it was pinned
+    # Up to which number older transports had carried when the cursor was moved back; and up to which
+    # these are the numbers still: a hole has none where the client is not told of it.
+    _carried_to: int = 0
+    _sure_to: int = 0
 
     # -- what the client has handled --------------------------------------------------------
 

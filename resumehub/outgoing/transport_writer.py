@@ -13,81 +13,59 @@ goes next), ``outbox.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, field
 
 from ..clock import Clock
 from ..message import Frame
 from ..reasons import DropReason
-from ..runtime.base import Runtime
+from ..runtime.base import Condition, Lock, Runtime
 from ..transport.base import Transport
 from .items import Gap, Notice
 from .outbox import Outbox
-from .wire_queue import BATCH_BYTES, WireQueue, WireState
+from .wire_queue import WireQueue, WireState, Write
 from .write_results import BARRED, BEGUN, PASSED, Flushed, Passage, TransportWriterOwner
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class TransportWriter:
     """One transport's outgoing side. Any thread; ``write_until_drained``, ``retire`` and ``hold`` block."""
 
-    __slots__ = (
-        "_blocked",
-        "_broken",
-        "_clock",
-        "_direct",
-        "_half_close",
-        "_held",
-        "_held_alone",
-        "_left",
-        "_lock",
-        "_outbox",
-        "_owner",
-        "_stall_reported",
-        "_wire",
-        "_writer_running",
-        "acked",
-        "label",
-        "number",
-        "took_at",
-        "transport",
-        "whose",
-    )
+    number: int
+    transport: Transport
+    _outbox: Outbox | None
+    _clock: Clock
+    runtime: InitVar[Runtime]
+    _owner: TransportWriterOwner
+    handshake_response: InitVar[bytes] = b""
+    #: Room and connection id of the session, for the metrics; None where there is none.
+    label: tuple[str, str] | None = None
+    #: A name for people.
+    whose: str = ""
+    took_at: float = float("-inf")
+    #: Up to which of the peer's messages we have acknowledged; from the ``$hello`` on.
+    acked: int = 0
+    #: Whether bytes wait for the peer to take more.
+    blocked: bool = False
+    # None where no frame may go straight: compressed bytes have to be kept, a close frame comes, or the
+    # connection is broken.
+    _direct: Write | None = field(init=False)
+    _lock: Lock = field(init=False)
+    _left: Condition = field(init=False)
+    _wire: WireQueue = field(init=False)
+    _half_close: bool = False
+    _stall_reported: bool = False
+    _writer_running: bool = False
+    _broken: bool = False
+    # Whether a thread has taken the right to write (``hold``), and whether no other uses it any more.
+    _held: bool = False
+    _held_alone: bool = False
 
-    def __init__(
-        self,
-        number: int,
-        transport: Transport,
-        outbox: Outbox,
-        clock: Clock,
-        runtime: Runtime,
-        owner: TransportWriterOwner,
-        handshake_response: bytes = b"",
-        label: tuple[str, str] | None = None,
-    ) -> None:
-        self.number = number
-        #: Room and connection id of the session, for the metrics; None where there is none.
-        self.label = label
-        #: A name for people.
-        self.whose = ""
-        self.transport = transport
-        self.took_at = float("-inf")
-        #: Up to which of the peer's messages we have acknowledged; from the ``$hello`` on.
-        self.acked = 0
-        self._outbox: Outbox | None = outbox
-        # None where no frame may go straight: compressed bytes have to be kept, a close frame comes, or the
-        # connection is broken.
-        self._direct = None if transport.stateful else transport.write
-        self._lock = outbox.lock
-        self._left = runtime.condition(outbox.lock)
-        self._clock = clock
-        self._owner = owner
-        self._wire = WireQueue(transport, handshake_response)
-        self._half_close = False
-        self._blocked = False
-        self._stall_reported = False
-        self._writer_running = False
-        self._broken = False
-        # Whether a thread has taken the right to write (``hold``), and whether no other uses it any more.
-        self._held = self._held_alone = False
+    def __post_init__(self, runtime: Runtime, handshake_response: bytes) -> None:
+        assert self._outbox is not None, "until it is detached"
+        self._direct = None if self.transport.stateful else self.transport.write
+        self._lock = self._outbox.lock
+        self._left = runtime.condition(self._lock)
+        self._wire = WireQueue(self.transport, handshake_response)
 
     # -- sending: with the lock held --------------------------------------------------------
 
@@ -266,9 +244,9 @@ class TransportWriter:
     def inspect(self) -> tuple[float, bool]:
         """When the peer last took bytes that it had refused before, and whether bytes wait now."""
         with self._lock:
-            if not self._blocked:
+            if not self.blocked:
                 self._stall_reported = False
-            return self.took_at, self._blocked
+            return self.took_at, self.blocked
 
     # -- threads ----------------------------------------------------------------------------
 
@@ -279,7 +257,7 @@ class TransportWriter:
             with self._lock:
                 flushed = self._write_out() if not (self._broken or self._held) else Flushed()
                 flushed.writer_wanted = False
-                drained = self._broken or self._held or not self._blocked
+                drained = self._broken or self._held or not self.blocked
                 if drained:
                     self._held_alone = self._writer_running = self._held
                     self._left.notify_all()
@@ -345,18 +323,13 @@ class TransportWriter:
         assert self._held, "no other thread may write meanwhile"
         return self._wire.export()
 
-    @property
-    def blocked(self) -> bool:
-        """Whether bytes wait for the peer to take more."""
-        return self._blocked
-
     def restore(self, state: WireState, acked: int, took_at: float, blocked: bool) -> None:
         """Go on at the exact byte; lock held, and nothing has been written here yet. Next: ``flush``."""
         assert self._outbox is not None, "a session goes on"
         self._wire.restore(state, self._outbox)
         self.acked = acked
         self.took_at = took_at
-        self._blocked = self._stall_reported = blocked
+        self.blocked = self._stall_reported = blocked
 
     # -- the writing itself: lock held ------------------------------------------------------
 
@@ -369,8 +342,8 @@ class TransportWriter:
 
     def _write_out(self) -> Flushed:
         flushed, queue = Flushed(), self._wire
-        if self._direct is not None and not (queue.pieces or queue.lane or self._blocked):
-            self._write_all_at_once(self._direct, flushed)
+        if self._direct and self._outbox is not None and not (queue.pieces or queue.lane or self.blocked):
+            flushed.sizes = queue.write_all_at_once(self._direct, self._outbox)
         while not queue.closed and (queue.pieces or queue.choose(self._outbox)):
             try:
                 taken = self.transport.write(queue.pieces)
@@ -383,39 +356,18 @@ class TransportWriter:
             if taken == 0:
                 self._stall(flushed)
                 break
-            if self._blocked:
+            if self.blocked:
                 self.took_at = self._clock.monotonic()
-                self._blocked = False
+                self.blocked = False
             self._account(taken, flushed)
         else:
             # Without it a writer would go round and round after ``detach`` took away what it waited for.
-            self._blocked = False
+            self.blocked = False
         if self._outbox is not None:
             flushed.left = self._outbox.used_frames
             if not queue.pieces and not queue.closed:
                 flushed.unannounced = self._outbox.unannounced()
         return flushed
-
-    def _write_all_at_once(self, write: Callable[[Sequence[bytes]], int], flushed: Flushed) -> None:
-        """The usual case: frames wait, and the kernel takes them all in one piece."""
-        outbox = self._outbox
-        frames = outbox.all_frames(BATCH_BYTES) if outbox is not None else []
-        if outbox is None or not frames:
-            return
-        encode = self.transport.encode
-        wires = [frame.wire or encode(frame) for frame in frames]
-        wire = b"".join(wires)
-        try:
-            taken = write((wire,))
-        except OSError:
-            return  # the way in pieces meets it again, and reports it
-        if taken == len(wire):
-            flushed.sizes = [frame.size for frame in frames]
-            outbox.written_frames(frames, flushed.sizes)
-        elif taken:
-            self._wire.pieces.extend(wires)
-            self._wire.frames_in_pieces = len(frames)
-            self._account(taken, flushed)
 
     def _account(self, taken: int, flushed: Flushed) -> None:
         self._wire.account(taken, self._outbox, flushed.sizes)
@@ -425,9 +377,9 @@ class TransportWriter:
                 self.transport.finish_writing()
 
     def _stall(self, flushed: Flushed) -> None:
-        if not self._blocked:
+        if not self.blocked:
             self.took_at = self._clock.monotonic()  # until now it took all that came
-        self._blocked = True
+        self.blocked = True
         self._wire.forget_unbegun()
         flushed.stalled = not self._stall_reported
         self._stall_reported = True
@@ -437,5 +389,5 @@ class TransportWriter:
     def _break(self) -> None:
         self._broken = True
         self._direct = None
-        self._blocked = False
+        self.blocked = False
         self._wire.clear(self._outbox)

@@ -12,7 +12,8 @@ session's lock held. Read next: ``transport_writer.py``, ``outbox.py``.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, field
 
 from ..message import Frame
 from ..transport.base import Transport
@@ -24,6 +25,10 @@ BATCH_FRAMES = 64
 BATCH_BYTES = 64 * 1024
 # A peer that sends pings and never reads gets only the newest answers (RFC 6455 §5.5.3 allows it).
 MAX_LANE = 16
+
+
+Write = Callable[[Sequence[bytes | memoryview]], int]
+"""``Transport.write``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +44,28 @@ class WireState:
     lane: tuple[bytes, ...] = ()
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class WireQueue:
     """See the module. The caller holds the session's lock. Nothing here blocks."""
 
-    __slots__ = (
-        "_transport",
-        "begun_frame",
-        "close",
-        "close_after_data",
-        "close_in_pieces",
-        "closed",
-        "frames_in_pieces",
-        "lane",
-        "pieces",
-    )
+    _transport: Transport
+    first: InitVar[bytes]
+    pieces: deque[bytes | memoryview] = field(default_factory=deque)
+    #: How many of the pieces are whole items of the outbox, in order.
+    frames_in_pieces: int = 0
+    #: Whether the first piece is the rest of an item of the outbox.
+    begun_frame: bool = False
+    #: Pings and pongs.
+    lane: deque[bytes] = field(default_factory=deque)
+    close: bytes | None = None
+    close_after_data: bool = False
+    close_in_pieces: bool = False
+    #: Whether the close frame is out.
+    closed: bool = False
 
-    def __init__(self, transport: Transport, first: bytes) -> None:
-        self._transport = transport
-        self.pieces: deque[bytes | memoryview] = deque([first] if first else [])
-        #: How many of the pieces are whole items of the outbox, in order.
-        self.frames_in_pieces = 0
-        #: Whether the first piece is the rest of an item of the outbox.
-        self.begun_frame = False
-        #: Pings and pongs.
-        self.lane: deque[bytes] = deque()
-        self.close: bytes | None = None
-        self.close_after_data = False
-        self.close_in_pieces = False
-        #: Whether the close frame is out.
-        self.closed = False
-
-    def is_empty(self) -> bool:
-        """Whether no byte waits here (the outbox may hold frames)."""
-        return not (self.pieces or self.lane)
+    def __post_init__(self, first: bytes) -> None:
+        if first:
+            self.pieces.append(first)
 
     def add_control(self, wire: bytes) -> bool:
         """Queue a ping or a pong; False if a close frame comes first."""
@@ -88,6 +82,30 @@ class WireQueue:
         self.pieces.append(rest)
         self.frames_in_pieces = 1
         self.begun_frame = outbox.started = True
+
+    def write_all_at_once(self, write: Write, outbox: Outbox) -> list[int]:
+        """The usual case: frames wait, and the kernel takes them all in one piece. Give the sizes of those.
+
+        ``write``: the transport's. Nothing else waits here.
+        """
+        sizes: list[int] = []
+        if not (frames := outbox.all_frames(BATCH_BYTES)):
+            return sizes
+        encode = self._transport.encode
+        wires = [frame.wire or encode(frame) for frame in frames]
+        wire = b"".join(wires)
+        try:
+            taken = write((wire,))
+        except OSError:
+            return sizes  # the way in pieces meets it again, and reports it
+        if taken == len(wire):
+            sizes = [frame.size for frame in frames]
+            outbox.written_frames(frames, sizes)
+        elif taken:
+            self.pieces.extend(wires)
+            self.frames_in_pieces = len(frames)
+            self.account(taken, outbox, sizes)
+        return sizes
 
     def choose(self, outbox: Outbox | None) -> bool:
         """Fill ``pieces`` with what goes next; False if nothing is to be sent."""

@@ -32,6 +32,7 @@ from ..clock import Effort, effort, now
 from ..outgoing.cork import Cork
 from ..runtime.base import Lock, Poller, Runtime, Thread
 from ..runtime.system import make_local
+from .slow_callbacks import SLOW, SUSPICIOUS, time_aside, time_waited
 
 log = logging.getLogger("resumehub")
 
@@ -44,20 +45,6 @@ PATIENCE = 2
 QUIET_LOOKS = 20
 """After so many looks at a leader that has nothing to do, the deputy sleeps until that one wakes it."""
 
-SLOW = 0.001
-"""Seconds that a callback waits from which on it is a slow one."""
-
-SHORT_WAIT = 0.00025
-"""Seconds that one wait of a slow callback takes, at least, on average."""
-
-AS_LONG_AGAIN = 2
-"""For so many times as long as a callback has waited, the leader steps aside before others."""
-
-AT_LONGEST = 1.0
-"""Seconds that it does so for one slow callback."""
-
-# After one that took long, for so many callbacks it is measured how much of the time they compute.
-_SUSPICIOUS = 1_000
 LINGER = 1.0
 """Seconds that a follower stays which is not needed."""
 
@@ -149,14 +136,10 @@ class LeaderFollowers:
         """
         first = None
         with self._lock:
-            turn.in_hand = True
-            self._ready.append(turn)
+            self._put_in_hand(turn)
             self._short_of_threads = False
             if not self._workers:
                 first = self._leader = self._new_worker()
-            elif self._polling and not self._rung:
-                self._rung = True
-                self._poller.wake()
         if first is not None:
             try:
                 self._start(first)
@@ -171,12 +154,8 @@ class LeaderFollowers:
             task = self._watched.get(number)
             if task is None or task.in_hand:
                 self._recalled.add(number)  # it comes behind the present turn
-                return
-            task.in_hand = True
-            self._ready.append(task)
-            if self._polling and not self._rung:
-                self._rung = True
-                self._poller.wake()
+            else:
+                self._put_in_hand(task)
 
     def forget(self, number: int) -> None:
         """Whoever has a connection in hand: watch its socket no more, which is about to be closed."""
@@ -213,22 +192,12 @@ class LeaderFollowers:
 
     def _took_long(self, me: Worker, seconds: float) -> None:
         # The first of its kind may have computed all the time; from the next ones it will be known.
-        self._suspicious = _SUSPICIOUS
-        if me.effort is None:
-            return
-        before, after = me.effort, effort()
-        waited = seconds - (after.computed - before.computed)
-        # Where it made way for another process, nobody knows; many short waits are for the interpreter's
-        # lock, for which others would wait as well.
-        if (
-            waited > SLOW
-            and after.made_way == before.made_way
-            and waited > SHORT_WAIT * (after.waits - before.waits)
-        ):
+        self._suspicious = SUSPICIOUS
+        if me.effort is not None and (waited := time_waited(seconds, me.effort, effort())) is not None:
             self._be_eager(waited)
 
     def _be_eager(self, waited: float) -> None:
-        self._eager_until = max(self._eager_until, now() + min(AS_LONG_AGAIN * waited, AT_LONGEST))
+        self._eager_until = max(self._eager_until, now() + time_aside(waited))
 
     def _step_aside(self, me: Worker) -> None:
         """Let another lead, if ``me`` does."""
@@ -323,6 +292,13 @@ class LeaderFollowers:
                 self._poller.close()
 
     # -- with the lock held -----------------------------------------------------------------
+
+    def _put_in_hand(self, task: ReadTask) -> None:
+        task.in_hand = True
+        self._ready.append(task)
+        if self._polling and not self._rung:
+            self._rung = True
+            self._poller.wake()
 
     def _hand_back(self, turn: ReadTask) -> None:
         number = turn.number

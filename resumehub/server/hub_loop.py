@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..clock import Clock, SystemClock
@@ -32,7 +33,7 @@ from ..runtime.command_loop import CommandLoop, Reply
 from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
 from ..session.serial_queue import CallbackPool
-from ..session.services import Handlers, Services
+from ..session.services import Services
 from ..session.session import Session
 from ..session.session_state import SessionState
 from ..stats import Stats
@@ -50,23 +51,27 @@ log = logging.getLogger("resumehub")
 _REAL = SystemClock()
 
 
+@dataclass(eq=False, repr=False)
+class HubParts:
+    """What a hub is made of, whether it runs or not."""
+
+    config: Config
+    codec: Codec
+    metrics: Metrics
+    clock: Clock
+    runtime: Runtime
+    #: Hook → its handlers; a change is seen from the next callback on.
+    handlers: dict[str, tuple[Callable[..., Any], ...]]
+    trace: Trace | None
+
+
 class HubLoop:
     """One process's running hub. Methods: any thread, unless said otherwise."""
 
-    def __init__(
-        self,
-        config: Config,
-        codec: Codec,
-        metrics: Metrics,
-        clock: Clock,
-        runtime: Runtime,
-        handlers: Handlers,
-        name: str,
-        trace: Trace | None = None,
-    ) -> None:
-        self.config = config
-        self._clock = clock
-        self._runtime = runtime
+    def __init__(self, parts: HubParts, name: str) -> None:
+        self.config = config = parts.config
+        self._clock = clock = parts.clock
+        self._runtime = runtime = parts.runtime
         self.machine = Machine(
             Rules(
                 resume_window=config.resume_window,
@@ -87,10 +92,10 @@ class HubLoop:
             log=log,
         )
         self.put = self._commands.put
-        self.observers = Observers(metrics, trace, clock, runtime.lock("the tally"), config.send_buffer)
-        self.services = Services(
-            codec, clock, handlers, self.observers, self, ControlMessages(codec, self.put)
-        )
+        tally = runtime.lock("the tally")
+        self.observers = Observers(parts.metrics, parts.trace, clock, tally, config.send_buffer)
+        control_messages = ControlMessages(parts.codec, self.put)
+        self.services = Services(parts.codec, clock, parts.handlers, self.observers, self, control_messages)
         self.registry = SessionRegistry(runtime)
         self.transports = TransportTable(runtime.lock("the refusals"))
         self.ledger_totals = LedgerTotals(runtime.lock("the books"))

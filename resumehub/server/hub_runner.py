@@ -10,52 +10,34 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..clock import Clock
-from ..codec import Codec
-from ..config import Config
 from ..core.commands import GapFound, Register, TransportAborted
 from ..errors import HubClosed
 from ..incoming.transport_io import HostThread
-from ..metrics import Metrics
 from ..runtime.base import Runtime
 from ..session.session import SeenSession
 from ..stats import Stats
-from ..trace import Trace
 from ..transport.base import Transport
-from .hub_loop import HubLoop
+from .hub_loop import HubLoop, HubParts
 from .registry import SessionRegistry
 
 _runners: weakref.WeakSet[HubRunner] = weakref.WeakSet()
 
 
-class HubRunner:
+@dataclass(eq=False, repr=False)
+class HubRunner(HubParts):
     """One hub's parts, and its loop once it runs. Methods: any thread; none blocks unless it says so."""
 
-    def __init__(
-        self,
-        config: Config,
-        codec: Codec,
-        metrics: Metrics,
-        clock: Clock,
-        runtime: Runtime,
-        handlers: dict[str, tuple[Callable[..., Any], ...]],
-        trace: Trace | None,
-    ) -> None:
-        self.config = config
-        self.codec = codec
-        self.clock = clock
-        self.runtime = runtime
-        #: Hook → its handlers; a change is seen from the next callback on.
-        self.handlers = handlers
-        #: The running hub; None until the first use in this process.
-        self.loop: HubLoop | None = None
-        #: Whether ``close`` was called.
-        self.closed = False
-        self._metrics = metrics
-        self._trace = trace
-        self._lock = runtime.lock("the hub's handlers")
+    #: The running hub; None until the first use in this process.
+    loop: HubLoop | None = None
+    #: Whether ``close`` was called.
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self._lock = self.runtime.lock("the hub's handlers")
         _runners.add(self)
 
     def add_handler(self, hook: str, handler: Callable[..., Any]) -> None:
@@ -71,16 +53,7 @@ class HubRunner:
             if self.closed:
                 raise HubClosed
             if self.loop is None:
-                loop = HubLoop(
-                    self.config,
-                    self.codec,
-                    self._metrics,
-                    self.clock,
-                    self.runtime,
-                    self.handlers,
-                    f"{id(self):x}",
-                    self._trace,
-                )
+                loop = HubLoop(self, f"{id(self):x}")
                 loop.start()
                 self.loop = loop
             return self.loop

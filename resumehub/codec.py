@@ -1,11 +1,10 @@
 """Between messages and bytes: the ``Codec`` contract, the JSON codec, and the two doors.
 
-A codec is any object with ``encode`` and ``decode``; this module knows what the hub asks of
-one and what it makes of a misbehaving one. Everything that is sent goes through
-``encode_frame`` and everything that arrives through ``decode_message``: there, and nowhere
-else, are types and the reserved prefix checked (contract C10, C11). It refuses to know
-sockets, sessions and sizes: whether a frame is too large is the outbox's question, whether a
-message was, the transport's.
+A codec is any object with ``encode`` and ``decode``; this module knows what the hub asks of one and what it
+makes of a misbehaving one. Everything that is sent goes through ``encode_frame`` and everything that arrives
+through ``decode_message``: there, and nowhere else, are types and the reserved prefix checked (contract C10,
+C11). It refuses to know sockets, sessions and sizes: whether a frame is too large is the outbox's question,
+whether a message was, the transport's.
 
 Called by the thread that sends (``encode``; for the hub's own messages in a ``resumehub.v1`` session
 that may be the hub thread) and by a reader or a callbacks thread (``decode``), so a codec must be
@@ -171,10 +170,9 @@ class JSONCodec:
 
         ``data`` comes from a WebSocket, so it is valid Unicode already.
 
-        Raises: Undecodable, a ValueError, without the content: for a binary frame, what is not JSON,
-        not an object or nested too deeply, NaN, Infinity, a number too large for Python's ``float``
-        or ``int`` conversions, a name that stands twice in one object, a lone surrogate, an
-        ``event`` that is no string.
+        Raises: Undecodable, a ValueError, without the content: for a binary frame, what is not JSON, not an
+        object or nested too deeply, NaN, Infinity, a number too large for Python's ``float`` or ``int``
+        conversions, a name that stands twice in one object, a lone surrogate, an ``event`` that is no string.
         """
         if not isinstance(data, str):
             raise Undecodable("a binary frame: JSONCodec reads text frames only")

@@ -1,9 +1,8 @@
 """The close codes that resumehub puts on the wire, and what each one tells the client.
 
-Plain values: this module imports nothing of the package and anything may import it.
-Codes below 3000 are those of RFC 6455 §7.4.1; those from 4000 on are private to
-applications (§7.4.2) and mirror the HTTP status that says the same before the upgrade.
-Read next: ``core/machine.py``, which decides who gets which.
+Plain values: this module imports nothing of the package and anything may import it. Codes below 3000 are
+those of RFC 6455 §7.4.1; those from 4000 on are private to applications (§7.4.2) and mirror the HTTP status
+that says the same before the upgrade. Read next: ``core/machine.py``, which decides who gets which.
 """
 
 from __future__ import annotations

@@ -149,8 +149,7 @@ def validate_identifier(name: str, value: object) -> None:
 def normalize_origin(origin: str) -> str:
     """Return ``origin`` the way browsers write it: lower case, without the scheme's default port.
 
-    Use it on the configured origins and on a request's Origin header alike, and compare
-    the results.
+    Use it on the configured origins and on a request's Origin header alike, and compare the results.
 
     Raises: ValueError if it is neither ``scheme://host[:port]`` nor ``null``: a path, a trailing
     slash, a user name, a wildcard or a character beyond ASCII (browsers send ``xn--…``) in it.

@@ -122,9 +122,8 @@ class SocketUnavailable(ResumeHubError):
 class TransportLost(ResumeHubError):
     """The WebSocket of a session ended; ``code`` and ``reason`` say how.
 
-    ``code`` is the peer's close code, ours if the peer broke the protocol (1002, 1007,
-    1009), or 1006 if the connection just went away (RFC 6455 §7.1.5). ``reason`` is text from
-    the peer: do not trust it.
+    ``code`` is the peer's close code, ours if the peer broke the protocol (1002, 1007, 1009), or 1006 if the
+    connection just went away (RFC 6455 §7.1.5). ``reason`` is text from the peer: do not trust it.
     """
 
     def __init__(self, code: int = 1006, reason: str = "") -> None:
@@ -151,8 +150,7 @@ class DuplicateConnectionId(ResumeHubError):
 class HandlerError(ResumeHubError):
     """One of the application's handlers raised; the exception itself is ``__cause__``.
 
-    ``event`` is the name of the hook: ``"on_message"``, ``"on_connect"`` or
-    ``"on_transport_restore"``.
+    ``event`` is the name of the hook: ``"on_message"``, ``"on_connect"`` or ``"on_transport_restore"``.
     """
 
     def __init__(self, event: str) -> None:

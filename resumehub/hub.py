@@ -236,11 +236,10 @@ class Hub:
     def close(self, timeout: float = 5.0) -> CloseReport:
         """End all sessions (close code 1001), run their on_disconnect, stop every thread.
 
-        ``timeout``: real seconds, 0 or more; whoever has not answered by then is cut off. The
-        report is complete when no thread, socket or timer of the hub is left, and otherwise
-        names the threads that are stuck (in a callback of yours, most likely) with their stacks.
-        Called from a callback it starts the close and returns at once, incomplete. Calling it
-        again waits again.
+        ``timeout``: real seconds, 0 or more; whoever has not answered by then is cut off. The report is
+        complete when no thread, socket or timer of the hub is left, and otherwise names the threads that are
+        stuck (in a callback of yours, most likely) with their stacks. Called from a callback it starts the
+        close and returns at once, incomplete. Calling it again waits again.
 
         Raises: ValueError, TypeError for a wrong timeout. Threads: any. Blocks: up to ``timeout``.
         """
@@ -274,10 +273,9 @@ class Hub:
     ) -> Response:
         """Answer a request with an upgrade (or a refusal), from inside any view.
 
-        Return what it returns. ``request``: a werkzeug or Flask request, or a WSGI environ. The
-        headers that the view and its framework put on the response are part of the 101.
-        ``connection_id`` None or "": the hub makes one. ``data`` is copied into ``connection.data``
-        of a new session.
+        Return what it returns. ``request``: a werkzeug or Flask request, or a WSGI environ. The headers that
+        the view and its framework put on the response are part of the 101. ``connection_id`` None or "": the
+        hub makes one. ``data`` is copied into ``connection.data`` of a new session.
 
         Raises: TypeError when an id is no str, or ``request`` is no request. Threads: the request's.
         Blocks: never for the network or the hub.

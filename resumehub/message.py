@@ -34,9 +34,8 @@ class Message:
     ``""`` (the default) for applications with only one kind of message. It may not begin with
     ``$``. ``payload`` is whatever the hub's codec can encode; ``None`` for none.
 
-    Nothing is checked here, because a message is also what a codec *returns*: types and the
-    reserved prefix are checked where a message enters or leaves the hub
-    (``codec.encode_frame``, ``codec.decode_message``).
+    Nothing is checked here, because a message is also what a codec *returns*: types and the reserved prefix
+    are checked where a message enters or leaves the hub (``codec.encode_frame``, ``codec.decode_message``).
 
     Threads: any. The message is immutable; its payload may not be, so do not change that once you have
     sent the message, or while several handlers have it.

@@ -1,10 +1,9 @@
 """What the hub tells a metrics collector, and two collectors: one for nothing, one for sums.
 
-``Metrics`` is the contract; its docstrings say when each method is called, with what, and on
-which threads. The threads also stand in ``CALLED_FROM`` as data, from which docs/ is generated
-and against which a test compares the docstrings. This module knows no session and no
-exporter (Prometheus lives in ``contrib/``), and does not guard the hub against a collector: the
-callers do, by logging what it raises and going on.
+``Metrics`` is the contract; its docstrings say when each method is called, with what, and on which threads.
+The threads also stand in ``CALLED_FROM`` as data, from which docs/ is generated and against which a test
+compares the docstrings. This module knows no session and no exporter (Prometheus lives in ``contrib/``), and
+does not guard the hub against a collector: the callers do, by logging what it raises and going on.
 
 A collector is called in the middle of the hub's work. **It must be quick** (add a number under a
 lock of its own; no I/O, no waiting), since all sessions wait for the hub thread, **and it must not call
@@ -116,8 +115,7 @@ class Metrics(Protocol):
 
         ``size`` is that of the encoded message in bytes.
 
-        Threads: the one that runs the handlers of that message: a reader thread, or a callbacks
-        thread.
+        Threads: the one that runs the handlers of that message: a reader thread, or a callbacks thread.
         """
 
     def message_sent(self, room_id: str, connection_id: str, size: int, /) -> None:

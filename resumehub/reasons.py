@@ -1,9 +1,8 @@
 """Why a session ended, and why a frame was dropped: the words that a metrics collector is told.
 
-Plain values: this module imports nothing of the package and anything may import it. The machine
-chooses the reason of each end, the outbox's ledger has a column for each reason of a drop, and a
-collector gets the value, a plain ``str``. Read next: ``metrics.py``, ``core/machine.py``,
-``outgoing/ledger.py``.
+Plain values: this module imports nothing of the package and anything may import it. The machine chooses the
+reason of each end, the outbox's ledger has a column for each reason of a drop, and a collector gets the
+value, a plain ``str``. Read next: ``metrics.py``, ``core/machine.py``, ``outgoing/ledger.py``.
 """
 
 from __future__ import annotations

@@ -12,8 +12,7 @@ against the bounds until it has. What becomes of that row when a client counts, 
 is ``outbox.py``'s, which inherits from this; here a frame only goes forward.
 
 Every method must be called with ``lock`` held (any thread); none blocks. Called by ``transport_writer.py``
-and
-``session/connection.py``. Read next: ``outbox.py``.
+and ``session/connection.py``. Read next: ``outbox.py``.
 """
 
 from __future__ import annotations
@@ -164,8 +163,7 @@ class FrameQueue:
     def first(self, count: int, size: int) -> list[Item]:
         """The next items to write, at most ``count`` and, but for the first, ``size`` bytes.
 
-        None of them, and yet some left: the first is a hole that somebody must put into words
-        (``unspoken``).
+        None of them, and yet some left: the first is a hole that somebody must put into words (``unspoken``).
         """
         if self._specials:
             self._pass_silent_gaps()

@@ -1,8 +1,8 @@
 """What stands in an outbox: frames, and between them control messages and holes; and what is kept of them.
 
 Values only: a row is ``frame_queue.py``'s, and whoever has an item of one changes it under that session's
-lock.
-Made by the outbox and by ``session/control_messages.py``, read by the channel. Read next: ``frame_queue.py``.
+lock. Made by the outbox and by ``session/control_messages.py``, read by the channel. Read next:
+``frame_queue.py``.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 Numbers are positions: the first frame behind an attach without a count is 1. A client that has handled so
 many lets the older go, or has the cursor between the rows (``frame_queue.py``, from which this inherits)
-moved to
-where it is. A count may be ahead of the cursor: a client goes on handling what an older transport had
-brought while it dials, and dials again. What a broadcast had to drop leaves a ``Gap`` in its place, so
+moved to where it is. A count may be ahead of the cursor: a client goes on handling what an older transport
+had brought while it dials, and dials again. What a broadcast had to drop leaves a ``Gap`` in its place, so
 that no gap is ever papered over. And at the end, what may not have arrived.
 
 It knows neither states nor sockets, nor whose count to believe: the executor and the channel call it, when

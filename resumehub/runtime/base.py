@@ -97,14 +97,13 @@ class Runtime(Protocol):
     ``what`` names a lock or an event in the race lab's traces. ``spawn`` raises ``RuntimeError`` when the
     system has no more threads to give.
     ``dismiss``: no thread is to be started any more; end the idle ones, within ``timeout`` seconds.
-    ``after_fork_in_child``: this is a forked child, whose threads stayed with the parent.
-    The two socket waits block without a timeout: a deadline acts by ``shutdown``, which
-    wakes them, and so does their ``bell``. ``before_receive`` is called ahead of a ``recv`` that blocks by
-    itself.
-    ``stopwatch`` gives a function that says, on any thread, how many seconds of processor time the thread
-    that called ``stopwatch`` has used. ``poller`` gives None where each connection is to have a reader thread
-    of its own. ``eager``: a reader that shares its thread gives the lead away before each callback, and not
-    only once callbacks turn out to be slow.
+    ``after_fork_in_child``: this is a forked child, whose threads stayed with the parent. The two socket
+    waits block without a timeout: a deadline acts by ``shutdown``, which wakes them, and so does their
+    ``bell``. ``before_receive`` is called ahead of a ``recv`` that blocks by itself. ``stopwatch`` gives a
+    function that says, on any thread, how many seconds of processor time the thread that called ``stopwatch``
+    has used. ``poller`` gives None where each connection is to have a reader thread of its own. ``eager``: a
+    reader that shares its thread gives the lead away before each callback, and not only once callbacks turn
+    out to be slow.
     """
 
     #: See above.

@@ -2,10 +2,9 @@
 
 Made when a hub is first used in a process, and runs until it is closed. Commands come from any thread and are
 handled one by one on the hub thread (``runtime/command_loop.py``): the pure machine decides, the effect
-runner
-carries out. The hub thread waits for its queue and the next deadline, and for nothing else. Which thread
-reads
-and writes a transport is ``io_threads.py``'s. Read next: ``core/machine.py``, ``effect_runner.py``.
+runner carries out. The hub thread waits for its queue and the next deadline, and for nothing else. Which
+thread reads and writes a transport is ``io_threads.py``'s. Read next: ``core/machine.py``,
+``effect_runner.py``.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ and some thread closes it all the same (tests/races/test_no_thread_to_be_had.py)
 
 It knows nothing of sessions, and decides neither when a transport is to be read nor when it is to end: the
 effect runner does (hub thread), the watcher, and a writer whose peer is slow (any thread). Nothing here
-waits.
-Read next: ``incoming/reader.py``, ``incoming/leader_followers.py``, docs/explanation/threads.md.
+waits. Read next: ``incoming/reader.py``, ``incoming/leader_followers.py``, docs/explanation/threads.md.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
 ``export_session`` first fences the session: no callback of it runs or starts, its reader leaves, no thread
 writes; its peer notices nothing. Then the hub thread decides and writes the session down. Until that command
 is handled everything can be undone, and is, if the session can't be moved. ``adopt_session`` is the other
-end.
-What travels between two processes, and when, is not known here. Threads: any but the hub's and a callback's.
-Read next: ``session/session_state.py``, ``transport/base.py`` (clauses T12 to T14).
+end. What travels between two processes, and when, is not known here. Threads: any but the hub's and a
+callback's. Read next: ``session/session_state.py``, ``transport/base.py`` (clauses T12 to T14).
 """
 
 from __future__ import annotations

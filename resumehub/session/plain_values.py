@@ -3,9 +3,8 @@
 One value has one encoding (canonical: sorted names, no white space), so that two encodings can be compared.
 Reading is driven by the types of the fields: what has another type is refused with a sentence that names the
 field. It knows str, int, float, bool, None, bytes, enumerations (by name), tuples, unions with None, unions
-of
-dataclasses (by the name of the class), dataclasses, and ``Any`` for what JSON has. No pickle: reading makes
-nothing but these values. Pure, any thread. Read next: ``session_state.py``.
+of dataclasses (by the name of the class), dataclasses, and ``Any`` for what JSON has. No pickle: reading
+makes nothing but these values. Pure, any thread. Read next: ``session_state.py``.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ Durations are time left or time since, in seconds; there is no clock value, no p
 means something in one process only. It is a secret: whoever has it has the session's tokens and messages.
 
 What it does not hold, since such a session is not moved: a compressed or TLS transport, one that is closing
-or
-half-closed. Made by ``Session.export`` (hub thread), read by ``Session.from_state``. Read next:
+or half-closed. Made by ``Session.export`` (hub thread), read by ``Session.from_state``. Read next:
 ``server/moving.py``, ``plain_values.py``.
 """
 

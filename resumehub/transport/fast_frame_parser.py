@@ -3,8 +3,7 @@
 Nearly all that clients send is one masked text frame, whole, in one piece of input. wsproto needs 14 µs for
 such a frame of 64 bytes, this needs two. Whatever is not of that kind goes on to wsproto byte by byte as it
 came: fragments, control frames, frames that are not complete, are too large, carry bad UTF-8 or break RFC
-6455
-in any way. So wsproto remains the judge of everything that can go wrong
+6455 in any way. So wsproto remains the judge of everything that can go wrong
 (tests/transport/test_fast_frame_parser.py compares the two on any stream, cut anywhere).
 
 Since every byte comes by here, this is also where a half-read stream can be written down (``unfinished``),

@@ -1,11 +1,10 @@
 """The way in: every check of an upgrade request, in the order of docs/reference/contract.md, and the 101.
 
-Runs on WSGI request threads, and none of them stays (but for TLS inside the server). The checks
-only look; the hub decides again when the socket arrives, since everything may have changed in
-between. What a check refuses becomes a plain HTTP answer, or, with ``&reject=close``, an upgrade
-that is closed with a code a browser can see. Read next: ``upgrade.py`` (the hand-over),
-``handover.py``, ``resume_params.py`` (who may resume what), and ``core/machine.py`` for the
-second decision.
+Runs on WSGI request threads, and none of them stays (but for TLS inside the server). The checks only look;
+the hub decides again when the socket arrives, since everything may have changed in between. What a check
+refuses becomes a plain HTTP answer, or, with ``&reject=close``, an upgrade that is closed with a code a
+browser can see. Read next: ``upgrade.py`` (the hand-over), ``handover.py``, ``resume_params.py`` (who may
+resume what), and ``core/machine.py`` for the second decision.
 """
 
 from __future__ import annotations

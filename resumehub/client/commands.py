@@ -113,16 +113,5 @@ class TimePassed:
     """Nothing has happened but the passing of time."""
 
 
-Command = (
-    Start
-    | Opened
-    | DialRefused
-    | DialFailed
-    | Lost
-    | LastHeard
-    | Drawn
-    | Handled
-    | Drained
-    | Leave
-    | TimePassed
-)
+DialReport = Opened | DialRefused | DialFailed | Lost | LastHeard
+Command = Start | DialReport | Drawn | Handled | Drained | Leave | TimePassed

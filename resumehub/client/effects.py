@@ -108,16 +108,5 @@ class LogIgnored:
     because: str
 
 
-Effect = (
-    Dial
-    | Attach
-    | Detach
-    | Abort
-    | AskLastHeard
-    | DrawPause
-    | Acknowledge
-    | SendCloseFrame
-    | QueueCallback
-    | End
-    | LogIgnored
-)
+DialEffect = Dial | Attach | Detach | Abort | AskLastHeard | Acknowledge | SendCloseFrame
+Effect = DialEffect | DrawPause | QueueCallback | End | LogIgnored

@@ -209,26 +209,10 @@ class Tick:
     """Nothing but time has passed."""
 
 
-Command = (
-    Register
-    | PeerClosed
-    | PeerGone
-    | PeerFailed
-    | TransportAborted
-    | CloseSent
-    | WriteFailed
-    | WriteStalled
-    | Observed
-    | Released
-    | Kick
-    | Close
-    | HandlerFailed
-    | Acknowledged
-    | AckDue
-    | GapFound
-    | Export
-    | Adopt
-    | Shutdown
-    | AbortAll
-    | Tick
-)
+EndReport = PeerClosed | PeerGone | PeerFailed | TransportAborted
+"""A thread's report that a transport is coming to its end."""
+
+TransportReport = EndReport | CloseSent | WriteFailed | WriteStalled | Observed | Released
+SessionReport = Register | HandlerFailed | Acknowledged | AckDue | GapFound
+Order = Kick | Close | Export | Adopt | Shutdown | AbortAll | Tick
+Command = TransportReport | SessionReport | Order

@@ -205,25 +205,8 @@ class Finish:
     """The shutdown is complete: no session and no transport is left."""
 
 
-Effect = (
-    OpenSession
-    | HandOver
-    | TakeOver
-    | NotMoved
-    | AttachTransport
-    | DetachTransport
-    | EndSession
-    | AdmitToRefuse
-    | SendClose
-    | DiscardUnsent
-    | SendPing
-    | Inspect
-    | SendAck
-    | UpdateCredentials
-    | AbortTransport
-    | Notify
-    | Count
-    | Ignored
-    | NotFound
-    | Finish
-)
+SessionEffect = OpenSession | EndSession | HandOver | TakeOver | UpdateCredentials | Notify
+TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect
+WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent
+Report = Count | Ignored | NotFound | NotMoved | Finish
+Effect = SessionEffect | TransportEffect | WriterEffect | Report

@@ -36,9 +36,6 @@ from .records import CloseFrame, Phase, Rules, TransportState
 _WHILE_ALIVE = (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.ACK)
 _OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
 
-EndReport = c.PeerClosed | c.PeerGone | c.PeerFailed | c.TransportAborted
-"""A thread's report that a transport is coming to its end."""
-
 
 class TransportOwner(Protocol):
     """What decides what the end of a transport means for its session: the machine. Hub thread only."""
@@ -90,7 +87,7 @@ class TransportMachine:
 
     # -- reports of the reader and the writer -----------------------------------------------
 
-    def ended(self, report: EndReport) -> None:
+    def ended(self, report: c.EndReport) -> None:
         """The peer has closed, gone or broken the protocol, or our side gives the transport up."""
         transport = self.by_number.get(report.transport)
         if transport is None or transport.phase is Phase.ABORTED:
@@ -100,7 +97,7 @@ class TransportMachine:
         else:
             self._ended_alive(transport, report)
 
-    def _ended_alive(self, transport: TransportState, report: EndReport) -> None:
+    def _ended_alive(self, transport: TransportState, report: c.EndReport) -> None:
         match report:
             case c.PeerClosed(number, code, reason):
                 # The reader has had the answering close frame sent already.
@@ -117,7 +114,7 @@ class TransportMachine:
                 self._owner.transport_lost(number, TransportLost())
                 self.abort(transport)
 
-    def _ended_while_closing(self, transport: TransportState, report: EndReport) -> None:
+    def _ended_while_closing(self, transport: TransportState, report: c.EndReport) -> None:
         # A Close that answers ours decides nothing: what becomes of the session was decided before.
         self._plan.ignore("the transport is closing: its end decides nothing any more")
         match report:

@@ -14,14 +14,7 @@ from typing import assert_never
 
 from ..codec import Undecodable
 from ..codes import CloseCode
-from ..core.commands import (
-    Acknowledged,
-    PeerClosed,
-    PeerFailed,
-    PeerGone,
-    Released,
-    TransportAborted,
-)
+from ..core import commands as c
 from ..message import Message, is_reserved
 from ..outgoing.transport_writer import TransportWriter
 from ..protocol.control_messages import ACK, read_ack
@@ -94,7 +87,7 @@ class Reader:
     def _give_up(self) -> None:
         """In an except block. A bug of ours: this transport is lost, and nothing else."""
         log.exception("reading transport %s failed; please report this", self.io.number)
-        self._commands.put(TransportAborted(self.io.number))
+        self._commands.put(c.TransportAborted(self.io.number))
         self._end()
 
     def _handle(self, event: Received) -> bool:
@@ -112,12 +105,12 @@ class Reader:
             case CloseReceived(code, reason):
                 # First the report, and only when it is understood the answer: a peer that sees it and
                 # connects again must not find its id taken by its own former self.
-                self._commands.put_and_wait(PeerClosed(number, code, reason))
+                self._commands.put_and_wait(c.PeerClosed(number, code, reason))
                 self._writer.answer_close(code, "")
             case Failed(code, reason):
                 self._fail(code, reason)
             case Ended(reset):
-                self._commands.put(PeerGone(number, reset))
+                self._commands.put(c.PeerGone(number, reset))
                 self._end()
                 return False
             case Parted():
@@ -166,10 +159,10 @@ class Reader:
             self._observers.buffer_changed(session, session.outbox.used_frames)
             if not self.io.acknowledged:
                 self.io.acknowledged = True
-                self._commands.put(Acknowledged(self.io.number))
+                self._commands.put(c.Acknowledged(self.io.number))
 
     def _fail(self, code: int, reason: str) -> None:
-        self._commands.put_and_wait(PeerFailed(self.io.number, code, reason))
+        self._commands.put_and_wait(c.PeerFailed(self.io.number, code, reason))
         self._writer.answer_close(code, reason, failed=True)
 
     def _may_stop_waiting(self) -> bool:
@@ -231,7 +224,7 @@ class Reader:
         io.aborted.wait()
         self._writer.retire()
         io.transport.release()
-        self._commands.put(Released(io.number))
+        self._commands.put(c.Released(io.number))
 
 
 class SharedReader(Reader):

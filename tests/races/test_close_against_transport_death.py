@@ -16,7 +16,7 @@ from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import TransportState
-from resumehub.core.transports import EndReport, TransportMachine
+from resumehub.core.transports import TransportMachine
 from resumehub.errors import TransportLost
 from tests.core.fake_shell import Wrong
 from tests.core.orders import play, play_all
@@ -24,7 +24,7 @@ from tests.support import PATIENCE, Call
 
 
 class ReportsEveryDeath(TransportMachine):
-    def _ended_while_closing(self, transport: TransportState, report: EndReport) -> None:
+    def _ended_while_closing(self, transport: TransportState, report: c.EndReport) -> None:
         super()._ended_while_closing(transport, report)
         if transport.epoch is not None:
             told = e.Notify(transport.epoch, "on_transport_drop", transport.generation, TransportLost())

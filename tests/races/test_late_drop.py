@@ -15,7 +15,6 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core.machine import Machine
 from resumehub.core.records import SessionRecord
-from resumehub.core.transports import EndReport
 from tests.core.fake_shell import Wrong
 from tests.core.machine_driver import MachineDriver, callbacks
 from tests.core.orders import play, play_all
@@ -30,7 +29,7 @@ class BelievesEverybody(Machine):
         return self.epochs.get(transport.epoch or 0) if transport else None
 
     def _dispatch(self, command: c.Command) -> None:
-        if not isinstance(command, EndReport):
+        if not isinstance(command, c.EndReport):
             super()._dispatch(command)
             return
         session = self.session_of(command.transport)

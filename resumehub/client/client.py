@@ -7,9 +7,10 @@ Read next: ``client_loop.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from ..clock import SystemClock
+from ..clock import now
 from ..codec import encode_frame
 from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, SendBufferFull, TransportLost
 from ..message import Message
@@ -19,8 +20,6 @@ from .options import positive
 from .outbox import OutgoingMessage
 from .states import ClientState
 from .stats import ClientStats
-
-_REAL = SystemClock()
 
 
 class Client:
@@ -130,20 +129,14 @@ class Client:
 
     def stats(self) -> ClientStats:
         """The counters, as they are now."""
-        loop, counters = self._loop, self._loop.counters
+        loop = self._loop
         waiting, acknowledged = loop.sender.waiting()
         return ClientStats(
-            dials=counters.dials,
-            connections=counters.connections,
-            drops=counters.drops,
             sent=loop.sender.written,
             acknowledged=acknowledged,
             waiting=waiting,
             received=loop.inbox.received,
-            missed=counters.missed,
-            rejected=counters.rejected,
-            undecodable=counters.undecodable,
-            callback_errors=counters.callback_errors,
+            **asdict(loop.counters),
         )
 
     def wait_connected(self, timeout: float | None = None) -> bool:
@@ -152,11 +145,11 @@ class Client:
         Raises: what ``error`` is, or ConnectionClosed, if the client has ended.
         Threads: any but the callbacks' thread. Blocks: until connected, ended, or ``timeout``.
         """
-        give_up = None if timeout is None else _REAL.monotonic() + timeout
+        give_up = None if timeout is None else now() + timeout
         while (state := self.state) is not ClientState.CONNECTED:
             if state in (ClientState.EXPIRED, ClientState.CLOSED):
                 raise self.error or ConnectionClosed(self.connection_id, "the client is closed")
-            left = None if give_up is None else give_up - _REAL.monotonic()
+            left = None if give_up is None else give_up - now()
             if (left is not None and left <= 0) or not self._loop.status.wait_for_change(state, left):
                 return self.state is ClientState.CONNECTED
         return True

@@ -16,14 +16,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..clock import SystemClock
+from ..clock import now
 from ..message import Message
 from ..runtime.base import Runtime
 
 #: How many messages may wait for the application; with more, the client stops reading.
 MAX_WAITING = 1024
-
-_REAL = SystemClock()
 
 
 @dataclass(slots=True)
@@ -127,7 +125,7 @@ class Inbox:
 
         The one that was taken before counts as handled. Threads: one at a time. ``timeout``: real seconds.
         """
-        give_up = None if timeout is None else _REAL.monotonic() + timeout
+        give_up = None if timeout is None else now() + timeout
         while True:
             self.handled()
             arrival = self._wait_for_one(give_up)
@@ -164,7 +162,7 @@ class Inbox:
     def _wait_for_one(self, give_up: float | None) -> Arrival | None:
         with self._lock:
             while not self._may_take():
-                left = None if give_up is None else give_up - _REAL.monotonic()
+                left = None if give_up is None else give_up - now()
                 if self.ended or (left is not None and left <= 0) or not self._changed.wait(left):
                     break
             return self._take_next() if self._may_take() else None

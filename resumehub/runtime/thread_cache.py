@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ..clock import SystemClock
+from ..clock import now
 from .stacks import stack_of
 
 IDLE_TIMEOUT = 1.0
@@ -22,8 +22,6 @@ IDLE_TIMEOUT = 1.0
 
 MAX_IDLE = 1024
 """So many threads are idle at most; each costs about 10 KiB."""
-
-_REAL = SystemClock()
 
 
 class ThreadCall:
@@ -97,10 +95,10 @@ class ThreadCache:
             threads = list(self._threads)
         for thread in idle:
             thread.hand(None)
-        until = _REAL.monotonic() + timeout
+        until = now() + timeout
         for one in threads:
             if one is not threading.current_thread():
-                one.join(max(0.0, until - _REAL.monotonic()))
+                one.join(max(0.0, until - now()))
 
     def count(self) -> tuple[int, int]:
         """How many threads there are, and how many of them are idle."""

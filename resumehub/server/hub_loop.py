@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..clock import Clock, SystemClock
+from ..clock import Clock, now
 from ..codec import Codec
 from ..config import Config
 from ..core import commands as c
@@ -46,8 +46,6 @@ from .transport_table import TransportTable
 from .watcher import Watcher
 
 log = logging.getLogger("resumehub")
-
-_REAL = SystemClock()
 
 
 @dataclass(eq=False, repr=False)
@@ -209,10 +207,6 @@ class HubLoop:
         """
         self._commands.ask(command)
 
-    def settle(self) -> float | None:
-        """Handle what is queued and due; give the next deadline. Blocks until the hub thread has done so."""
-        return self._commands.settle()
-
     # -- the hub thread ---------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -294,12 +288,12 @@ class HubLoop:
         caller = self.thread_group.current()
         if caller is not None and not (self._watcher is not None and self._watcher.is_current()):
             return [(caller.name, caller.stack())]
-        give_up = _REAL.monotonic() + timeout
+        give_up = now() + timeout
         # The last part of the time is for the peers that a close frame does not reach.
         if not self.thread_group.join(give_up - min(1.0, timeout / 3)):
             self.put(c.AbortAll())
             self.thread_group.join(give_up)
-        self._runtime.dismiss(max(0.0, give_up - _REAL.monotonic()))
+        self._runtime.dismiss(max(0.0, give_up - now()))
         return [(thread.name, thread.stack()) for thread in self.thread_group.others()]
 
     def _main_returned(self) -> None:

@@ -10,10 +10,8 @@ import itertools
 from collections.abc import Callable
 from functools import wraps
 
-from ..clock import SystemClock
+from ..clock import now
 from ..runtime.base import Runtime, Thread
-
-_REAL = SystemClock()
 
 # Of those whose work has ended, so many may be kept in mind before somebody looks who is still there.
 _FEW = 16
@@ -83,7 +81,7 @@ class ThreadGroup:
         """Wait until nobody else is there; False at ``until``, a point in ``SystemClock``'s time."""
         while others := self.others():
             for thread in others:
-                if not thread.join(until - _REAL.monotonic()):
+                if not thread.join(until - now()):
                     return False
         return True
 

@@ -21,7 +21,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol
 
-from ..clock import SystemClock
+from ..clock import now
 from .handshake import (
     Headers,
     NothingReceived,
@@ -32,8 +32,6 @@ from .handshake import (
     read_head,
     socket_pair,
 )
-
-_REAL = SystemClock()
 
 #: Send all of it.
 Push = Callable[[socket.socket, bytes | bytearray], None]
@@ -101,11 +99,11 @@ class WebSocketClient:
         Raises: TransportClosed, when the server has ended the connection (the close frame has
         been answered by then); NothingReceived after ``timeout`` real seconds.
         """
-        give_up = _REAL.monotonic() + timeout
+        give_up = now() + timeout
         while not self._messages:
             if self.closed is not None:
                 raise TransportClosed(*self.closed)
-            if not self._read(give_up - _REAL.monotonic()):
+            if not self._read(give_up - now()):
                 raise NothingReceived(f"no message within {timeout} seconds")
         return self._messages.popleft()
 
@@ -128,25 +126,25 @@ class WebSocketClient:
 
     def wait_for_eof(self, timeout: float = 10.0) -> bool:
         """Whether the server ends TCP, too, within ``timeout`` real seconds."""
-        give_up = _REAL.monotonic() + timeout
+        give_up = now() + timeout
         while not self._ended:
-            if not self._read(give_up - _REAL.monotonic()):
+            if not self._read(give_up - now()):
                 return False
         return True
 
     def wait_for_pong(self, count: int = 1, timeout: float = 10.0) -> bool:
         """Whether ``count`` Pongs have come, within ``timeout`` real seconds."""
-        give_up = _REAL.monotonic() + timeout
+        give_up = now() + timeout
         while len(self.pongs) < count:
-            if not self._read(give_up - _REAL.monotonic()):
+            if not self._read(give_up - now()):
                 return False
         return True
 
     def wait_for_ping(self, count: int = 1, timeout: float = 10.0) -> bool:
         """Whether ``count`` Pings have come (and been answered), within ``timeout`` real seconds."""
-        give_up = _REAL.monotonic() + timeout
+        give_up = now() + timeout
         while len(self.pings) < count:
-            if not self._read(give_up - _REAL.monotonic()):
+            if not self._read(give_up - now()):
                 return False
         return True
 

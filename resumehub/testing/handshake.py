@@ -19,9 +19,7 @@ from typing import Any
 
 from werkzeug.test import Client, EnvironBuilder
 
-from ..clock import SystemClock
-
-_REAL = SystemClock()
+from ..clock import now
 
 Headers = list[tuple[str, str]]
 
@@ -146,9 +144,9 @@ def read_head(sock: socket.socket, timeout: float, wait: Wait) -> tuple[Headers,
     Blocks: until then.
     """
     data = b""
-    give_up = _REAL.monotonic() + timeout
+    give_up = now() + timeout
     while b"\r\n\r\n" not in data:
-        if not wait(sock, give_up - _REAL.monotonic()):
+        if not wait(sock, give_up - now()):
             raise NothingReceived(f"no 101 within {timeout} seconds")
         try:
             more = sock.recv(65536)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..clock import SystemClock
+from ..clock import now
 from ..codes import CloseCode
 from ..runtime.base import Runtime
 from ..transport.base import CloseReceived, DataReceived, Ended, Failed, PingReceived, PongReceived, Received
 from .wire import WireFrame, parse
-
-_REAL = SystemClock()
 
 
 class MemoryWire:
@@ -177,13 +175,13 @@ class ScriptedPeer:
 
         It is called after each change on the transport, without a lock.
         """
-        give_up = _REAL.monotonic() + timeout
+        give_up = now() + timeout
         while True:
             with self._wire.changed:
                 seen = self._state()
             if condition(self):
                 return True
-            if not self._wait_for_change(seen, give_up - _REAL.monotonic()):
+            if not self._wait_for_change(seen, give_up - now()):
                 return condition(self)
 
     def wait_for_frames(self, count: int, timeout: float = 10.0) -> list[WireFrame]:

@@ -69,7 +69,7 @@ def test_a_healthy_peer_survives_a_process_that_was_stopped_for_long(stage):
     one.recorder.wait_for("connect")
 
     clock.jump(300)
-    one.hub.runner.loop.settle()
+    one.hub.runner.loop._commands.settle()
 
     assert one.hub.get("u1").suspended is False
     assert ws.wait_for_ping(timeout=PATIENCE)

@@ -182,8 +182,8 @@ class ClientLoop:
         # Those before the last one have ended, or have been aborted.
         self._transports = {dial: it for dial, it in self._transports.items() if dial >= effect.dial - 1}
         transport = ClientTransport(
-            self,
-            effect.dial,
+            client=self,
+            dial=effect.dial,
             resume=effect.resume,
             offer=effect.offer,
             asked=self.inbox.last_taken() if effect.resume else 0,

@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from ..clock import Clock
@@ -49,39 +50,29 @@ class ClientParts(Protocol):
     def put(self, command: c.Command) -> bool: ...
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ClientTransport:
-    """Dial ``number``. Made and used by the driver, but for ``run``, which is the thread's.
+    """One dial. Made and used by the driver, but for ``run``, which is the thread's."""
 
-    ``resume``: ask for the session, with ``token``, "" where there is none. ``asked``: how many of the
-    server's messages the dial says have been handled. ``offer``: offer ``resumehub.v1``. ``phase``: what was
-    drawn for the first acknowledgement, to be handed on.
-    """
+    client: ClientParts
+    dial: int
+    #: Ask for the session, with ``token``, "" where there is none; offer ``resumehub.v1``.
+    resume: bool
+    token: str
+    offer: bool
+    #: How many of the server's messages the dial says have been handled.
+    asked: int
+    #: What was drawn for the first acknowledgement, to be handed on.
+    phase: float
+    heard_at: float = 0.0
+    stream: ByteStream | None = None
+    _sock: socket.socket | None = None
+    _aborted: bool = False
 
-    def __init__(
-        self,
-        client: ClientParts,
-        dial: int,
-        *,
-        resume: bool,
-        offer: bool,
-        asked: int,
-        token: str,
-        phase: float,
-    ) -> None:
-        self._client = client
-        self._codec = client.options.codec
-        self.dial = dial
-        self.resume = resume
-        self.offer = offer
-        self.asked = asked
-        self.phase = phase
-        self.heard_at = 0.0
-        self.stream: ByteStream | None = None
-        self._token = token
-        self._lock = client.runtime.lock("a client transport")
-        self._sock: socket.socket | None = None
-        self._aborted = False
-        self._driver_has_decided = client.runtime.event("the driver's decision")
+    def __post_init__(self) -> None:
+        self._codec = self.client.options.codec
+        self._lock = self.client.runtime.lock("a client transport")
+        self._driver_has_decided = self.client.runtime.event("the driver's decision")
 
     # -- for the driver -----------------------------------------------------------------------
 
@@ -111,11 +102,11 @@ class ClientTransport:
             log.exception("the client's transport failed; please report this")
             end = self._lost_without_close()
         try:
-            self._client.put(end)
+            self.client.put(end)
         finally:
             self.abort()
             if self.stream is not None:
-                self._client.sender.detach_and_wait(self)
+                self.client.sender.detach_and_wait(self)
                 self.stream.release()
 
     def _guard(self, sock: socket.socket) -> None:
@@ -126,7 +117,7 @@ class ClientTransport:
 
     def _connect(self) -> c.Command | None:
         """Connect; give what to report if that fails."""
-        options, runtime = self._client.options, self._client.runtime
+        options, runtime = self.client.options, self.client.runtime
         try:
             self.stream = open_stream(
                 options.address, options.opener, options.ssl_context, runtime, self._guard
@@ -146,8 +137,8 @@ class ClientTransport:
         """Shake hands and read to the end; give what to report."""
         stream = self.stream
         assert stream is not None, "it has been connected"
-        wire = self._client.options.wire(
-            resume=self.resume, offer=self.offer, asked=self.asked, attempt=self.dial, token=self._token
+        wire = self.client.options.wire(
+            resume=self.resume, offer=self.offer, asked=self.asked, attempt=self.dial, token=self.token
         )
         try:
             self._send_all(stream, wire.request)
@@ -171,7 +162,7 @@ class ClientTransport:
             if not isinstance(said, control_messages.Hello):
                 return said
             hello = said
-        self._client.put(c.Opened(self.dial, hello, self.asked, self.phase))
+        self.client.put(c.Opened(self.dial, hello, self.asked, self.phase))
         self._driver_has_decided.wait()
         if self._aborted:
             return self._lost_without_close()
@@ -192,7 +183,7 @@ class ClientTransport:
                 data = stream.receive(RECEIVE_BYTES)
             except OSError:
                 data = b""
-            self.heard_at = self._client.clock.monotonic()
+            self.heard_at = self.client.clock.monotonic()
             yield from wire.feed(data)
 
     def _rejection(self, answer: Rejected) -> c.Command:
@@ -224,7 +215,7 @@ class ClientTransport:
             hello = control_messages.read_hello(decode_message(self._codec, data, allow_reserved=True))
         except (Undecodable, control_messages.Malformed) as problem:
             return self._protocol_broken(str(problem))
-        if not self._client.sender.knows(hello.received):
+        if not self.client.sender.knows(hello.received):
             return self._protocol_broken("$hello covers messages that were never sent")
         return hello
 
@@ -236,7 +227,7 @@ class ClientTransport:
                     if problem:
                         return self._protocol_broken(problem)
                 case PingReceived(payload):
-                    self._client.sender.pong(self, payload)
+                    self.client.sender.pong(self, payload)
                 case _:
                     return self._ending(event)
         return self._lost_without_close()
@@ -258,22 +249,22 @@ class ClientTransport:
                 return self._control(message)
             except control_messages.Malformed as malformed:
                 return str(malformed)
-        self._client.inbox.put(self.dial, Arrival(message, size))
+        self.client.inbox.put(self.dial, Arrival(message, size))
         return None
 
     def _skip(self, problem: str) -> None:
         """What came is no message: counted, logged once in the client's life, skipped."""
-        self._client.counters.undecodable += 1
-        if self._client.counters.undecodable == 1:
+        self.client.counters.undecodable += 1
+        if self.client.counters.undecodable == 1:
             log.warning("a message from the server is skipped: %s", problem)
 
     def _control(self, message: Message) -> str | None:
         if message.event == control_messages.ACK:
-            if not self._client.sender.acknowledge(self.dial, control_messages.read_ack(message)):
+            if not self.client.sender.acknowledge(self.dial, control_messages.read_ack(message)):
                 return "$ack covers messages that were never sent"
         elif message.event == control_messages.MISSED:
             _, last = control_messages.read_missed(message)
-            self._client.inbox.put(self.dial, Arrival(None, missed_to=last))
+            self.client.inbox.put(self.dial, Arrival(None, missed_to=last))
         return None
 
     # -- how it ended -------------------------------------------------------------------------
@@ -293,7 +284,7 @@ class ClientTransport:
 
     def _send_close(self, code: int) -> None:
         if self._driver_has_decided.is_set():
-            self._client.sender.answer_close(self, code)
+            self.client.sender.answer_close(self, code)
             return
         assert self.stream is not None, "it is connected"
         try:

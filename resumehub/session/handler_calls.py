@@ -8,6 +8,7 @@ the handlers after it still run, since they clean up. Read next: ``inbound_fence
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from ..codec import Codec, Undecodable, decode_message
@@ -23,25 +24,20 @@ log = logging.getLogger("resumehub")
 _ONLY_LOGGED = ("on_transport_drop", "on_disconnect")
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class HookCall:
     """on_connect, on_transport_drop, on_transport_restore or on_disconnect of one session."""
 
-    __slots__ = ("_connection", "_services", "error", "generation", "hook", "session", "size")
-
-    def __init__(
-        self, services: Services, session: Session, hook: str, generation: int, error: ResumeHubError | None
-    ) -> None:
-        assert session.connection is not None, "its on_disconnect comes last"
-        self._services = services
-        self.session = session
-        self._connection = session.connection
-        self.generation = generation
-        self.error = error
-        self.hook = hook
-        self.size: int | None = None
+    _services: Services
+    session: Session
+    hook: str
+    generation: int
+    error: ResumeHubError | None
+    size: int | None = None
 
     def run(self) -> None:
-        session, connection = self.session, self._connection
+        session, connection = self.session, self.session.connection
+        assert connection is not None, "its on_disconnect comes last"
         arguments: tuple[Any, ...] = (connection, self.error) if self.hook in _ONLY_LOGGED else (connection,)
         self._services.observers.note(
             "app", self.hook, connection_id=session.connection_id, epoch=session.epoch
@@ -55,30 +51,20 @@ class HookCall:
         return False
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class MessageCall:
     """One message that was read, for on_message.
 
-    ``data``: as it came; ``message``: what it is, where the reader had to look into it already.
+    ``data``: as it came; ``_message``: what it is, where the reader had to look into it already.
     """
 
-    __slots__ = ("_generation", "_message", "_services", "data", "hook", "session", "size")
-
-    def __init__(
-        self,
-        services: Services,
-        session: Session,
-        generation: int,
-        data: str | bytes,
-        size: int,
-        message: Message | Undecodable | None = None,
-    ) -> None:
-        self._services = services
-        self.session = session
-        self._generation = generation
-        self.data = data
-        self._message = message
-        self.hook = "on_message"
-        self.size: int | None = size
+    _services: Services
+    session: Session
+    _generation: int
+    data: str | bytes
+    size: int | None
+    _message: Message | Undecodable | None = None
+    hook: str = "on_message"
 
     def run(self) -> None:
         session, services = self.session, self._services

@@ -132,16 +132,13 @@ class _HandOver:
             host=host,
         )
 
-        def abandon() -> None:
-            upgrade.sessions.abort(number)
+        def serve(abandoned: bool) -> None:
+            if abandoned:
+                upgrade.sessions.abort(number)
             host.serve()
             borrowed.give_back()
 
-        def serve() -> None:
-            host.serve()
-            borrowed.give_back()
-
-        return _BlockingBody(serve, abandon, self._response.close)
+        return _BlockingBody(serve, self._response.close)
 
 
 class _Body:
@@ -161,26 +158,24 @@ class _Body:
 class _BlockingBody:
     """An empty response body that takes as long to give nothing as the WebSocket lives.
 
-    Not before the server asks for the body: by then the framework has left its request context.
+    Not before the server asks for the body: by then the framework has left its request context. ``serve``:
+    called once, with True if the server closes the body without having asked for it.
     """
 
-    def __init__(
-        self, serve: Callable[[], None], abandon: Callable[[], None], closing: Callable[[], None]
-    ) -> None:
+    def __init__(self, serve: Callable[[bool], None], closing: Callable[[], None]) -> None:
         self._serve = serve
-        self._abandon = abandon
         self._closing = closing
         self._served = False
 
     def __iter__(self) -> Iterator[bytes]:
         self._served = True
-        self._serve()
+        self._serve(False)
         return iter(())
 
     def close(self) -> None:
         if not self._served:
             self._served = True
-            self._abandon()
+            self._serve(True)
         self._closing()
 
 

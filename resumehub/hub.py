@@ -207,21 +207,18 @@ class Hub:
 
     def get(self, connection_id: str) -> Connection | None:
         """The session with this id, suspended or not; None if there is none. Threads: any."""
-        registry = self.runner.registry()
-        session = registry.sessions.get(connection_id) if registry is not None else None
+        session = self.runner.registry().sessions.get(connection_id)
         return session.connection if session is not None else None
 
     def connections(self, room_id: str) -> list[Connection]:
         """The sessions of a room in order of joining, suspended ones included. Threads: any."""
-        registry = self.runner.registry()
-        room = registry.rooms.get(room_id) if registry is not None else None
+        room = self.runner.registry().rooms.get(room_id)
         members = room.members() if room is not None else []
         return [connection for session in members if (connection := session.connection) is not None]
 
     def rooms(self) -> list[str]:
         """The rooms that have sessions. Threads: any."""
-        registry = self.runner.registry()
-        return list(registry.rooms) if registry is not None else []
+        return list(self.runner.registry().rooms)
 
     def stats(self) -> Stats:
         """How many sessions there are, and what became of every frame that was sent (the ledger).
@@ -297,8 +294,7 @@ class Hub:
         The session is suspended, and its client may resume. For demos and tests of what happens then.
         Threads: any. Blocks: never.
         """
-        registry = self.runner.registry()
-        session = registry.sessions.get(connection_id) if registry is not None else None
+        session = self.runner.registry().sessions.get(connection_id)
         writer = session.writer if session is not None else None
         return writer is not None and self.runner.abort(writer.number)
 

@@ -38,6 +38,7 @@ class HubRunner(HubParts):
 
     def __post_init__(self) -> None:
         self._lock = self.runtime.lock("the hub's handlers")
+        self._nobody = SessionRegistry(self.runtime)
         _runners.add(self)
 
     def add_handler(self, hook: str, handler: Callable[..., Any]) -> None:
@@ -64,10 +65,10 @@ class HubRunner(HubParts):
             raise HubClosed
         return self.loop
 
-    def registry(self) -> SessionRegistry | None:
-        """Whose sessions may be looked at; None where there are none."""
+    def registry(self) -> SessionRegistry:
+        """The sessions that may be looked at; an empty one where nothing runs."""
         # A hub that closes shows none of the sessions that its thread has not ended yet.
-        return self.loop.registry if self.loop is not None and not self.closed else None
+        return self.loop.registry if self.loop is not None and not self.closed else self._nobody
 
     def stats(self) -> Stats:
         """See ``Hub.stats``."""
@@ -105,20 +106,17 @@ class HubRunner(HubParts):
 
     def find(self, connection_id: str, received: int | None) -> SeenSession | None:
         """The session with this id, and where a client goes on that has handled ``received`` messages."""
-        registry = self.registry()
-        session = registry.sessions.get(connection_id) if registry is not None else None
+        session = self.registry().sessions.get(connection_id)
         return session.seen(received) if session is not None else None
 
     def find_by_key(self, key: str, received: int | None) -> SeenSession | None:
         """The same for the v1 session whose tokens begin with ``key``."""
-        registry = self.registry()
-        session = registry.keys.get(key) if registry is not None else None
+        session = self.registry().keys.get(key)
         return session.seen(received) if session is not None else None
 
     def is_full(self) -> bool:
         """Whether there are as many sessions as there may be."""
-        registry = self.registry()
-        return registry is not None and len(registry.sessions) >= self.config.max_sessions
+        return len(self.registry().sessions) >= self.config.max_sessions
 
     def may_refuse_by_close(self) -> bool:
         """See ``HubLoop.may_refuse_by_close``."""

@@ -8,7 +8,7 @@ Read next: ``hub_loop.py``, which calls it, ``core/effects.py``, and ``session/s
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 from weakref import WeakValueDictionary
 
@@ -46,38 +46,30 @@ _BEFORE_READER = ("on_connect", "on_transport_restore")
 _LEAST_PARKED_BYTES = 256 * 1024
 
 
+@dataclass(eq=False, repr=False)
 class EffectRunner:
     """One hub's. ``execute`` gives the observation that an ``Inspect`` asks for."""
 
-    def __init__(
-        self,
-        config: Config,
-        runtime: Runtime,
-        services: Services,
-        registry: SessionRegistry,
-        transports: TransportTable,
-        ledger_totals: LedgerTotals,
-        pool: CallbackPool,
-        io_threads: IOThreads,
-    ) -> None:
-        self._config = config
-        self._runtime = runtime
-        self._services = services
-        self._observers = services.observers
-        self._registry = registry
-        self._transports = transports
-        self._ledger_totals = ledger_totals
-        self._pool = pool
-        self._io_threads = io_threads
+    _config: Config
+    _runtime: Runtime
+    _services: Services
+    _registry: SessionRegistry
+    _transports: TransportTable
+    _ledger_totals: LedgerTotals
+    _pool: CallbackPool
+    _io_threads: IOThreads
+    #: What was written down of sessions that leave, by epoch, until it is fetched; and what comes of
+    #: sessions that arrive, by the number of the arrival, until it is used. Any thread.
+    departures: dict[int, SessionState] = field(default_factory=dict)
+    arrivals: dict[int, SessionState] = field(default_factory=dict)
+    _by_epoch: dict[int, Session] = field(default_factory=dict)
+    # By id and not by session: an id's next session waits for the callbacks of the one before.
+    # Weak, so that an id is forgotten with the last session that had it.
+    _serial_queues: WeakValueDictionary[str, SerialQueue] = field(default_factory=WeakValueDictionary)
+
+    def __post_init__(self) -> None:
+        config, self._observers = self._config, self._services.observers
         self._limits = Limits(config.resume_window, config.ping_interval, config.max_message_size)
-        self._by_epoch: dict[int, Session] = {}
-        #: What was written down of sessions that leave, by epoch, until it is fetched; and what comes of
-        #: sessions that arrive, by the number of the arrival, until it is used. Any thread.
-        self.departures: dict[int, SessionState] = {}
-        self.arrivals: dict[int, SessionState] = {}
-        # By id and not by session: an id's next session waits for the callbacks of the one before.
-        # Weak, so that an id is forgotten with the last session that had it.
-        self._serial_queues: WeakValueDictionary[str, SerialQueue] = WeakValueDictionary()
 
     def execute(self, effect: e.Effect) -> Observed | None:
         """Carry out one effect. Never blocks."""

@@ -25,7 +25,7 @@ the one to which it comes (ADOPT).
 "Ignored, because…" is an outcome like any other: it has a name, a reason, and a test.
 
 This module knows no session and no transport. The machine (``machine.py``) looks up every transition here
-and nowhere else, on the hub thread; docs/explanation/session-states.md shows ``diagram`` and ``table``. Pure.
+and nowhere else, on the hub thread; docs/explanation/session-states.md is drawn from it. Pure.
 Read next: ``machine.py``.
 """
 
@@ -186,26 +186,3 @@ TRANSITIONS: dict[tuple[State, SessionEvent], Transition] = {
 def transition(state: State, event: SessionEvent) -> Transition:
     """Look up what ``event`` does to a session in ``state``; the table is total."""
     return TRANSITIONS[state, event]
-
-
-def diagram() -> str:
-    """The table as a Mermaid state diagram; docs/ shows exactly this text.
-
-    Transitions that are ignored are left out: they are in the table below it (``table``).
-    """
-    names = {_C: "CONNECTED", _S: "SUSPENDED", _X: "[*]"}
-    lines = ["stateDiagram-v2"]
-    for (state, event), entry in TRANSITIONS.items():
-        if entry.outcome not in (Outcome.IGNORED, Outcome.NOT_FOUND, Outcome.NOT_MOVED):
-            lines.append(f"    {names[state]} --> {names[entry.to]} : {event.name}, {entry.outcome.name}")
-    return "\n".join(lines) + "\n"
-
-
-def table() -> str:
-    """The whole table as Markdown, one row an event; docs/ shows exactly this text."""
-    lines = ["| event | " + " | ".join(state.name for state in State) + " |", "|---|---|---|---|"]
-    for event in SessionEvent:
-        cells = [TRANSITIONS[state, event] for state in State]
-        row = " | ".join(f"**{c.outcome.name}** → {c.to.name}: {c.because}" for c in cells)
-        lines.append(f"| **{event.name}**: {event.value} | {row} |")
-    return "\n".join(lines) + "\n"

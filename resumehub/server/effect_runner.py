@@ -77,31 +77,31 @@ class EffectRunner:
             case e.OpenSession():
                 self._open(effect)
             case e.AttachTransport(number, epoch):
-                self._attach(self._io(number), self._by_epoch[epoch], effect)
+                self._attach(self._transports[number], self._by_epoch[epoch], effect)
             case e.DetachTransport(_, epoch):
                 self._by_epoch[epoch].detach()
             case e.EndSession():
                 self._end(effect)
             case e.AdmitToRefuse(number):
-                self._admit_to_refuse(self._io(number))
+                self._admit_to_refuse(self._transports[number])
             case e.SendClose(number, code, reason, after_data):
                 self._writer(number).close(code, reason, after_data=after_data)
             case e.DiscardUnsent(number):
-                self._discard(self._io(number))
+                self._discard(self._transports[number])
             case e.SendPing(number):
-                io = self._io(number)
+                io = self._transports[number]
                 io.ping_mark, io.pinged_at = io.transport.heard, self._services.clock.monotonic()
                 self._writer(number).ping()
             case e.Inspect():
                 return self._inspect(effect)
             case e.SendAck(number):
-                session = self._io(number).session
+                session = self._transports[number].session
                 if session is not None:
                     self._services.control_messages.acknowledge(session)
             case e.UpdateCredentials(epoch, credentials):
                 self._by_epoch[epoch].credentials = credentials
             case e.AbortTransport(number):
-                self._abort(self._io(number))
+                self._abort(self._transports[number])
             case e.Notify():
                 self._notify(effect)
             case e.Count(method, arguments):
@@ -146,7 +146,7 @@ class EffectRunner:
 
     def _open(self, effect: e.OpenSession) -> None:
         config, runtime = self._config, self._runtime
-        io = self._io(effect.transport)
+        io = self._transports[effect.transport]
         # A name for people; an id that was made up is a secret, and another one in every run.
         whose = f"session {effect.epoch}" if io.generated else effect.connection_id
         session = Session(
@@ -255,7 +255,7 @@ class EffectRunner:
             writer.discard_unsent(DropReason.CLOSED)
 
     def _inspect(self, effect: e.Inspect) -> Observed:
-        io = self._io(effect.transport)
+        io = self._transports[effect.transport]
         took_at, blocked = self._writer(effect.transport).inspect()
         return Observed(
             transport=effect.transport,
@@ -318,7 +318,7 @@ class EffectRunner:
             error = hook.error.make() if hook.error is not None else None
             queue.post(HookCall(self._services, session, hook.hook, hook.generation, error))
         if effect.transport is not None and state.transport is not None:
-            self._go_on(self._io(effect.transport), session, state.transport)
+            self._go_on(self._transports[effect.transport], session, state.transport)
 
     def _go_on(self, io: TransportIO, session: Session, live: LiveTransport) -> None:
         now = self._services.clock.monotonic()
@@ -331,11 +331,6 @@ class EffectRunner:
         session.attach_again(writer, live, now)
         if not self._io_threads.start_reader(io):
             session.serial_queue.call_pool()
-
-    # -- small words ------------------------------------------------------------------------
-
-    def _io(self, number: int) -> TransportIO:
-        return self._transports[number]
 
     def _writer(self, number: int) -> TransportWriter:
         writer = self._transports[number].writer

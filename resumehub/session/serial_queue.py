@@ -123,9 +123,7 @@ class SerialQueue:
         with self._lock:
             self._running = False
             if without is not None:
-                self._calls = deque(call for call in self._calls if not without(call))
-                sizes = [call.size for call in self._calls if call.size is not None]
-                self._parked, self._parked_bytes = len(sizes), sum(sizes)
+                self._forget(without)
             left = bool(self._calls)
         if left:
             self._pool.submit(self)
@@ -166,12 +164,15 @@ class SerialQueue:
         reading, and keep a restore and a drop from being merged.
         """
         with self._lock:
-            self._calls = deque(call for call in self._calls if not call.is_stale())
-            sizes = [call.size for call in self._calls if call.size is not None]
-            self._parked, self._parked_bytes = len(sizes), sum(sizes)
+            self._forget(lambda call: call.is_stale())
             told = self._there_is_room()
         for tell in told:
             tell()
+
+    def _forget(self, which: Callable[[Callback], bool]) -> None:
+        self._calls = deque(call for call in self._calls if not which(call))
+        sizes = [call.size for call in self._calls if call.size is not None]
+        self._parked, self._parked_bytes = len(sizes), sum(sizes)
 
     def _there_is_room(self) -> list[Callable[[], None]]:
         """Lock held: wake those who wait; give those who are to be told without it."""

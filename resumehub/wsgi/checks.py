@@ -39,15 +39,7 @@ Wanted = tuple[str, str | None, Any]
 
 def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ: dict[str, Any]) -> Response:
     """Answer a request to ``hub.wsgi_app``: who it is, the application's ``connect`` says."""
-
-    def ask(request: Request) -> Wanted:
-        if connect is None:
-            raise TypeError(
-                "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
-            )
-        return _shaped(connect(request))
-
-    return _Check(sessions, Request(environ)).answer(lambda request: _ask(ask, request))
+    return _Check(sessions, Request(environ)).answer(lambda request: _ask(connect, request))
 
 
 def upgrade(
@@ -139,10 +131,11 @@ class _Check:
 
     def _check_origin(self) -> None:
         origin = self._environ.get("HTTP_ORIGIN")
-        if origin is not None and not _origin_allowed(
-            origin, self._sessions.config.allowed_origins, self._environ
-        ):
+        if origin is not None and not self._is_allowed(origin):
             raise Refusal(403, "This origin is not allowed.", close=(CloseCode.FORBIDDEN, "forbidden"))
+
+    def _is_allowed(self, origin: str) -> bool:
+        return _origin_allowed(origin, self._sessions.config.allowed_origins, self._environ)
 
     def _check_ids(self, room_id: str, connection_id: str | None) -> None:
         try:
@@ -222,17 +215,19 @@ class _Check:
         """Let a page of an allowed other origin see what the preflight said (CORS)."""
         origin = self._environ.get("HTTP_ORIGIN")
         response.vary.add("Origin")
-        if origin is not None and _origin_allowed(
-            origin, self._sessions.config.allowed_origins, self._environ
-        ):
+        if origin is not None and self._is_allowed(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Allow-Credentials"] = "true"
 
 
-def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
+def _ask(connect: Callable[..., Any] | None, request: Request) -> Wanted:
     """Call the application's ``connect``; whatever it raises becomes an answer that gives nothing away."""
     try:
-        return connect(request)
+        if connect is None:
+            raise TypeError(
+                "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
+            )
+        return _shaped(connect(request))
     except HTTPException as error:
         # A copy, since its headers are about to change and the application may raise it again.
         response = copy.copy(Response.force_type(error.get_response(request.environ)))

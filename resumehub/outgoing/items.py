@@ -7,6 +7,7 @@ lock. Made by the outbox and by ``session/control_messages.py``, read by the cha
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from ..message import Frame
@@ -20,20 +21,19 @@ class Retention(Enum):
     UNTIL_ACKED = "until the client acknowledges it"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Notice:
     """A control message on its way: no number, no part in the bounds, and it goes with its transport.
 
     ``placed``: its place among the frames means something, so nothing that hurries waits behind it.
     """
 
-    __slots__ = ("frame", "kind", "placed")
-
-    def __init__(self, kind: str, frame: Frame, *, placed: bool = False) -> None:
-        self.kind = kind
-        self.frame = frame
-        self.placed = placed
+    kind: str
+    frame: Frame
+    placed: bool = False
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Gap:
     """A hole: the messages ``first`` to ``last`` were dropped.
 
@@ -41,12 +41,9 @@ class Gap:
     one a hole has no numbers (``first`` is where the client would be when it meets it).
     """
 
-    __slots__ = ("first", "frame", "last")
-
-    def __init__(self, first: int, last: int) -> None:
-        self.first = first
-        self.last = last
-        self.frame: Frame | None = None
+    first: int
+    last: int
+    frame: Frame | None = None
 
 
 Item = Frame | Notice | Gap

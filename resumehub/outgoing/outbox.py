@@ -380,9 +380,7 @@ def _restore(state: ItemState) -> Item:
         case NoticeState(kind, frame, placed):
             return Notice(kind, frame.make(), placed=placed)
         case GapState(first, last, told):
-            gap = Gap(first, last)
-            gap.frame = told.make() if told is not None else None
-            return gap
+            return Gap(first, last, told.make() if told is not None else None)
 
 
 def _behind(item: Item, number: int) -> int:

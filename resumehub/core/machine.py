@@ -35,7 +35,6 @@ __all__ = ["Machine", "Rules"]
 _DISPLACED = (CloseCode.NORMAL, "duplicate connection id")
 _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
 _SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
-_EXPIRED = (CloseCode.SESSION_EXPIRED, "session expired")
 
 
 class Machine:
@@ -204,7 +203,7 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         entry = self._look_up(holder, self._asked_for(registration, holder))
         if entry.outcome is Outcome.TOO_LATE:
-            self._refuse_resume(registration, *_EXPIRED)
+            self._refuse_resume(registration, CloseCode.SESSION_EXPIRED, "session expired")
         elif entry.outcome is Outcome.REFUSED:
             transports.refuse(newcomer, CloseCode.CONFLICT, "connection id in use")
         elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
@@ -240,7 +239,7 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         match verdict:
             case Verdict.NOT_YOURS:
-                self._refuse_resume(registration, *_EXPIRED)
+                self._refuse_resume(registration, CloseCode.SESSION_EXPIRED, "session expired")
             case Verdict.GAP:
                 first_available = registration.resume_request.first_available
                 assert first_available is not None, "a gap has an end"

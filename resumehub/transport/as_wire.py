@@ -1,7 +1,7 @@
-"""What a client has sent, as wire bytes that say it once more: for input that moves to another process.
+"""Wire bytes that repeat what a client has sent: for input that moves to another process.
 
-Frames of a client are masked (RFC 6455 §5.3); these are masked with a key that changes nothing. Pure. Read
-next: ``fast_frame_parser.py``, which writes down what is half read.
+A client's frames are masked (RFC 6455 §5.3). These have a masking key of zeros, which changes no byte. Pure;
+called by the thread that moves a session. Read next: ``fast_frame_parser.py``, for a frame that is half read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .base import DataReceived, PingReceived, PongReceived
 FIN: Final = 0x80
 MASKED: Final = 0x80
 TEXT, BINARY, PING, PONG = 0x1, 0x2, 0x9, 0xA
-#: The longest length that stands in the header's second byte; 126 there: two bytes follow; 127: eight.
+#: The longest length that fits into the header's second byte. 126: two bytes of length follow; 127: eight.
 SHORT: Final = 125
 #: Bytes of a masking key.
 KEY: Final = 4
@@ -22,7 +22,7 @@ _NO_KEY = bytes(KEY)
 
 
 def header_of(first: int, size: int, key: bytes = _NO_KEY) -> bytes:
-    """The header of a client's frame: ``first`` with its bits, the length in its shortest form, the key."""
+    """The header of a client's frame: the byte ``first``, the length in its shortest form, ``key``."""
     if size <= SHORT:
         return bytes((first, MASKED | size)) + key
     if size <= 0xFFFF:

@@ -1,37 +1,37 @@
-"""What the rest of the package asks of a transport: one physical WebSocket, opened already.
+"""What the rest of the package asks of a transport: one physical WebSocket that is open already.
 
-The contract is in numbered clauses; the conformance suite in tests/transport/ runs every one of
+The contract is in numbered clauses. The conformance suite in tests/transport/ runs every one of
 them on the real transport (over a socketpair and over TCP) and on the in-memory one.
 
-T1.  ``receive`` blocks until there is something to say and says it in the order of arrival;
-     ``heard`` grows with whatever comes, the part of a message included. Where ``pollable`` gives a
-     socket to wait for, ``receive_now`` says what has come, without waiting: nothing, perhaps.
-T2.  A data message is reported once, whole, however it was fragmented; control frames that arrive
+T1.  ``receive`` blocks until there is an event, and returns events in the order of arrival. ``heard``
+     grows with all input, a part of a message included. Where ``pollable`` is a socket to wait for,
+     ``receive_now`` returns what has come, perhaps nothing, without waiting.
+T2.  A data message is reported once and whole, however it was fragmented. Control frames that arrive
      inside it are reported before it.
 T3.  A message of more than ``max_message_size`` bytes is a failure 1009, reported before more than
-     that is held; invalid UTF-8 is 1007, any other breach of RFC 6455 is 1002.
-T4.  After a failure, a close frame or the end of input nothing more is reported but ``Ended``.
-T5.  ``write`` never blocks: it takes what the kernel takes, 0 bytes if that is nothing, and raises
-     ``OSError`` once the peer can take nothing ever again.
+     that is held. Invalid UTF-8 is 1007, any other breach of RFC 6455 is 1002.
+T4.  After a failure, a close frame or the end of input, only ``Ended`` is reported.
+T5.  ``write`` never blocks. It writes what the kernel takes (0 bytes if that is nothing), and raises
+     ``OSError`` once the peer can never take anything again.
 T6.  ``wait_writable`` returns when ``write`` would take something or raise, and after ``abort``.
-T7.  ``abort`` frees whoever blocks in ``receive`` or ``wait_writable``, from any thread, any number
-     of times, and keeps the descriptor.
-T8.  ``release`` gives the descriptor back; the caller vouches that nobody uses it any more.
-T9.  ``has_hung_up`` says without waiting whether the peer has gone, losing no byte that came before.
-T10. ``finish_writing`` tells the peer that nothing follows, while its last bytes can still be read.
-T11. Encoders are pure but for compression: with ``stateful`` True a frame's wire bytes must be
-     written once they were made, and in that order.
-T12. ``part`` frees those that block in ``receive`` or ``wait_writable``, as ``abort`` does, and does nothing
-     else: the peer notices nothing. From then on ``receive`` and ``receive_now`` say ``Parted``, ``abort``
-     does nothing, and ``release`` gives back this descriptor of a connection that lives on elsewhere.
-     Only where ``movable``: not with compression, whose window nobody can take along, nor with TLS.
-T13. ``unread`` is what came and was not reported, as wire bytes: a fresh transport that reads them ahead
-     of its own input reports just what this one would have reported.
+T7.  ``abort`` frees every thread that blocks in ``receive`` or ``wait_writable``. Any thread may call it,
+     any number of times. It keeps the descriptor.
+T8.  ``release`` gives the descriptor back. The caller makes sure that no thread uses it any more.
+T9.  ``has_hung_up`` says without waiting whether the peer has gone. It loses no byte that came before.
+T10. ``finish_writing`` tells the peer that nothing follows. The peer's last bytes can still be read.
+T11. Encoders are pure, except with compression: where ``stateful`` is True, all wire bytes that were
+     made must be written, in the order in which they were made.
+T12. ``part`` frees the threads that block in ``receive`` or ``wait_writable``, as ``abort`` does, but the
+     peer notices nothing. From then on ``receive`` and ``receive_now`` return ``Parted``, ``abort`` does
+     nothing, and ``release`` gives back this descriptor of a connection that lives on elsewhere.
+     Only where ``movable``: not with compression, whose window cannot be moved, and not with TLS.
+T13. ``unread`` is the input that was not reported, as wire bytes: a fresh transport that reads them before
+     its own input reports exactly what this one would have reported.
 T14. ``rejoin`` undoes ``part``: the connection has stayed here.
 
-Called by reader threads (``receive``, ``receive_now``), by whoever writes with the session's lock held
-(``write``, the encoders), by the hub thread (``abort``, ``has_hung_up``), and by the thread that moves a
-session (``part``, ``unread`` once the reader has left, ``rejoin``). Read next: ``websocket.py``.
+Called by reader threads (``receive``, ``receive_now``), by the thread that writes, with the session's lock
+held (``write``, the encoders), by the hub thread (``abort``, ``has_hung_up``), and by the thread that moves
+a session (``part``, ``unread`` once the reader has left, ``rejoin``). Read next: ``websocket.py``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from ..message import Frame
 class DataReceived:
     """A whole data message: str from text frames, bytes from binary ones; ``size`` in bytes.
 
-    A value like the others, and not frozen only because making a frozen one takes twice as long.
+    A value like the others. It is not frozen, because making a frozen one takes twice as long.
     """
 
     data: str | bytes
@@ -57,7 +57,7 @@ class DataReceived:
 
 @dataclass(frozen=True, slots=True)
 class PingReceived:
-    """A Ping to be answered with a Pong that carries the same payload (RFC 6455 §5.5.3)."""
+    """A Ping. Answer it with a Pong that has the same payload (RFC 6455 §5.5.3)."""
 
     payload: bytes
 
@@ -77,7 +77,7 @@ class CloseReceived:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The peer broke the protocol; close with ``code`` and read nothing more into it."""
+    """The peer broke the protocol. Close with ``code`` and ``reason``; no more messages will come."""
 
     code: int
     reason: str
@@ -85,14 +85,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """No more input: end of file, or an error (``reset``), after which writing is in vain too."""
+    """No more input: end of file, or an error (``reset``), after which nothing can be written either."""
 
     reset: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """``part`` was called: the reader is to leave, and to touch nothing."""
+    """``part`` was called: the reader thread must leave this transport as it is."""
 
 
 Received = DataReceived | PingReceived | PongReceived | CloseReceived | Failed | Ended | Parted

@@ -1,14 +1,13 @@
-"""Takes the plain messages out of a byte stream; leaves everything else to wsproto.
+"""Reads the simple messages of a byte stream; leaves all other bytes to wsproto.
 
-Nearly all that clients send is one masked text frame, whole, in one piece of input. wsproto needs 14 µs for
-such a frame of 64 bytes, this needs two. Whatever is not of that kind goes on to wsproto byte by byte as it
-came: fragments, control frames, frames that are not complete, are too large, carry bad UTF-8 or break RFC
-6455 in any way. So wsproto remains the judge of everything that can go wrong
-(tests/transport/test_fast_frame_parser.py compares the two on any stream, cut anywhere).
+Nearly all input is one whole, masked text frame in one piece. wsproto needs 14 µs for such a frame of 64
+bytes, this parser needs two. All other input goes to wsproto unchanged: fragments, control frames, and frames
+that are not complete, are too large, have bad UTF-8 or break RFC 6455 in any way. So wsproto alone decides
+what is an error (tests/transport/test_fast_frame_parser.py compares the two on any stream, cut anywhere).
 
-Since every byte comes by here, this is also where a half-read stream can be written down (``unfinished``),
-without a look into wsproto. Without compression only. One object a connection, used by its reader thread.
-Read next: ``websocket.py``.
+Every byte passes through here. So ``unfinished`` can write down a half-read stream without looking into
+wsproto. Not for compressed connections. One object for each transport, used by its reader thread. Read next:
+``websocket.py``.
 """
 
 from __future__ import annotations
@@ -24,31 +23,31 @@ _OPCODE: Final = 0x0F
 _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
 _CONTINUATION, _TEXT, _BINARY, _CLOSE = 0, 1, 2, 8
-_SHORT, _MEDIUM = 125, 126  # RFC 6455 §5.2: 126 says that two bytes of length follow, 127 eight
+_SHORT, _MEDIUM = 125, 126  # RFC 6455 §5.2: 126 means that two bytes of length follow, 127 eight
 _KEY: Final = 4  # bytes of a masking key
 
-# A character of UTF-8 has at most four bytes, so a decoder holds back three at most.
+# A UTF-8 character has at most four bytes, so a decoder holds back at most three.
 _LONGEST_TAIL: Final = 3
 
 
 class FastFrameParser:
-    """``parse`` gives, in order, messages and stretches of bytes that are for wsproto."""
+    """``parse`` returns, in order, messages and pieces of input that are for wsproto."""
 
     def __init__(self, max_message_size: int) -> None:
         self._limit = max_message_size
         self._head = b""  # a header that is not complete
-        self._owed = 0  # bytes of the present frame that are wsproto's and still to come
+        self._owed = 0  # bytes of the present frame that are for wsproto and still to come
         self._fragmented = False  # between the first and the last fragment of a message
-        self._given_up = False  # nothing is ours any more: wsproto will say why
-        # For ``unfinished``: the present frame that is wsproto's (a control frame with all of it that came),
-        # and the message that is not complete: its opcode, how much of it has come, and the last bytes of it.
+        self._given_up = False  # all input is for wsproto from now on: it will report the error
+        # For ``unfinished``. Of the present frame, if it is for wsproto: the header, and of a control frame
+        # all that came. Of the message that is not complete: opcode, how much has come, and its last bytes.
         self._header = self._control = b""
         self._opcode = 0
         self._came = 0
         self._tail = b""
 
     def parse(self, data: bytes) -> list[DataReceived | bytes]:
-        """Cut input into what is plain and what is not. Keeps the beginning of a header back."""
+        """Separate simple messages from other input. Keeps a header that is not complete."""
         if self._is_one_short_text(data):
             plain = self._plain(data, 0, 6, len(data))
             if plain is not None:
@@ -79,13 +78,13 @@ class FastFrameParser:
         return parsed
 
     def unfinished(self, held: bytes) -> bytes:
-        """Wire bytes that a fresh parser, with a fresh wsproto behind it, turns into the present state.
+        """Wire bytes that bring a fresh parser, with a fresh wsproto behind it, into the present state.
 
-        ``held``: the payload of the message so far as wsproto has given it. What came of a message becomes
-        one fragment, the frame that is open its header with the length that is still to come.
+        ``held``: the payload of the unfinished message, as far as wsproto has given it. It becomes one
+        fragment. Then a header follows for the rest of the frame that is half read.
         """
         if self._opcode:
-            # Of text, wsproto's decoder holds back the beginning of a character that is not complete.
+            # wsproto's decoder holds back the first bytes of a character of text that is not complete.
             missing = self._came - len(held)
             payload = held + self._tail[len(self._tail) - missing :]
             begun = header_of(self._opcode, len(payload)) + payload
@@ -97,13 +96,13 @@ class FastFrameParser:
             return begun + self._control
         size = _size_of(self._header)
         if self._owed == size and self._header[0] & _OPCODE != _CONTINUATION:
-            return self._header  # nothing but the header of the message has come
+            return self._header  # only the header of the message has come
         key = self._header[-_KEY:]
         turn = (size - self._owed) % _KEY
         return begun + header_of(self._header[0] & _FIN, self._owed, key[turn:] + key[:turn])
 
     def _is_one_short_text(self, data: bytes) -> bool:
-        """Whether this is one whole short text frame and nothing else, as it nearly always is."""
+        """Whether this is exactly one whole short text frame. It nearly always is."""
         size = len(data) - 6
         return (
             0 <= size <= _SHORT
@@ -113,7 +112,7 @@ class FastFrameParser:
         )
 
     def _read_header(self, data: bytes, at: int, end: int) -> tuple[int, int]:
-        """Where the payload of the frame at ``at`` begins, and its size; -1 if that is not known yet."""
+        """Where the payload of the frame at ``at`` begins (-1: not known yet), and its size in bytes."""
         if end - at < 2:
             self._head = data[at:]
             return -1, 0
@@ -132,7 +131,7 @@ class FastFrameParser:
             return -1, 0
         if extra:
             size = int.from_bytes(data[at + 2 : at + 2 + extra], "big")
-            # A length that is longer than it need be, or has its highest bit set, is an error.
+            # A length in a longer form than necessary, or with its highest bit set, is an error.
             self._given_up = size <= (_SHORT if extra == 2 else 0xFFFF) or size >= 1 << 63
         return begin, size
 
@@ -149,7 +148,7 @@ class FastFrameParser:
             return None
 
     def _leave(self, header: bytes, size: int) -> None:
-        """The frame is for wsproto, which gets its header next; it may open or end a fragmented message."""
+        """Note that a frame is for wsproto, its header first. It may begin or end a fragmented message."""
         self._header = header
         self._owed = len(header) + size
         self._control = b""
@@ -160,7 +159,7 @@ class FastFrameParser:
                 self._opcode, self._came, self._tail = opcode, 0, b""
 
     def _pass_on(self, piece: bytes) -> None:
-        """A piece of the present frame goes to wsproto, the first one with the whole header."""
+        """Note what a piece of the present frame holds. The first piece has the whole header."""
         if self._given_up:
             return
         size = _size_of(self._header)
@@ -182,12 +181,12 @@ class FastFrameParser:
 
 
 def _unmask(key: bytes, payload: bytes, size: int) -> bytes:
-    """RFC 6455 §5.3, all bytes at once: as numbers."""
+    """Unmask all bytes at once, as one number (RFC 6455 §5.3)."""
     repeated = (key * (size // _KEY + 1))[:size]
     masked = int.from_bytes(payload, "little")
     return (masked ^ int.from_bytes(repeated, "little")).to_bytes(size, "little")
 
 
 def _size_of(header: bytes) -> int:
-    """The length of the payload, as a whole header says it."""
+    """The length of the payload that a whole header states."""
     return header[1] & _LENGTH if len(header) == 2 + _KEY else int.from_bytes(header[2:-_KEY], "big")

@@ -1,11 +1,10 @@
 """Answers the ordinary opening handshake; leaves every other to wsproto.
 
-Nearly all clients say the same few things in their handshake, in the same words. h11 and wsproto need
-60 µs to agree to that, this needs three. Whatever is not word for word of that kind goes to the library as
-it came: other spellings, other headers, characters that are none of these, a compression to be agreed on,
-and all that breaks RFC 6455 in any way. So nothing is refused here, and wsproto remains the judge of all
-that can go wrong (tests/transport/test_fast_handshake.py compares the two on any request). Pure, called on
-request threads. Read next: ``websocket.py``.
+Nearly all clients send the same few headers with the same values. h11 and wsproto need 60 µs to accept
+these, this module needs three. A request with anything else goes to the library unchanged: other spellings,
+headers or characters, a compression to agree on, and whatever breaks RFC 6455. So this module refuses
+nothing, and wsproto alone decides what is an error (tests/transport/test_fast_handshake.py compares the two
+on any request). Pure; called on request threads. Read next: ``websocket.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 _UPGRADES: Final = frozenset({"websocket", "WebSocket"})
-# Firefox names both in one header, and so may a proxy.
+# Firefox sends both values in one header; a proxy may do so too.
 _CONNECTIONS: Final = frozenset(
     {"Upgrade", "upgrade", "keep-alive, Upgrade", "keep-alive, upgrade", "Keep-Alive, Upgrade"}
 )
@@ -25,11 +24,11 @@ _WEBSOCKET_HEADERS: Final = "HTTP_SEC_WEBSOCKET_"
 _OFFER: Final = "HTTP_SEC_WEBSOCKET_PROTOCOL"
 _EXTENSIONS: Final = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 
-# RFC 6455 §4.2.1 item 5: 16 bytes in base64. The last of 22 characters says only two bits of them.
+# RFC 6455 §4.2.1 item 5: 16 bytes in base64. The last of the 22 characters holds only two bits.
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==", re.ASCII)
 # A name of letters, an address, a port.
 _HOST: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]+", re.ASCII)
-_INTERNATIONAL: Final = "--"  # as in xn--…, which the library decodes
+_INTERNATIONAL: Final = "--"  # as in xn--…: the library decodes such a name
 _PRINTABLE: Final = re.compile(r"[ -~]*", re.ASCII)
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -38,7 +37,7 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 def answer_ordinary(
     environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool
 ) -> list[tuple[str, str]] | None:
-    """The headers of the 101, if the handshake in a WSGI environ is an ordinary one; None: ask the library.
+    """The headers of the 101 for an ordinary handshake in a WSGI environ; None: ask the library.
 
     Threads: any. Blocks: never.
     """
@@ -57,7 +56,7 @@ def answer_ordinary(
         or not _PRINTABLE.fullmatch(offer)
     ):
         return None
-    # All names at once: to look at them one by one would take half of the time. Key and version are there.
+    # All names at once: a loop over them would take half of the time. Key and version are known to be there.
     known = 2 + (_OFFER in environ) + (_EXTENSIONS in environ)
     if " ".join(environ).count(_WEBSOCKET_HEADERS) != known:
         return None

@@ -1,9 +1,9 @@
-"""Bytes over a connected socket: blocking reads, writes that never block, a kill switch.
+"""Bytes over a connected socket: reads that block, writes that never block, and ``abort``, which ends both.
 
-Two kinds: ``PlainSocket`` owns a TCP or Unix socket. ``TlsSocket`` borrows one that a WSGI server
-speaks TLS on; OpenSSL's objects are not safe to share, so each call is made under one lock, on
-a non-blocking socket, and waits happen outside of it. Neither sets a timeout, ever: a deadline
-acts by ``abort``. They know nothing of WebSocket. Used by ``websocket.py``.
+``PlainSocket`` owns a TCP or Unix socket. ``TlsSocket`` borrows a socket on which a WSGI server speaks TLS.
+Threads may not share OpenSSL's objects, so each call is made under one lock, on a non-blocking socket, and
+the thread waits outside of the lock. Neither sets a timeout: a deadline acts by ``abort``. Neither knows
+anything of WebSocket. Called on the threads that ``base.py`` names. Read next: ``websocket.py``, the caller.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Protocol
 from ..runtime.base import Bell, Runtime
 from ..runtime.system import make_lock
 
-# How much is asked for at once: little while a client says little, since thousands wait, each with a
-# buffer of that size; more as soon as it was not enough.
+# How much one read asks for. Little while a client sends little: thousands of threads may wait, each with a
+# buffer of that size. More as soon as it was not enough.
 IDLE_RECEIVE_BYTES = 2 * 1024
 RECEIVE_BYTES = 16 * 1024
 
-# As a plain number: the constants are an enumeration, whose "|" costs half as much as the system call.
+# Plain numbers: "|" of the enumeration's members costs half as much as the system call.
 _DONT_WAIT = int(socket.MSG_DONTWAIT)
 _LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
@@ -37,14 +37,14 @@ _MAKING_BELLS = make_lock()
 class ByteStream(Protocol):
     """What ``WebSocketTransport`` needs of a connection."""
 
-    #: Whether bytes that were refused must be offered again, unchanged, before any others.
+    #: Whether bytes that ``send`` did not take must be offered again, unchanged, before any others.
     sticky: bool
     #: Whether ``part`` is possible (clause T12).
     movable: bool
 
     @property
     def pollable(self) -> socket.socket | None:
-        """The socket that becomes readable when there is input; None where that says too little (TLS)."""
+        """The socket that becomes readable when there is input; None where this cannot be relied on (TLS)."""
 
     def receive(self, size: int) -> bytes: ...
     def receive_now(self, size: int) -> bytes: ...
@@ -60,13 +60,13 @@ class ByteStream(Protocol):
 
 
 class PartedError(Exception):
-    """Nothing is read any more: ``part`` was called."""
+    """``part`` was called: nothing may be read any more."""
 
 
 class PlainSocket:
-    """A connected stream socket that is ours alone, in blocking mode.
+    """A connected stream socket that only this object uses, in blocking mode.
 
-    ``movable``: threads that block here can be freed by ``part``; each read then costs a system call more.
+    ``movable``: ``part`` can free the threads that block here. Each read then costs one more system call.
     """
 
     sticky = False
@@ -76,15 +76,15 @@ class PlainSocket:
         self._runtime = runtime
         self.movable = movable
         self._parted = False
-        # Made once a thread is about to block: where a few threads read for all, that is never.
+        # Made when a thread is about to block. Where a few threads read for all transports, that is never.
         self._bell: Bell | None = None
         if sock.family in (socket.AF_INET, socket.AF_INET6):
-            # Without it, a small frame behind another waits for an ACK: up to 40 ms.
+            # Without it, a small frame that follows another waits for TCP's ACK: up to 40 ms.
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def receive(self, size: int) -> bytes:
-        """Wait for input; ``b""`` is its end. Raises ``OSError`` (the connection is reset), PartedError."""
+        """Wait for input and return it; ``b""`` at its end. Raises: OSError (a reset), PartedError."""
         if not self.movable:
             self._runtime.before_receive(self._sock)
             return self._sock.recv(size)
@@ -93,16 +93,16 @@ class PlainSocket:
             try:
                 return self.receive_now(size)
             except BlockingIOError:
-                continue  # a stray wake-up, or the bell of a ``part`` that was undone
+                continue  # there was no input after all, or a ``part`` was undone that rang the bell
 
     def receive_now(self, size: int) -> bytes:
-        """The same without waiting. Raises ``BlockingIOError`` when there is nothing."""
+        """The same without waiting. Raises also: BlockingIOError, when there is no input."""
         if self._parted:
             raise PartedError
         return self._sock.recv(size, _DONT_WAIT)
 
     def send(self, pieces: Sequence[bytes | memoryview]) -> int:
-        """Give the kernel what it takes, at once; 0 if that is nothing. Raises ``OSError``."""
+        """Write what the kernel takes now; return how many bytes, perhaps 0. Raises: OSError."""
         try:
             if len(pieces) == 1:
                 return self._sock.send(pieces[0], _FLAGS)
@@ -116,9 +116,9 @@ class PlainSocket:
     def _own_bell(self) -> Bell:
         bell = self._bell
         if bell is None:
-            with _MAKING_BELLS:  # a reader and a writer may both be about to wait
+            with _MAKING_BELLS:  # the reader thread and the writer thread may both be about to wait
                 bell = self._bell = self._bell or self._runtime.bell()
-            # ``part`` looks for a bell behind setting the flag: one of the two sees the other.
+            # ``part`` sets its flag before it looks for a bell: so one of the two threads sees the other.
             if self._parted:
                 bell.ring()
         return bell
@@ -131,19 +131,19 @@ class PlainSocket:
         return _hung_up(self._sock)
 
     def abort(self) -> None:
-        """Shut the connection down both ways; the descriptor stays ours until ``release``."""
+        """Shut the connection down both ways; the descriptor stays open until ``release``."""
         if not self._parted:
             _shutdown(self._sock)
 
     def part(self) -> None:
-        """Free the threads that wait, and leave the connection alone from now on."""
-        assert self.movable, "the threads that read it could not be freed"
+        """Free the threads that wait here. From now on this object does nothing to the connection."""
+        assert self.movable, "part cannot free threads that block in a socket that is not movable"
         self._parted = True
         if self._bell is not None:
             self._bell.ring()
 
     def rejoin(self) -> None:
-        """Undo ``part``; no thread waits here."""
+        """Undo ``part``. Call it only while no thread waits here."""
         self._parted = False
         if self._bell is not None:
             self._bell.silence()
@@ -154,16 +154,16 @@ class PlainSocket:
             self._bell.close()
 
     def after_fork_in_child(self) -> None:
-        """In a forked child: close our copy of the descriptor; the parent's connection lives on."""
+        """In a forked child: close the child's copy of the descriptor. The parent's connection lives on."""
         self.release()
 
 
 class TlsSocket:
-    """A TLS socket of the WSGI server's, lent to us while its request thread waits in ours."""
+    """The WSGI server's TLS socket, borrowed while the server's request thread waits in our code."""
 
     sticky = True
     movable = False
-    # The kernel knows nothing of the bytes that OpenSSL has decrypted and holds.
+    # OpenSSL may hold decrypted bytes of which the kernel knows nothing.
     pollable = None
 
     def __init__(self, sock: ssl.SSLSocket, runtime: Runtime, give_back: Callable[[], None]) -> None:
@@ -172,7 +172,7 @@ class TlsSocket:
         self._give_back = give_back
         self._lock = runtime.lock()
         self._write_waits_for_input = False
-        self._looked_at = b""  # read by ``has_hung_up``, for ``receive``
+        self._looked_at = b""  # what ``has_hung_up`` has read and ``receive`` is to return
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -193,7 +193,7 @@ class TlsSocket:
             wait(self._sock)
 
     def receive_now(self, size: int) -> bytes:
-        raise AssertionError("nobody waits for a socket that is not pollable")
+        raise AssertionError("receive_now was called on a socket that is not pollable")
 
     def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         with self._lock:
@@ -211,10 +211,10 @@ class TlsSocket:
         wait(self._sock)
 
     def finish_writing(self) -> None:
-        """Not possible without ending TLS both ways; the close deadline does it."""
+        """Do nothing: TLS could only be ended both ways. The close deadline ends it."""
 
     def has_hung_up(self) -> bool:
-        # A good-bye (close_notify) looks like input to the kernel, and OpenSSL lets nobody peek.
+        # To the kernel, TLS's close_notify looks like input, and OpenSSL cannot peek. So a byte is read.
         with self._lock:
             try:
                 self._looked_at = self._looked_at or self._sock.recv(1)
@@ -228,7 +228,7 @@ class TlsSocket:
         _shutdown(self._sock)
 
     def part(self) -> None:
-        raise AssertionError("the state of a TLS connection cannot be taken along")
+        raise AssertionError("a TLS connection cannot be moved: its state stays in OpenSSL")
 
     rejoin = part
 
@@ -236,7 +236,7 @@ class TlsSocket:
         self._give_back()
 
     def after_fork_in_child(self) -> None:
-        # Not SSLSocket.close(), which is the same today but is free to say good-bye tomorrow.
+        # Not SSLSocket.close(): in a later Python it may send close_notify, which would end the parent's TLS.
         with contextlib.suppress(OSError):
             os.close(self._sock.detach())
 
@@ -251,8 +251,8 @@ def _hung_up(sock: socket.socket) -> bool:
 
 
 def _shutdown(sock: socket.socket) -> None:
-    # SSLSocket.shutdown drops its OpenSSL object, and whoever is inside a call would go on in the
-    # clear; the plain socket's shutdown only ends the connection.
+    # SSLSocket.shutdown drops its OpenSSL object: a thread inside a call would go on in the clear. The
+    # plain socket's shutdown only ends the connection.
     try:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except OSError:

@@ -1,11 +1,10 @@
 """The real transport: simple-websocket's handshake, wsproto's framing, our own reading and writing.
 
-simple-websocket finds its way through a WSGI environ and brings wsproto; its own I/O loop is not
-used (its ``send`` is one unlocked ``sock.send``, its reader thread and socket outlive ``close``,
-its input has no bound), so the thread that it would start is replaced by one that never does.
-wsproto turns bytes into events and frames into bytes. Everything here that reads runs on the one
-reader thread; the encoders run under the session's lock. Nothing else in the package imports
-either library, so another transport is a change of this one module. Clauses: ``base.py``.
+simple-websocket reads the handshake from a WSGI environ, and brings wsproto. Its own I/O loop is not used:
+its ``send`` is one unlocked ``sock.send``, its reader thread and socket outlive ``close``, its input has no
+bound. So the thread that it would start is replaced by an object that starts none. wsproto turns bytes into
+events and frames into bytes. The reader thread reads; the encoders run under the session's lock. No other
+module imports either library, so another transport changes this module only. Read next: ``base.py``.
 """
 
 from __future__ import annotations
@@ -33,16 +32,16 @@ from .fast_frame_parser import FastFrameParser
 from .fast_handshake import answer_ordinary
 from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream, PartedError
 
-# The first byte of a whole message. (Members of an enumeration are looked up, and this is for every frame.)
+# The first byte of a whole message. (Made once: looking up an enumeration's member for every frame costs.)
 _TEXT = Opcode.TEXT
 _FINAL_TEXT, _FINAL_BINARY = 0x80 | Opcode.TEXT.value, 0x80 | Opcode.BINARY.value
 
-# One compressed byte can become a thousand: what is fed at once bounds what can come out at once.
+# Bytes that are inflated at once. One compressed byte can become a thousand: this bounds what comes out.
 _COMPRESSED_FEED = 1024
 
 
 class HandshakeError(Exception):
-    """The request is no valid WebSocket handshake; ``status`` and ``headers`` answer it."""
+    """The request is no valid WebSocket handshake. Answer it with ``status`` and ``headers``."""
 
     def __init__(self, message: str, status: int = 400, headers: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
@@ -51,7 +50,7 @@ class HandshakeError(Exception):
 
 
 class _NoThread:
-    """In place of the reader thread of simple-websocket, which must not run."""
+    """Replaces simple-websocket's reader thread, which must not run."""
 
     def __init__(self, target: Callable[[], None]) -> None:
         self.name = ""
@@ -63,8 +62,8 @@ class _NoThread:
 class Handshake:
     """A client's opening handshake (RFC 6455 §4.2), read from a WSGI environ and checked.
 
-    Next: send a 101 with ``headers`` on the socket, then ``transport``. Nothing is sent here.
-    Raises: HandshakeError. Threads: the request's. Blocks: never.
+    Next: send a 101 with ``headers`` on the socket, then call ``transport``. Nothing is sent here.
+    Raises: HandshakeError. Threads: request threads. Blocks: never.
     """
 
     def __init__(self, environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool) -> None:
@@ -78,12 +77,12 @@ class Handshake:
             self.headers, self._extensions = judged.headers, judged.agreed
 
     def transport(self, stream: ByteStream, max_message_size: int, leftover: bytes) -> WebSocketTransport:
-        """Give the transport for the agreed extensions; ``leftover`` was read behind the request."""
+        """The transport with the agreed extensions. ``leftover``: bytes already read behind the request."""
         return WebSocketTransport(stream, max_message_size, self._extensions, leftover)
 
 
 class _Judge(simple_websocket.Server):  # type: ignore[misc]
-    """The libraries' opinion of a handshake. Raises HandshakeError."""
+    """Lets the libraries check a handshake. Raises: HandshakeError."""
 
     def __init__(self, environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool) -> None:
         self.headers: list[tuple[str, str]] = []
@@ -91,7 +90,7 @@ class _Judge(simple_websocket.Server):  # type: ignore[misc]
         self._compression = compression
         names = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
         try:
-            # The socket entry is only looked at for being there.
+            # The library only checks that the socket's entry is there.
             super().__init__({**names, "werkzeug.socket": True}, list(subprotocols), thread_class=_NoThread)
         except RemoteProtocolError as error:
             hint = error.event_hint
@@ -102,7 +101,7 @@ class _Judge(simple_websocket.Server):  # type: ignore[misc]
             raise HandshakeError("the handshake's headers cannot be read") from error
 
     def handshake(self) -> None:
-        """Called by simple-websocket: check the request and work out the 101."""
+        """Check the request and make the headers of the 101. Called by simple-websocket."""
         self.ws.receive_data(self._request_head())
         request = next(iter(self.ws.events()), None)
         if not isinstance(request, Request):
@@ -129,7 +128,7 @@ class _Judge(simple_websocket.Server):  # type: ignore[misc]
         return b"\r\n".join(head) + b"\r\n\r\n"
 
     def _check_key(self) -> None:
-        # RFC 6455 §4.2.1 item 5; wsproto does not look at it.
+        # RFC 6455 §4.2.1 item 5; wsproto does not check it.
         try:
             nonce = base64.b64decode(self.environ.get("HTTP_SEC_WEBSOCKET_KEY", ""), validate=True)
         except (binascii.Error, ValueError):
@@ -139,13 +138,13 @@ class _Judge(simple_websocket.Server):  # type: ignore[misc]
 
 
 class _Deflate(PerMessageDeflate):
-    """permessage-deflate (RFC 7692) for what wsproto's own would take the wrong way."""
+    """permessage-deflate (RFC 7692), with two corrections to wsproto's own."""
 
     def frame_inbound_header(
         self, proto: FrameDecoder | FrameProtocol, opcode: WireOpcode, rsv: RsvBits, payload_length: int
     ) -> CloseReason | RsvBits:
         if opcode.iscontrol():
-            # It may stand inside a compressed message, which wsproto would then forget to inflate.
+            # It may stand inside a compressed message, whose rest wsproto would then not inflate.
             self._inbound_is_compressible = False
             return CloseReason.PROTOCOL_ERROR if rsv.rsv1 else RsvBits(False, False, False)
         return super().frame_inbound_header(proto, opcode, rsv, payload_length)
@@ -159,8 +158,8 @@ class _Deflate(PerMessageDeflate):
         self, proto: FrameDecoder | FrameProtocol, data: bytes
     ) -> bytes | CloseReason:
         inflated = super().frame_inbound_payload_data(proto, data)
-        # A final block ends zlib's stream but not the message (§7.2.3.4). What follows would be no
-        # output to zlib, and yet be kept by it for ever: past every limit on a message's size.
+        # A final block ends zlib's stream but not the message (§7.2.3.4). zlib would not inflate what
+        # follows, and would keep it for ever: no limit on a message's size would hold.
         while self._inbound_is_compressible and self._decompressor is not None and self._decompressor.eof:
             rest = self._decompressor.unused_data
             self._decompressor = zlib.decompressobj(-int(self.client_max_window_bits))
@@ -191,10 +190,10 @@ class WebSocketTransport:
         self._held = bytearray()  # the beginning of a message whose rest is still to come
         self._deaf = False
         self.heard = 0
-        #: T5. The stream's own, since each call on the way costs as much as a tenth of the system call.
+        #: T5. The stream's own method: one call in between costs a tenth of the system call.
         self.write: Callable[[Sequence[bytes | memoryview]], int] = stream.send
 
-    # wsproto's, made when they are wanted: most transports get by with the sieve and ``_whole``.
+    # wsproto's objects, made on first use: most transports need only ``FastFrameParser`` and ``_whole``.
 
     @cached_property
     def _parser(self) -> Connection:
@@ -219,14 +218,14 @@ class WebSocketTransport:
     # -- reading: the reader thread ---------------------------------------------------------
 
     def receive(self) -> list[Received]:
-        """Wait for input and give what it means, at least one event, in order of arrival."""
+        """Wait for input and return its events, at least one, in order of arrival."""
         while True:
             events = self.receive_now(self._stream.receive)
             if events:
                 return events
 
     def receive_now(self, read: Callable[[int], bytes] | None = None) -> list[Received]:
-        """Give what has come and is complete, without waiting (unless ``read`` does)."""
+        """Return the events that are complete, without waiting (unless ``read`` waits)."""
         data, self._leftover = self._leftover, b""
         if not data:
             try:
@@ -238,7 +237,7 @@ class WebSocketTransport:
             except OSError:
                 self.heard += 1
                 return [Ended(reset=True)]
-            # A thread that waits in the kernel keeps a buffer of this size for as long as it does.
+            # A thread that waits in the kernel holds a buffer of this size meanwhile.
             self._receive_bytes = RECEIVE_BYTES if len(data) == self._receive_bytes else IDLE_RECEIVE_BYTES
         self.heard += 1
         if not data:
@@ -275,7 +274,7 @@ class WebSocketTransport:
                 case CloseConnection():
                     self._deaf = True
                     code, reason = int(event.code), event.reason or ""
-                    # wsproto reports a breach of the protocol as a close that never came.
+                    # wsproto reports a breach of the protocol as a close, though no close frame came.
                     real = self._parser.state is ConnectionState.REMOTE_CLOSING
                     events.append(CloseReceived(code, reason) if real else Failed(code, reason))
             if self._deaf:
@@ -283,7 +282,7 @@ class WebSocketTransport:
 
     def _gather(self, part: TextMessage | BytesMessage, events: list[Received]) -> None:
         data = part.data
-        # Text is held as bytes, too: a str for each fragment would cost many times the message.
+        # Text is held as bytes too: a str for each fragment would cost many times the message's size.
         piece = data.encode() if isinstance(data, str) else data
         size = len(self._held) + len(piece)
         if size > self._max_message_size:
@@ -302,7 +301,7 @@ class WebSocketTransport:
     # -- writing: with the session's lock held ----------------------------------------------
 
     def encode(self, frame: Frame) -> bytes:
-        """Wire bytes of a frame; without compression they are made once for all receivers."""
+        """A frame's wire bytes. Without compression they are made once for all receivers."""
         if self._compressed:
             return self._encode(frame)
         wire = frame.wire
@@ -346,8 +345,8 @@ class WebSocketTransport:
         self._stream.rejoin()
 
     def unread(self) -> bytes:
-        """T13. Once the reader has left; nothing of a connection whose input is over or was refused."""
-        assert not self._compressed, "the window of a compressed connection cannot be taken along"
+        """T13. Call it once the reader has left. Empty where the input has ended or was refused."""
+        assert not self._compressed, "a compressed connection cannot be moved: its window stays in zlib"
         return b"" if self._deaf else self._fast_parser.unfinished(bytes(self._held)) + self._leftover
 
     def release(self) -> None:
@@ -358,7 +357,7 @@ class WebSocketTransport:
 
 
 def _whole(first: int, payload: bytes) -> bytes:
-    """A server's unfragmented, unmasked frame (RFC 6455 §5.2), as wsproto makes it in four times the time."""
+    """A server's unfragmented, unmasked frame (RFC 6455 §5.2). wsproto takes four times as long for it."""
     size = len(payload)
     if size <= 125:
         return bytes((first, size)) + payload

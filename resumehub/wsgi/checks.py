@@ -1,10 +1,10 @@
-"""The way in: every check of an upgrade request, in the order of docs/reference/contract.md, and the 101.
+"""Every check of an upgrade request, in the order of docs/reference/contract.md, and the 101.
 
-Runs on WSGI request threads, and none of them stays (but for TLS inside the server). The checks only look;
-the hub decides again when the socket arrives, since everything may have changed in between. What a check
-refuses becomes a plain HTTP answer, or, with ``&reject=close``, an upgrade that is closed with a code a
-browser can see. Read next: ``upgrade.py`` (the hand-over), ``handover.py``, ``resume_params.py`` (who may
-resume what), and ``core/machine.py`` for the second decision.
+Runs on WSGI request threads; none of them stays, except for TLS inside the server. The checks change
+nothing. The hub decides again when the socket arrives, since everything may have changed in between. A
+refusal becomes a plain HTTP answer or, with ``&reject=close``, an upgrade that is closed at once with a
+code that a browser can see. Read next: ``upgrade.py`` (the hand-over), ``handover.py``,
+``resume_params.py`` (which client may resume what), ``core/machine.py`` (the second decision).
 """
 
 from __future__ import annotations
@@ -33,19 +33,27 @@ from .upgrade import RETRY_AFTER, Upgrade, problem, switching
 
 log = logging.getLogger("resumehub")
 
-#: What ``connect`` or the view said: room id, connection id, data.
+#: What ``connect`` or the view gave: room id, connection id, data.
 Wanted = tuple[str, str | None, Any]
 
 
 def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ: dict[str, Any]) -> Response:
-    """Answer a request to ``hub.wsgi_app``: who it is, the application's ``connect`` says."""
-    return _Check(sessions, Request(environ)).answer(lambda request: _ask(connect, request))
+    """Answer a request to ``hub.wsgi_app``; the application's ``connect`` decides which client it is."""
+
+    def ask(request: Request) -> Wanted:
+        if connect is None:
+            raise TypeError(
+                "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
+            )
+        return _shaped(connect(request))
+
+    return _Check(sessions, Request(environ)).answer(lambda request: _ask(ask, request))
 
 
 def upgrade(
     sessions: SessionLookup, request: Any, room_id: str, connection_id: str | None, data: Any
 ) -> Response:
-    """Answer a request inside a view, which has said already who it is."""
+    """Answer a request inside a view, which has decided already which client it is. Raises: TypeError."""
     environ = request if isinstance(request, dict) else getattr(request, "environ", None)
     if not isinstance(environ, dict):
         raise TypeError(f"hub.upgrade needs a werkzeug or Flask request, or a WSGI environ, not {request!r}")
@@ -54,7 +62,7 @@ def upgrade(
 
 
 class _Check:
-    """One request on its way through the checks. Request thread; blocks only in ``connect``."""
+    """One request and its checks. Threads: its request thread. Blocks: only in ``connect``."""
 
     def __init__(self, sessions: SessionLookup, request: Request) -> None:
         self._sessions = sessions
@@ -104,9 +112,9 @@ class _Check:
             raise Refusal(405, "Only GET can be upgraded to WebSocket.", {"Allow": "GET"})
 
     def _is_plain(self) -> bool:
-        """Whether nothing in the request speaks of WebSocket."""
+        """Whether nothing in the request asks for a WebSocket."""
         upgrade = self._environ.get("HTTP_UPGRADE", "").lower()
-        # A preflight may present its token where the upgrade will, but there is no other sign of one.
+        # A preflight may have its token in the same header as the upgrade, but no other WebSocket header.
         return "websocket" not in upgrade and not any(
             key.startswith("HTTP_SEC_WEBSOCKET_") and key != "HTTP_SEC_WEBSOCKET_PROTOCOL"
             for key in self._environ
@@ -114,7 +122,7 @@ class _Check:
 
     def _check_handshake(self) -> None:
         if self._environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
-            raise Refusal(400, "WebSocket needs HTTP/1.1; a proxy in between may have to be told so.")
+            raise Refusal(400, "WebSocket needs HTTP/1.1; a proxy in between may need a setting for it.")
         if has_body(self._environ):
             raise Refusal(
                 400, "A request with a body cannot be upgraded: its body would be taken for frames."
@@ -180,7 +188,7 @@ class _Check:
             raise closing() from None
         except RuntimeError as error:
             log.exception("the hub's threads could not be started")
-            raise Refusal(503, "The server is short of threads.", {"Retry-After": RETRY_AFTER}) from error
+            raise Refusal(503, "The server has no thread free.", {"Retry-After": RETRY_AFTER}) from error
 
     def _switch(self, registration: Register, data: Any) -> Response:
         assert self._found is not None, "checked before"
@@ -197,12 +205,12 @@ class _Check:
         return problem(refusal.status, refusal.detail, refusal.headers, **refusal.members)
 
     def _refuse_by_close(self, close: tuple[int, str]) -> Response | None:
-        """Accept the upgrade only to close it with a code; None where that cannot be."""
+        """Accept the upgrade only to close it with a code; None where that is not possible."""
         try:
             if self._handshake is None and not self._preflight:
                 self._check_method()
                 self._check_handshake()
-            # Also a hub that closes: the close frame says so, as long as a thread is left to write it.
+            # A closing hub does this too, as long as it has a thread that can write the close frame.
             if not self._sessions.may_refuse_by_close():
                 self._sessions.start()
         except (Refusal, HubClosed, RuntimeError):
@@ -212,7 +220,7 @@ class _Check:
         return self._switch(Register(transport=0, connection_id="", room_id="", refusal=close), None)
 
     def _allow_reading(self, response: Response) -> None:
-        """Let a page of an allowed other origin see what the preflight said (CORS)."""
+        """Let a page of another origin, if allowed, read the answer to its preflight (CORS)."""
         origin = self._environ.get("HTTP_ORIGIN")
         response.vary.add("Origin")
         if origin is not None and self._is_allowed(origin):
@@ -220,8 +228,8 @@ class _Check:
             response.headers["Access-Control-Allow-Credentials"] = "true"
 
 
-def _ask(connect: Callable[..., Any] | None, request: Request) -> Wanted:
-    """Call the application's ``connect``; whatever it raises becomes an answer that gives nothing away."""
+def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
+    """Call the application's ``connect``. Any exception becomes a Refusal, with no details for the client."""
     try:
         if connect is None:
             raise TypeError(
@@ -243,12 +251,12 @@ def _ask(connect: Callable[..., Any] | None, request: Request) -> Wanted:
 
 
 def _request_of(environ: dict[str, Any]) -> Request:
-    """What the view's framework has made of this environ, if it is werkzeug's: its query is read already."""
+    """The Request that the view's framework has made of this environ, if werkzeug's: its query is parsed."""
     made = environ.get("werkzeug.request")
     if (
         isinstance(made, Request)
         and made.environ is environ
-        # The environ may have been changed since, and the application may have a way of its own with queries.
+        # The environ may have changed since; and the application's class may parse queries differently.
         and made.query_string == environ.get("QUERY_STRING", "").encode("latin-1")
         and isinstance(made.args, MultiDict)
     ):
@@ -279,8 +287,8 @@ def _origin_allowed(origin: str, allowed: str | tuple[str, ...] | None, environ:
         return False
     if allowed is not None:
         return origin in allowed
-    # The scheme is left out: behind a proxy that ends TLS the page says https and we hear http. What
-    # keeps strangers out is the host. ``origin`` has no default port, so Host must not have it either.
+    # The scheme is not compared: behind a proxy that ends TLS, the origin has https and the request http.
+    # The host is what protects. ``origin`` has no default port, so Host must not have it either.
     host = environ.get("HTTP_HOST", "")
     scheme = urlsplit(origin).scheme
     try:

@@ -1,4 +1,4 @@
-"""A check of an upgrade request that failed: the HTTP answer, and the close frame that says the same.
+"""A refusal of an upgrade request: the HTTP answer, and the close frame that means the same.
 
 Values, made by ``checks.py`` and ``resume_params.py`` on request threads. Read next: ``checks.py``.
 """
@@ -17,7 +17,7 @@ from .upgrade import RETRY_AFTER
 
 @dataclass
 class Refusal(Exception):
-    """``close`` is for a client that cannot see a status; ``members`` go into the problem document."""
+    """``close``: for a client that cannot see a status. ``members``: more fields of the problem document."""
 
     status: int
     detail: str
@@ -33,7 +33,7 @@ CLOSES = {
     410: (CloseCode.SESSION_EXPIRED, "session expired"),
     503: (CloseCode.TRY_AGAIN_LATER, "try again later"),
 }
-"""What a status of the application's becomes, where the client asked for close codes."""
+"""The close frame for a status that the application chose, where the client asked for close codes."""
 
 
 def closing() -> Refusal:
@@ -43,7 +43,7 @@ def closing() -> Refusal:
 
 
 def gone() -> Refusal:
-    """There is nothing to resume, or nothing that this client may know of."""
+    """There is no session to resume, or none that this client may know of."""
     detail = "The session to resume is gone. Connect without resume=true to start a new one."
     return Refusal(410, detail, close=(CloseCode.SESSION_EXPIRED, "session expired"))
 

@@ -1,9 +1,9 @@
-"""What a client asks for: a new session or an old one, how far it got, and by which right.
+"""What a client asks for: a new session or an old one, how far it got, and its credentials.
 
-The first look. It reads the query and the subprotocols, finds the session, and asks the questions of
-``core/resume.py`` to be able to answer with a status; the hub asks them again when the socket
-arrives. Runs on request threads and changes nothing, but for a session that cannot go on without a gap:
-that one ends before its client is told so. Read next: ``checks.py``, docs/reference/lossless.md.
+This is the first of two decisions. It reads the query and the subprotocols, finds the session, and asks
+``core/resume.py``, so that the answer can be a status. The hub asks again when the socket arrives. Runs on
+request threads. It changes nothing, with one exception: a session that cannot go on without a gap ends before
+its client is told so. Read next: ``checks.py``, docs/reference/lossless.md.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from ..session.session import SeenSession
 from .refusals import Refusal, gone
 from .session_lookup import SessionLookup
 
-# One digit more than any count that is ever reached.
+# No count ever has more digits.
 _COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class ResumeParams:
-    """What one request asks for. Call ``check_numbers``, ``find`` and then one of the checks."""
+    """What one request asks for. Next: call ``check_numbers``, then ``find``, then one of the checks."""
 
     def __init__(self, request: Request) -> None:
         self._args = request.args
-        # "Exactly": neither ?resume=1 nor ?resume=true&resume=false says it.
+        # Exactly so: neither ?resume=1 nor ?resume=true&resume=false is resume intent.
         self.resume = self._values("resume") == ["true"]
         offered = request.environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")
         self.v1, self.token = read_offer([name.strip() for name in offered])
@@ -44,7 +44,7 @@ class ResumeParams:
         self._returns = False
 
     def check_numbers(self) -> None:
-        """Read what the client says of itself. Raises Refusal (400)."""
+        """Read the numbers and the instance that the client sent. Raises: Refusal (400)."""
         received, attempt = self._number("received"), self._number("attempt")
         instance = next(iter(self._values("instance")), "")
         try:
@@ -61,7 +61,7 @@ class ResumeParams:
         )
 
     def _values(self, name: str) -> list[str]:
-        # Most clients say none of them, and a look-up that fails costs an exception.
+        # Most clients send none of them, and a look-up that fails costs an exception.
         return self._args.getlist(name) if name in self._args else []
 
     def _number(self, name: str) -> int | None:
@@ -71,7 +71,7 @@ class ResumeParams:
         return int(values[0]) if values else None
 
     def find(self, sessions: SessionLookup, connection_id: str | None) -> None:
-        """Look for the session: by the application's id, or where it gave none, by the token."""
+        """Look for the session: by the application's id or, where it gave none, by the token."""
         received = self._resume_request.received
         if connection_id:
             seen = sessions.find(connection_id, received)
@@ -92,15 +92,15 @@ class ResumeParams:
         self._returns = returns(seen.credentials, self._resume_request)
 
     def is_resume(self, connection_id: str | None) -> bool:
-        """Whether it is one: resume intent, and an id that the client can be known by."""
+        """Whether this is a resume request: resume intent, and an id or a token to find the session by."""
         return self.resume and bool(connection_id or (self.v1 and self.token))
 
     def is_duplicate(self) -> bool:
-        """Without resume intent: whether another client has the id."""
+        """Whether another client has the id; for a request without resume intent."""
         return self.seen is not None and not (self.seen.suspended and self._returns)
 
     def check_preflight(self) -> None:
-        """Raises Refusal, unless a resume would succeed now. Tells strangers nothing."""
+        """Refuse unless a resume would succeed now. A stranger learns nothing. Raises: Refusal."""
         if self.seen is None or self._verdict in (Verdict.NOT_YOURS, Verdict.FORBIDDEN):
             raise gone()
         if self._verdict is Verdict.BEYOND:
@@ -109,7 +109,7 @@ class ResumeParams:
             raise self._gap()
 
     def check(self, sessions: SessionLookup, connection_id: str) -> None:
-        """Raises Refusal, unless the client may resume. Blocks, where a session is to end for it."""
+        """Refuse unless the client may resume. Raises: Refusal. Blocks: at a gap, until the session ends."""
         if self.v1 and self._resume_request.received is None:
             raise Refusal(400, "A resume of resumehub.v1 must say received=N.")
         seen = self.seen
@@ -123,13 +123,13 @@ class ResumeParams:
         if self._verdict is Verdict.BEYOND:
             raise _beyond()
         if self._verdict is Verdict.GAP:
-            # Ended first: a client that reacts at once must not get the rest of it after all.
+            # The session ends first: a client that reacts at once must not get the rest of its messages.
             sessions.end_with_gap(seen)
             sessions.count("resume_attempt", seen.room_id, seen.connection_id, False)
             raise self._gap()
 
     def registration(self, room_id: str, connection_id: str | None) -> Register:
-        """What the hub is to decide about."""
+        """The command with which the hub decides again."""
         resume = self.is_resume(connection_id)
         seen = self.seen if resume else None
         request = self._resume_request
@@ -164,7 +164,7 @@ class ResumeParams:
 
 
 def _may_be_resumed(seen: SeenSession | None) -> bool:
-    # A generated id is the server's secret: one that comes back as the application's own is no proof.
+    # A generated id is the server's secret. That the application gives the same id proves nothing.
     return seen is not None and (not seen.generated or seen.credentials.tokens is not None)
 
 

@@ -1,7 +1,7 @@
-"""What the request side asks of the hub, and no more: which session is meant, and may it be admitted.
+"""All that the request side asks of the hub: which session is meant, and may it be admitted.
 
-``server/hub_runner.py`` is the one that answers; the modules of this folder import neither it nor ``Hub``.
-Request threads. Read next: ``checks.py``, ``resume_params.py``.
+``server/hub_runner.py`` answers; the modules of this folder import neither it nor ``Hub``. Called on request
+threads. Read next: ``checks.py``, ``resume_params.py``.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from ..transport.base import Transport
 
 
 class SessionLookup(Protocol):
-    """Each answer is of one moment: the hub decides again when the socket arrives. Blocks: never, but for
-    ``end_with_gap``."""
+    """Each answer holds for one moment: the hub decides again when the socket arrives. Threads: request
+    threads. Blocks: never, except ``end_with_gap``."""
 
     config: Config
     runtime: Runtime
 
     @property
     def closing(self) -> bool:
-        """Whether no more connections are taken."""
+        """Whether the hub takes no more connections."""
 
     def start(self) -> object:
         """Make sure that the hub runs in this process. Raises: HubClosed; RuntimeError without threads."""
 
     def find(self, connection_id: str, received: int | None) -> SeenSession | None:
-        """The session with this id, and where a client goes on that has handled ``received`` messages."""
+        """The session with this id, and where a client that has handled ``received`` messages would go on."""
 
     def find_by_key(self, key: str, received: int | None) -> SeenSession | None:
         """The same for the v1 session whose tokens begin with ``key``."""
@@ -40,13 +40,13 @@ class SessionLookup(Protocol):
         """Whether one more session would be too many."""
 
     def may_refuse_by_close(self) -> bool:
-        """Whether a socket may be upgraded only to be told by a close frame why it is refused."""
+        """Whether a request may be upgraded only for a close frame that gives the reason of the refusal."""
 
     def count(self, method: str, *arguments: Any) -> None:
         """Call the metrics collector."""
 
     def end_with_gap(self, seen: SeenSession) -> None:
-        """End a session that its client cannot go on with. Blocks until the hub thread has done so."""
+        """End a session in which its client missed messages. Blocks: until the hub thread has done so."""
 
     def register(
         self,
@@ -57,7 +57,7 @@ class SessionLookup(Protocol):
         handshake_response: bytes,
         host: HostThread | None = None,
     ) -> int:
-        """Hand a socket over; give the transport's number."""
+        """Hand a socket over to the hub; return the transport's number."""
 
     def abort(self, number: int) -> bool:
-        """Give up a transport."""
+        """Abort a transport; False if the hub thread has ended."""

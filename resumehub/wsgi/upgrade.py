@@ -1,8 +1,8 @@
-"""The 101 and the moment of the hand-over.
+"""The 101 and the hand-over of the socket.
 
-A view returns an ordinary werkzeug response; only when the server calls it does the socket change
-hands. Until then nothing has happened, so a view or a middleware that throws the response away
-leaves nothing behind. Runs on WSGI request threads. Read next: ``handover.py``.
+A view returns an ordinary werkzeug response. The socket is handed over only when the server calls that
+response. So a view or a middleware can drop the response, and nothing has changed. Checks nothing:
+``checks.py`` has done so. Runs on WSGI request threads. Read next: ``handover.py``.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ log = logging.getLogger("resumehub")
 _STATUS = "101 Switching Protocols"
 
 RETRY_AFTER = "5"
-"""Seconds, for the answers 503."""
+"""In seconds, for the answers 503."""
 
-#: What ``Response.get_wsgi_response`` gives: the body, the status, the headers.
+#: What ``Response.get_wsgi_response`` returns: the body, the status, the headers.
 Answer = tuple[Iterable[bytes], str, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
 class Upgrade:
-    """An upgrade that was allowed and has not happened yet."""
+    """An upgrade that is allowed and has not happened yet."""
 
     sessions: SessionLookup
     found: ServerSocket
@@ -47,7 +47,7 @@ class Upgrade:
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
-    """An error as ``application/problem+json`` (RFC 9457). Not to be cached."""
+    """An error as ``application/problem+json`` (RFC 9457), which no cache may keep."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -65,8 +65,8 @@ def switching(upgrade: Upgrade) -> Response:
     """The response that hands the socket over when the server asks for its first byte."""
     response = _Switching(status=_STATUS, headers=upgrade.handshake.headers)
     hand_over = _HandOver(upgrade, response)
-    # An attribute, and not a subclass: Flask changes the class of what a view returns, and keeps the
-    # attributes. From here on the framework's cookies land on this very object's headers.
+    # An attribute, not a method of a subclass: Flask changes the class of what a view returns, and keeps the
+    # attributes. The framework adds its cookies to the headers of this same object.
     response.get_wsgi_response = hand_over  # type: ignore[method-assign]
     return response
 
@@ -76,7 +76,7 @@ class _Switching(Response):
 
 
 class _HandOver:
-    """In place of ``Response.get_wsgi_response``."""
+    """Replaces ``Response.get_wsgi_response``: hands the socket over when the server calls it."""
 
     def __init__(self, upgrade: Upgrade, response: Response) -> None:
         self._upgrade = upgrade
@@ -95,9 +95,9 @@ class _HandOver:
             log.error("501: %s", error)
             return _failed(501, "This server cannot be upgraded to WebSocket.", environ)
         except OSError as error:
-            log.error("the socket could not be taken over: %s (ulimit -n?)", error)
-            return _failed(503, "The server is short of descriptors.", environ, {"Retry-After": RETRY_AFTER})
-        # It has kept its promise, and the two would keep each other alive until the garbage collector comes.
+            log.error("the socket could not be handed over: %s (ulimit -n?)", error)
+            return _failed(503, "The server has no descriptor free.", environ, {"Retry-After": RETRY_AFTER})
+        # Not needed any more, and the two objects would keep each other alive until a garbage collection.
         vars(self._response).pop("get_wsgi_response", None)
         return body, _STATUS, headers
 
@@ -113,7 +113,7 @@ class _HandOver:
                 transport, upgrade.registration, data=upgrade.data, handshake_response=handshake_response
             )
         except BaseException:
-            taken.finish()  # no body will do it
+            taken.finish()  # there will be no body whose ``close`` does it
             raise
         return _Body(taken.finish, self._response.close)
 
@@ -142,7 +142,7 @@ class _HandOver:
 
 
 class _Body:
-    """An empty response body whose ``close`` lets go of the server's end."""
+    """An empty response body whose ``close`` closes our end of the server's socketpair."""
 
     def __init__(self, *closing: Callable[[], None]) -> None:
         self._closing = closing
@@ -156,10 +156,9 @@ class _Body:
 
 
 class _BlockingBody:
-    """An empty response body that takes as long to give nothing as the WebSocket lives.
+    """An empty response body whose iterator blocks for as long as the WebSocket lives.
 
-    Not before the server asks for the body: by then the framework has left its request context. ``serve``:
-    called once, with True if the server closes the body without having asked for it.
+    It blocks only when the server asks for the body: by then the framework has left its request context.
     """
 
     def __init__(self, serve: Callable[[bool], None], closing: Callable[[], None]) -> None:

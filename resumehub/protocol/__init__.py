@@ -1,5 +1,5 @@
 """The messages of ``resumehub.v1``, and the tokens in its subprotocol: what both ends write and read.
 
-Values and pure functions. No decision, no session and no socket is here: what follows from a message is
-decided by the end that got it. Threads: any. Begin with ``control_messages.py``.
+Values and pure functions. No decision, no session and no socket is here: the end that gets a message decides
+what follows from it. Threads: any. Begin with ``control_messages.py``.
 """

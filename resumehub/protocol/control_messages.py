@@ -1,9 +1,9 @@
-"""The control messages of ``resumehub.v1``: how both ends write them, and read them.
+"""The control messages of ``resumehub.v1``: how both ends write and read them.
 
-docs/reference/lossless.md is the same in prose. Control messages are ordinary messages with a reserved
-event, encoded by the codec of whoever sends them. What a peer says is checked here, once; the rest of
-the package may trust it. Values only, any thread. Read next: ``tokens.py``; ``session/control_messages.py``
-(the server writes), ``client/transport.py`` (the client reads).
+docs/reference/lossless.md describes them. Control messages are ordinary messages with a reserved event,
+encoded by the sender's codec. What a peer sends is checked here, once; the rest of the package may trust it.
+Values only; any thread. Read next: ``tokens.py``, ``session/control_messages.py`` (the server writes),
+``client/transport.py`` (the client reads).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ ACK: Final = "$ack"
 MISSED: Final = "$missed"
 
 ACK_DELAY: Final = 1.0
-"""Seconds after which what has been handled is acknowledged, if half of a window was not reached before."""
+"""Seconds after which handled messages are acknowledged, unless half of a window is full before."""
 
 MAX_NUMBER: Final = 10**18
-"""Beyond any number that is ever reached."""
+"""More than any message's number ever is."""
 
 
 class Malformed(ValueError):
-    """A control message is not what the protocol says. Its text holds no content."""
+    """A control message breaks the protocol. The text of this error has no content of the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Hello:
     """The first message on every connection."""
 
     connection_id: str
-    token: str = field(repr=False)  # a secret: whoever has it has the session
+    token: str = field(repr=False)  # a secret: it opens the session
     resumed: bool
     received: int
     replay_from: int
@@ -48,12 +48,12 @@ class Hello:
 
 
 def hello(**payload: Any) -> Message:
-    """The first message on every connection; the fields are those of docs/reference/lossless.md."""
+    """The first message on every connection, with the fields of docs/reference/lossless.md."""
     return Message(HELLO, payload)
 
 
 def ack(received: int) -> Message:
-    """We have handled the peer's messages up to ``received``."""
+    """This end has handled the peer's messages up to number ``received``."""
     return Message(ACK, {"received": received})
 
 
@@ -63,7 +63,7 @@ def missed(first: int, last: int) -> Message:
 
 
 def replayed(messages: int) -> Message:
-    """What had been kept for the client is through."""
+    """All ``messages`` that were kept for the client have been sent."""
     return Message(REPLAYED, {"messages": messages})
 
 
@@ -73,14 +73,14 @@ def replayed(messages: int) -> Message:
 def read_hello(message: Message) -> Hello:
     """Read a ``$hello``. Raises: Malformed."""
     if message.event != HELLO or not isinstance(message.payload, dict):
-        raise Malformed("the first message is no $hello")
+        raise Malformed("the first message is not $hello")
     said = message.payload
     window = said.get("window")
     if not isinstance(window, dict):
         raise Malformed("$hello has no window")
     ping = said.get("ping_interval")
     if ping is not None and (isinstance(ping, bool) or not isinstance(ping, int | float) or not ping > 0):
-        raise Malformed("the ping_interval of $hello is no number of seconds")
+        raise Malformed("the ping_interval of $hello is not a number of seconds")
     return Hello(
         connection_id=_text(said, "connection_id"),
         token=_token(_text(said, "token")),
@@ -95,7 +95,7 @@ def read_hello(message: Message) -> Hello:
 
 
 def read_ack(message: Message) -> int:
-    """How many messages the peer has handled, says its ``$ack``. Raises: Malformed."""
+    """How many messages the peer has handled, from its ``$ack``. Raises: Malformed."""
     payload = message.payload
     received = payload.get("received") if isinstance(payload, dict) else None
     if isinstance(received, bool) or not isinstance(received, int) or not 0 <= received <= MAX_NUMBER:
@@ -128,7 +128,7 @@ def _text(said: dict[str, Any], name: str) -> str:
 
 
 def _token(value: str) -> str:
-    # It goes into a header: nothing but what the protocol allows may be in it.
+    # It goes into a header: it may have only the characters that the protocol allows.
     if not value or not all(char.isascii() and (char.isalnum() or char in "-_.") for char in value):
         raise Malformed("the token has characters that no token has")
     return value

@@ -2,8 +2,8 @@
 
 The body of a 410 and the reason of a close frame 4100 may hold ``{"reason": "gap", "first_available": 42}``:
 messages are missing, and 42 is the first one that the server could still send. Any other text is for people.
-Values only, any thread. Written by ``core/machine.py`` and ``wsgi/resume_params.py``, read by
-``client/machine.py`` and ``client/transport.py``.
+Values only; any thread. ``core/machine.py`` and ``wsgi/resume_params.py`` write it, ``client/machine.py`` and
+``client/transport.py`` read it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 
 def gap_reason(first_available: int) -> str:
-    """The reason of the close frame 4100 that tells of a gap."""
+    """The reason of the close frame 4100 for a gap; ``first_available``: a message's number."""
     return json.dumps({"reason": "gap", "first_available": first_available})
 
 
 def read_expiry(text: str) -> tuple[str, int | None]:
-    """The reason, and where there is a gap the number of the first message that could still be sent."""
+    """The reason and, for a gap, the number of the first message that could still be sent (else None)."""
     said = read_object(text)
     reason = said.get("reason")
     first = said.get("first_available")
@@ -29,7 +29,7 @@ def read_expiry(text: str) -> tuple[str, int | None]:
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """The JSON object in ``text``; empty where there is none."""
+    """The JSON object that ``text`` is; an empty one if ``text`` is anything else."""
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):

@@ -302,9 +302,9 @@ def test_no_secret_is_logged_or_shown(server: FakeServer, caplog: pytest.LogCapt
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
-        (("n", 1), "no $hello"),
+        (("n", 1), "not $hello"),
         (("$hello", {"token": "a b"}), "window"),
-        (("$hello", None), "no $hello"),
+        (("$hello", None), "not $hello"),
     ],
 )
 def test_a_hello_that_is_none_is_not_believed(

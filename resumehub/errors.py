@@ -2,7 +2,7 @@
 
 * ``ResumeHubError``
 
-  * raised *to the caller*, whose arguments or timing are at fault:
+  * raised *to the caller*, because of its arguments or the time of its call:
 
     * ``ConnectRejected``: raised *by* your ``connect`` function to refuse a client
     * ``ConnectionNotFound``: no session has that id
@@ -13,12 +13,12 @@
     * ``SendBufferFull``: the peer is slower than you send, or away
     * ``NotMovable``: a session can't go on in another process, or not now
     * ``SessionStateError``: a session that was written down can't be read
-    * ``SocketUnavailable``: this WSGI server keeps its socket to itself
-    * ``ReceiveTimeout``: a client's ``receive`` has waited long enough
+    * ``SocketUnavailable``: this WSGI server does not give access to its socket
+    * ``ReceiveTimeout``: a client's ``receive`` found no message in time
 
   * *given* to handlers, as the reason why something ended:
 
-    * ``TransportLost``: the WebSocket died, was closed by the peer, or broke the protocol
+    * ``TransportLost``: the WebSocket was lost, or closed by the peer, or the peer broke the protocol
 
       * ``HeartbeatTimeout``: the peer stopped answering
 
@@ -26,8 +26,8 @@
     * ``HandlerError``: one of your handlers raised
     * ``SessionExpired``, ``HandshakeRefused``, ``RetriesExhausted``: why a client gave up
 
-Plain values: nothing of the package is imported here (but for the type checker). Ids are kept
-as attributes, so that an error handler need not parse messages. None of them shadows a builtin.
+Plain values; any thread. Nothing of the package is imported here, except for the type checker. Ids are
+attributes, so that an error handler need not parse texts. None shadows a builtin. Read next: ``hub.py``.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 
 
 class ResumeHubError(Exception):
-    """Base of everything that resumehub raises or hands to a handler."""
+    """The base class of everything that resumehub raises or gives to a handler."""
 
 
 class ConnectRejected(ResumeHubError):
-    """Raise it in ``connect`` to refuse a client: it gets 401 and a generic body.
+    """Raise it in ``connect`` to refuse a client, which then gets 401 and a generic body.
 
-    Your text goes nowhere near the client (it may say why a login failed); to choose the
-    status and body, raise a ``werkzeug.exceptions.HTTPException`` instead.
+    Your text is not sent to the client, so it may say why a login failed. To choose status and
+    body, raise a ``werkzeug.exceptions.HTTPException`` instead.
     """
 
 
 class ConnectionNotFound(ResumeHubError):
-    """No session with this id exists: never opened, ended, or its grace window ran out."""
+    """No session has this id: it was never opened, has ended, or its grace window ran out."""
 
     def __init__(self, connection_id: str) -> None:
         super().__init__(
@@ -70,7 +70,7 @@ class ConnectionClosed(ResumeHubError):
 
 
 class HubClosed(ConnectionClosed):
-    """The hub was closed: nothing can be sent, and no session opened. Make a new ``Hub``.
+    """The hub was closed: it sends nothing and opens no session. Make a new ``Hub``.
 
     ``connection_id`` is ``""`` where the error is about the hub and not one session.
     """
@@ -80,10 +80,10 @@ class HubClosed(ConnectionClosed):
 
 
 class SendBufferFull(ResumeHubError):
-    """The session's outgoing buffer is full: the peer is away, or slower than you send.
+    """The session's outgoing buffer is full: the peer is away, or reads more slowly than you send.
 
-    Nothing of the message was queued. Send less, later, or close the connection; raise
-    ``send_buffer`` (messages) or ``send_buffer_bytes`` if the memory is there.
+    The message was not queued. Send less, send later, or close the connection. With enough memory,
+    raise ``send_buffer`` (messages) or ``send_buffer_bytes``.
     """
 
     def __init__(self, connection_id: str, frames: int, used_bytes: int) -> None:
@@ -99,7 +99,7 @@ class SendBufferFull(ResumeHubError):
 class SessionStateError(ResumeHubError, ValueError):
     """A session that was written down can't be read: it is damaged, or of a later release.
 
-    ``connection_id`` is ``""`` where it could not be made out.
+    ``connection_id`` is ``""`` where it could not be read.
     """
 
     def __init__(self, message: str, connection_id: str = "") -> None:
@@ -108,7 +108,7 @@ class SessionStateError(ResumeHubError, ValueError):
 
 
 class NotMovable(ResumeHubError):
-    """A session stays in its process: it has ended, or its transport can't be left as it is now."""
+    """A session stays in its process: it has ended, or its transport can't be moved as it is now."""
 
     def __init__(self, connection_id: str, because: str) -> None:
         super().__init__(f"the session {connection_id!r} is not moved: {because}")
@@ -116,14 +116,15 @@ class NotMovable(ResumeHubError):
 
 
 class SocketUnavailable(ResumeHubError):
-    """This WSGI server does not hand out the client's socket (or not one we know to take)."""
+    """This WSGI server does not give access to the client's socket, or not to one that we can take."""
 
 
 class TransportLost(ResumeHubError):
-    """The WebSocket of a session ended; ``code`` and ``reason`` say how.
+    """The transport of a session ended; ``code`` and ``reason`` say how.
 
-    ``code`` is the peer's close code, ours if the peer broke the protocol (1002, 1007, 1009), or 1006 if the
-    connection just went away (RFC 6455 §7.1.5). ``reason`` is text from the peer: do not trust it.
+    ``code`` is the peer's close code; ours if the peer broke the protocol (1002, 1007, 1009); 1006
+    if the connection ended without a close frame (RFC 6455 §7.1.5). ``reason`` is text from the
+    peer: do not trust it.
     """
 
     def __init__(self, code: int = 1006, reason: str = "") -> None:
@@ -148,7 +149,7 @@ class DuplicateConnectionId(ResumeHubError):
 
 
 class HandlerError(ResumeHubError):
-    """One of the application's handlers raised; the exception itself is ``__cause__``.
+    """One of the application's handlers raised; its exception is ``__cause__``.
 
     ``event`` is the name of the hook: ``"on_message"``, ``"on_connect"`` or ``"on_transport_restore"``.
     """
@@ -159,11 +160,11 @@ class HandlerError(ResumeHubError):
 
 
 class SessionExpired(ResumeHubError):
-    """A client's session is gone: begin a new one, and know that you missed something.
+    """A client's session is gone, and messages may be missing: begin a new session.
 
-    ``in_doubt``: the client's messages of which nobody knows whether the server has handled them. Nothing
-    is sent again by itself. ``reason`` is ``"gap"`` where the server still knew the session but had
-    dropped messages; ``first_available`` is then the first number that it could still have sent.
+    ``in_doubt``: the client's messages that the server may or may not have handled. They are not sent
+    again. ``reason`` is ``"gap"`` if the server still had the session but had dropped messages;
+    ``first_available`` is then the number of the first message that it could still have sent.
     """
 
     def __init__(self, reason: str = "", first_available: int | None = None) -> None:
@@ -174,21 +175,21 @@ class SessionExpired(ResumeHubError):
 
 
 class HandshakeRefused(ResumeHubError):
-    """The server refuses a client, and asking again would not change that.
+    """The server refuses a client, and would refuse the same request again.
 
     ``status`` is the HTTP status (403 and 409 may have come as close codes 4403 and 4409); 0 when there
     was none: no TLS, no WebSocket. ``detail`` is text from the server: do not trust it.
     """
 
     def __init__(self, status: int, detail: str = "") -> None:
-        what = f"with status {status}" if status else "before it said so"
+        what = f"with status {status}" if status else "without a status"
         super().__init__(f"the handshake was refused {what}" + (f": {detail}" if detail else ""))
         self.status = status
         self.detail = detail
 
 
 class RetriesExhausted(ResumeHubError):
-    """A client dialled ``attempts`` more times and gave up; ``__cause__`` is why the last one failed."""
+    """A client dialled ``attempts`` more times and gave up; ``__cause__``: why the last dial failed."""
 
     def __init__(self, attempts: int, cause: ResumeHubError | None = None) -> None:
         super().__init__(f"no connection after {attempts} retries; raise max_retries to try longer")

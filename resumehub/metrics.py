@@ -1,23 +1,23 @@
-"""What the hub tells a metrics collector, and two collectors: one for nothing, one for sums.
+"""What the hub reports to a metrics collector, and two collectors: one that ignores it, one that counts.
 
-``Metrics`` is the contract; its docstrings say when each method is called, with what, and on which threads.
-The threads also stand in ``CALLED_FROM`` as data, from which docs/ is generated and against which a test
-compares the docstrings. This module knows no session and no exporter (Prometheus lives in ``contrib/``), and
-does not guard the hub against a collector: the callers do, by logging what it raises and going on.
+``Metrics`` is the contract: its docstrings say when each method is called, with what, and on
+which threads. ``CALLED_FROM`` has the threads as data; the documentation is generated from it, and a
+test compares the docstrings with it. This module knows no session and no exporter. It does not protect
+the hub from a collector: the callers do, they log what a collector raises and go on.
 
-A collector is called in the middle of the hub's work. **It must be quick** (add a number under a
-lock of its own; no I/O, no waiting), since all sessions wait for the hub thread, **and it must not call
-the hub**: a ``kick`` out of ``connection_closed`` would wait for the very thread that it runs on.
-One that raises is logged and ignored.
+The hub calls a collector in the middle of its work. **A collector must be quick** (add a number under its
+own lock; no I/O, no waiting), since all sessions wait for the hub thread. **It must not call the
+hub**: a ``kick`` in ``connection_closed`` would wait for the thread on which it runs. What a collector
+raises is logged and ignored.
 
 The threads:
 
 * *hub thread*: the one thread of the control plane;
 * *WSGI request thread*: the server's thread, during the upgrade request;
-* *reader thread*: reads for many transports, or for one; *writer thread*: that of one transport;
-* *callbacks thread*: runs handlers that have no reader thread to run on;
-* *application thread*: whichever thread called ``send`` or ``broadcast``. That can be any of the
-  application's own, and a reader or callbacks thread while it runs a handler that sends.
+* *reader thread*: reads for many transports, or for one; *writer thread*: writes for one transport;
+* *callbacks thread*: runs the handlers that no reader thread runs;
+* *application thread*: the thread that called ``send`` or ``broadcast``. That can be any of the
+  application's own threads, or a reader or callbacks thread while it runs a handler that sends.
 
 Read next: ``hub.py``, which makes most of the calls.
 """
@@ -67,11 +67,11 @@ CALLED_FROM: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 class Metrics(Protocol):
-    """What a collector must have. Subclass ``NoopMetrics`` to write only the methods you want.
+    """The methods of a collector. Subclass ``NoopMetrics`` to write only those that you want.
 
-    All arguments are positional, so yours may have other names. Every method must be quick,
-    must not call the hub, and is called from the threads its docstring names, several at once
-    if there are several; see the top of this module.
+    All arguments are positional, so yours may have other names. Every method must be quick and
+    must not call the hub. It is called on the threads that its docstring names, perhaps on several at
+    once; see the top of this module.
     """
 
     def connection_opened(self, room_id: str, connection_id: str, /) -> None:
@@ -83,16 +83,16 @@ class Metrics(Protocol):
     def connection_closed(self, room_id: str, connection_id: str, duration: float, reason: str, /) -> None:
         """A session ended, once per ``connection_opened``.
 
-        ``duration`` is its life in seconds of the hub's clock, suspended time included;
-        ``reason`` one of ``REASONS_CLOSED``.
+        ``duration`` is the session's life in seconds of the hub's clock, suspended time included;
+        ``reason`` is one of ``REASONS_CLOSED``.
 
         Threads: hub thread.
         """
 
     def resume_attempt(self, room_id: str, connection_id: str, success: bool, /) -> None:
-        """A client came back and got its session (``True``) or was told that it is gone.
+        """A client asked to resume: it got its session (``True``), or was told that the session is gone.
 
-        ``room_id`` is that of the session, ``""`` where none was found. A preflight is no attempt.
+        ``room_id`` is the session's room, ``""`` if no session was found. A preflight is no attempt.
 
         Threads: hub thread, for either outcome; WSGI request thread, for ``False`` only (410
         before the upgrade).
@@ -113,71 +113,71 @@ class Metrics(Protocol):
     def message_received(self, room_id: str, size: int, /) -> None:
         """A message arrived and counts as handled, whether its handler then raises or not.
 
-        ``size`` is that of the encoded message in bytes.
+        ``size`` is the size of the encoded message in bytes.
 
-        Threads: the one that runs the handlers of that message: a reader thread, or a callbacks thread.
+        Threads: the one that runs the message's handlers: a reader thread, or a callbacks thread.
         """
 
     def message_sent(self, room_id: str, connection_id: str, size: int, /) -> None:
         """A frame was written to its last byte; once per receiver, and again if it is replayed.
 
-        ``size`` is that of the encoded message in bytes, before compression. Written is not
-        received (contract D2).
+        ``size`` is the size of the encoded message in bytes, before compression. A frame that is
+        written need not be received (contract D2).
 
-        Threads: whichever wrote the frame: the sender's own, which is an application thread or, where
-        a handler sends, a reader thread or a callbacks thread; a reader thread also for a replay after
-        an attach; a writer thread; or the hub thread, whose ping takes along what waits.
+        Threads: the one that wrote the frame. It is the sender's: an application thread or, where a
+        handler sends, a reader thread or a callbacks thread. Or it is a reader thread for a replay after an
+        attach, a writer thread, or the hub thread, which writes waiting frames together with its Ping.
         """
 
     def message_broadcast(self, room_id: str, size: int, recipients: int, /) -> None:
         """A broadcast was put into the outboxes of ``recipients`` sessions, suspended ones included.
 
-        ``size`` is that of the message, encoded once, in bytes.
+        ``size`` is the size of the message, encoded once, in bytes.
 
-        Threads: the one that called ``broadcast``: an application thread or, where a handler does, a
-        reader thread or a callbacks thread.
+        Threads: the one that called ``broadcast``: an application thread or, where a handler calls it,
+        a reader thread or a callbacks thread.
         """
 
     def message_dropped(self, room_id: str, connection_id: str, reason: str, /) -> None:
-        """A frame that was accepted for one session is given up: it was not written, or not acknowledged.
+        """A frame that was accepted for one session is dropped: it was not written, or not acknowledged.
 
         ``reason`` is one of ``REASONS_DROPPED``: ``overflow``, a broadcast met a full buffer;
         ``expired``, the grace window ran out; ``closed``, the session ended otherwise.
 
-        Threads: for an overflow the one that called ``broadcast`` (an application thread, or that of
-        a handler: a reader thread or a callbacks thread); for the others, hub thread.
+        Threads: for ``overflow``, the one that called ``broadcast`` (an application thread or, where a
+        handler calls it, a reader thread or a callbacks thread); for the others, the hub thread.
         """
 
     def send_buffer(self, room_id: str, connection_id: str, used: int, capacity: int, /) -> None:
-        """The fill of a session's outgoing buffer changed: ``used`` of ``capacity`` messages.
+        """A session's outgoing buffer now holds ``used`` of at most ``capacity`` messages.
 
-        ``capacity`` is the hub's ``send_buffer``. Reports of different threads may overtake each
-        other: good for a maximum, not for an exact current value.
+        ``capacity`` is the hub's ``send_buffer``. Reports of different threads may arrive in another
+        order: take a maximum from them, not an exact current value.
 
         Threads: any that sends or writes: an application thread, a reader thread, a callbacks thread, a
         writer thread, or the hub thread.
         """
 
     def heartbeat_failed(self, room_id: str, connection_id: str, /) -> None:
-        """A peer stopped answering and its transport was given up.
+        """A peer stopped answering, and its transport was aborted.
 
         Threads: hub thread.
         """
 
     def transport_superseded(self, room_id: str, connection_id: str, /) -> None:
-        """A resume took a session over from a transport that still looked alive.
+        """A resume took over a session whose old transport still looked alive.
 
         Threads: hub thread.
         """
 
 
 class NoopMetrics(Metrics):
-    """A collector that collects nothing; the default, and the base for your own.
+    """A collector that ignores everything: the default, and the base class for your own.
 
     Threads: any; it has no state. Blocks: never.
     """
 
-    # Written out: a type checker takes what a protocol leaves empty for abstract.
+    # Written out: to a type checker, the empty methods of a protocol are abstract.
     def connection_opened(self, room_id: str, connection_id: str, /) -> None: ...
     def connection_closed(
         self, room_id: str, connection_id: str, duration: float, reason: str, /
@@ -197,17 +197,17 @@ class NoopMetrics(Metrics):
 class CountersSnapshot(TypedDict):
     """The sums of a ``Counters`` at one moment; a plain ``dict`` of numbers, ready for JSON.
 
-    Counts are since the ``Counters`` was made, except ``connections`` and ``rooms``, which
-    are what there is now. Dicts have every known reason, with 0 where nothing happened.
+    Counts begin when the ``Counters`` is made; ``connections`` and ``rooms`` are what exists
+    now. Dicts by reason have every known reason, with 0 where nothing happened.
     """
 
     connections: int
-    """Sessions that live now, suspended ones included."""
+    """Sessions that exist now, suspended ones included."""
     connections_opened: int
     connections_closed: dict[str, int]
     """By reason."""
     connection_seconds: float
-    """The lives of all *closed* sessions, added up."""
+    """The sum of the lives of all *closed* sessions, in seconds."""
     resumes_succeeded: int
     resumes_failed: int
     rooms: int
@@ -221,20 +221,20 @@ class CountersSnapshot(TypedDict):
     messages_broadcast: int
     """Calls of ``broadcast``."""
     bytes_broadcast: int
-    """Each broadcast's size once, as it was encoded once."""
+    """Each broadcast's size is counted once, since it is encoded once."""
     broadcast_recipients: int
     messages_dropped: dict[str, int]
     """By reason."""
     send_buffer_high_water: int
-    """The fullest that any one session's outgoing buffer has been, in messages."""
+    """The most messages that any one session's outgoing buffer has held."""
     heartbeat_failures: int
     transports_superseded: int
 
 
 class Counters(NoopMetrics):
-    """A collector that adds everything up in memory, for tests and a status page.
+    """A collector that keeps sums in memory, for tests and a status page.
 
-    ``snapshot()`` gives the sums. It forgets ids and rooms at once, so it never grows.
+    Next: ``snapshot()`` gives the sums. It keeps no ids and no rooms, so it never grows.
 
     Threads: any; one lock per instance. Blocks: never for longer than an addition.
     """
@@ -265,7 +265,7 @@ class Counters(NoopMetrics):
         )
 
     def snapshot(self) -> CountersSnapshot:
-        """Return all sums as they are at one moment: a new dict, yours to change.
+        """Return all sums of one moment in a new dict, which you may change.
 
         Threads: any. Blocks: never.
         """
@@ -342,5 +342,5 @@ def _zeros(reasons: Iterable[str]) -> dict[str, int]:
 
 
 def _count(sums: dict[str, int], reason: str) -> None:
-    # A reason that this version doesn't know is counted too: a collector that raises helps nobody.
+    # A reason that this version doesn't know is counted too: to raise would only lose the count.
     sums[reason] = sums.get(reason, 0) + 1

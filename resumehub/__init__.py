@@ -1,9 +1,9 @@
 """Resumable WebSocket sessions for threaded Python servers.
 
-A WebSocket drops; the user's session does not: for a grace window a ``Hub`` keeps the session
-and what was sent meanwhile, and a client that comes back with ``?resume=true`` goes on where it
-was. When the session is gone it says so. Start with ``Hub``; the design is told from
-``hub.py`` inwards, each module naming the next to read.
+A WebSocket drops; the user's session does not. For a grace window a ``Hub`` keeps the session and the
+messages that are sent meanwhile. A client that comes back with ``?resume=true`` goes on where it was; if
+the session is gone, the client is told so. Start with ``Hub``. To read the code, begin with ``hub.py``;
+each module names the next.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The command line: ``serve`` runs the demo on Werkzeug's threaded server, ``client-js`` prints the client.
 
 ``serve`` reads arguments, opens the listening socket, waits for a signal and closes everything in order. An
-argument or port that cannot be used is one line on stderr and exit code 2. It knows nothing of what is
-served. Read next: ``demo/app.py``.
+argument or port that cannot be used gives one line on stderr and exit code 2. This module does not know what
+it serves. Read next: ``demo/app.py``.
 
 Threads: ``main`` runs on the main thread, because Python delivers signals there; the server accepts
-connections on a thread of its own.
+connections on a second thread.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("resumehub")
 
 BACKLOG: Final = 4_096
-"""Connections that may wait to be accepted: after an outage all clients come back at once."""
+"""How many connections may wait to be accepted: after an outage all clients come back at once."""
 
 MAX_SESSIONS: Final = 10_000
 """The hub's own default."""
@@ -45,9 +45,9 @@ EXIT_USAGE: Final = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and give the exit code.
+    """Run the command line and return the exit code.
 
-    0: done, or ended in order by a signal. 1: ended, but a thread of the hub was stuck. 2: bad usage.
+    0: done, or ended in order by a signal. 1: ended, but a thread of the hub is stuck. 2: bad usage.
     Raises: SystemExit for ``--help``, ``--version`` and bad arguments. Threads: the main thread.
     """
     arguments = _parser().parse_args(argv)
@@ -61,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _UsageError(Exception):
-    """What the user asked for cannot be done; the text says why, in one line."""
+    """The arguments cannot be used; the text says why, in one line."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the arguments, without five lines of usage before it."""
+    """Reports wrong arguments in one line, without the usage text before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "serve",
         help="serve the demo: a chat whose connection you can cut",
         description="Serve the demo: a chat page on which you cut your own connection and watch what the hub "
-        "makes of it. Stop it with Ctrl-C.",
+        "does then. Stop it with Ctrl-C.",
     )
     _add_network_options(serve)
     _add_hub_options(serve)
@@ -145,8 +145,8 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
         "--on-duplicate",
         choices=("replace", "reject"),
         default="replace",
-        help="what becomes of a connection when a second one with its id comes without resume=true: the "
-        "second replaces it, or is rejected (default: %(default)s)",
+        help="what to do when a second connection with the same id comes without resume=true: replace the "
+        "first, or reject the second (default: %(default)s)",
     )
 
 
@@ -186,7 +186,7 @@ def _version() -> str:
 def _print_client(types: bool) -> int:
     name = "resumehub.d.ts" if types else "resumehub.js"
     text = importlib.resources.files("resumehub").joinpath("static", name).read_text("utf-8")
-    # In the file's own encoding, whatever that of a terminal or a redirection would be.
+    # In the file's own encoding, not in that of the terminal or the redirection.
     sys.stdout.buffer.write(text.encode("utf-8"))
     return EXIT_OK
 
@@ -244,7 +244,7 @@ def _build(arguments: argparse.Namespace) -> DemoApp:
             on_duplicate=arguments.on_duplicate,
         )
     except (ValueError, TypeError) as error:
-        # The hub's text has the argument, its value and the allowed range; here the argument is an option.
+        # The hub's text names the argument, its value and the allowed range; here the argument is an option.
         text = " ".join(str(error).split())
         for name in ("resume_window", "ping_interval", "write_timeout", "send_buffer"):
             text = text.replace(name, "--" + name.replace("_", "-"))
@@ -255,7 +255,7 @@ def _run(app: DemoApp, listener: socket.socket, host: str, verbose: bool) -> int
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class Handler(WSGIRequestHandler):
-        """Quiet unless asked: the page polls its timeline twice a second."""
+        """Logs requests only with ``--verbose``: the page polls its timeline twice a second."""
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             if verbose:
@@ -263,8 +263,8 @@ def _run(app: DemoApp, listener: socket.socket, host: str, verbose: bool) -> int
 
     port = listener.getsockname()[1]
     server = make_server(host, port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
-    # The signals are blocked before the first thread starts, so that they interrupt none, and this thread
-    # waits for them. A signal handler would run on this thread, and could need a lock that it holds.
+    # The signals are blocked before the first thread starts, so that they interrupt no thread; this thread
+    # waits for them. A signal handler would run on this thread, and might need a lock that it holds.
     signals = {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
@@ -272,10 +272,10 @@ def _run(app: DemoApp, listener: socket.socket, host: str, verbose: bool) -> int
         _say_where(host, port)
         signal.sigwait(signals)
     finally:
-        # From here on the next signal ends the process at once, in case closing in order hangs.
+        # From here on a signal ends the process at once, in case closing in order hangs.
         _restore_signals(signals, before)
     print("Closing…", flush=True)
-    # The hub first: a request that comes while it closes is answered with 503, not refused.
+    # The hub closes first: a request that comes meanwhile gets a 503, and not a refused connection.
     report = app.close(CLOSE_TIMEOUT)
     server.shutdown()
     return _say_how_it_ended(report)
@@ -291,7 +291,7 @@ def _say_where(host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     if not _is_loopback(host):
         print(
-            f"Warning: {host} can be reached from other machines, and this is a demo: everybody who "
+            f"Warning: {host} can be reached from other machines, and this is a demo: all users who "
             "can open it may join any room. Put nothing private into it.",
             file=sys.stderr,
             flush=True,

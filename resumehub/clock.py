@@ -1,9 +1,9 @@
 """Time, injected: the only module of the package that reads a clock.
 
-A clock gives points in time (``monotonic``) and says how the hub thread should wait for one
+A clock gives points in time (``monotonic``) and says how long the hub thread may wait for one
 (``real_wait``). A clock that a test moves by hand also steps every hub that follows it from
-deadline to deadline: it sees a hub as a ``Timeline``. Called by the hub thread and by every
-thread that stamps a command. Read next: ``testing/clocks.py``.
+deadline to deadline. It knows a hub only as a ``Timeline``. Called by the hub thread and by every
+thread that puts a command. Read next: ``testing/clocks.py``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 
 class Effort(NamedTuple):
-    """What a thread has done so far, as the system counts it; nothing where it does not."""
+    """What a thread has done so far, as the system counts it; zeros where the system does not count."""
 
-    #: Seconds that it has computed.
+    #: Seconds of processor time.
     computed: float = 0.0
-    #: How often it waited for something: for a lock, the interpreter's among them, or for the network.
+    #: How often the thread waited: for a lock, the interpreter's lock included, or for the network.
     waits: int = 0
-    #: How often it had to make way for another thread, or process.
+    #: How often the system stopped the thread to run another thread or process.
     made_way: int = 0
 
 
@@ -34,14 +34,14 @@ def effort() -> Effort:
     if _THIS_THREAD is None:
         return Effort()
     usage = resource.getrusage(_THIS_THREAD)
-    # The time in ``usage`` is counted in ticks of milliseconds.
+    # Not the time in ``usage``: it is counted in ticks of milliseconds.
     return Effort(time.thread_time(), usage.ru_nvcsw, usage.ru_nivcsw)
 
 
 def stopwatch(ident: int) -> Callable[[], float]:
-    """How many seconds a thread that runs now has computed by then, to be asked while it runs.
+    """A function that returns the seconds of processor time of the thread ``ident``, while that thread runs.
 
-    Always 0 where the system has no such clock. Threads: any. Blocks: never.
+    It always returns 0 where the system has no such clock. Threads: any. Blocks: never.
     """
     if not hasattr(time, "pthread_getcpuclockid"):
         return float
@@ -55,7 +55,7 @@ class Timeline(Protocol):
     """Something with deadlines: a hub, as its clock sees it."""
 
     def settle(self) -> float | None:
-        """Handle all that is queued and due by now; give the next deadline, None if there is none.
+        """Handle all that is queued and due by now; return the next deadline, None if there is none.
 
         Threads: any but the hub's own. Blocks: until the hub thread has done so.
         """
@@ -65,26 +65,26 @@ class Clock(Protocol):
     """A source of time in float seconds that never goes back."""
 
     def monotonic(self) -> float:
-        """The present point in time. Threads: any. Blocks: never."""
+        """The present time, in seconds. Threads: any. Blocks: never."""
 
     def real_wait(self, deadline: float | None) -> float | None:
-        """How many real seconds the hub may sleep before it looks at ``deadline`` again.
+        """How many real seconds the hub thread may wait before it looks at ``deadline`` again.
 
-        None: until a command comes. ``deadline`` None: there is nothing to wait for.
+        None: until a command comes. ``deadline`` None: there is no deadline.
         """
 
     def follow(self, timeline: Timeline) -> None:
-        """Begin to step ``timeline`` when this clock is moved by hand."""
+        """From now on, step ``timeline`` whenever this clock is moved by hand."""
 
     def unfollow(self, timeline: Timeline) -> None:
-        """Stop doing so; unknown timelines are ignored."""
+        """Stop stepping ``timeline``; an unknown one is ignored."""
 
 
 class SystemClock:
     """The machine's monotonic clock.
 
-    It ignores freezegun: ``clock_gettime`` is not among what freezegun replaces. Use
-    ``resumehub.testing.FreezegunClock`` to have deadlines follow frozen time.
+    It ignores freezegun, which does not replace ``clock_gettime``. With
+    ``resumehub.testing.FreezegunClock``, deadlines follow frozen time.
     """
 
     def monotonic(self) -> float:

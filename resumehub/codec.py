@@ -1,16 +1,16 @@
-"""Between messages and bytes: the ``Codec`` contract, the JSON codec, and the two doors.
+"""Messages to bytes and back: the ``Codec`` contract, the JSON codec, and the checks on both ways.
 
-A codec is any object with ``encode`` and ``decode``; this module knows what the hub asks of one and what it
-makes of a misbehaving one. Everything that is sent goes through ``encode_frame`` and everything that arrives
-through ``decode_message``: there, and nowhere else, are types and the reserved prefix checked (contract C10,
-C11). It refuses to know sockets, sessions and sizes: whether a frame is too large is the outbox's question,
-whether a message was, the transport's.
+A codec is any object with ``encode`` and ``decode``. This module knows what the hub expects of a codec,
+and what follows when a codec breaks the contract. All that is sent goes through ``encode_frame``; all
+that arrives goes through ``decode_message``. Only these two check types and the reserved prefix
+(contract C10, C11). Sockets, sessions and sizes are not known here: the outbox limits the size of
+frames, the transport that of incoming messages.
 
-Called by the thread that sends (``encode``; for the hub's own messages in a ``resumehub.v1`` session
-that may be the hub thread) and by a reader or a callbacks thread (``decode``), so a codec must be
-safe for concurrent calls, quick, and must not call the hub.
+``encode`` is called by the thread that sends; for the hub's own messages in a ``resumehub.v1`` session that
+may be the hub thread. ``decode`` is called by a reader or a callbacks thread. So a codec must be safe
+for concurrent calls, be quick, and not call the hub.
 
-What clients wrote never gets into an exception of this module: its texts go into logs.
+No exception of this module has content from a client, because its text goes into logs.
 Read next: ``outgoing/frame_queue.py`` for the way out, ``incoming/reader.py`` for the way in.
 """
 
@@ -25,17 +25,17 @@ from .message import Frame, Message, Opcode, is_reserved
 
 
 class Undecodable(ValueError):
-    """What arrived is no message, or none that the application may see. Internal to resumehub.
+    """The input is no message, or none that the application may see. Internal to resumehub.
 
-    Its text says what was wrong in our words and holds no content, so it can be logged as it
-    is. Count the message, log once per connection, skip it (contract C11).
+    Next: count the message, log once per connection, skip it (contract C11). The text says what was
+    wrong and has no content of the input, so it can be logged unchanged.
     """
 
 
 class Codec(Protocol):
     """How messages look on the wire. Give the hub any object with these two methods.
 
-    Threads: any, several at once. Be quick: ``encode`` runs while somebody waits in ``send``.
+    Threads: any, several at once. Be quick: ``encode`` runs while the caller of ``send`` waits.
     """
 
     def encode(self, message: Message, /) -> str | bytes:
@@ -44,16 +44,16 @@ class Codec(Protocol):
         ``message.event`` is a ``str``; the payload is what the application passed. Do not
         keep or change the payload. A broadcast calls this once, whatever the number of receivers.
 
-        Raises: TypeError or ValueError if the message can't be encoded; they reach the caller of
-        ``send`` or ``broadcast``, as does anything else.
+        Raises: TypeError or ValueError if the message can't be encoded. These and all other
+        exceptions reach the caller of ``send`` or ``broadcast``.
         """
         ...
 
     def decode(self, data: str | bytes, /) -> Message:
         """Return the message in ``data``: ``str`` from a text frame, ``bytes`` from a binary one.
 
-        Raises: any ``Exception`` means "undecodable": the message is counted and skipped, the
-        connection goes on. Of the exception only its type's name is logged.
+        Raises: any ``Exception`` means "undecodable": the message is counted and skipped, and the
+        connection goes on. Only the name of the exception's type is logged.
         """
         ...
 
@@ -61,14 +61,13 @@ class Codec(Protocol):
 def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False) -> Frame:
     """Encode ``message`` for sending.
 
-    ``allow_reserved`` is for the hub's own ``$`` messages (contract D2); what comes from an
-    application never sets it.
+    ``allow_reserved`` is only for the hub's own ``$`` messages (contract D2), never for an application's.
 
     Returns: a new frame, which may be put into any number of outboxes.
-    Raises: TypeError for something else than a Message, an event that is no ``str``, or a codec
-    that returned neither ``str`` nor ``bytes``; ValueError for a reserved event (contract C10) or text that
-    is not valid Unicode; whatever ``codec.encode`` raises.
-    Threads: any. Blocks: never (the codec aside).
+    Raises: TypeError if ``message`` is no Message, its event is no ``str``, or the codec returned
+    neither ``str`` nor ``bytes``; ValueError for a reserved event (contract C10) or text that is not
+    valid Unicode; whatever ``codec.encode`` raises.
+    Threads: any. Blocks: never, unless the codec does.
     """
     if not isinstance(message, Message):
         raise TypeError(
@@ -88,7 +87,7 @@ def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False
         return Frame(_TEXT, _utf8(data))
     if isinstance(data, bytes):
         return Frame(Opcode.BINARY, data)
-    # bytearray and memoryview too: a frame is kept for a replay and must not change meanwhile.
+    # Not bytearray or memoryview either: a frame is kept for a replay and must not change meanwhile.
     raise TypeError(
         f"{type(codec).__name__}.encode returned {_a(data)}: a codec must return str (sent as "
         "a text frame) or bytes (sent as a binary frame)"
@@ -96,15 +95,15 @@ def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False
 
 
 def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = False) -> Message:
-    """Decode what arrived, or raise ``Undecodable``: whatever a peer sends, it can do no more.
+    """Decode what arrived. Nothing that a peer sends has any other effect than ``Undecodable``.
 
-    ``allow_reserved`` lets ``$`` messages through: for v1 sessions, whose reader handles them
-    itself and never shows them to the application (contract D2).
+    ``allow_reserved`` accepts ``$`` messages: for v1 sessions, whose reader handles them itself
+    and never shows them to the application (contract D2).
 
     Returns: a Message whose event is a ``str``.
-    Raises: Undecodable, for any ``Exception`` out of the codec, a wrong return type, or a reserved
-    event. It has no ``__cause__`` or ``__context__``: a codec's exception may well quote the content.
-    Threads: any. Blocks: never (the codec aside).
+    Raises: Undecodable, for any ``Exception`` of the codec, a wrong return type, or a reserved
+    event. It has no ``__cause__`` or ``__context__``: a codec's exception may quote the content.
+    Threads: any. Blocks: never, unless the codec does.
     """
     try:
         message = codec.decode(data)
@@ -123,18 +122,18 @@ def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = Fa
             problem = "an event that begins with '$': such names are reserved for resumehub"
         else:
             return message
-    # Out here, and not in the except block, so that the codec's exception is not chained.
+    # Raised outside of the except block, so that the codec's exception is not chained.
     raise Undecodable(problem)
 
 
 class JSONCodec:
     """Messages as JSON text frames: ``{"event": "chat.message", "payload": {"text": "hi"}}``.
 
-    An empty event (``""``) and an empty payload (``None``) are left out on the way out and may be
-    missing on the way in; other fields are ignored, so that clients may be newer than servers.
-    Strict in both directions, for one reason: *what it decodes, it can encode*. A handler that
-    passes on what a client sent does not fail because the client sent ``NaN``, ``1e999`` or half
-    of a surrogate pair, and no two JSON parsers disagree about a name that stood there twice.
+    An empty event (``""``) and an empty payload (``None``) are not written, and may be missing in
+    what is read. Other fields are ignored, so that clients may be newer than servers. It is strict in
+    both directions for one reason: *what it decodes, it can encode*. A handler that sends on what a
+    client sent does not fail because of ``NaN``, ``1e999`` or half of a surrogate pair. And no two
+    JSON parsers can disagree about a name that occurs twice.
 
     Threads: any, several at once; it has no state. Blocks: never.
     Source: RFC 8259; the strictness is that of I-JSON, RFC 7493 §2.1–2.3.
@@ -143,11 +142,11 @@ class JSONCodec:
     __slots__ = ()
 
     def encode(self, message: Message, /) -> str:
-        """Return ``message`` as compact JSON; characters beyond ASCII stand for themselves.
+        """Return ``message`` as compact JSON; characters beyond ASCII are not escaped.
 
-        Raises: TypeError for a payload with something in it that JSON doesn't have (bytes, a
-        datetime, a key that is no string or number); ValueError for NaN and the infinities,
-        a lone surrogate, a circular or too deeply nested payload.
+        Raises: TypeError if JSON has no form for a part of the payload (bytes, a datetime, a key
+        that is no string or number); ValueError for NaN and the infinities, a lone surrogate, a
+        circular or too deeply nested payload.
         """
         document: dict[str, Any] = {}
         if message.event:
@@ -170,14 +169,15 @@ class JSONCodec:
 
         ``data`` comes from a WebSocket, so it is valid Unicode already.
 
-        Raises: Undecodable, a ValueError, without the content: for a binary frame, what is not JSON, not an
-        object or nested too deeply, NaN, Infinity, a number too large for Python's ``float`` or ``int``
-        conversions, a name that stands twice in one object, a lone surrogate, an ``event`` that is no string.
+        Raises: Undecodable, a ValueError, without the content: for a binary frame, text that is not
+        JSON, not an object or nested too deeply, NaN, Infinity, a number too large for Python's
+        ``float`` or ``int``, a name that occurs twice in one object, a lone surrogate, an ``event``
+        that is no string.
         """
         if not isinstance(data, str):
             raise Undecodable("a binary frame: JSONCodec reads text frames only")
         try:
-            # An object with nothing around it, as nearly always: no white space is to be looked for.
+            # Nearly always an object with nothing around it: then no white space need be skipped.
             document, end = _DECODER.raw_decode(data) if data.startswith("{") else (None, -1)
             if end != len(data):
                 document = _DECODER.decode(data)
@@ -186,7 +186,7 @@ class JSONCodec:
         except Undecodable:
             raise
         except json.JSONDecodeError as error:
-            # Its position only: the exception carries the whole document.
+            # Only its position: the exception holds the whole document.
             problem = f"not valid JSON (at character {error.pos})"
         except RecursionError:
             problem = "JSON that is nested too deeply"
@@ -224,7 +224,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _finite(digits: str) -> float:
-    # "1e999" is a number to JSON's grammar and infinity to float().
+    # "1e999" is a number in JSON's grammar, but float() makes it infinity.
     number = float(digits)
     if isinf(number):
         raise Undecodable("JSON with a number that is too large")
@@ -239,9 +239,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_lone_surrogates(document: object) -> None:
-    # Encoding is the cheapest walk through a document. Only reached where an escape makes a
-    # surrogate possible, and most of those are one half of a proper pair (an emoji sent by a client
-    # that escapes everything beyond ASCII).
+    # Encoding is the cheapest way to visit the whole document. Only called where an escape makes a
+    # surrogate possible. Most of these belong to a proper pair: an emoji from a client that escapes
+    # everything beyond ASCII.
     try:
         _ENCODER.encode(document).encode("utf-8")
     except UnicodeEncodeError:
@@ -258,32 +258,32 @@ def _utf8(text: str) -> bytes:
         position = error.start
     raise ValueError(
         f"the encoded message has half of a surrogate pair at character {position}, which UTF-8 can't "
-        "carry; it was probably cut in the middle of an emoji: try "
+        "encode; a text was probably cut in the middle of an emoji: try "
         "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
     )
 
 
 def _a(value: object) -> str:
-    """Name the type of a value with its article, and not the value."""
+    """The name of a value's type with its article; nothing of the value."""
     name = type(value).__name__
     return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
-# Members of an enumeration are looked up, and this one is for every message.
+# Made once: looking up an enumeration's member for every message costs.
 _TEXT: Final = Opcode.TEXT
 
-# One of each for all threads, as the json module itself does with its default ones.
+# One encoder and one decoder for all threads, as the json module itself has.
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_not_json
 )
 
 
 def _made_once() -> Callable[[object], str]:
-    """``_ENCODER.encode``, for documents that are dictionaries, without what it makes anew for each.
+    """``_ENCODER.encode`` for dictionaries, without making json's encoder in C for each document.
 
-    That is json's encoder in C, which takes half a microsecond, and the making of it a whole one. It is made
-    without the memory of what it has seen, which is not for several threads at once; so a payload that
-    contains itself is one that is nested too deeply, and ``_ENCODER`` has the last word on it.
+    To make that encoder takes a microsecond, to encode half of one. It is made without the memory of the
+    objects that it has visited, because several threads cannot share that. So a payload that contains itself
+    looks nested too deeply, and ``_ENCODER`` then raises the right error.
     """
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # another Python than CPython

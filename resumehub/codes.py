@@ -1,8 +1,9 @@
-"""The close codes that resumehub puts on the wire, and what each one tells the client.
+"""The close codes that resumehub sends, and what each one tells the client.
 
-Plain values: this module imports nothing of the package and anything may import it. Codes below 3000 are
-those of RFC 6455 §7.4.1; those from 4000 on are private to applications (§7.4.2) and mirror the HTTP status
-that says the same before the upgrade. Read next: ``core/machine.py``, which decides who gets which.
+Plain values: this module imports nothing of the package and anything may import it.
+Codes below 3000 are those of RFC 6455 §7.4.1; those from 4000 on are private to
+applications (§7.4.2) and mirror the HTTP status that says the same before the upgrade.
+Read next: ``core/machine.py``, which decides which transport gets which code.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class CloseCode(IntEnum):
     """
 
     NORMAL = 1000
-    """The session ended on purpose: ``close()``, a kick, or displaced by a newer connect."""
+    """The session ended on purpose: by ``close()``, a kick, or a newer connect with its id."""
     GOING_AWAY = 1001
     """The server is shutting down."""
     PROTOCOL_ERROR = 1002
@@ -25,21 +26,21 @@ class CloseCode(IntEnum):
     NO_STATUS = 1005
     """Never on the wire: the peer's close frame carried no code (RFC 6455 §7.1.5)."""
     ABNORMAL = 1006
-    """Never on the wire: the connection went away without a close frame."""
+    """Never on the wire: the connection ended without a close frame."""
     INVALID_DATA = 1007
     """A text message was not valid UTF-8."""
     POLICY_VIOLATION = 1008
-    """An ``$ack`` that cannot be, or a count of more messages than were ever sent."""
+    """A wrong ``$ack``, or a count of more messages than were ever sent."""
     TOO_BIG = 1009
     """A message was larger than ``max_message_size``."""
     HANDLER_ERROR = 1011
     """A handler of the application raised."""
     TRY_AGAIN_LATER = 1013
-    """The server holds ``max_sessions`` sessions already (as HTTP 503)."""
+    """The server has ``max_sessions`` sessions already (as HTTP 503)."""
     SESSION_EXPIRED = 4100
     """The session to resume is gone (as HTTP 410): start a new one, without ``resume=true``."""
     SUPERSEDED = 4101
-    """A newer transport of the same session took over; do not reconnect from here."""
+    """A newer transport of the same session took over: do not reconnect because of this."""
     FORBIDDEN = 4403
     """Refused (as HTTP 403)."""
     CONFLICT = 4409

@@ -1,12 +1,12 @@
-"""The hub's options, checked once, so that nobody behind this has to doubt them.
+"""The hub's options, checked once, so that no other module has to check them.
 
-``Config.build`` is the only way in: what it returns has the right types, lies within its ranges
-and is normalised. It knows numbers, names and the grammar of origins and subprotocols; it
-refuses to know what they are for. Also here, because a name from outside is checked the same
-way: ``validate_identifier`` for room and connection ids and ``normalize_origin`` for Origin headers.
+``Config.build`` makes every Config: all values have the right type, are in range and normalised. It knows
+numbers, names and the grammar of origins and subprotocols, but not what they are for. Also here, because
+names from outside are checked in the same way: ``validate_identifier`` for room and connection ids, and
+``normalize_origin`` for Origin headers.
 
 Called by ``Hub(...)`` on the thread that builds it, and by ``wsgi/checks.py`` on request threads.
-All of it is pure. Read next: ``hub.py``, ``wsgi/checks.py``.
+Everything here is pure. Read next: ``hub.py``, ``wsgi/checks.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 MAX_DURATION: Final = 10 * 365 * 24 * 3600.0
-"""Ten years, in seconds: longer durations are a slip (milliseconds?), and infinity is no deadline."""
+"""Ten years, in seconds: a longer duration is a mistake (milliseconds?), and infinity is no deadline."""
 
 MAX_IDENTIFIER_LENGTH: Final = 255
 """In characters, for room and connection ids."""
@@ -27,14 +27,14 @@ RESERVED_SUBPROTOCOL_PREFIX: Final = "resumehub."
 
 OnDuplicate = Literal["replace", "reject"]
 
-# Everything in these classes breaks logs, headers or terminals, or can't be encoded: Unicode's category Cc,
-# and surrogates, which in a str are always lone ones.
+# These characters break logs, headers or terminals, or can't be encoded: Unicode's category Cc, and
+# surrogates, which are always lone ones in a str.
 _UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # RFC 7230 §3.2.6, which RFC 6455 §4.1 asks of a subprotocol.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-# RFC 6454 §6.2 as browsers write it, with a look at neither DNS nor IPv6's finer points.
+# RFC 6454 §6.2 as browsers write it. The rules of DNS names and IPv6 addresses are not checked.
 _ORIGIN: Final = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.\-]*)://(?P<host>[a-z0-9._\-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
@@ -82,25 +82,25 @@ class Config:
     ) -> Config:
         """Check and normalise a hub's options.
 
-        * ``resume_window``: seconds from 0 (no resumption) to ten years. 30 outlasts a lift, a
-          change of network or a page reload, and memory for the absent stays small.
-        * ``ping_interval``: seconds, more than ``write_timeout`` (an answer must be overdue before
-          the next question), or None for no heartbeat. 20 is below the 30 to 60 after which common
+        * ``resume_window``: seconds from 0 (no resumption) to ten years. 30 is longer than a ride in
+          a lift, a change of network or a page reload, and suspended sessions use little memory.
+        * ``ping_interval``: seconds, more than ``write_timeout`` (a Ping must be answered before the
+          next one is sent), or None for no heartbeat. 20 is below the 30 to 60 after which common
           proxies and mobile networks forget an idle connection.
         * ``write_timeout``: seconds, more than 0: how long a peer may take no byte, or not answer.
-        * ``send_buffer`` (messages) and ``send_buffer_bytes``: at least 1 each, both hold.
+        * ``send_buffer`` (messages) and ``send_buffer_bytes``: at least 1 each; both limits hold.
         * ``max_message_size``: at least 1, for what a client sends.
         * ``max_sessions``, ``callback_threads``: at least 1.
         * ``allowed_origins``: None for the same origin only; ``"*"`` for any; or an iterable of
           ``scheme://host[:port]`` or ``"null"``, which is then all that is allowed. Normalised by
           ``normalize_origin``.
         * ``on_duplicate``: ``"replace"`` or ``"reject"``.
-        * ``subprotocols``: those that a client may have (the first of *its* list that is here);
+        * ``subprotocols``: those that a client may use (it gets the first of *its* list that is here);
           tokens (RFC 7230 §3.2.6), each once, none beginning with ``resumehub.``.
         * ``compression``: a bool.
 
-        Raises: TypeError for a wrong type (a bool is no number, a str is no list), ValueError for
-        a wrong value; the text names the argument, its value and what is allowed.
+        Raises: TypeError for a wrong type (a bool is no number, a str is no list); ValueError for
+        a wrong value. The text names the argument, its value and what is allowed.
         Threads: any. Blocks: never.
         """
         checked_write_timeout = _duration("write_timeout", write_timeout, zero=False)
@@ -121,13 +121,13 @@ class Config:
 
 
 def validate_identifier(name: str, value: object) -> None:
-    """Make sure that ``value`` can be a room or connection id; ``name`` says which, for the error.
+    """Make sure that ``value`` can be a room or connection id; ``name``: what to call it in the error.
 
     Allowed are 1 to 255 characters without control characters (Unicode's Cc) and lone surrogates.
-    That an empty connection id means "generate one" is the caller's business.
+    An empty connection id means "generate one"; the caller handles that.
 
-    Raises: TypeError if it is no ``str`` (the application's mistake: 500); ValueError for the rest
-    (may be the client's: 400), with no more of the value than its first 40 characters, as a repr.
+    Raises: TypeError if it is no ``str`` (the application's mistake: 500); ValueError otherwise
+    (perhaps the client's: 400), with at most the first 40 characters of the value, as a repr.
     Threads: any. Blocks: never.
     """
     if not isinstance(value, str):
@@ -149,10 +149,10 @@ def validate_identifier(name: str, value: object) -> None:
 def normalize_origin(origin: str) -> str:
     """Return ``origin`` the way browsers write it: lower case, without the scheme's default port.
 
-    Use it on the configured origins and on a request's Origin header alike, and compare the results.
+    Next: use it on the configured origins and on a request's Origin header, and compare the results.
 
-    Raises: ValueError if it is neither ``scheme://host[:port]`` nor ``null``: a path, a trailing
-    slash, a user name, a wildcard or a character beyond ASCII (browsers send ``xn--…``) in it.
+    Raises: ValueError if it is neither ``scheme://host[:port]`` nor ``null``: if it has a path, a trailing
+    slash, a user name, a wildcard or a character beyond ASCII (browsers send ``xn--…``).
     Threads: any. Blocks: never. Source: RFC 6454 §6.2.
     """
     lowered = origin.lower() if origin.isascii() else ""
@@ -174,7 +174,7 @@ def _duration(name: str, value: object, *, zero: bool) -> float:
     allowed = f"a number of seconds, {least} and at most {MAX_DURATION:.0f} (10 years)"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong_type(name, value, allowed)
-    # Written so that nan fails it too; and compared before float(), which very large ints overflow.
+    # Written so that nan fails too. Compared before float(), which raises for very large ints.
     if not (0 <= value <= MAX_DURATION) or (value == 0 and not zero):
         raise _wrong_value(name, value, allowed)
     return float(value)
@@ -256,7 +256,7 @@ def _subprotocols(value: object) -> tuple[str, ...]:
 
 
 def _strings(name: str, value: object, allowed: str) -> tuple[str, ...]:
-    # A str is an iterable of its letters: the slip that this function exists for.
+    # A str is an iterable of its letters: this function finds that mistake.
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise _wrong_type(name, value, allowed)
     items = tuple(value)
@@ -283,7 +283,7 @@ def _short(value: object) -> str:
 
 
 def _start(text: str) -> str:
-    """Show no more of a string from outside than fits in a log line."""
+    """The first 40 characters of a string from outside, as a repr: what fits in a log line."""
     return repr(text) if len(text) <= 40 else f"{text[:40]!r}…"
 
 

@@ -1,8 +1,8 @@
-"""``Hub``: what an application sees of it all. A thread-safe facade that does none of the work.
+"""``Hub``: the application's view of the package. A facade, safe for any thread; the work is done elsewhere.
 
-A hub can be built anywhere (before a server forks, too): it starts nothing until it is first used to accept a
-connection, and then in that process. Read next: ``wsgi/checks.py`` for the way in, ``server/hub_runner.py``
-for what runs, ``server/room.py`` for broadcasts.
+A hub can be built anywhere, also before a server forks. It starts no thread until it accepts its first
+connection, and then in that process. Read next: ``wsgi/checks.py`` for upgrade requests,
+``server/hub_runner.py`` for the threads, ``server/room.py`` for broadcasts.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore"
 
 @dataclass(frozen=True, slots=True)
 class CloseReport:
-    """What ``hub.close`` achieved. ``stuck``: threads still busy, each with its stack as text."""
+    """The result of ``hub.close``. ``stuck``: the threads that did not end, each with its stack as text."""
 
     complete: bool
     stuck: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Hub:
-    """Keeps WebSocket sessions alive over the death of their transports, inside a WSGI process.
+    """Keeps WebSocket sessions alive when their transports are lost, inside a WSGI process.
 
     ``connect(request)`` is called for every WebSocket that reaches ``wsgi_app``, on its request
-    thread, and returns ``(room_id, connection_id)`` or ``(room_id, connection_id, data)``. An empty
-    or None id has the hub make one; such a session is not resumable by ``?resume=true``. To refuse,
+    thread, and returns ``(room_id, connection_id)`` or ``(room_id, connection_id, data)``. With an empty
+    id or None, the hub makes an id; a plain client cannot resume such a session. To refuse,
     raise ``ConnectRejected`` (401) or a werkzeug ``HTTPException``. An application that calls
     ``upgrade`` in its views needs no ``connect``.
 
@@ -57,8 +57,8 @@ class Hub:
     ``resumehub.config.Config`` and docs/reference/api.md. ``codec``, ``metrics`` and ``clock`` are
     objects with the methods of ``resumehub.codec.Codec``, ``metrics.Metrics`` and ``clock.Clock``.
 
-    Raises: TypeError or ValueError that name the argument, its value and what is allowed.
-    Threads: any. Blocks: never. Starts nothing until it is first used to accept a connection.
+    Raises: TypeError or ValueError, which name the argument, its value and what is allowed.
+    Threads: any; it starts none before it accepts its first connection. Blocks: never.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Hub:
         if trace is not None and not isinstance(trace, Trace):
             raise TypeError(f"trace must be a resumehub.trace.Trace, or None, not {trace!r}")
         runtime: Runtime = _runtime if _runtime is not None else SystemRuntime(reuse=True, share=True)
-        #: What runs; for tests that look inside (``resumehub.testing``).
+        #: Starts and stops the hub's threads; for tests that look inside (``resumehub.testing``).
         self.runner = HubRunner(
             self.config,
             _having("codec", codec, JSONCodec, "encode", "decode"),
@@ -120,13 +120,13 @@ class Hub:
         """Decorator: ``handler(connection)`` when a session begins, before its first message.
 
         If it raises, the session ends with close code 1011. Not called for a resume.
-        Handlers run one at a time for each connection id, on a thread of the hub's; several
+        Handlers run on a thread of the hub's, one at a time for each connection id; several
         of one hook run in order of registration. They may block: only their own session waits.
         """
         return self._register("on_connect", handler)
 
     def on_message(self, handler: Handler) -> Handler:
-        """Decorator: ``handler(connection, message)`` for every message; a ``Router`` will do.
+        """Decorator: ``handler(connection, message)`` for every message; a ``Router`` is such a handler.
 
         If it raises, the transport ends with 1011 and the session waits for a resume.
         """
@@ -140,14 +140,14 @@ class Hub:
         return self._register("on_transport_drop", handler)
 
     def on_transport_restore(self, handler: Handler) -> Handler:
-        """Decorator: ``handler(connection)`` when a client came back to its session."""
+        """Decorator: ``handler(connection)`` when a client has resumed its session."""
         return self._register("on_transport_restore", handler)
 
     def on_disconnect(self, handler: Handler) -> Handler:
         """Decorator: ``handler(connection, error)``, once and last, when a session has ended.
 
-        ``error``: None for a client's leave, ``close()`` and a kick; DuplicateConnectionId; HubClosed;
-        otherwise why the last transport died.
+        ``error``: None after a client's leave, ``close()`` or a kick; DuplicateConnectionId; HubClosed;
+        otherwise why the last transport was lost.
         """
         return self._register("on_disconnect", handler)
 
@@ -174,13 +174,12 @@ class Hub:
         """Queue ``message`` for every session of a room, suspended ones included.
 
         A receiver whose buffer is full loses its oldest unsent messages (``message_dropped``).
-        ``exclude`` takes ids and connections. A room without members is no error. In a handler whose thread
-        has more messages in hand, what is broadcast may be written together with what follows, 5 ms later
-        at the latest (10, if a handler blocks meanwhile).
+        ``exclude`` takes ids and connections. A room without members is no error. If a handler broadcasts
+        and its thread has more messages to handle, frames may be written together with later ones: at most
+        5 ms later (10 ms, if a handler blocks meanwhile).
 
         Raises: HubClosed; TypeError or ValueError when ``message`` cannot be encoded.
-        Threads: any. Blocks: until broadcasts to the same room that began before have gone through;
-        never for the network.
+        Threads: any. Blocks: until earlier broadcasts to the same room are queued; never for the network.
         """
         frame = encode_frame(self.runner.codec, message)
         excluded = _ids(exclude)
@@ -192,10 +191,10 @@ class Hub:
     def kick(self, connection_id: str) -> None:
         """End a session for good: close code 1000 "kicked", no grace window.
 
-        Returns when the session has left the tables: its id is free. What was sent before still
-        goes out ahead of the close frame; on_disconnect runs soon after.
+        On return the session is in no table and its id is free. Messages that were sent earlier are
+        still written before the close frame; on_disconnect runs soon after.
 
-        Raises: ConnectionNotFound; HubClosed. Threads: any. Blocks: until the hub thread has handled
+        Raises: ConnectionNotFound; HubClosed. Threads: any. Blocks: until the hub thread has done
         it; never for the network or a callback.
         """
         loop = self.runner.open_loop()
@@ -206,13 +205,15 @@ class Hub:
     # -- looking ----------------------------------------------------------------------------
 
     def get(self, connection_id: str) -> Connection | None:
-        """The session with this id, suspended or not; None if there is none. Threads: any."""
-        session = self.runner.registry().sessions.get(connection_id)
+        """The connection with this id, suspended or not; None if there is none. Threads: any."""
+        registry = self.runner.registry()
+        session = registry.sessions.get(connection_id) if registry is not None else None
         return session.connection if session is not None else None
 
     def connections(self, room_id: str) -> list[Connection]:
-        """The sessions of a room in order of joining, suspended ones included. Threads: any."""
-        room = self.runner.registry().rooms.get(room_id)
+        """The connections of a room in order of joining, suspended ones included. Threads: any."""
+        registry = self.runner.registry()
+        room = registry.rooms.get(room_id) if registry is not None else None
         members = room.members() if room is not None else []
         return [connection for session in members if (connection := session.connection) is not None]
 
@@ -223,8 +224,8 @@ class Hub:
     def stats(self) -> Stats:
         """How many sessions there are, and what became of every frame that was sent (the ledger).
 
-        ``accepted == acknowledged + written + dropped + expired + closed + held``, as far as nothing is
-        sent meanwhile. Threads: any. Blocks: for one session's lock at a time.
+        ``accepted == acknowledged + written + dropped + expired + closed + held``, unless a thread sends
+        meanwhile. Threads: any. Blocks: for one session's lock at a time.
         """
         return self.runner.stats()
 
@@ -233,10 +234,11 @@ class Hub:
     def close(self, timeout: float = 5.0) -> CloseReport:
         """End all sessions (close code 1001), run their on_disconnect, stop every thread.
 
-        ``timeout``: real seconds, 0 or more; whoever has not answered by then is cut off. The report is
-        complete when no thread, socket or timer of the hub is left, and otherwise names the threads that are
-        stuck (in a callback of yours, most likely) with their stacks. Called from a callback it starts the
-        close and returns at once, incomplete. Calling it again waits again.
+        ``timeout``: real seconds, 0 or more; transports whose peers have not answered by then are
+        aborted. The report is complete when no thread, socket or timer of the hub is left. Otherwise
+        it names the stuck threads with their stacks (most likely they are in a callback of yours).
+        Called from a callback, it starts the close and returns at once with an incomplete report.
+        Another call waits again.
 
         Raises: ValueError, TypeError for a wrong timeout. Threads: any. Blocks: up to ``timeout``.
         """
@@ -258,7 +260,7 @@ class Hub:
     # -- the way in -------------------------------------------------------------------------
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """The hub as a WSGI application: mount it anywhere. Needs ``connect``."""
+        """The hub as a WSGI application: mount it at any path. Needs ``connect``."""
         from .wsgi.checks import answer
 
         return answer(self.runner, self.connect, environ)(environ, start_response)
@@ -270,11 +272,11 @@ class Hub:
     ) -> Response:
         """Answer a request with an upgrade (or a refusal), from inside any view.
 
-        Return what it returns. ``request``: a werkzeug or Flask request, or a WSGI environ. The headers that
-        the view and its framework put on the response are part of the 101. ``connection_id`` None or "": the
-        hub makes one. ``data`` is copied into ``connection.data`` of a new session.
+        Next: return the response from the view. Headers that the view and its framework add to it are
+        part of the 101. ``request``: a werkzeug or Flask request, or a WSGI environ. ``connection_id``
+        None or "": the hub makes one. ``data`` is copied into ``connection.data`` of a new session.
 
-        Raises: TypeError when an id is no str, or ``request`` is no request. Threads: the request's.
+        Raises: TypeError when an id is no str, or ``request`` is no request. Threads: request threads.
         Blocks: never for the network or the hub.
         """
         from .wsgi.checks import upgrade
@@ -289,9 +291,9 @@ class Hub:
         return self.runner.closing
 
     def cut(self, connection_id: str) -> bool:
-        """End a session's transport as a broken network would; False where there was none.
+        """Abort a session's transport, as a broken network would; False if it has none.
 
-        The session is suspended, and its client may resume. For demos and tests of what happens then.
+        The session is suspended, and its client may resume. For demos and tests.
         Threads: any. Blocks: never.
         """
         session = self.runner.registry().sessions.get(connection_id)

@@ -1,11 +1,11 @@
-"""What an application sends and receives, and what that looks like once it is encoded.
+"""What an application sends and receives, and the same encoded.
 
 Two values: ``Message``, which handlers see, and ``Frame``, a message that a codec has
 encoded and that is ready to be written. This module knows that events beginning with ``$``
-are reserved (contract C10) and nothing else: not how a message becomes bytes (``codec.py``),
-not how bytes become a WebSocket frame with header and mask (``transport/``), not to whom it
-is sent (``outgoing/``). It imports nothing of the package; every module may import it, and
-its values may be used from any thread. Read next: ``codec.py``, which turns one into the other.
+are reserved (contract C10). It does not know how a message becomes bytes (``codec.py``), how bytes
+become a WebSocket frame with header and mask (``transport/``), and which session gets it
+(``outgoing/``). It imports nothing of the package; every module may import it. Any thread may use
+its values. Read next: ``codec.py``, which turns one value into the other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ RESERVED_PREFIX: Final = "$"
 
 
 def is_reserved(event: str) -> bool:
-    """Tell whether ``event`` belongs to resumehub and not to the application (contract C10).
+    """Whether ``event`` belongs to resumehub and not to the application (contract C10).
 
-    Threads: any. Blocks: never. Raises: nothing.
+    Raises: nothing. Threads: any. Blocks: never.
     """
     return event.startswith(RESERVED_PREFIX)
 
@@ -31,13 +31,14 @@ class Message:
     """One message between an application and its client.
 
     ``event`` is a name such as ``"chat.message"``, by which a ``Router`` finds the handler;
-    ``""`` (the default) for applications with only one kind of message. It may not begin with
-    ``$``. ``payload`` is whatever the hub's codec can encode; ``None`` for none.
+    ``""`` (the default) for applications with only one kind of message. It must not begin with
+    ``$``. ``payload`` is anything that the hub's codec can encode; ``None`` for none.
 
-    Nothing is checked here, because a message is also what a codec *returns*: types and the reserved prefix
-    are checked where a message enters or leaves the hub (``codec.encode_frame``, ``codec.decode_message``).
+    Nothing is checked here, because a codec *returns* messages too. ``codec.encode_frame`` and
+    ``codec.decode_message`` check types and the reserved prefix, when a message enters or leaves
+    the hub.
 
-    Threads: any. The message is immutable; its payload may not be, so do not change that once you have
+    Threads: any. The message is immutable; its payload may not be, so do not change that after you have
     sent the message, or while several handlers have it.
     """
 
@@ -57,12 +58,12 @@ class Frame:
     """An encoded message, ready to be written; made once per broadcast, not once per receiver.
 
     ``opcode`` and ``payload`` never change: the same frame is in many outboxes at once, and is
-    replayed whole after a resume. Two frames are equal when both are; ``wire`` has no part in it.
+    replayed whole after a resume. Two frames with equal opcode and payload are equal.
 
-    ``wire`` is a place for a transport to keep this frame's *uncompressed* wire encoding
-    (header and payload as they go into the socket; a server does not mask, RFC 6455 §5.1, so
-    they are the same for every receiver), ``None`` until one did. Never put compressed
-    bytes there: a frame may be replayed on a transport that negotiated no compression (contract C4).
+    ``wire``: this frame's *uncompressed* wire bytes, kept by a transport; ``None`` before that.
+    They are header and payload as they go into the socket, the same for every receiver, since a
+    server does not mask (RFC 6455 §5.1). Never put compressed bytes there: a frame may be
+    replayed on a transport that negotiated no compression (contract C4).
 
     Threads: any. Two threads may fill ``wire`` at the same time: both store the same bytes.
     """
@@ -100,6 +101,6 @@ class Frame:
         return hash((self._opcode, self._payload))
 
     def __repr__(self) -> str:
-        # Without the content: a repr is written to logs and assertion messages, and what users write to each
-        # other must not be.
+        # Without the content: a repr gets into logs and assertion messages, and what users write to each
+        # other must not.
         return f"<Frame {self._opcode.name} {self.size} bytes>"

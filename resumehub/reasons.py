@@ -1,8 +1,8 @@
-"""Why a session ended, and why a frame was dropped: the words that a metrics collector is told.
+"""Why a session ended, and why a frame was dropped: the reasons that a metrics collector gets.
 
-Plain values: this module imports nothing of the package and anything may import it. The machine chooses the
-reason of each end, the outbox's ledger has a column for each reason of a drop, and a collector gets the
-value, a plain ``str``. Read next: ``metrics.py``, ``core/machine.py``, ``outgoing/ledger.py``.
+Plain values: this module imports nothing of the package and any module may import it. The machine
+chooses the reason of each end. The outbox's ledger has a column for each reason of a drop. A collector
+gets the value, a plain ``str``. Read next: ``metrics.py``, ``core/machine.py``, ``outgoing/ledger.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class CloseReason(Enum):
 
 
 class DropReason(Enum):
-    """Why a frame that was accepted is given up: the ``reason`` of ``message_dropped``."""
+    """Why an accepted frame was dropped: the ``reason`` of ``message_dropped``."""
 
     OVERFLOW = "overflow"
     EXPIRED = "expired"

@@ -7,24 +7,24 @@
 
     hub.on_message(router)
 
-A router knows events and callables; it refuses to know the hub, sessions and what a connection
-is: it hands on what it was given. The hub calls it like any other ``on_message`` handler, on a
-reader or callbacks thread, for several connections at once. Read next: ``hub.py`` for
-what the hub does when a handler raises (contract B4).
+A router knows events and callables. It does not know the hub, sessions and connections: it passes the
+connection on. The hub calls it like any other ``on_message`` handler, on a reader or callbacks thread,
+for several connections at once. Read next: ``hub.py`` for what the hub does when a handler raises
+(contract B4).
 
 Which handlers run:
 
 * all whose pattern matches ``message.event``, **the most specific pattern first**: the exact
   name, then prefixes from the longest to the shortest; within a pattern in order of registration;
-* the fallback, if none matches; without a fallback such a message is ignored, because raising
-  would let any client end its transport with a typo;
-* around all of that, the middleware, for every message, matched or not.
+* the fallback, if none matches. Without a fallback such a message is ignored: if the router raised,
+  any client could end its transport with a typing error;
+* around all of these, the middleware, for every message, matched or not.
 
 A pattern is an event's exact name, or a prefix followed by ``*``: ``chat.*`` matches
 ``chat.message`` and ``chat.room.joined`` but not ``chat``; ``*`` alone matches everything (and
 leaves nothing for the fallback). ``""`` is the event of a message without one.
 
-The first handler that raises ends it: those after it do not run, and the hub takes over (contract B4).
+After a handler that raises, no other one runs; the hub handles the exception (contract B4).
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _WILDCARD: Final = "*"
 class Router:
     """An ``on_message`` handler that calls the handlers registered for each message's event.
 
-    Register everything before the first client comes; registering later is safe and is seen by
-    messages that start after it.
+    Next: register everything before the first client comes. A later registration is safe, and holds for
+    the messages after it.
 
     Threads: any, for calls and registration alike. Blocks: no longer than the handlers do.
     No handler runs under a lock.
@@ -62,27 +62,26 @@ class Router:
     __slots__ = ("_lock", "_routes")
 
     def __init__(self) -> None:
-        # Everything a call needs hangs off one attribute that is replaced and never changed, so
-        # that a call reads it once and needs no lock. The lock keeps two registrations apart.
+        # Everything that a call needs is in one value, which is replaced and never changed. So a call
+        # reads the attribute once and needs no lock. The lock is for two registrations at once.
         self._lock = make_lock()
         self._routes = _Routes()
 
     def __call__(self, connection: Any, message: Message, /) -> None:
         """Run the middleware and the handlers for ``message``; for ``hub.on_message(router)``.
 
-        Threads: any, several at once.
-        Raises: what a handler or middleware raises.
+        Raises: what a handler or middleware raises. Threads: any, several at once.
         """
         self._routes.entry(connection, message)
 
     def on(self, pattern: str) -> Callable[[_H], _H]:
         """Register the decorated function for events that match ``pattern``.
 
-        A decorator, which returns the function as it is: it can be stacked, for several
-        patterns. See the top of this module for patterns and the order of several handlers.
+        The decorator returns the function unchanged, so it can be repeated for several patterns.
+        The top of this module describes patterns and the order of several handlers.
 
-        Raises: TypeError for a pattern that is no ``str`` or something that can't be called with
-        (connection, message); ValueError for a reserved pattern (``$…``), a ``*`` anywhere but at
+        Raises: TypeError for a pattern that is no ``str``, or a handler that can't be called with
+        (connection, message); ValueError for a reserved pattern (``$…``), a ``*`` that is not at
         the end, or a function that this pattern already has.
         Threads: any. Blocks: never.
         """
@@ -112,9 +111,9 @@ class Router:
     def fallback(self, handler: _H) -> _H:
         """Register the decorated function for messages that no pattern matches.
 
-        Write ``@router.fallback`` without parentheses; it returns the function as it is.
+        Write ``@router.fallback`` without parentheses; it returns the function unchanged.
 
-        Raises: TypeError for something that can't be called with (connection, message);
+        Raises: TypeError for a handler that can't be called with (connection, message);
         ValueError for a second fallback.
         Threads: any. Blocks: never.
         """
@@ -131,12 +130,12 @@ class Router:
     def use(self, middleware: _M) -> _M:
         """Put ``middleware`` around everything that this router does; the first added is outermost.
 
-        It is called as ``middleware(connection, message, next)`` for every message and goes on
-        with ``next(connection, message)``, with another message if it likes, which is then routed
-        by *its* event. Without that call the message ends there. Also usable as a decorator.
+        It is called as ``middleware(connection, message, next)`` for every message, and calls
+        ``next(connection, message)`` to go on. It may pass another message, which is then routed by
+        *its* event. Without that call no handler gets the message. Also usable as a decorator.
 
-        Raises: TypeError for something that can't be called with (connection, message, next);
-        ValueError for one that is in use already.
+        Raises: TypeError for middleware that can't be called with (connection, message, next);
+        ValueError for middleware that is in use already.
         Threads: any. Blocks: never.
         """
         _check_callable(middleware, "router.use", "connection", "message", "next")
@@ -149,14 +148,14 @@ class Router:
 
 @dataclass(frozen=True)
 class _Routes:
-    """Everything registered so far: immutable, replaced as a whole."""
+    """Everything that is registered: immutable, replaced as a whole."""
 
     exact: dict[str, tuple[Handler, ...]] = field(default_factory=dict)
     # Prefix → handlers, the longest prefix first.
     prefixes: dict[str, tuple[Handler, ...]] = field(default_factory=dict)
     fallback: Handler | None = None
     middleware: tuple[Middleware, ...] = ()
-    # The middleware chain down to ``dispatch``, built once per registration and not per message.
+    # The middleware and then ``dispatch``, as one function, built per registration and not per message.
     entry: Handler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -198,7 +197,7 @@ def _around(middleware: Middleware, inner: Handler) -> Handler:
 
 
 def _check_callable(function: object, where: str, *arguments: str) -> None:
-    """Refuse, while the program starts, what could only fail with the first client's message."""
+    """Raise TypeError at registration for a function that would fail with the first message."""
     wanted = f"a function of ({', '.join(arguments)})"
     if not callable(function):
         raise TypeError(f"{where} takes {wanted}, not {type(function).__name__}")
@@ -210,7 +209,7 @@ def _check_callable(function: object, where: str, *arguments: str) -> None:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return  # Some builtins have none; those have to prove themselves.
+        return  # Some builtins have no signature: an error shows with the first message.
     try:
         signature.bind(*arguments)
     except TypeError as error:

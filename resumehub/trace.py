@@ -6,8 +6,8 @@
     trace.write(open("incident.jsonl", "w"))
 
 It holds commands, effects, and what went over each transport, each with the hub's time and a
-number, but no content: sizes instead of messages, and no data of connections. It knows nothing
-of what it records. Written by every thread; ``resumehub.testing.traces`` reads, checks and draws it.
+number, but no content: sizes instead of messages, and no data of connections. It does not know what
+the records mean. Any thread writes to it. Read next: ``testing/traces.py``: it reads, checks and draws them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from typing import Any, TextIO
 from .reasons import DropReason
 from .runtime.system import make_lock
 
-#: Who did it: the lanes of a drawing, in their order.
+#: The lanes of a drawing, in their order: each record has one.
 LANES = ("client", "reader", "hub", "writer", "app")
 
-#: Fields of commands and effects that say nothing to a reader of the trace, and decide nothing.
+#: Fields of commands and effects that a trace leaves out: they decide nothing and help no reader.
 _LEFT_OUT = frozenset({"seen_room", "generated"})
 
 
 class Trace:
-    """The last ``limit`` things that a hub did. Give one to ``Hub(trace=…)``.
+    """The last ``limit`` records of what a hub did. Next: give it to ``Hub(trace=…)``.
 
-    ``limit``: records, at least 1; a record is about 300 bytes. Older ones are forgotten, and
+    ``limit``: records, at least 1; a record is about 300 bytes. Older ones are dropped, and
     ``forgotten`` says how many. Raises: TypeError, ValueError for a wrong limit. Threads: any.
     """
 
@@ -48,39 +48,39 @@ class Trace:
         self._count = 0
 
     def note(self, at: float, lane: str, what: str, /, **fields: Any) -> None:
-        """Record that something happened. Never blocks for long."""
+        """Add a record. Threads: any. Blocks: never for longer than that takes."""
         with self._lock:
             self._count += 1
             self._records.append({"n": self._count, "at": round(at, 9), "lane": lane, "what": what, **fields})
 
     def note_value(self, at: float, kind: str, value: Any) -> None:
-        """Record a command or an effect of the hub's (a dataclass)."""
+        """Add a record of one of the hub's commands or effects (a dataclass)."""
         self.note(at, "hub", type(value).__name__, kind=kind, **plain_fields(value))
 
     @property
     def forgotten(self) -> int:
-        """How many records were pushed out by newer ones."""
+        """How many records were dropped for newer ones."""
         with self._lock:
             return self._count - len(self._records)
 
     def records(self) -> list[dict[str, Any]]:
-        """A copy of the records, oldest first: n, at (seconds), lane, what, and what belongs to it."""
+        """A copy of the records, oldest first: n, at (seconds), lane, what, and further fields."""
         with self._lock:
             return list(self._records)
 
     def write(self, file: TextIO) -> None:
-        """Write the records as JSON lines. Blocks as the file does."""
+        """Write the records as JSON lines. Blocks: as the file does."""
         for line in self.lines():
             file.write(line + "\n")
 
     def lines(self) -> Iterator[str]:
-        """The records as JSON, one a line."""
+        """The records, each as a line of JSON."""
         for record in self.records():
             yield json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 
 def plain_fields(value: Any) -> dict[str, Any]:
-    """The fields of a command or an effect as JSON has them; ``kind`` is ``about``: records have one."""
+    """The fields of a command or an effect, for JSON. ``kind`` becomes ``about``: records have a ``kind``."""
     return {
         "about" if field.name == "kind" else field.name: _plain(getattr(value, field.name))
         for field in dataclasses.fields(value)
@@ -90,13 +90,13 @@ def plain_fields(value: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, DropReason):
-        return value.value  # as a metrics collector is told it
+        return value.value  # as a metrics collector gets it
     if isinstance(value, Enum):
         return int(value) if isinstance(value, int) else value.name
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     if isinstance(value, float) and not -1e300 < value < 1e300:
-        return None  # JSON knows no infinity
+        return None  # JSON has no infinity
     if dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)
         if not any("secret" in field.metadata for field in fields):
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def _disguised(field: dataclasses.Field[Any], value: Any) -> Any:
-    """A secret as a fingerprint: the same for the same one, so that a replay can compare them."""
+    """A secret's fingerprint: equal for equal secrets, so that a replay can compare them."""
     if "secret" in field.metadata and value:
         return hashlib.sha256(value.encode()).hexdigest()[:16]
     return value

@@ -206,14 +206,12 @@ class Hub:
 
     def get(self, connection_id: str) -> Connection | None:
         """The connection with this id, suspended or not; None if there is none. Threads: any."""
-        registry = self.runner.registry()
-        session = registry.sessions.get(connection_id) if registry is not None else None
+        session = self.runner.registry().sessions.get(connection_id)
         return session.connection if session is not None else None
 
     def connections(self, room_id: str) -> list[Connection]:
         """The connections of a room in order of joining, suspended ones included. Threads: any."""
-        registry = self.runner.registry()
-        room = registry.rooms.get(room_id) if registry is not None else None
+        room = self.runner.registry().rooms.get(room_id)
         members = room.members() if room is not None else []
         return [connection for session in members if (connection := session.connection) is not None]
 

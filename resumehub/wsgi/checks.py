@@ -39,15 +39,7 @@ Wanted = tuple[str, str | None, Any]
 
 def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ: dict[str, Any]) -> Response:
     """Answer a request to ``hub.wsgi_app``; the application's ``connect`` decides which client it is."""
-
-    def ask(request: Request) -> Wanted:
-        if connect is None:
-            raise TypeError(
-                "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
-            )
-        return _shaped(connect(request))
-
-    return _Check(sessions, Request(environ)).answer(lambda request: _ask(ask, request))
+    return _Check(sessions, Request(environ)).answer(lambda request: _ask(connect, request))
 
 
 def upgrade(
@@ -228,7 +220,7 @@ class _Check:
             response.headers["Access-Control-Allow-Credentials"] = "true"
 
 
-def _ask(connect: Callable[[Request], Wanted], request: Request) -> Wanted:
+def _ask(connect: Callable[..., Any] | None, request: Request) -> Wanted:
     """Call the application's ``connect``. Any exception becomes a Refusal, with no details for the client."""
     try:
         if connect is None:

@@ -8,13 +8,14 @@ the handlers after it still run, since they clean up. Read next: ``inbound_fence
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..codec import Codec, Undecodable, decode_message
 from ..core.commands import HandlerFailed
 from ..errors import HandlerError, ResumeHubError
 from ..message import Message
+from .connection import Connection
 from .services import Services
 from .session import Session
 
@@ -34,10 +35,14 @@ class HookCall:
     generation: int
     error: ResumeHubError | None
     size: int | None = None
+    _connection: Connection = field(init=False)
+
+    def __post_init__(self) -> None:
+        assert self.session.connection is not None, "its on_disconnect comes last"
+        self._connection = self.session.connection
 
     def run(self) -> None:
-        session, connection = self.session, self.session.connection
-        assert connection is not None, "its on_disconnect comes last"
+        session, connection = self.session, self._connection
         arguments: tuple[Any, ...] = (connection, self.error) if self.hook in _ONLY_LOGGED else (connection,)
         self._services.observers.note(
             "app", self.hook, connection_id=session.connection_id, epoch=session.epoch

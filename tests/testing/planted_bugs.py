@@ -264,7 +264,7 @@ PLANTED = {
     "a double disconnect": Planted(
         message_and_kick,
         [(SerialQueue, "run", run_without_asking), (SerialQueue, "take_turn", never_claim)],
-        "on_disconnect of 'alice' behind on_disconnect|its on_disconnect comes last",
+        "on_disconnect of 'alice' behind on_disconnect",
         PCT(2, 1000),
     ),
     "a late drop": Planted(

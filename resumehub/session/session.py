@@ -62,6 +62,7 @@ class SeenSession:
     position: ResumePosition | None
 
 
+# No ``==`` and no ``repr`` of the fields: a session equals itself alone, and a log shows no messages of it.
 @dataclass(slots=True, eq=False, repr=False)
 class Session:
     """One session, from the first attach until on_disconnect has returned.

@@ -27,7 +27,7 @@ from .runtime.system import make_lock
 LANES = ("client", "reader", "hub", "writer", "app")
 
 #: Fields of commands and effects that a trace leaves out: they decide nothing and help no reader.
-_LEFT_OUT = frozenset({"seen_room", "generated"})
+_LEFT_OUT = frozenset({"seen_room"})
 
 
 class Trace:

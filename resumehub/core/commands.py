@@ -25,8 +25,8 @@ class Register:
     process. ``seen`` is the life of the session that the pre-check saw, and ``seen_room`` its room; only a
     resume needs them. ``refusal``: the close code and reason with which the pre-check has refused this
     client; the socket was upgraded only to send them (``reject=close``). ``peer_already_gone``: the peer has
-    hung up before the hub gets to it. ``generated``: the hub made the id. ``resume_request``: what the client
-    says of itself beside its id.
+    hung up before the hub gets to it. ``generated``: the hub made the id of the session that may begin now.
+    ``resume_request``: what the client says of itself beside its id.
     """
 
     transport: int

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from .deadlines import DeadlineKind
 from .machine import Machine
 from .records import Phase
+from .resume import can_come_back
 from .states import State
 
 
@@ -31,6 +32,8 @@ def _sessions(machine: Machine) -> Iterator[str]:
             yield f"{name} is {session.state.name} with transport {session.transport}"
         if (session.state is State.SUSPENDED) != (grace is not None):
             yield f"{name} is {session.state.name} with its grace deadline at {grace}"
+        if grace is not None and not can_come_back(session.credentials):
+            yield f"{name} waits for a client, and none can come back to it"
         if grace is not None and grace < machine.now:
             yield f"{name} should have expired at {grace}, now is {machine.now}"
         transport = machine.transports.get(session.transport) if session.transport is not None else None

@@ -25,7 +25,7 @@ from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .plan import Plan
 from .records import CloseFrame, Rules, SessionRecord
-from .resume import Verdict, is_stale_dial, judge, returns
+from .resume import Verdict, can_come_back, is_stale_dial, judge, returns
 from .sessions import SUPERSEDED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
 from .transports import TransportMachine
@@ -218,7 +218,9 @@ class Machine:
         if registration.resume:
             return SessionEvent.RESUME
         if holder is not None and not returns(holder.credentials, registration.resume_request):
-            return SessionEvent.CLAIM_OR_REFUSE if self.rules.refuse_duplicates else SessionEvent.CLAIM
+            # A generated id is the hub's own: a client that brings it back gets nothing by it (contract A4).
+            refuse = self.rules.refuse_duplicates or holder.credentials.generated
+            return SessionEvent.CLAIM_OR_REFUSE if refuse else SessionEvent.CLAIM
         return SessionEvent.CONNECT_OR_REFUSE if self.rules.refuse_duplicates else SessionEvent.CONNECT
 
     def _welcome(self, registration: c.Register, holder: SessionRecord | None, entry: Transition) -> None:
@@ -261,9 +263,10 @@ class Machine:
     # -- a transport ends, or a session does ------------------------------------------------
 
     def transport_lost(self, number: int, error: ResumeHubError, close: CloseFrame | None = None) -> None:
-        """A transport is dead: its session is suspended, or ends where there is no resume window."""
+        """A transport is dead: its session is suspended, or ends where no client can resume it."""
         session = self._carried_by(number)
-        event = SessionEvent.DROP if self.rules.resume_window > 0 else SessionEvent.DROP_FINAL
+        may_return = self.rules.resume_window > 0 and can_come_back(session.credentials)
+        event = SessionEvent.DROP if may_return else SessionEvent.DROP_FINAL
         entry = self._look_up(session, event)
         assert entry.outcome is not Outcome.IGNORED, "a session with a live transport is connected"
         if entry.outcome is Outcome.ENDED:

@@ -58,12 +58,14 @@ class Credentials:
     """What a session knows of its client, to tell it from another one. Changes with each attach.
 
     ``tokens``: None in a plain session. ``instance``: the nonce that the client gave when it connected, "" if
-    it gave none. ``attempt``: the highest number of a dial so far, -1 before there is one.
+    it gave none. ``attempt``: the highest number of a dial so far, -1 before there is one. ``generated``:
+    the hub made the id, so the id alone opens nothing (contract A4).
     """
 
     tokens: Tokens | None = None
     instance: str = ""
     attempt: int = -1
+    generated: bool = False
 
     def __repr__(self) -> str:
         return f"<Credentials {'plain' if self.tokens is None else 'v1'} attempt={self.attempt}>"
@@ -119,8 +121,9 @@ def judge(credentials: Credentials, request: ResumeRequest) -> Verdict:
     if credentials.tokens is not None:
         # A client without the token learns nothing of the session, and changes nothing in it.
         if not request.v1 or not credentials.tokens.accept(request.token):
-            return Verdict.FORBIDDEN
-    elif request.v1 or request.instance != credentials.instance:
+            by_id_alone = credentials.generated and not request.token
+            return Verdict.NOT_YOURS if by_id_alone else Verdict.FORBIDDEN
+    elif credentials.generated or request.v1 or request.instance != credentials.instance:
         return Verdict.NOT_YOURS
     if request.attempt is not None and request.attempt <= credentials.attempt:
         return Verdict.LATE_DIAL
@@ -131,7 +134,13 @@ def judge(credentials: Credentials, request: ResumeRequest) -> Verdict:
 
 def returns(credentials: Credentials, request: ResumeRequest) -> bool:
     """Whether a client *without* resume intent gets the session, too, if that is suspended."""
-    return credentials.tokens is None and not request.v1 and request.instance == credentials.instance
+    plain = credentials.tokens is None and not request.v1
+    return plain and not credentials.generated and request.instance == credentials.instance
+
+
+def can_come_back(credentials: Credentials) -> bool:
+    """Whether any client can resume the session: a plain one with a generated id is out of reach."""
+    return credentials.tokens is not None or not credentials.generated
 
 
 def is_stale_dial(credentials: Credentials, request: ResumeRequest) -> bool:
@@ -154,10 +163,11 @@ def attached(credentials: Credentials, request: ResumeRequest) -> Credentials:
     return replace(credentials, tokens=tokens, attempt=attempt)
 
 
-def opened(request: ResumeRequest) -> Credentials:
-    """The credentials of a new session."""
+def opened(request: ResumeRequest, *, generated: bool = False) -> Credentials:
+    """The credentials of a new session; ``generated``: the hub made its id."""
     return Credentials(
         Tokens(request.fresh_token) if request.v1 else None,
         request.instance,
         -1 if request.attempt is None else request.attempt,
+        generated,
     )

@@ -51,7 +51,7 @@ class SessionTable:
             opened_at=plan.now,
             state=State.CONNECTED,
             transport=registration.transport,
-            credentials=opened(registration.resume_request),
+            credentials=opened(registration.resume_request, generated=registration.generated),
         )
         self._enter(session)
         plan.add(

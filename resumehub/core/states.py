@@ -14,13 +14,13 @@ Seventeen events can happen to a session. In five of them a client has come in (
 * RESUME: it has resume intent, for the one session that the pre-check saw. If that one is gone, the answer
   is 4100, even if another session has the id by now: a resume never ends up in another client's session.
 
-Ten come from the session's own side. Its transport died (DROP, or DROP_FINAL when there is no
-resume window). The client left with a close frame that says so (LEAVE). The grace window ended (EXPIRE). The
-client asks for messages that are no longer there (GAP). The application ends the session (KICK, CLOSE). Its
-on_connect raised (REFUSE_ENTRY). The hub shuts down (SHUTDOWN). And LATE: a transport reports something after
-another one has taken its place. That decides nothing; the machine compares the transport before it looks at
-anything else. The last two are a move to another process, seen from the one that it leaves (EXPORT) and from
-the one to which it comes (ADOPT).
+Ten come from the session's own side. Its transport died (DROP, or DROP_FINAL when no client can resume it:
+there is no resume window, or the hub made the id of a plain session). The client left with a close frame that
+says so (LEAVE). The grace window ended (EXPIRE). The client asks for messages that are no longer there (GAP).
+The application ends the session (KICK, CLOSE). Its on_connect raised (REFUSE_ENTRY). The hub shuts down
+(SHUTDOWN). And LATE: a transport reports something after another one has taken its place. That decides
+nothing; the machine compares the transport before it looks at anything else. The last two are a move to
+another process, seen from the one that it leaves (EXPORT) and from the one to which it comes (ADOPT).
 
 "Ignored, because…" is an outcome like any other: it has a name, a reason, and a test.
 
@@ -57,7 +57,7 @@ class SessionEvent(Enum):
     )
     RESUME = "a client resumes the session that the pre-check saw"
     DROP = "its transport died, and it may be resumed"
-    DROP_FINAL = "its transport died, and there is no resume window"
+    DROP_FINAL = "its transport died, and no client can resume it"
     LEAVE = "the client closed with code 1000 or none"
     LATE = "a transport that is no longer the session's reports something"
     EXPIRE = "its grace window ran out"
@@ -141,9 +141,7 @@ TRANSITIONS: dict[tuple[State, SessionEvent], Transition] = {
     (_C, SessionEvent.DROP): Transition(Outcome.SUSPENDED, _S, "the client may come back"),
     (_S, SessionEvent.DROP): _ignored(_S, "it has no transport to lose"),
     (_X, SessionEvent.DROP): _ignored(_X, "the session has ended already"),
-    (_C, SessionEvent.DROP_FINAL): Transition(
-        Outcome.ENDED, _X, "without a resume window no client can come back"
-    ),
+    (_C, SessionEvent.DROP_FINAL): Transition(Outcome.ENDED, _X, "no client can come back to it"),
     (_S, SessionEvent.DROP_FINAL): _ignored(_S, "it has no transport to lose"),
     (_X, SessionEvent.DROP_FINAL): _ignored(_X, "the session has ended already"),
     (_C, SessionEvent.LEAVE): Transition(Outcome.ENDED, _X, "the client said that it is done"),

@@ -42,7 +42,6 @@ class TransportIO:
         self.transport = transport
         #: For a new session's ``connection.data``.
         self.data = data
-        self.generated = False
         #: The application's subprotocol that was agreed on, if any.
         self.subprotocol = ""
         #: Sent ahead of everything: the 101 response.
@@ -147,7 +146,7 @@ class TransportIO:
     @property
     def whose(self) -> str:
         """A name for people."""
-        if self.session is None or self.generated:
+        if self.session is None or self.session.credentials.generated:
             return f"transport {self.number}"
         return self.session.connection_id
 

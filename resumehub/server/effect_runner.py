@@ -148,19 +148,18 @@ class EffectRunner:
         config, runtime = self._config, self._runtime
         io = self._transports[effect.transport]
         # A name for people; an id that was made up is a secret, and another one in every run.
-        whose = f"session {effect.epoch}" if io.generated else effect.connection_id
+        whose = f"session {effect.epoch}" if effect.credentials.generated else effect.connection_id
         session = Session(
             self._services,
             effect.epoch,
             effect.life,
             effect.connection_id,
             effect.room_id,
-            generated=io.generated,
             outbox=Outbox(
                 runtime.lock(f"the outbox of {whose}"),
                 config.send_buffer,
                 config.send_buffer_bytes,
-                self._retention(effect.credentials, io.generated),
+                self._retention(effect.credentials),
             ),
             inbound_fence=InboundFence(runtime.lock(f"the inbox of {whose}")),
             serial_queue=self._serial_queue(effect.connection_id, whose),
@@ -183,10 +182,11 @@ class EffectRunner:
             self._serial_queues[connection_id] = queue
         return queue
 
-    def _retention(self, credentials: Credentials, generated: bool) -> Retention:
+    def _retention(self, credentials: Credentials) -> Retention:
         if credentials.tokens is not None:
             return Retention.UNTIL_ACKED
-        return Retention.NOTHING if generated or self._config.resume_window == 0 else Retention.HISTORY
+        resumable = self._config.resume_window > 0 and not credentials.generated
+        return Retention.HISTORY if resumable else Retention.NOTHING
 
     def _delayed_ack(self, credentials: Credentials, whose: str) -> DelayedAck | None:
         if credentials.tokens is None:
@@ -307,7 +307,7 @@ class EffectRunner:
     def _take_over(self, effect: e.TakeOver) -> None:
         state = self.arrivals.pop(effect.arrival)
         connection_id = effect.decisions.connection_id
-        whose = f"session {effect.epoch}" if state.generated else connection_id
+        whose = f"session {effect.epoch}" if effect.decisions.credentials.generated else connection_id
         queue = self._serial_queue(connection_id, whose)
         session = Session.from_state(self._services, state, effect.epoch, queue, self._runtime)
         session.connection = Connection(session, state.data)
@@ -324,7 +324,6 @@ class EffectRunner:
         now = self._services.clock.monotonic()
         io.session = session
         io.generation = session.generation
-        io.generated = session.generated
         io.subprotocol = session.subprotocol
         writer = self._new_writer(io, session.outbox, (session.room_id, session.connection_id))
         io.restore(live, now)

@@ -157,7 +157,6 @@ class HubLoop:
         """
         io = TransportIO(self.transports.next_number(), transport, self._runtime, data=data)
         io.handshake_response = handshake_response
-        io.generated = registration.generated
         io.counts_as_refusal = registration.refusal is not None
         io.host_thread = host
         self.enter(io)

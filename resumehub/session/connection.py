@@ -41,7 +41,7 @@ class Connection:
     @property
     def id_is_generated(self) -> bool:
         """Whether the hub made the id; such a session is not resumable by it."""
-        return self._session.generated
+        return self._session.credentials.generated
 
     @property
     def suspended(self) -> bool:

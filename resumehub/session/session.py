@@ -55,7 +55,6 @@ class SeenSession:
     generation: int
     connection_id: str
     room_id: str
-    generated: bool
     suspended: bool
     credentials: Credentials
     #: Where a client that counts would go on; None where it does not count.
@@ -76,8 +75,6 @@ class Session:
     life: str
     connection_id: str
     room_id: str
-    #: Whether the hub made the id.
-    generated: bool
     outbox: Outbox
     inbound_fence: InboundFence
     serial_queue: SerialQueue
@@ -214,7 +211,7 @@ class Session:
             with self.outbox.lock:
                 position = self.outbox.resume_position(received)
         who = self.life, generation, self.connection_id, self.room_id
-        return SeenSession(*who, self.generated, self.is_suspended, credentials, position)
+        return SeenSession(*who, self.is_suspended, credentials, position)
 
     # -- transports come and go: the hub thread ---------------------------------------------
 
@@ -312,7 +309,6 @@ class Session:
             decisions=decisions,
             rooms=(self.room_id,),
             user=None,
-            generated=self.generated,
             subprotocol=self.subprotocol,
             limits=self.limits,
             data=self.connection.data,
@@ -340,7 +336,7 @@ class Session:
         Next: ``attach_again`` where it is connected.
         """
         decisions, outbox = state.decisions, state.outbox
-        whose = f"session {epoch}" if state.generated else decisions.connection_id
+        whose = f"session {epoch}" if decisions.credentials.generated else decisions.connection_id
         delayed_ack = None
         if state.delayed_ack is not None:
             lock = runtime.lock(f"the receipts of {whose}")
@@ -354,7 +350,6 @@ class Session:
             decisions.life,
             decisions.connection_id,
             decisions.room_id,
-            generated=state.generated,
             outbox=Outbox.from_state(runtime.lock(f"the outbox of {whose}"), outbox),
             inbound_fence=inbound_fence,
             serial_queue=serial_queue,

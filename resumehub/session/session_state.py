@@ -91,7 +91,6 @@ class SessionState:
     decisions: DecisionState
     rooms: tuple[str, ...]
     user: str | None
-    generated: bool
     subprotocol: str
     limits: Limits
     data: Any

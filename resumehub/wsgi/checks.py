@@ -158,7 +158,9 @@ class _Check:
         params.find(self._sessions, connection_id)
         if params.is_resume(connection_id):
             params.check(self._sessions, connection_id or "")
-        elif self._sessions.config.on_duplicate == "reject" and params.is_duplicate():
+        elif params.meets_generated_id or (
+            self._sessions.config.on_duplicate == "reject" and params.is_duplicate()
+        ):
             raise Refusal(
                 409, "This connection id is in use.", close=(CloseCode.CONFLICT, "connection id in use")
             )

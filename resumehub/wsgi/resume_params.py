@@ -17,11 +17,11 @@ from werkzeug.wrappers import Request
 from ..codes import CloseCode
 from ..config import validate_identifier
 from ..core.commands import Register
-from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, judge, returns
+from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, can_come_back, judge, returns
 from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
 from ..session.session import SeenSession
-from .refusals import Refusal, gone
+from .refusals import Refusal, gone, upgrade_required
 from .session_lookup import SessionLookup
 
 # No count ever has more digits.
@@ -42,6 +42,11 @@ class ResumeParams:
         self._resume_request = NO_REQUEST
         self._verdict = Verdict.NOT_YOURS
         self._returns = False
+
+    @property
+    def meets_generated_id(self) -> bool:
+        """Whether the id is one that the hub made for a session: it opens nothing by itself (contract A4)."""
+        return self.seen is not None and self.seen.credentials.generated
 
     def check_numbers(self) -> None:
         """Read the numbers and the instance that the client sent. Raises: Refusal (400)."""
@@ -77,7 +82,7 @@ class ResumeParams:
             seen = sessions.find(connection_id, received)
         else:
             seen = sessions.find_by_key(key_of(self.token), received) if self.resume and self.v1 else None
-        if self.resume and (sessions.config.resume_window == 0 or not _may_be_resumed(seen)):
+        if self.resume and sessions.config.resume_window == 0:
             seen = None
         self.seen = seen
         if seen is None:
@@ -101,6 +106,8 @@ class ResumeParams:
 
     def check_preflight(self) -> None:
         """Refuse unless a resume would succeed now. A stranger learns nothing. Raises: Refusal."""
+        if self.seen is not None and not can_come_back(self.seen.credentials):
+            raise upgrade_required("This session has a generated id and cannot be resumed by it.")
         if self.seen is None or self._verdict in (Verdict.NOT_YOURS, Verdict.FORBIDDEN):
             raise gone()
         if self._verdict is Verdict.BEYOND:
@@ -147,7 +154,7 @@ class ResumeParams:
             resume=resume,
             seen=seen.life if seen is not None else "",
             seen_room=seen.room_id if seen is not None else "",
-            generated=seen.generated if seen is not None else not connection_id,
+            generated=not connection_id,
             resume_request=request,
         )
 
@@ -161,11 +168,6 @@ class ResumeParams:
             close=(CloseCode.SESSION_EXPIRED, gap_reason(first)),
             members={"reason": "gap", "first_available": first},
         )
-
-
-def _may_be_resumed(seen: SeenSession | None) -> bool:
-    # A generated id is the server's secret. That the application gives the same id proves nothing.
-    return seen is not None and (not seen.generated or seen.credentials.tokens is not None)
 
 
 def _beyond() -> Refusal:

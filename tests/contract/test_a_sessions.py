@@ -117,33 +117,58 @@ def test_resume_without_an_id_opens_a_new_session(hub_server: Callable[..., HubS
     assert anonymous.metrics.resumes() == []
 
 
+@pytest.fixture(params=["replace", "reject"])
+def curious(request: pytest.FixtureRequest, hub_server: Callable[..., HubServer]) -> HubServer:
+    """A server that takes ids from its clients, with one connected client that gave none."""
+    server = hub_server(on_duplicate=request.param)
+    server.knock("room=lobby").websocket()
+    return server
+
+
 @pytest.mark.contract("A4", "A.410")
-@pytest.mark.parametrize("state", ["connected", "suspended"])
-def test_a_generated_id_that_comes_back_as_an_id_of_ones_own_is_no_proof(
-    hub_server: Callable[..., HubServer], state: str
-) -> None:
-    """Who reads a generated id off the screen cannot take the session over with it."""
-    curious = hub_server()
-    ws = curious.knock("room=lobby").websocket()
+def test_a_generated_id_that_comes_back_with_intent_is_no_proof(curious: HubServer) -> None:
+    """A client that reads a generated id off the screen cannot take the session over with it."""
     [victim] = curious.hub.connections("lobby")
-    if state == "suspended":
-        curious.drop(ws, victim.id)
 
     assert curious.ask(f"room=lobby&id={victim.id}&resume=true").status == 410
 
     assert curious.metrics.resumes() == [("", victim.id, False)]
     assert curious.hub.get(victim.id) is victim
-    assert victim.suspended is (state == "suspended")
+    assert not victim.suspended
+
+
+@pytest.mark.contract("A4", "A.409")
+def test_a_generated_id_that_comes_back_without_intent_is_no_proof_either(curious: HubServer) -> None:
+    """Whatever on_duplicate says."""
+    [victim] = curious.hub.connections("lobby")
+
+    assert curious.ask(f"room=lobby&id={victim.id}").status == 409
+
+    assert curious.hub.get(victim.id) is victim
+    assert curious.recorder.hooks() == ["connect"]
 
 
 @pytest.mark.contract("A4", "A3")
-def test_a_generated_id_does_not_pass_the_preflight(hub_server: Callable[..., HubServer]) -> None:
+def test_a_generated_id_does_not_pass_the_preflight(curious: HubServer) -> None:
     """The preflight does not promise what the resume will not hold."""
-    curious = hub_server()
-    curious.knock("room=lobby").websocket()
     [victim] = curious.hub.connections("lobby")
 
-    assert curious.ask(f"id={victim.id}&resume=true", PLAIN).status in (410, 426)
+    assert curious.ask(f"id={victim.id}&resume=true", PLAIN).status == 426
+
+
+@pytest.mark.contract("A4")
+def test_a_session_with_a_generated_id_ends_at_its_drop(hub_server: Callable[..., HubServer]) -> None:
+    """No client could come back to it; and its id is a string like any other then."""
+    server = hub_server()
+    ws = server.knock("room=lobby").websocket()
+    [gone] = server.hub.connections("lobby")
+
+    ws.drop()
+
+    server.recorder.wait_for("disconnect", gone.id)
+    assert server.recorder.hooks(gone.id) == ["connect", "disconnect"]
+    server.open(gone.id)
+    server.recorder.wait_for("connect", gone.id, 2)
 
 
 # -- 409 and 503 ------------------------------------------------------------------------------

@@ -51,10 +51,15 @@ def release_aborted(shell: FakeShell) -> None:
             shell.do(c.Released(number))
 
 
-def play(order: Sequence[str], machine: type[Machine] = Machine, **options: Any) -> FakeShell:
-    """Play an order to its end; raises Wrong with the story if anything does not hold after a step."""
+def play(
+    order: Sequence[str], machine: type[Machine] = Machine, generated: bool = False, **options: Any
+) -> FakeShell:
+    """Play an order to its end; raises Wrong with the story if anything does not hold after a step.
+
+    ``generated``: the hub made the id of the first session.
+    """
     shell = FakeShell(machine, **options)
-    shell.register()
+    shell.register(generated=generated)
     told = 0
     try:
         for told, word in enumerate(order, 1):  # noqa: B007

@@ -66,6 +66,19 @@ def test_every_three_things_however_often(options: dict[str, object], note_order
     note_orders(count)
 
 
+@pytest.mark.parametrize("window", [30.0, 0.0])
+def test_no_order_lets_a_client_into_a_session_whose_id_the_hub_made(
+    window: float, note_orders: Note
+) -> None:
+    """Whatever comes with its id, with or without intent: it never has another transport."""
+    orders = list(product(WORDS, repeat=3))
+    for order in orders:
+        shell = play(order, generated=True, resume_window=window)
+        assert [number for number, wire in shell.wires.items() if wire.epoch == 1] == [1], order
+        assert {hook for epoch, hook in shell.hooks["u1"] if epoch == 1} <= {"on_connect", "on_disconnect"}
+    note_orders(len(orders))
+
+
 def test_without_a_window_neither_drop_nor_restore_is_ever_fired(note_orders: Note) -> None:
     words = [word for word in WORDS if "resume" not in word]  # the check before the upgrade answers those 410
     orders = list(product(words, repeat=3))

@@ -133,6 +133,39 @@ def test_a_resume_of_a_session_that_is_gone_gets_4100_and_opens_nothing():
     assert play.session() is None
 
 
+@pytest.mark.parametrize("refuse", [True, False], ids=["duplicates are refused", "duplicates replace"])
+def test_a_generated_id_that_comes_back_is_refused(refuse):
+    """Whatever on_duplicate says: it is the hub's own, and no client's."""
+    play = MachineDriver(refuse_duplicates=refuse)
+    play.register(generated=True)
+    effects = play.register()
+    assert names(effects) == ["AdmitToRefuse", "SendClose"]
+    assert closes(effects) == [(2, 4409, "connection id in use", False)]
+    assert play.session().transport == 1
+
+
+def test_a_generated_id_that_comes_back_with_intent_opens_nothing():
+    """Though the check before the upgrade has let it through."""
+    play = MachineDriver()
+    play.register(generated=True)
+    effects = play.resume()
+    assert names(effects) == ["AdmitToRefuse", "SendClose"]
+    assert closes(effects) == [(2, 4100, "session expired", False)]
+    assert counted(effects) == [("resume_attempt", "lobby", "u1", False)]
+    assert play.session().transport == 1
+
+
+def test_a_session_to_which_no_client_can_come_back_ends_at_its_drop():
+    """And its id is a string like any other."""
+    play = MachineDriver()
+    play.register(generated=True)
+    effects = play.do(c.PeerGone(1, reset=False))
+    assert callbacks(effects) == ["on_disconnect"]
+    assert errors(effects) == ["TransportLost"]
+    assert play.state() == "CLOSED"
+    assert callbacks(play.register()) == ["on_connect"]
+
+
 @pytest.mark.parametrize("holder", ["connected", "suspended"])
 def test_a_resume_never_ends_up_in_somebody_elses_session(holder):
     """The id has a new holder by now: 4100 all the same, and the holder does not notice."""

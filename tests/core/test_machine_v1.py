@@ -56,6 +56,21 @@ class TestAResume:
         assert counted(effects) == [("resume_attempt", "lobby", "u1", False)]
         assert (play.session().transport, tokens(play)) == (1, Tokens("one"))
 
+    def test_of_a_generated_id_needs_the_token(self):
+        """Without one it is 4100, as if there were no such session; a wrong one is 4403."""
+        play = MachineDriver()
+        play.register(generated=True, resume_request=resume_request(fresh="one"))
+        play.do(c.PeerGone(1, reset=True))
+        assert play.state() == "SUSPENDED"
+        for without in (ResumeRequest(), resume_request()):
+            effects = play.resume(resume_request=without)
+            assert closes(effects) == [(play.transports, 4100, "session expired", False)]
+        effects = play.resume(resume_request=resume_request("wrong"))
+        assert closes(effects) == [(play.transports, 4403, "forbidden", False)]
+        effects = play.register(resume_request=resume_request("one", "two"))
+        assert closes(effects) == [(play.transports, 4409, "connection id in use", False)]
+        assert callbacks(play.resume(resume_request=resume_request("one", "two"))) == ["on_transport_restore"]
+
     def test_of_the_other_kind_is_closed_4100(self):
         play = MachineDriver()
         play.register()

@@ -35,6 +35,8 @@ SESSIONS = {
     "v1, nothing proven": Credentials(Tokens("newest"), attempt=5),
     "plain": Credentials(attempt=5),
     "plain with a nonce": Credentials(instance="mine", attempt=5),
+    "v1, generated": Credentials(Tokens("newest", "proven"), attempt=5, generated=True),
+    "plain, generated": Credentials(attempt=5, generated=True),
 }
 
 CLIENTS = {
@@ -50,16 +52,16 @@ CLIENTS = {
 }
 
 RIGHT = [
-    # v1, v1 with nothing proven, plain, plain with a nonce
-    ("plain", F, F, G, N),
-    ("plain with the nonce", F, F, N, G),
-    ("plain with another", F, F, N, N),
-    ("plain with a token", F, F, G, N),
-    ("v1 without a token", F, F, N, N),
-    ("v1 with the newest", G, G, N, N),
-    ("v1 with the proven", G, F, N, N),
-    ("v1 with a wrong one", F, F, N, N),
-    ("v1 with the nonce", F, F, N, N),
+    # v1, v1 with nothing proven, plain, plain with a nonce, v1 and plain with an id that the hub made
+    ("plain", F, F, G, N, N, N),
+    ("plain with the nonce", F, F, N, G, N, N),
+    ("plain with another", F, F, N, N, N, N),
+    ("plain with a token", F, F, G, N, F, N),
+    ("v1 without a token", F, F, N, N, N, N),
+    ("v1 with the newest", G, G, N, N, G, N),
+    ("v1 with the proven", G, F, N, N, G, N),
+    ("v1 with a wrong one", F, F, N, N, F, N),
+    ("v1 with the nonce", F, F, N, N, N, N),
 ]
 """Whether the client may have the session at all."""
 
@@ -120,6 +122,7 @@ def test_who_gets_a_suspended_session_without_asking_for_it(client, session):
 
 def test_a_new_session_is_of_the_kind_of_its_client():
     assert opened(NO_REQUEST) == Credentials()
+    assert opened(NO_REQUEST, generated=True) == Credentials(generated=True)
     assert opened(ResumeRequest(instance="mine", attempt=3)) == Credentials(instance="mine", attempt=3)
     assert opened(ResumeRequest(v1=True, fresh_token="new", attempt=0)) == Credentials(
         Tokens("new"), attempt=0

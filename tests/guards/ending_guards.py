@@ -121,12 +121,25 @@ GUARDS = (
     Guard(
         "no window, no drop",
         MACHINE,
-        "SessionEvent.DROP if self.rules.resume_window > 0 else SessionEvent.DROP_FINAL",
-        "SessionEvent.DROP",
+        "may_return = self.rules.resume_window > 0 and can_come_back(session.credentials)",
+        "may_return = can_come_back(session.credentials)",
         "With resume_window=0 a session would be suspended for no time, and its handlers told so.",
         ("u1 connects", "transport 1 breaks", "session 1 was told on_connect, on_disconnect"),
         "on_connect, on_transport_drop",
         {"resume_window": 0.0},
+    ),
+    Guard(
+        "no way back, no drop",
+        MACHINE,
+        "may_return = self.rules.resume_window > 0 and can_come_back(session.credentials)",
+        "may_return = self.rules.resume_window > 0",
+        "A plain session whose id the hub made would wait for a client that cannot come, and take up room.",
+        (
+            "u1 connects, with generated id",
+            "transport 1 breaks",
+            "session 1 was told on_connect, on_disconnect",
+        ),
+        "on_connect, on_transport_drop",
     ),
     Guard(
         "a refused entry ends the session",

@@ -34,8 +34,8 @@ GUARDS = (
     Guard(
         "a plain session is not for v1 clients",
         RESUMES,
-        "elif request.v1 or request.instance",
-        "elif request.instance",
+        "credentials.generated or request.v1 or request.instance",
+        "credentials.generated or request.instance",
         "The client would wait for a $hello that never comes.",
         ("u1 connects", "u1 resumes, with v1, token 1", STAYS),
         LOST,
@@ -43,8 +43,8 @@ GUARDS = (
     Guard(
         "a session with a nonce asks for it",
         RESUMES,
-        "elif request.v1 or request.instance != credentials.instance:",
-        "elif request.v1:",
+        "or request.v1 or request.instance != credentials.instance:",
+        "or request.v1:",
         "The session of a device expired, another device has the id: the first would get into its session.",
         ("u1 connects, with nonce mine", "u1 resumes, with nonce yours", STAYS),
         LOST,
@@ -181,8 +181,8 @@ GUARDS = (
     Guard(
         "nobody gets a v1 session without asking for it",
         RESUMES,
-        "return credentials.tokens is None and ",
-        "return ",
+        "plain = credentials.tokens is None and not",
+        "plain = not",
         "A plain client of the same user would get what was kept for another one, and lose it.",
         (
             "u1 connects, with v1",
@@ -195,8 +195,8 @@ GUARDS = (
     Guard(
         "a v1 client gets no plain session",
         RESUMES,
-        "is None and not request.v1 and request.instance == credentials.instance",
-        "is None and request.instance == credentials.instance",
+        "plain = credentials.tokens is None and not request.v1",
+        "plain = credentials.tokens is None",
         "It would wait for a $hello that never comes.",
         (
             "u1 connects",
@@ -209,8 +209,8 @@ GUARDS = (
     Guard(
         "nobody gets a session of another nonce",
         RESUMES,
-        "credentials.tokens is None and not request.v1 and request.instance == credentials.instance",
-        "credentials.tokens is None and not request.v1",
+        "not credentials.generated and request.instance == credentials.instance",
+        "not credentials.generated",
         "Another device of the user would get what was kept for the first one, and lose it.",
         (
             "u1 connects, with nonce mine",
@@ -219,6 +219,33 @@ GUARDS = (
             "session 1 was told on_connect, on_transport_drop, on_disconnect",
         ),
         "and is on_connect, on_transport_drop, on_transport_restore",
+    ),
+    Guard(
+        "a generated id opens nothing",
+        RESUMES,
+        "elif credentials.generated or request.v1",
+        "elif request.v1",
+        "A client that has seen the id would get the session of another one by resume=true.",
+        ("u1 connects, with generated id", "u1 resumes", STAYS),
+        LOST,
+    ),
+    Guard(
+        "a generated id opens nothing without intent, either",
+        RESUMES,
+        "return plain and not credentials.generated and",
+        "return plain and",
+        "A client that has seen the id would displace the session of another one.",
+        ("u1 connects, with generated id", "u1 connects", STAYS),
+        LOST,
+    ),
+    Guard(
+        "a generated id is refused, whatever on_duplicate says",
+        MACHINE,
+        "refuse = self.rules.refuse_duplicates or holder.credentials.generated",
+        "refuse = self.rules.refuse_duplicates",
+        "A client that has seen the id would displace the session of another one.",
+        ("u1 connects, with generated id", "u1 connects", STAYS),
+        LOST,
     ),
     Guard(
         "only a resume has a count",

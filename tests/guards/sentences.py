@@ -81,9 +81,9 @@ class Stage(FakeShell):
         for word in said.split(", "):
             name, _, value = word.partition(" ")
             claim |= RESUMES[name](value)
-        hung_up = bool(claim.pop("hung_up", False))
+        known = {name: bool(claim.pop(name, False)) for name in ("peer_already_gone", "generated")}
         knock = self.resume if how == "resumes" else self.register
-        knock(connection_id, resume_request=ResumeRequest(**claim), peer_already_gone=hung_up)
+        knock(connection_id, resume_request=ResumeRequest(**claim), **known)
 
     def fail(self, hook: str, epoch: int, generation: int) -> None:
         self.do(c.HandlerFailed(epoch, generation, hook, HandlerError(hook)))
@@ -114,10 +114,11 @@ RESUMES: dict[str, Callable[[str], dict[str, Any]]] = {
     "dial": lambda number: {"attempt": int(number)},
     "too": lambda _: {"received": 9, "beyond": True},
     "a": lambda _: {"received": 1, "first_available": 3},
-    "hung": lambda _: {"hung_up": True},
+    "hung": lambda _: {"peer_already_gone": True},
+    "generated": lambda _: {"generated": True},
 }
 """What a client says, by the first word of it: "v1", "token 2" (that of the second knock), "nonce mine",
-"dial 3", "too many received", "a gap", "hung up already"."""
+"dial 3", "too many received", "a gap", "hung up already", "generated id"."""
 
 
 def set_peers(**how: Any) -> Act:

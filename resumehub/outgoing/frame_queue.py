@@ -1,18 +1,18 @@
 """A session's outgoing frames: bounded, in order, and alive for as long as the session.
 
-A plain data structure beside the lock that guards it. It knows neither states nor sockets:
-application threads put frames in, whoever writes takes them from the front, and a suspended
-session is simply one that nobody takes from. A frame stays in place until the kernel has taken
-all of it, so a half-written one is still here for the next transport to send whole.
+A plain data structure and the lock that guards it. It knows neither states nor sockets. Application
+threads put frames in; the thread that writes takes them from the front; from a suspended session no
+thread takes any. A frame stays in place until the kernel has taken all of it, so a half-written one
+is still here, and the next transport sends it whole.
 
-There are two rows. ``unsent`` is what the present transport has still to carry. Behind the cursor
-between them lies what it has carried and a client may ask for again: for a plain client a *history*
-that yields to new frames, for one that acknowledges all that it has not acknowledged, which counts
-against the bounds until it has. What becomes of that row when a client counts, and what is dropped,
-is ``outbox.py``'s, which inherits from this; here a frame only goes forward.
+There are two rows. ``unsent`` holds what the present transport must still write. ``_sent`` holds what
+was written and a client may ask for again. For a plain client that is a *history*, which makes room for
+new frames. For a client that acknowledges it is all that it has not acknowledged, and that counts
+against the bounds. In this class a frame only moves forward, from ``unsent`` to ``_sent``. ``outbox.py``
+inherits from it, moves frames back for a resume, and drops frames.
 
 Every method must be called with ``lock`` held (any thread); none blocks. Called by ``transport_writer.py``
-and ``session/connection.py``. Read next: ``outbox.py``.
+and ``session/session.py``. Read next: ``outbox.py``.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _NOTHING, _HISTORY, _UNTIL_ACKED = Retention.NOTHING, Retention.HISTORY, Retenti
 
 @dataclass(slots=True, eq=False, repr=False)
 class FrameQueue:
-    """Frames that are accepted and may still have to be written.
+    """Frames that were accepted, and may have to be written, or written again.
 
-    ``max_frames`` and ``max_bytes`` (payload bytes) both hold, for ``unsent`` and what is kept
-    behind it together. ``refusal`` is what senders get once the session has ended; until then None.
+    ``max_frames`` and ``max_bytes`` (payload bytes) both hold, for the two rows together. ``refusal``:
+    the error that a sender gets once the session has ended; until then None.
     """
 
     lock: Lock
@@ -45,25 +45,25 @@ class FrameQueue:
     max_bytes: int
     keep: Retention = Retention.NOTHING
     ledger: Ledger = field(default_factory=Ledger)
-    #: Whether the first item has begun on the present transport; such a one is never dropped.
+    #: Whether the first item has begun on the present transport; an item that has begun is never dropped.
     started: bool = False
     refusal: Exception | None = None
-    #: What is to be written next. To be looked at, not changed.
+    #: What is to be written next. Other modules read it and do not change it.
     unsent: deque[Item] = field(default_factory=deque)
     unsent_bytes: int = 0
     #: The number of the last frame that was written.
     sent_to: int = 0
     _unsent_frames: int = 0
-    _specials: int = 0  # items of ``unsent`` that are no frames
+    _specials: int = 0  # items of ``unsent`` that are not frames
     _sent: deque[Frame | Gap] = field(default_factory=deque)
     _sent_frames: int = 0
     _sent_bytes: int = 0
-    #: That part of what was written that may not make room for anything.
+    #: The newest of the written frames: those that must be kept, and count against the bounds.
     held_frames: int = 0
     _held_bytes: int = 0
-    _history_held: bool = False  # what a resume may ask for yields to nothing while it is decided
+    _history_held: bool = False  # a resume is being decided: keep what it may ask for
     _released_to: int = 0
-    _last: int = 0  # the number that was given last; only where the client acknowledges
+    _last: int = 0  # the last number that was given; only where the client acknowledges
 
     def __len__(self) -> int:
         """How many frames have not been written."""
@@ -81,13 +81,13 @@ class FrameQueue:
 
     @property
     def held(self) -> int:
-        """How many frames are not settled (see ``ledger.py``)."""
+        """How many frames are in no column of the ledger yet (see ``ledger.py``)."""
         return self._unsent_frames + self._sent_frames
 
     # -- accepting --------------------------------------------------------------------------
 
     def put(self, frame: Frame) -> bool:
-        """Accept a frame; False, and nothing changes, if there is no room for it."""
+        """Accept a frame. False if there is no room for it; then nothing changes."""
         size = len(frame.payload)
         if not self.has_room(size):
             return False
@@ -102,8 +102,8 @@ class FrameQueue:
         return True
 
     def has_room(self, size: int) -> bool:
-        """Whether one more frame of so many bytes could be accepted."""
-        # In one expression: a v1 session is asked this for each of its frames.
+        """Whether one more frame of ``size`` bytes can be accepted."""
+        # In one expression, because it runs for each frame of a v1 session.
         return (
             self._unsent_frames + self.held_frames < self.max_frames
             and self.unsent_bytes + self._held_bytes + size <= self.max_bytes
@@ -131,7 +131,7 @@ class FrameQueue:
         elif self._sent_frames > self.max_frames or self._sent_bytes > self.max_bytes:
             oldest = sent[0]
             if type(oldest) is Frame and len(oldest.payload) == size:
-                # In a steady stream of like messages one leaves as one comes.
+                # In a steady stream of messages of one size, one leaves for each that comes.
                 sent.popleft()
                 self._sent_frames -= 1
                 self._sent_bytes -= size
@@ -141,7 +141,7 @@ class FrameQueue:
                 self._make_room()
 
     def notify(self, notice: Notice) -> None:
-        """Send a control message ahead of all that has not begun; it replaces an older of its kind."""
+        """Queue a control message ahead of all that has not begun; it replaces an older one of its kind."""
         at = int(self.started)
         while at < len(self.unsent) and isinstance(other := self.unsent[at], Notice) and not other.placed:
             if other.kind == notice.kind:
@@ -152,7 +152,7 @@ class FrameQueue:
         self._specials += 1
 
     def place_last(self, kind: str) -> Notice:
-        """Keep the last place for a control message; its frame must be there before anybody writes."""
+        """Keep the last place for a control message; its frame must be set before any thread writes."""
         notice = Notice(kind, _NO_FRAME, placed=True)
         self.unsent.append(notice)
         self._specials += 1
@@ -163,7 +163,7 @@ class FrameQueue:
     def first(self, count: int, size: int) -> list[Item]:
         """The next items to write, at most ``count`` and, but for the first, ``size`` bytes.
 
-        None of them, and yet some left: the first is a hole that somebody must put into words (``unspoken``).
+        An empty list while items wait: the first is a gap whose frame must be encoded (``unannounced``).
         """
         if self._specials:
             self._pass_silent_gaps()
@@ -178,20 +178,20 @@ class FrameQueue:
         return batch
 
     def all_frames(self, size: int) -> list[Frame]:
-        """All that waits, if that is frames, none of them begun, of at most ``size`` bytes; else nothing."""
+        """All that waits, if it is only frames, none begun, of at most ``size`` bytes; else an empty list."""
         if self._specials or self.started or self.unsent_bytes > size:
             return []
-        return list(self.unsent)  # type: ignore[arg-type]  # what is no frame is counted as special
+        return list(self.unsent)  # type: ignore[arg-type]  # ``_specials`` counts all others
 
     def unannounced(self) -> Gap | None:
-        """The hole at the front that waits for its frame, if there is one."""
+        """The gap at the front, if there is one and its frame is not encoded yet."""
         if not self._specials or self.started or self.keep is not Retention.UNTIL_ACKED:
             return None
         front = self.unsent[0]
         return front if isinstance(front, Gap) and front.frame is None else None
 
     def written(self) -> Item:
-        """The kernel has taken the first item, whole: move the cursor behind it, and give it."""
+        """The kernel has taken all of the first item: move it to the written ones, and return it."""
         item = self.unsent.popleft()
         self.started = False
         if isinstance(item, Frame):
@@ -217,9 +217,9 @@ class FrameQueue:
         return item
 
     def written_frames(self, frames: list[Frame], sizes: list[int]) -> None:
-        """``written``, for all that ``all_frames`` gave; ``sizes``: their payloads' bytes."""
+        """``written``, for all that ``all_frames`` returned; ``sizes``: the bytes of each payload."""
         count, size = len(frames), sum(sizes)
-        assert count == len(self.unsent) == self._unsent_frames, "nothing has come in between"
+        assert count == len(self.unsent) == self._unsent_frames, "the lock was held all the time"
         self.unsent.clear()
         self._unsent_frames = self.unsent_bytes = 0
         self.sent_to += count
@@ -234,10 +234,10 @@ class FrameQueue:
             self.held_frames += count
             self._held_bytes += size
 
-    # -- small words ------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------
 
     def _make_room(self) -> None:
-        """History yields to new frames."""
+        """Let the oldest history go, until new frames have room."""
         while self._sent_frames > self.held_frames and (
             self._unsent_frames + self._sent_frames > self.max_frames
             or self.unsent_bytes + self._sent_bytes > self.max_bytes
@@ -257,7 +257,7 @@ class FrameQueue:
             self._held_bytes -= frame.size
 
     def _pass_silent_gaps(self) -> None:
-        """A plain client is not told of a hole; but one that counts has to answer for it later."""
+        """Move gaps behind the cursor: a plain client is not told of one, but a resume with a count is."""
         while self.keep is Retention.HISTORY and self.unsent and isinstance(gap := self.unsent[0], Gap):
             gap.first = self.sent_to + 1
             if not self._sent or not isinstance(self._sent[-1], Gap):

@@ -1,8 +1,7 @@
-"""What stands in an outbox: frames, and between them control messages and holes; and what is kept of them.
+"""What is in an outbox: frames, and between them control messages and gaps; and how long each is kept.
 
-Values only: a row is ``frame_queue.py``'s, and whoever has an item of one changes it under that session's
-lock. Made by the outbox and by ``session/control_messages.py``, read by the channel. Read next:
-``frame_queue.py``.
+Values only; an item of an outbox is changed under that session's lock. Made by the outbox and by
+``session/control_messages.py``, read by ``wire_queue.py``. Read next: ``frame_queue.py``.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ class Retention(Enum):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Notice:
-    """A control message on its way: no number, no part in the bounds, and it goes with its transport.
+    """A control message that waits. It has no number, counts against no bound, and is for one transport.
 
-    ``placed``: its place among the frames means something, so nothing that hurries waits behind it.
+    ``placed``: its place among the frames has a meaning, so other control messages may overtake it.
     """
 
     kind: str
@@ -35,10 +34,10 @@ class Notice:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Gap:
-    """A hole: the messages ``first`` to ``last`` were dropped.
+    """The messages ``first`` to ``last`` were dropped.
 
-    Only a client that acknowledges is told, by ``frame`` once somebody has encoded it. For a plain
-    one a hole has no numbers (``first`` is where the client would be when it meets it).
+    Only a client that acknowledges is told, by ``frame``; None until it is encoded. For a plain
+    client a gap has no numbers; ``first`` is set to the next frame's number once the gap is passed.
     """
 
     first: int

@@ -1,9 +1,9 @@
 """What became of every frame that was accepted for sending: one entry in one column each.
 
-Contract D6. A frame is *accepted* once, and settled once: when the client's word releases it, when
-it makes room for a newer one, or when its session ends. Until then it is held by an outbox, so that
-``accepted == settled + held`` at any moment. Kept by ``frame_queue.py`` and ``outbox.py`` under the session's
-lock and added up by the engine; ``hub.stats()`` shows the sums. Values only.
+Contract D6. A frame is *accepted* once, and entered in one other column once: when the client acknowledges
+it, when it makes room for a newer one, or when its session ends. It is *settled* then. Until then an outbox
+holds it, so that ``accepted == settled + held`` at any moment. ``frame_queue.py`` and ``outbox.py`` keep a
+ledger, under the session's lock; ``hub.stats()`` shows the sums. Values only. Read next: ``outbox.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Ledger:
     accepted: int = 0
     #: The client said that it has handled it.
     acknowledged: int = 0
-    #: The kernel took it, and the client is not one that gives proof.
+    #: The kernel took it, and the client does not acknowledge.
     written: int = 0
     #: A broadcast found no room.
     dropped: int = 0
@@ -33,7 +33,7 @@ class Ledger:
 
     @property
     def settled(self) -> int:
-        """Frames of which it is known what became of them."""
+        """How many frames are entered in a column."""
         return self.acknowledged + self.written + self.dropped + self.expired + self.closed
 
     def add(self, other: Ledger) -> None:
@@ -59,7 +59,7 @@ class Ledger:
 
 
 class SessionLedger(Protocol):
-    """Who keeps a ledger: an outbox, as the sums see it."""
+    """What keeps a ledger: an outbox, as ``LedgerTotals`` sees it."""
 
     lock: Lock
     ledger: Ledger
@@ -71,7 +71,7 @@ class SessionLedger(Protocol):
 class LedgerTotals:
     """The ledgers of all sessions of a hub: those that are open, and the sum of the closed ones.
 
-    The hub thread opens and closes, any thread asks for the sum.
+    Threads: the hub thread opens and closes; any thread may ask for the sum.
     """
 
     def __init__(self, lock: Lock) -> None:
@@ -85,7 +85,7 @@ class LedgerTotals:
             self._open[id(book)] = book
 
     def close(self, book: SessionLedger) -> None:
-        """Its last frame is settled; its own lock may be held. Twice is no error."""
+        """The last frame is entered. The caller may hold ``book.lock``. Closing twice is no error."""
         with self._lock:
             if self._open.pop(id(book), None) is not None:
                 self._closed.add(book.ledger)
@@ -96,7 +96,7 @@ class LedgerTotals:
             self._open.pop(id(book), None)
 
     def sum(self) -> tuple[Ledger, int]:
-        """All sums, and how many frames are held. Blocks for one session's lock at a time."""
+        """All sums, and how many frames are held. Blocks: for one session's lock at a time."""
         total = Ledger()
         with self._lock:
             ledger_totals = list(self._open.values())

@@ -1,14 +1,14 @@
-"""What a client makes of its session's frames: has it handled them, missed them, can it go on from there?
+"""Which frames of a session the client has handled, which it missed, and whether it can resume there.
 
-Numbers are positions: the first frame behind an attach without a count is 1. A client that has handled so
-many lets the older go, or has the cursor between the rows (``frame_queue.py``, from which this inherits)
-moved to where it is. A count may be ahead of the cursor: a client goes on handling what an older transport
-had brought while it dials, and dials again. What a broadcast had to drop leaves a ``Gap`` in its place, so
-that no gap is ever papered over. And at the end, what may not have arrived.
+The number of a frame is its position: the first frame after an attach without a count is 1. When a client
+says how many it has handled, the outbox releases those, or moves the cursor between its two rows
+(``frame_queue.py``, from which this inherits) to that number. A count may be ahead of the cursor: while a
+client dials, perhaps twice, it goes on handling what an older transport brought. A frame that a broadcast
+drops leaves a ``Gap`` in its place, so that a client never misses a message without being told.
 
-It knows neither states nor sockets, nor whose count to believe: the executor and the channel call it, when
-the machine or a reader has decided. Every method must be called with ``lock`` held (any thread); none
-blocks. Read next: ``transport_writer.py``, ``ledger.py``, docs/reference/lossless.md.
+It knows neither states nor sockets, nor which count is true. The effect runner and the writers call it.
+Every method must be called with ``lock`` held (any thread); none blocks. Read next: ``transport_writer.py``,
+``ledger.py``, docs/reference/lossless.md.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _UNTIL_ACKED = Retention.UNTIL_ACKED
 
 @dataclass(frozen=True, slots=True)
 class ResumePosition:
-    """Whether a client that has handled so many messages can go on without a gap.
+    """Whether a client that has handled so many messages can resume without a gap.
 
-    ``beyond``: it claims more than were ever sent. ``first_available``, where there is a gap: the
-    first number of the row that is unbroken.
+    ``beyond``: it says more than were ever sent. ``first_available``, where there is a gap: the
+    first number from which on no frame is missing.
     """
 
     beyond: bool = False
@@ -42,12 +42,12 @@ class ResumePosition:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Outbox(FrameQueue):
-    """A session's frames, until they are settled."""
+    """A session's frames, until they are entered in the ledger."""
 
-    _ahead: bool = False  # pinned by a plain client whose count is ahead of the cursor
-    _deferred: int = 0  # an acknowledgement that came while it was pinned
-    # Up to which number older transports had carried when the cursor was moved back; and up to which
-    # these are the numbers still: a hole has none where the client is not told of it.
+    _ahead: bool = False  # history is held for a plain client whose count is ahead of the cursor
+    _deferred: int = 0  # an acknowledgement that came while history was held
+    # The last number that older transports had carried when the cursor was moved back; and the last for
+    # which these numbers are still right (a plain client's gap has none).
     _carried_to: int = 0
     _sure_to: int = 0
 
@@ -57,7 +57,7 @@ class Outbox(FrameQueue):
         """The client has handled the messages up to ``received``; False if that can't be."""
         if not self._released_to <= received <= self.sent_to:
             return False
-        if self._history_held:  # a resume is being dealt with, and may need what this would let go
+        if self._history_held:  # a resume is being decided, and may need what this would release
             self._deferred = received
         else:
             self._release(received)
@@ -75,7 +75,7 @@ class Outbox(FrameQueue):
         return ResumePosition()
 
     def hold_history(self, received: int) -> ResumePosition:
-        """``standing``, and let nothing go that it needs until ``unpin`` or ``rewind``."""
+        """``resume_position``; what it needs is kept until ``release_history`` or ``rewind``."""
         resume_position = self.resume_position(received)
         self._history_held = True
         if self.keep is not Retention.UNTIL_ACKED and resume_position == ResumePosition():
@@ -86,7 +86,7 @@ class Outbox(FrameQueue):
         return resume_position
 
     def release_history(self) -> None:
-        """What was pinned and not rewound is history again."""
+        """Undo ``hold_history``: what was held, and not rewound, may make room for new frames again."""
         self._history_held = self._ahead = False
         self._release(self._deferred)
         self._deferred = 0
@@ -95,11 +95,11 @@ class Outbox(FrameQueue):
             self._make_room()
 
     def rewind(self, received: int) -> int:
-        """Go on behind ``received``, which ``standing`` must have nothing against: send again, or skip.
+        """Make ``received + 1`` the next number to send: queue frames again, or skip some.
 
-        Gives how many frames wait now: those sent again, and those never sent.
+        ``resume_position`` must allow it. Returns how many frames wait now: old and new.
         """
-        assert not self.started, "the older transport has let go"
+        assert not self.started, "the older transport is detached"
         if not self._history_held:
             self.hold_history(received)
         self.forget_notices()
@@ -113,7 +113,7 @@ class Outbox(FrameQueue):
                 self.sent_to -= 1
             else:
                 self._specials += 1
-                # For a plain client, a loss behind the look; without a number it stays where it is.
+                # A plain client's gap (dropped since the check) has no number, and keeps its place.
                 if self.keep is Retention.UNTIL_ACKED:
                     self._cut(item, received)
                     self.sent_to = max(received, item.first - 1)
@@ -123,44 +123,44 @@ class Outbox(FrameQueue):
         self._release(received)
         if (
             self.keep is not Retention.UNTIL_ACKED
-        ):  # what the client was ahead by, the old transport may have carried
+        ):  # the old transport may have carried what the client was ahead by
             self.held_frames = self._held_bytes = 0
         return self._unsent_frames
 
     def unbegin(self) -> None:
-        """What has begun goes to the next transport, too: its own finishes it from a copy, or does not."""
+        """The next transport sends what has begun again; the present one may finish it from a copy."""
         if self.started:
             self._carried(_behind(self.unsent[0], self.sent_to + 1) - 1)
             self.started = False
 
     def restart(self) -> None:
-        """A plain client begins to count anew: the next frame is number 1."""
+        """A plain client starts to count again: the next frame is number 1."""
         self.forget_notices()
         self.ledger.written += self._settle_sent()
         self.sent_to = self._released_to = self._carried_to = self._sure_to = 0
-        while self.unsent and isinstance(self.unsent[0], Gap):  # that loss was before its time
+        while self.unsent and isinstance(self.unsent[0], Gap):  # dropped before the count began
             self.unsent.popleft()
             self._specials -= 1
 
     def forget_notices(self) -> None:
-        """Control messages go with the transport for which they were meant."""
+        """Remove the control messages: they were for the older transport."""
         if self._specials:
             self.unsent = deque(item for item in self.unsent if not isinstance(item, Notice))
             self._specials = sum(not isinstance(item, Frame) for item in self.unsent)
 
-    # -- what it misses ---------------------------------------------------------------------
+    # -- what the client misses -------------------------------------------------------------
 
     def put_dropping(self, frame: Frame) -> int:
-        """Accept a frame, dropping the oldest that have not begun; give how many were dropped.
+        """Accept a frame, and drop the oldest that have not begun; return how many were dropped.
 
-        A frame that cannot fit, whatever goes, is dropped alone and evicts nothing.
+        A frame for which no dropping would make room is dropped itself, and no other is.
         """
         begun = self.unsent[0] if self.started else None
         spared = begun.size if isinstance(begun, Frame) else 0
         if (
             self._held_bytes + spared + frame.size > self.max_bytes
             or self.held_frames + int(isinstance(begun, Frame)) >= self.max_frames
-            or (self._ahead and not self.has_room(frame.size))  # its count is about to be counted off
+            or (self._ahead and not self.has_room(frame.size))  # ``rewind`` counts ``unsent`` off
         ):
             self.ledger.accepted += 1
             self.ledger.dropped += 1
@@ -185,11 +185,11 @@ class Outbox(FrameQueue):
         self.unsent_bytes -= item.size
         self.ledger.dropped += 1
         if self.keep is not Retention.UNTIL_ACKED:
-            self._sure_to = 0  # those behind it have other numbers now than when they were first carried
+            self._sure_to = 0  # later frames have other numbers now than when they were first carried
         self._leave_gap(at, number)
 
     def _leave_gap(self, at: int, number: int) -> None:
-        """Mark that message ``number``, which stood at ``at`` of ``unsent``, is missing; join holes."""
+        """Mark that message ``number``, at ``at`` in ``unsent``, is missing; join it with gaps beside it."""
         if self.keep is Retention.NOTHING:
             return
         gap = Gap(number, number if self.keep is Retention.UNTIL_ACKED else 0)
@@ -208,7 +208,7 @@ class Outbox(FrameQueue):
         self._specials += 1
 
     def _behind_gaps(self) -> int:
-        """The number of the first frame behind the last hole that a plain client is not told of, or 0."""
+        """For a plain client: the number of the first frame behind the last gap. 0 if there is no gap."""
         if self.keep is Retention.UNTIL_ACKED:
             return 0
         for at in range(len(self.unsent) - 1, -1, -1):
@@ -219,12 +219,12 @@ class Outbox(FrameQueue):
     # -- ends -------------------------------------------------------------------------------
 
     def undelivered(self) -> list[Frame]:
-        """The frames of which nobody knows that they arrived, oldest first."""
+        """The frames that may not have arrived, oldest first."""
         rows = (*self._sent, *self.unsent) if self.keep is Retention.UNTIL_ACKED else self.unsent
         return [item for item in rows if isinstance(item, Frame)]
 
     def drop_unsent(self, reason: DropReason, *, keep_started: bool = False) -> list[Frame]:
-        """Drop all that waits (but for what has begun, if ``keep_started``); give the frames."""
+        """Drop all that waits (but for what has begun, if ``keep_started``); return the frames."""
         kept = [self.unsent.popleft()] if keep_started and self.started else []
         dropped = [item for item in self.unsent if isinstance(item, Frame)]
         self.unsent = deque(kept)
@@ -236,11 +236,11 @@ class Outbox(FrameQueue):
         return dropped
 
     def close_out(self, reason: DropReason, *, keep_started: bool = False) -> list[Frame]:
-        """The end: drop all that waits and let go of all that is kept; give what may not have arrived."""
+        """The session ends: empty both rows into the ledger; return what may not have arrived."""
         lost = self.drop_unsent(reason, keep_started=keep_started)
         if self.keep is not Retention.UNTIL_ACKED:
             self.ledger.written += self._settle_sent()
-        elif not self.started:  # else its transport goes on: what is older than what has begun waits, too
+        elif not self.started:  # else the transport still writes what has begun: what is older waits, too
             lost[:0] = [item for item in self._sent if isinstance(item, Frame)]
             self.ledger.enter(reason, self._settle_sent())
         return lost
@@ -248,9 +248,9 @@ class Outbox(FrameQueue):
     # -- written down -----------------------------------------------------------------------
 
     def export(self) -> OutboxState:
-        """Everything from which ``from_state`` makes an outbox that goes on alike. Nothing of it changes."""
-        assert not self._history_held, "a resume is decided in one step of the hub"
-        assert self.refusal is None, "the session lives"
+        """The state from which ``from_state`` makes an equal outbox. Changes nothing."""
+        assert not self._history_held, "a resume is decided in one step of the hub thread"
+        assert self.refusal is None, "the session has not ended"
         return OutboxState(
             retention=self.keep,
             max_frames=self.max_frames,
@@ -268,7 +268,7 @@ class Outbox(FrameQueue):
 
     @classmethod
     def from_state(cls, lock: Lock, state: OutboxState) -> Outbox:
-        """The outbox that was written down. Raises: ValueError, as ``OutboxState.check``."""
+        """The outbox that ``export`` described. Raises: ValueError, as ``OutboxState.check``."""
         state.check()
         outbox = cls(lock, state.max_frames, state.max_bytes, state.retention)
         outbox.unsent = deque(map(_restore, state.unsent))
@@ -291,15 +291,15 @@ class Outbox(FrameQueue):
         outbox.ledger = replace(state.ledger)
         return outbox
 
-    # -- small words ------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------
 
     def _carried(self, number: int) -> None:
-        """The client may have the messages up to ``number`` before it is sent them again."""
+        """The client may already have the messages up to ``number``, though they are sent again."""
         self._carried_to = max(self._carried_to, number)
         self._sure_to = max(self._sure_to, number)
 
     def _skip(self, received: int) -> None:
-        """The client has the next item from an older transport, or knows of that hole up to ``received``."""
+        """The client has the next item from an older transport, or knows of the gap up to ``received``."""
         item = self.unsent[0]
         if isinstance(item, Gap) and item.last > received:
             self._cut(item, received)
@@ -327,10 +327,10 @@ class Outbox(FrameQueue):
         self._released_to = max(self._released_to, received)
 
     def _release_frames(self, count: int) -> None:
-        """The oldest so many, where no hole is among them: half a window at a time, with each ``$ack``."""
+        """Release the oldest ``count``, no gap among them: half a window at a time, with each ``$ack``."""
         take, size = self._sent.popleft, 0
         for _ in range(count):
-            size += take().size  # type: ignore[union-attr]  # no Missed is there, says the caller
+            size += take().size  # type: ignore[union-attr]  # the caller has checked: no Gap
         self._released_to += count
         self._sent_frames -= count
         self._sent_bytes -= size
@@ -348,7 +348,7 @@ class Outbox(FrameQueue):
         self.unsent_bytes += frame.size
 
     def _settle_sent(self) -> int:
-        """Let go of all that was written; give how many frames that are, to be entered in the ledger."""
+        """Release all that was written; return how many frames, which must be entered in the ledger."""
         frames = self._sent_frames
         self._sent.clear()
         self._released_to = self.sent_to
@@ -357,7 +357,7 @@ class Outbox(FrameQueue):
 
     @staticmethod
     def _cut(gap: Gap, received: int) -> None:
-        """Take off that part of a hole that the client knows of."""
+        """Remove from a gap the part of which the client knows."""
         if gap.first <= received:
             gap.first = received + 1
             gap.frame = None

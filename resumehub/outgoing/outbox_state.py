@@ -1,7 +1,7 @@
-"""A session's outbox, written down: values from which another process makes one that goes on alike.
+"""A session's outbox as a value, from which another process makes an equal one.
 
-No ids that mean something in one process only, no clock values. Made by ``Outbox.export``, read by
-``Outbox.from_state``. Read next: ``outbox.py``; ``session/session_state.py``, which this is a part of.
+It has no id that means something in one process only, and no clock value. Made by ``Outbox.export``, read by
+``Outbox.from_state``. Read next: ``outbox.py``; ``session/session_state.py``, of which this is a part.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class FrameState:
 
     @classmethod
     def of(cls, frame: Frame) -> FrameState:
-        """Write a frame down."""
+        """The state of ``frame``."""
         return cls(frame.payload, frame.opcode is Opcode.BINARY)
 
     def make(self) -> Frame:
-        """The frame again."""
+        """The frame of this state."""
         return Frame(Opcode.BINARY if self.binary else Opcode.TEXT, self.payload)
 
 
 @dataclass(frozen=True, slots=True)
 class GapState:
-    """A gap: the messages ``first`` to ``last`` were dropped. ``frame``: what tells of it, once encoded."""
+    """See ``items.Gap``: the messages ``first`` to ``last`` were dropped. ``frame``: None until encoded."""
 
     first: int
     last: int
@@ -41,7 +41,7 @@ class GapState:
 
 @dataclass(frozen=True, slots=True)
 class NoticeState:
-    """A control message on its way; see ``items.Notice``. An unsent ``$hello`` holds a clear token."""
+    """See ``items.Notice``: a control message that waits. An unsent ``$hello`` holds a token in the clear."""
 
     kind: str
     frame: FrameState
@@ -56,8 +56,8 @@ ItemState = FrameState | GapState | NoticeState
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """See the module; the fields are those of ``FrameQueue`` and ``Outbox``. Counts are left out: whoever
-    reads it counts anew, and compares with the ledger."""
+    """See the module. The fields are those of ``FrameQueue`` and ``Outbox``, without the counts:
+    ``from_state`` counts again, and ``check`` compares with the ledger."""
 
     retention: Retention
     max_frames: int
@@ -75,11 +75,11 @@ class OutboxState:
     ledger: Ledger
 
     def check(self) -> None:
-        """Count anew, compare with the ledger. Raises: ValueError when its parts contradict each other."""
+        """Count the frames and compare with the ledger. Raises: ValueError when the parts do not agree."""
         held = sum(isinstance(item, FrameState) for item in (*self.unsent, *self.sent))
         if self.ledger.accepted != self.ledger.settled + held:
             raise ValueError(f"the outbox holds {held} frames, but its ledger says {self.ledger}")
         if self.started and not self.unsent:
             raise ValueError("an item of the outbox has begun, but there is none")
         if any(isinstance(item, NoticeState) for item in self.sent):
-            raise ValueError("a control message is among what was sent, where none is kept")
+            raise ValueError("a control message is among the written frames, where none is kept")

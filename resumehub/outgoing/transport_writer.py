@@ -1,14 +1,14 @@
 """The writing side of one transport: who may write, and when.
 
-The thread that has something to send writes it directly, without blocking, under the session's lock (the
-outbox's). Only when the kernel takes no more does a *writer thread* step in: it waits for the peer, then
-writes under the same lock. So there is never more than one writer, frames never interleave, and the lock is
-never held while anything waits.
+The thread that sends a message writes it directly, without blocking, under the session's lock (the outbox's).
+Only when the kernel takes no more, a *writer thread* is started: it waits for the peer, then writes under the
+same lock. So there is never more than one writer, frames never interleave, and no thread waits for the
+network while it holds the lock.
 
-A frame that the writer loses half-written (a write error, or the session moved on) is unwritten: it stays in
-the outbox for the next transport, and only its bytes that keep this stream parsable are kept here. The writer
-decides nothing about sessions: it reports to a ``TransportWriterOwner``. Read next: ``wire_queue.py`` (what
-goes next), ``outbox.py``.
+A frame that is half written when a write fails, or when the session gets another transport, counts as
+unwritten: it stays in the outbox for the next transport. Here only the rest of its bytes is kept, so that the
+peer can parse this stream to its end. The writer decides nothing about sessions: it reports to a
+``TransportWriterOwner``. Read next: ``wire_queue.py`` (what goes next), ``outbox.py``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .write_results import BARRED, BEGUN, PASSED, Flushed, Passage, TransportWri
 
 @dataclass(slots=True, eq=False, repr=False)
 class TransportWriter:
-    """One transport's outgoing side. Any thread; ``write_until_drained``, ``retire`` and ``hold`` block."""
+    """One transport's outgoing side. Any thread. Only the methods that say that they wait block."""
 
     number: int
     transport: Transport
@@ -37,17 +37,17 @@ class TransportWriter:
     runtime: InitVar[Runtime]
     _owner: TransportWriterOwner
     handshake_response: InitVar[bytes] = b""
-    #: Room and connection id of the session, for the metrics; None where there is none.
+    #: Room and connection id of the session, for the metrics; None without a session.
     label: tuple[str, str] | None = None
-    #: A name for people.
+    #: A name for logs and traces.
     whose: str = ""
     took_at: float = float("-inf")
-    #: Up to which of the peer's messages we have acknowledged; from the ``$hello`` on.
+    #: The last of the peer's messages that we have acknowledged; from the ``$hello`` on.
     acked: int = 0
     #: Whether bytes wait for the peer to take more.
     blocked: bool = False
-    # None where no frame may go straight: compressed bytes have to be kept, a close frame comes, or the
-    # connection is broken.
+    # None where no frame may go straight to the kernel: the transport compresses (its bytes must be kept), a
+    # close frame is due, or the connection is broken.
     _direct: Write | None = field(init=False)
     _lock: Lock = field(init=False)
     _left: Condition = field(init=False)
@@ -56,7 +56,7 @@ class TransportWriter:
     _stall_reported: bool = False
     _writer_running: bool = False
     _broken: bool = False
-    # Whether a thread has taken the right to write (``hold``), and whether no other uses it any more.
+    # Whether a thread has taken the right to write (``hold``), and whether every other thread has left.
     _held: bool = False
     _held_alone: bool = False
 
@@ -70,9 +70,9 @@ class TransportWriter:
     # -- sending: with the lock held --------------------------------------------------------
 
     def pump(self, before: Flushed | None = None) -> Flushed | None:
-        """Write what can be written now. Lock held. None if a writer thread is at it already.
+        """Write what can be written now. Lock held. Returns ``before`` if a writer thread already writes.
 
-        ``before``: what a round before this one did that is not reported yet; it becomes part of this.
+        ``before``: what an earlier round did and is not reported yet; it becomes part of the result.
         """
         if self._writer_running or self._broken:
             return before
@@ -80,7 +80,7 @@ class TransportWriter:
         return flushed if before is None else flushed.behind(before)
 
     def pass_through(self, frame: Frame, size: int) -> Passage:
-        """Write a frame straight from its sender's hand, if nothing is in its way. Never blocks."""
+        """Write a frame straight to the kernel, if nothing waits before it. Never blocks."""
         with self._lock:
             outbox, write = self._outbox, self._direct
             if (
@@ -99,7 +99,7 @@ class TransportWriter:
             try:
                 taken = write((wire,))
             except OSError:
-                return BARRED  # the way by the buffer meets it again, and reports it
+                return BARRED  # ``pump`` gets the error again, and reports it
             if taken == len(wire):
                 outbox.passed(frame, size)
                 return PASSED
@@ -110,16 +110,16 @@ class TransportWriter:
             return BEGUN
 
     def pump_if_full(self, size: int) -> Flushed | None:
-        """Lock held: ``pump``, if there is no room for ``size`` bytes: all of it may be held back."""
+        """Lock held: ``pump``, if there is no room for ``size`` bytes: what waits may only be held back."""
         outbox = self._outbox
         if outbox is None or not outbox.unsent or outbox.has_room(size):
             return None
         return self.pump()
 
     def hold_back(self, frame: Frame) -> bool:
-        """Accept a frame and do not write it yet; False, and nothing has happened, where that cannot be.
+        """Accept a frame and do not write it yet. False, and nothing changes, where that is impossible.
 
-        ``flush`` must follow soon. Never blocks.
+        Next: ``flush``, soon. Never blocks.
         """
         with self._lock:
             outbox = self._outbox
@@ -131,7 +131,7 @@ class TransportWriter:
             )
 
     def report(self, flushed: Flushed | None) -> None:
-        """Report what ``pump`` did. Without the lock, by the thread that pumped, at once."""
+        """Report what ``pump`` did. The thread that called ``pump`` calls this at once, without the lock."""
         while flushed is not None:
             self._owner.on_flushed(self, flushed)
             if flushed.writer_wanted:
@@ -141,7 +141,7 @@ class TransportWriter:
             flushed = self._tell(flushed.unannounced)
 
     def _tell(self, gap: Gap) -> Flushed | None:
-        # The codec is not ours, so it runs without the lock; meanwhile the gap may have grown.
+        # The codec is the application's, so it runs without the lock; meanwhile the gap may have grown.
         span = gap.first, gap.last
         frame = self._owner.encode_gap(self, gap)
         with self._lock:
@@ -152,14 +152,14 @@ class TransportWriter:
     # -- the session's control messages: any thread -----------------------------------------
 
     def send_ack(self, received: int, frame: Frame) -> None:
-        """Acknowledge the peer's messages up to ``received``, unless more has been said. Never blocks.
+        """Acknowledge the peer's messages up to ``received``, unless that or more was sent. Never blocks.
 
-        Ahead of unsent data, and not if the session has moved on.
+        Goes ahead of unsent data; nothing is sent once the session has been detached.
         """
         with self._lock:
             if received <= self.acked:
                 return
-            # In one step with the sending: of two threads that acknowledge, none says less than the other.
+            # Under one lock with the sending, so that a thread never sends less than another has sent.
             self.acked = received
             if self._outbox is None or self._wire.close_in_pieces or self._broken:
                 return
@@ -168,7 +168,7 @@ class TransportWriter:
         self.report(flushed)
 
     def acknowledge(self, received: int) -> bool | None:
-        """The peer has handled our messages up to ``received``: whether that can be; None if too late."""
+        """The peer has handled our messages up to ``received``. False: that can't be; None: detached."""
         with self._lock:
             return self._outbox.acknowledge(received) if self._outbox is not None else None
 
@@ -203,9 +203,9 @@ class TransportWriter:
             self._owner.start_writer(self)
 
     def answer_close(self, code: int, reason: str, *, failed: bool = False) -> None:
-        """The reader's: reply to the peer's close frame, or (``failed``) to its breach of protocol.
+        """The reader: answer the peer's close frame, or (``failed``) its breach of the protocol.
 
-        If a close frame of ours waits behind data, it goes now instead: the peer reads no more data.
+        A close frame of ours that waits behind data is sent now: the peer reads no more data.
         Never blocks.
         """
         with self._lock:
@@ -217,12 +217,12 @@ class TransportWriter:
             flushed = self.pump()
         self.report(flushed)
 
-    # -- the hub's --------------------------------------------------------------------------
+    # -- for the hub thread -----------------------------------------------------------------
 
     def detach(self) -> None:
-        """Take the session's outbox away; the frame that has begun is finished from a copy.
+        """Part with the session's outbox; the frame that has begun is finished from a copy.
 
-        Lock held: attaching the next writer must be part of the same step.
+        Lock held: the session's ``writer`` must change in the same step.
         """
         if self._outbox is None:
             return
@@ -231,7 +231,7 @@ class TransportWriter:
         self._outbox = None
 
     def discard_unsent(self, reason: DropReason) -> list[Frame]:
-        """Drop the whole frames that wait, so that the close frame is next. Gives them."""
+        """Drop the whole frames that wait, so that the close frame is next; return them."""
         with self._lock:
             if self._outbox is None:
                 return []
@@ -251,7 +251,7 @@ class TransportWriter:
     # -- threads ----------------------------------------------------------------------------
 
     def write_until_drained(self) -> None:
-        """A writer thread's whole life: wait for the peer, write, until nothing waits."""
+        """All that a writer thread does: wait for the peer and write, until no bytes wait."""
         while True:
             self.transport.wait_writable()
             with self._lock:
@@ -266,16 +266,16 @@ class TransportWriter:
                 return
 
     def writer_failed_to_start(self) -> None:
-        """No thread was to be had: nobody writes any more (the owner aborts the transport)."""
+        """No thread was available: no thread writes any more (the owner aborts the transport)."""
         with self._lock:
             self._writer_running = False
             self._break()
             self._left.notify_all()
 
     def retire(self) -> None:
-        """The last reader's: stop all writing and wait until the writer has let go of the socket.
+        """The last reader: stop all writing, and wait until the writer thread no longer uses the socket.
 
-        The transport must have been aborted, so the wait is short.
+        The transport must have been aborted; so the wait is short.
         """
         with self._lock:
             self._break()
@@ -283,7 +283,7 @@ class TransportWriter:
                 self._left.wait()
 
     def retire_now(self) -> bool:
-        """``retire`` without waiting: False, where a writer still has to let go."""
+        """``retire`` without waiting; False if a writer thread still uses the socket."""
         with self._lock:
             self._break()
             return not self._writer_running
@@ -291,9 +291,9 @@ class TransportWriter:
     # -- moving to another process ----------------------------------------------------------
 
     def hold(self) -> None:
-        """Let no more threads write, until ``let_go``; one that waits for the peer may be at it still.
+        """Let no other thread begin to write until ``let_go``; a writer thread may still wait for the peer.
 
-        Next: ``Transport.part``, which frees that one, and ``wait_until_held``.
+        Next: ``Transport.part``, which ends that wait, and ``wait_until_held``.
         """
         with self._lock:
             self._held = True
@@ -301,9 +301,9 @@ class TransportWriter:
             self._writer_running = True
 
     def wait_until_held(self) -> bool:
-        """Wait for the writer thread to leave. False if there is no more to be held.
+        """Wait for the writer thread to leave. Returns whether the transport can be moved.
 
-        That is so once a close frame is on its way or nothing can be written any more.
+        It cannot once a close frame is due, the session is detached or the connection is broken.
         """
         with self._lock:
             while not self._held_alone:
@@ -311,7 +311,7 @@ class TransportWriter:
             return not (self._broken or self._outbox is None or self._wire.close is not None)
 
     def let_go(self) -> None:
-        """Undo ``hold``: the session stays here. A close frame that came meanwhile gets its thread."""
+        """Undo ``hold``: the session stays here. A close frame that came meanwhile is sent."""
         with self._lock:
             self._held = self._writer_running = False
             self._left.notify_all()
@@ -319,13 +319,13 @@ class TransportWriter:
         self.report(flushed)
 
     def export(self) -> WireState:
-        """Write down what is half written. Between ``hold`` and the move; lock held."""
-        assert self._held, "no other thread may write meanwhile"
+        """The bytes that are half written. Between ``hold`` and the move; lock held."""
+        assert self._held, "no other thread may write at this time"
         return self._wire.export()
 
     def restore(self, state: WireState, acked: int, took_at: float, blocked: bool) -> None:
         """Go on at the exact byte; lock held, and nothing has been written here yet. Next: ``flush``."""
-        assert self._outbox is not None, "a session goes on"
+        assert self._outbox is not None, "only a session is restored"
         self._wire.restore(state, self._outbox)
         self.acked = acked
         self.took_at = took_at
@@ -348,7 +348,7 @@ class TransportWriter:
             try:
                 taken = self.transport.write(queue.pieces)
             except OSError:
-                # Only writing stops: the reader empties the kernel's buffer first, since a leave may
+                # Only writing stops. The reader first reads what the kernel has, since a close frame may
                 # be in it, and then reports the end.
                 self._break()
                 flushed.failed = True
@@ -361,7 +361,7 @@ class TransportWriter:
                 self.blocked = False
             self._account(taken, flushed)
         else:
-            # Without it a writer would go round and round after ``detach`` took away what it waited for.
+            # Without this line a writer thread would loop for ever once ``detach`` has taken the frames.
             self.blocked = False
         if self._outbox is not None:
             flushed.left = self._outbox.used_frames
@@ -378,7 +378,7 @@ class TransportWriter:
 
     def _stall(self, flushed: Flushed) -> None:
         if not self.blocked:
-            self.took_at = self._clock.monotonic()  # until now it took all that came
+            self.took_at = self._clock.monotonic()  # until now the peer took everything
         self.blocked = True
         self._wire.forget_unbegun()
         flushed.stalled = not self._stall_reported

@@ -1,12 +1,12 @@
-"""The bytes of one transport that are about to be written: what goes next, and what the peer has taken.
+"""The bytes of one transport that are written next, and how many of them the kernel has taken.
 
 Order on the wire: what has begun; then a close frame that ends only the transport; pings and pongs; the
 session's frames; a close frame that ends the session. After a close frame, nothing.
 
-A frame is *begun* with its first byte and *written* when the kernel has taken its last. Frames stay in the
-outbox until they are written; here are only bytes: those of the frames that are being offered to the kernel,
-and of control frames. A plain data structure without a lock: ``transport_writer.py`` calls it with the
-session's lock held. Read next: ``transport_writer.py``, ``outbox.py``.
+A frame is *begun* with its first byte, and *written* when the kernel has taken its last. Frames stay in the
+outbox until they are written. Here are only bytes: of the frames that are offered to the kernel now, and of
+control frames. A plain data structure without a lock: ``transport_writer.py`` calls it with the session's
+lock held, on any thread. Read next: ``transport_writer.py``, ``outbox.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..transport.base import Transport
 from .items import Item
 from .outbox import Outbox
 
-# What one system call may carry: enough to fill a socket buffer, few enough to stay below IOV_MAX.
+# For one system call: enough to fill a socket buffer, few enough to stay below IOV_MAX.
 BATCH_FRAMES = 64
 BATCH_BYTES = 64 * 1024
 # A peer that sends pings and never reads gets only the newest answers (RFC 6455 §5.5.3 allows it).
@@ -35,8 +35,8 @@ Write = Callable[[Sequence[bytes | memoryview]], int]
 class WireState:
     """A half-written stream: what another process needs to go on at the exact byte.
 
-    ``rest``: bytes that must come next. ``rest_is_frame``: they end the first item of the outbox; otherwise
-    they are no frame of its. ``lane``: control frames that wait, as wire bytes.
+    ``rest``: the bytes that must come next. ``rest_is_frame``: they are the end of the outbox's first item;
+    otherwise they belong to no item of it. ``lane``: control frames that wait, as wire bytes.
     """
 
     rest: bytes = b""
@@ -60,7 +60,7 @@ class WireQueue:
     close: bytes | None = None
     close_after_data: bool = False
     close_in_pieces: bool = False
-    #: Whether the close frame is out.
+    #: Whether the kernel has taken the close frame.
     closed: bool = False
 
     def __post_init__(self, first: bytes) -> None:
@@ -69,7 +69,7 @@ class WireQueue:
 
     def add_control(self, wire: bytes) -> bool:
         """Queue a ping or a pong; False if a close frame comes first."""
-        # A close frame far behind data is no reason to leave a peer's pings unanswered meanwhile.
+        # While a close frame waits behind data, the peer's pings are still answered.
         if (self.close is not None and not self.close_after_data) or self.close_in_pieces:
             return False
         if len(self.lane) >= MAX_LANE:
@@ -84,9 +84,9 @@ class WireQueue:
         self.begun_frame = outbox.started = True
 
     def write_all_at_once(self, write: Write, outbox: Outbox) -> list[int]:
-        """The usual case: frames wait, and the kernel takes them all in one piece. Give the sizes of those.
+        """The usual case: frames wait, and the kernel takes all of them at once. Returns their sizes.
 
-        ``write``: the transport's. Nothing else waits here.
+        ``write``: the transport's. Nothing else may wait here.
         """
         sizes: list[int] = []
         if not (frames := outbox.all_frames(BATCH_BYTES)):
@@ -97,7 +97,7 @@ class WireQueue:
         try:
             taken = write((wire,))
         except OSError:
-            return sizes  # the way in pieces meets it again, and reports it
+            return sizes  # the writer's next write gets the error again, and reports it
         if taken == len(wire):
             sizes = [frame.size for frame in frames]
             outbox.written_frames(frames, sizes)
@@ -125,7 +125,7 @@ class WireQueue:
         for item in batch:
             self.pieces.append(self._transport.encode(_frame_of(item)))
         self.frames_in_pieces = len(batch)
-        # Compressed bytes, once made, must be sent: the peer's window depends on them.
+        # Compressed bytes, once made, must be sent: the peer's decompressor depends on them.
         self.begun_frame = outbox.started = self._transport.stateful and bool(batch)
         return bool(batch)
 
@@ -134,7 +134,7 @@ class WireQueue:
         self.close_in_pieces = True
 
     def account(self, taken: int, outbox: Outbox | None, sizes: list[int]) -> None:
-        """The kernel has taken so many bytes; add the size of each frame that is written to ``sizes``."""
+        """The kernel has taken ``taken`` bytes; add the size of each frame now written to ``sizes``."""
         while taken:
             piece = self.pieces[0]
             if taken < len(piece):
@@ -153,7 +153,7 @@ class WireQueue:
                 self.closed = True
 
     def forget_unbegun(self) -> None:
-        """Give items of which no byte is out back to the outbox, where they still are."""
+        """Remove the items of which no byte was taken; the outbox still has them."""
         if self.frames_in_pieces:
             keep = int(self.begun_frame)
             while len(self.pieces) > keep:
@@ -163,11 +163,11 @@ class WireQueue:
     def part_with_outbox(self) -> None:
         """The outbox goes to another transport: what has begun is finished here, from a copy."""
         self.forget_unbegun()
-        self.frames_in_pieces = 0  # what is left of one is now just bytes of this stream
+        self.frames_in_pieces = 0  # what is left of a frame is now just bytes of this stream
         self.begun_frame = False
 
     def clear(self, outbox: Outbox | None) -> None:
-        """Nothing more can be written: an item that has begun is unwritten, and whole again for the next."""
+        """Nothing more can be written; an item that has begun is unwritten, and stays in the outbox."""
         self.pieces.clear()
         self.lane.clear()
         self.frames_in_pieces = 0
@@ -176,13 +176,13 @@ class WireQueue:
         self.begun_frame = False
 
     def export(self) -> WireState:
-        """Write down what is half written. No close frame is on its way."""
+        """What is half written, as a value. No close frame may be due."""
         assert self.close is None, "a transport that closes is not moved"
         self.forget_unbegun()
         return WireState(b"".join(self.pieces), self.begun_frame, tuple(self.lane))
 
     def restore(self, state: WireState, outbox: Outbox) -> None:
-        """Go on from there; nothing has been queued here yet."""
+        """Go on from what ``export`` returned; nothing has been queued here yet."""
         self.lane.extend(state.lane)
         if state.rest_is_frame:
             self.begin(memoryview(state.rest), outbox)
@@ -192,5 +192,5 @@ class WireQueue:
 
 def _frame_of(item: Item) -> Frame:
     frame = item if isinstance(item, Frame) else item.frame
-    assert frame is not None, "a gap is told once its message is encoded"
+    assert frame is not None, "a gap is sent only once its frame is encoded"
     return frame

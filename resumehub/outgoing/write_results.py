@@ -1,4 +1,4 @@
-"""What came of writing, and who hears of it. Values, and the contract of a writer's owner.
+"""The results of writing, and the contract of a writer's owner, to which they are reported. Values.
 
 Made by ``transport_writer.py`` on any thread. Read next: ``transport_writer.py``.
 """
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 Passage = Literal["barred", "passed", "begun"]
 BARRED: Final = "barred"
-"""Nothing has happened: the frame is to go by way of the outbox."""
+"""Nothing has happened: the frame must be put into the outbox."""
 PASSED: Final = "passed"
-"""Accepted and written, whole."""
+"""Accepted, and written as a whole."""
 BEGUN: Final = "begun"
-"""Accepted and half written: ``pump`` sees to the rest."""
+"""Accepted and half written: ``pump`` writes the rest."""
 
 
 @dataclass(slots=True)
 class Flushed:
-    """What one round of writing did, for ``TransportWriter.report`` once the lock is given back."""
+    """What one round of writing did, for ``TransportWriter.report`` once the lock is released."""
 
     sizes: list[int] = field(default_factory=list)
     close_sent: bool = False
@@ -33,7 +33,7 @@ class Flushed:
     stalled: bool = False
     writer_wanted: bool = False
     left: int = 0
-    #: What has to be encoded, without the lock, before anything behind it can go.
+    #: A gap whose frame must be encoded, without the lock, before anything behind it can be written.
     unannounced: Gap | None = None
 
     def behind(self, before: Flushed) -> Flushed:
@@ -47,7 +47,7 @@ class Flushed:
 
 
 class TransportWriterOwner(Protocol):
-    """Who hears of what a writer did. Called by any thread, without a lock."""
+    """Gets what a writer did (``IOThreads``). Called by any thread, without a lock."""
 
     def on_flushed(self, writer: TransportWriter, flushed: Flushed) -> None: ...
     def start_writer(self, writer: TransportWriter) -> None: ...

@@ -1,8 +1,8 @@
-"""Carries out what the machine asks for, effect by effect. Hub thread only.
+"""Carries out the machine's effects, one by one. Hub thread only.
 
-Nothing here waits: not for the network (close frames go to writer threads, replays to readers), not for user
-code (callbacks go to serial queues), not for a lock that user code may hold. Nothing here decides either.
-Read next: ``hub_loop.py``, which calls it, ``core/effects.py``, and ``session/session.py``.
+It never waits: not for the network (close frames go to writer threads, replays to readers), not for user
+code (callbacks go to serial queues), not for a lock that user code may hold. It decides nothing either.
+Called by ``hub_loop.py``. Read next: ``core/effects.py``, ``session/session.py``.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from .transport_table import TransportTable
 
 log = logging.getLogger("resumehub")
 
-# A reader starts right behind these, and runs them: no thread of the pool is needed.
+# After these a reader starts, which runs them: no thread of the pool is needed.
 _BEFORE_READER = ("on_connect", "on_transport_restore")
 
-# Of one id's messages that were read ahead, so many bytes may wait at least, however small a message may be.
+# Messages of one id that wait for their handler may have at least this size, however small one may be.
 _LEAST_PARKED_BYTES = 256 * 1024
 
 
 @dataclass(eq=False, repr=False)
 class EffectRunner:
-    """One hub's. ``execute`` gives the observation that an ``Inspect`` asks for."""
+    """One hub's. ``execute`` returns the observation that an ``Inspect`` asks for."""
 
     _config: Config
     _runtime: Runtime
@@ -58,12 +58,12 @@ class EffectRunner:
     _ledger_totals: LedgerTotals
     _pool: CallbackPool
     _io_threads: IOThreads
-    #: What was written down of sessions that leave, by epoch, until it is fetched; and what comes of
-    #: sessions that arrive, by the number of the arrival, until it is used. Any thread.
+    #: States of sessions that leave, by epoch, until ``HubLoop.departed`` takes them; and of sessions that
+    #: arrive, by the number of the arrival, until ``TakeOver`` uses them. Any thread.
     departures: dict[int, SessionState] = field(default_factory=dict)
     arrivals: dict[int, SessionState] = field(default_factory=dict)
     _by_epoch: dict[int, Session] = field(default_factory=dict)
-    # By id and not by session: an id's next session waits for the callbacks of the one before.
+    # By id and not by session: the next session of an id waits for the callbacks of the one before.
     # Weak, so that an id is forgotten with the last session that had it.
     _serial_queues: WeakValueDictionary[str, SerialQueue] = field(default_factory=WeakValueDictionary)
 
@@ -113,15 +113,15 @@ class EffectRunner:
             case e.TakeOver():
                 self._take_over(effect)
             case e.NotFound() | e.NotMoved() | e.Finish():
-                pass  # the loop looks at these
+                pass  # the loop handles these
             case _:
                 assert_never(effect)
         return None
 
-    # -- the second look at a resume --------------------------------------------------------
+    # -- the hub's own check of a resume ----------------------------------------------------
 
     def look(self, registration: Register) -> ResumeRequest:
-        """What the outbox says to the client's count; it keeps what is needed until ``look_away``."""
+        """The request with what the outbox says of its count; what it needs is kept until ``look_away``."""
         wanted, request = self._wanted(registration), registration.resume_request
         if wanted is None or request.received is None:
             return request
@@ -130,7 +130,7 @@ class EffectRunner:
         return replace(request, beyond=position.beyond, first_available=position.first_available)
 
     def look_away(self, registration: Register) -> None:
-        """The decision is made and carried out."""
+        """Undo ``look``: the decision is made and carried out."""
         wanted = self._wanted(registration)
         if wanted is not None:
             with wanted.outbox.lock:
@@ -147,7 +147,7 @@ class EffectRunner:
     def _open(self, effect: e.OpenSession) -> None:
         config, runtime = self._config, self._runtime
         io = self._transports[effect.transport]
-        # A name for people; an id that was made up is a secret, and another one in every run.
+        # A name for logs and traces. A generated id is a secret, and differs in every run.
         whose = f"session {effect.epoch}" if effect.credentials.generated else effect.connection_id
         session = Session(
             self._services,
@@ -161,7 +161,7 @@ class EffectRunner:
                 config.send_buffer_bytes,
                 self._retention(effect.credentials),
             ),
-            inbound_fence=InboundFence(runtime.lock(f"the inbox of {whose}")),
+            inbound_fence=InboundFence(runtime.lock(f"the inbound fence of {whose}")),
             serial_queue=self._serial_queue(effect.connection_id, whose),
             ended=runtime.event(f"on_disconnect of {whose} to return"),
             credentials=effect.credentials,
@@ -191,7 +191,7 @@ class EffectRunner:
     def _delayed_ack(self, credentials: Credentials, whose: str) -> DelayedAck | None:
         if credentials.tokens is None:
             return None
-        lock = self._runtime.lock(f"the receipts of {whose}")
+        lock = self._runtime.lock(f"the delayed ack of {whose}")
         return DelayedAck(lock, self._config.send_buffer, self._config.send_buffer_bytes)
 
     def _end(self, effect: e.EndSession) -> None:
@@ -204,7 +204,7 @@ class EffectRunner:
     def _notify(self, effect: e.Notify) -> None:
         session = self._by_epoch[effect.epoch]
         if effect.hook == "on_transport_restore":
-            # Before its handler may look, which can be before the hub gets to attach the transport.
+            # Set here, since a handler may read it before the hub thread has attached the transport.
             session.state = State.CONNECTED
         if effect.hook == "on_disconnect":
             del self._by_epoch[effect.epoch]
@@ -214,7 +214,7 @@ class EffectRunner:
         session.serial_queue.post(call, runner_coming=effect.hook in _BEFORE_READER)
 
     def _is_heard(self, hook: str) -> bool:
-        """Whether a thread is worth waking for it: not where there is no handler and nothing is recorded."""
+        """Whether the hook has a handler, or a trace records it. If not, no thread is woken for it."""
         return bool(self._services.handlers[hook]) or self._observers.trace is not None
 
     # -- transports -------------------------------------------------------------------------
@@ -273,13 +273,13 @@ class EffectRunner:
         if io.session is not None:
             io.session.serial_queue.wake()
         if io.writer is None:
-            # It never had threads, so no thread will close it.
+            # It never had a reader or a writer, so no other thread will close it.
             self._io_threads.release_now(io)
         elif io.is_to_be_closed():
             self._io_threads.close_unread(io)
 
     def release(self, number: int) -> None:
-        """The transport is closed; what its ended session could not send is lost now."""
+        """The transport is closed; if its session has ended, what is still unsent is lost now."""
         io = self._transports.remove(number)
         session = io.session if io is not None else None
         if io is not None and session is not None and session.writer is io.writer and session.is_over:
@@ -333,5 +333,5 @@ class EffectRunner:
 
     def _writer(self, number: int) -> TransportWriter:
         writer = self._transports[number].writer
-        assert writer is not None, "only a transport that was admitted is written to"
+        assert writer is not None, "a transport gets its writer when it is admitted"
         return writer

@@ -1,10 +1,9 @@
 """The running hub: the hub thread, its queue of commands, and what it owns.
 
-Made when a hub is first used in a process, and runs until it is closed. Commands come from any thread and are
-handled one by one on the hub thread (``runtime/command_loop.py``): the pure machine decides, the effect
-runner carries out. The hub thread waits for its queue and the next deadline, and for nothing else. Which
-thread reads and writes a transport is ``io_threads.py``'s. Read next: ``core/machine.py``,
-``effect_runner.py``.
+It is made when a hub is first used in a process, and runs until it is closed. Any thread queues commands; the
+hub thread handles them one by one (``runtime/command_loop.py``): the pure machine decides, the effect runner
+carries out. The hub thread waits for its queue and the next deadline, and for nothing else. ``io_threads.py``
+chooses the threads that read and write a transport. Read next: ``core/machine.py``, ``effect_runner.py``.
 """
 
 from __future__ import annotations
@@ -89,13 +88,13 @@ class HubLoop:
             log=log,
         )
         self.put = self._commands.put
-        tally = runtime.lock("the tally")
+        tally = runtime.lock("the count of undecodable messages")
         self.observers = Observers(parts.metrics, parts.trace, clock, tally, config.send_buffer)
         control_messages = ControlMessages(parts.codec, self.put)
         self.services = Services(parts.codec, clock, parts.handlers, self.observers, self, control_messages)
         self.registry = SessionRegistry(runtime)
-        self.transports = TransportTable(runtime.lock("the refusals"))
-        self.ledger_totals = LedgerTotals(runtime.lock("the books"))
+        self.transports = TransportTable(runtime.lock("the count of refusals"))
+        self.ledger_totals = LedgerTotals(runtime.lock("the ledger totals"))
         self.thread_group = ThreadGroup(runtime, name)
         poller = runtime.poller()
         self.leader_followers = (
@@ -122,7 +121,7 @@ class HubLoop:
     # -- beginning --------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the hub thread and the watcher. Raises RuntimeError when there are no threads."""
+        """Start the hub thread and the watcher. Raises: RuntimeError when no thread can be started."""
         self._clock.follow(self._commands)
         self.observers.note("hub", "Started", **asdict(self.machine.rules))
         try:
@@ -138,7 +137,7 @@ class HubLoop:
         try:
             self._watcher = self.thread_group.spawn("watcher", watcher.run, daemon=False)
         except RuntimeError:
-            self.put(c.Shutdown())  # nothing is there to shut down yet, so the hub thread just leaves
+            self.put(c.Shutdown())  # there are no sessions yet, so the hub thread ends at once
             raise
 
     def register(
@@ -150,10 +149,10 @@ class HubLoop:
         handshake_response: bytes,
         host: HostThread | None = None,
     ) -> int:
-        """Hand a socket over; the hub decides what becomes of it. Never blocks.
+        """Hand a socket over; the hub thread decides what happens to it. Never blocks.
 
-        Gives the transport's number, also in ``registration.transport``; ``handshake_response`` is sent ahead
-        of everything. A hub that has gone by now shuts the socket.
+        Returns the transport's number. ``handshake_response`` is sent before everything else. If the hub has
+        been closed meanwhile, the socket is closed.
         """
         io = TransportIO(self.transports.next_number(), transport, self._runtime, data=data)
         io.handshake_response = handshake_response
@@ -165,12 +164,12 @@ class HubLoop:
         return io.number
 
     def enter(self, io: TransportIO) -> int:
-        """Enter a transport in the table; give its number. A command about it must follow."""
+        """Enter a transport in the table; return its number. Next: put a command about it."""
         self.transports.add(io)
         return io.number
 
     def _turn_away(self, io: TransportIO) -> None:
-        """Close a transport that the hub will never hear of: it has left."""
+        """Close a transport whose registration came after the hub thread had finished."""
         io.transport.abort()
         io.aborted.set()
         io.transport.release()
@@ -179,19 +178,19 @@ class HubLoop:
     # -- moving (``moving.py``) -------------------------------------------------------------
 
     def arrives(self, state: SessionState) -> int:
-        """Keep what was written down of a session until ``Adopt`` is handled; give the arrival's number."""
+        """Keep a session's state until ``Adopt`` is handled; return the number of the arrival."""
         arrival = next(self._arrivals)
         self._effect_runner.arrivals[arrival] = state
         return arrival
 
     def does_not_arrive(self, arrival: int, number: int | None) -> None:
-        """``Adopt`` was refused."""
+        """``Adopt`` was refused: forget what was kept for it."""
         self._effect_runner.arrivals.pop(arrival, None)
         if number is not None:
             self.transports.remove(number)
 
     def departed(self, session: Session) -> SessionState:
-        """What was written down of a session whose ``Export`` has been handled. Raises NotMovable."""
+        """The state of a session whose ``Export`` has been handled. Raises: NotMovable if it was refused."""
         state = self._effect_runner.departures.pop(session.epoch, None)
         if state is None:
             raise NotMovable(session.connection_id, "the hub has been closed")
@@ -200,9 +199,9 @@ class HubLoop:
     # -- commands ---------------------------------------------------------------------------
 
     def put_and_wait(self, command: c.Command) -> None:
-        """Queue a command and wait until it is handled, or the hub has left.
+        """Queue a command, and block until the hub thread has handled it or has finished.
 
-        Raises ConnectionNotFound for a ``Kick`` of nobody.
+        Raises: ConnectionNotFound for a ``Kick`` of an unknown id; NotMovable.
         """
         self._commands.ask(command)
 
@@ -241,7 +240,7 @@ class HubLoop:
             self._effect_runner.release(command.transport)
 
     def _refuse(self, command: c.Command, reply: Reply | None) -> None:
-        """The hub has finished, and this command comes too late."""
+        """The hub thread has finished, and this command comes too late."""
         if isinstance(command, c.Register):
             self._turn_away(self.transports[command.transport])
         if reply is not None and isinstance(command, c.Kick):
@@ -250,18 +249,18 @@ class HubLoop:
     # -- looking ----------------------------------------------------------------------------
 
     def open_cork(self) -> Cork | None:
-        """Where the calling thread may hold a broadcast back, if it reads and has more in hand."""
+        """Where the calling thread may hold a broadcast back: if it is a reader and more messages wait."""
         return self.leader_followers.open_cork() if self.leader_followers is not None else None
 
     def may_refuse_by_close(self) -> bool:
         """Whether one more socket may be upgraded only to be told why it is refused.
 
-        Never when the hub has left: no thread would write the close frame.
+        False once the hub thread has finished: no thread would write the close frame.
         """
         return not self._commands.left and self.transports.may_refuse_one_more()
 
     def stats(self) -> Stats:
-        """How many sessions there are, and what became of all that was sent."""
+        """How many sessions there are, and how many frames are in each column of the ledger."""
         ledger, held = self.ledger_totals.sum()
         sessions = list(self.registry.sessions.values())
         return Stats(
@@ -276,9 +275,9 @@ class HubLoop:
     # -- the end ----------------------------------------------------------------------------
 
     def close(self, timeout: float) -> list[tuple[str, str]]:
-        """End everything within ``timeout`` real seconds; the threads that are still there, with stacks.
+        """End everything within ``timeout`` real seconds; return the threads that still run, with stacks.
 
-        From a thread of the hub's own it only starts the close, and reports that thread.
+        Called on a thread of the hub, it only starts the close, and returns that thread.
         """
         with self._close_lock:
             first, self.closing = not self.closing, True
@@ -288,7 +287,7 @@ class HubLoop:
         if caller is not None and not (self._watcher is not None and self._watcher.is_current()):
             return [(caller.name, caller.stack())]
         give_up = now() + timeout
-        # The last part of the time is for the peers that a close frame does not reach.
+        # The last part of the time is for peers that do not answer the close frame.
         if not self.thread_group.join(give_up - min(1.0, timeout / 3)):
             self.put(c.AbortAll())
             self.thread_group.join(give_up)
@@ -304,9 +303,9 @@ class HubLoop:
             self._stopped.set()
 
     def after_fork_in_child(self) -> None:
-        """Close the inherited descriptors and touch nothing else.
+        """In a forked child: close the inherited descriptors and touch nothing else.
 
-        The threads stayed with the parent, and so did the connections: no shutdown, no lock.
+        The parent has the threads and the connections. So nothing is shut down, and no lock is taken.
         """
         self._commands.after_fork_in_child()
         self._runtime.after_fork_in_child()

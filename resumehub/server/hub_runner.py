@@ -1,8 +1,8 @@
-"""Starts one ``HubLoop`` a process, on first use, and answers for the hub while there is none.
+"""Starts one ``HubLoop`` in each process, on first use, and answers for the hub before that.
 
-A hub can be built anywhere (before a server forks, too): nothing runs until it is first used to accept a
-connection, and then in that process. The request side sees this object as its ``SessionLookup``
-(``wsgi/session_lookup.py``), the application as what ``Hub`` stands on. Read next: ``hub_loop.py``.
+A hub can be built anywhere, also before a server forks: no thread starts until the hub is first used to
+accept a connection, and then in that process. The request side uses this object as its ``SessionLookup``
+(``wsgi/session_lookup.py``); ``Hub`` calls it for the application. Read next: ``hub_loop.py``.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class HubRunner(HubParts):
         _runners.add(self)
 
     def add_handler(self, hook: str, handler: Callable[..., Any]) -> None:
-        """Call ``handler`` for that hook, behind those that were registered before."""
+        """Call ``handler`` for ``hook``, after the handlers that were added before."""
         with self._lock:
             self.handlers[hook] = (*self.handlers[hook], handler)
 
     # -- the loop ---------------------------------------------------------------------------
 
     def start(self) -> HubLoop:
-        """The running hub, started on first use. Raises: HubClosed; RuntimeError without threads."""
+        """The running hub, started on first use. Raises: HubClosed; RuntimeError if no thread can start."""
         with self._lock:
             if self.closed:
                 raise HubClosed
@@ -60,14 +60,14 @@ class HubRunner(HubParts):
             return self.loop
 
     def open_loop(self) -> HubLoop | None:
-        """The running hub, None where it was not used yet. Raises HubClosed."""
+        """The running hub; None before the first use. Raises: HubClosed."""
         if self.closed:
             raise HubClosed
         return self.loop
 
     def registry(self) -> SessionRegistry:
-        """The sessions that may be looked at; an empty one where nothing runs."""
-        # A hub that closes shows none of the sessions that its thread has not ended yet.
+        """The registry of the running hub; an empty one before the first use and after ``close``."""
+        # A hub that closes does not show the sessions that the hub thread has not ended yet.
         return self.loop.registry if self.loop is not None and not self.closed else self._nobody
 
     def stats(self) -> Stats:
@@ -82,14 +82,14 @@ class HubRunner(HubParts):
         return loop.close(timeout) if loop is not None else []
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: forget the parent's loop, and close the descriptors that were inherited from it."""
+        """In a forked child: forget the parent's loop, and close the descriptors that it had open."""
         loop, self.loop = self.loop, None
         self._lock = self.runtime.lock("the hub's handlers")
         if loop is not None:
             loop.after_fork_in_child()
 
     def reset(self, clock: Clock, runtime: Runtime) -> None:
-        """For a lab that borrows the hub of an application, or gives it back: as if it had just been built.
+        """As if it had just been built: for a lab that uses an application's hub, or returns it.
 
         The loop must not be running.
         """
@@ -105,7 +105,7 @@ class HubRunner(HubParts):
         return self.closed or (self.loop is not None and self.loop.closing)
 
     def find(self, connection_id: str, received: int | None) -> SeenSession | None:
-        """The session with this id, and where a client goes on that has handled ``received`` messages."""
+        """The session with this id, and where a client resumes that has handled ``received`` messages."""
         session = self.registry().sessions.get(connection_id)
         return session.seen(received) if session is not None else None
 
@@ -128,7 +128,7 @@ class HubRunner(HubParts):
             self.loop.observers.count(method, *arguments)
 
     def end_with_gap(self, seen: SeenSession) -> None:
-        """End a session that its client cannot go on with, unless it was resumed since. Blocks until done."""
+        """End a session that can't be resumed without a gap, unless it was resumed since. Blocks."""
         if self.loop is not None:
             self.loop.put_and_wait(GapFound(seen.connection_id, seen.life, seen.generation))
 
@@ -142,13 +142,13 @@ class HubRunner(HubParts):
         host: HostThread | None = None,
     ) -> int:
         """See ``HubLoop.register``; the hub has been started."""
-        assert self.loop is not None, "an upgrade is allowed by a hub that runs"
+        assert self.loop is not None, "only a running hub allows an upgrade"
         return self.loop.register(
             transport, registration, data=data, handshake_response=handshake_response, host=host
         )
 
     def abort(self, number: int) -> bool:
-        """Give up a transport as if the network had failed; False where the hub has left."""
+        """Abort a transport as if the network had failed; False if the hub thread does not run."""
         return self.loop is not None and self.loop.put(TransportAborted(number))
 
 

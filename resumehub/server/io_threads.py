@@ -1,14 +1,14 @@
 """Which thread reads a transport, which writes it, and which closes it.
 
 A transport is read by the request thread that stays for it (TLS), in turns by the threads that read for many,
-or by a thread of its own; and by another thread while that one is stuck in a callback. It is written by the
-thread that sends, until the peer is slow: then by a writer thread. The last of them closes it. Each of these
-is started here, and so is what happens when the system has no thread to give: that one transport is dropped,
-and some thread closes it all the same (tests/races/test_no_thread_to_be_had.py).
+or by a thread of its own. While that thread is stuck in a callback, another one reads. The thread that sends
+also writes, until the peer is slow: then a writer thread does. The last of them closes the transport. These
+threads are started here. When the system can't start one, that one transport is dropped, and another thread
+closes it (tests/races/test_no_thread_to_be_had.py).
 
-It knows nothing of sessions, and decides neither when a transport is to be read nor when it is to end: the
-effect runner does (hub thread), the watcher, and a writer whose peer is slow (any thread). Nothing here
-waits. Read next: ``incoming/reader.py``, ``incoming/leader_followers.py``, docs/explanation/threads.md.
+It knows nothing of sessions. It does not decide when a transport is read or ended: the effect runner (hub
+thread), the watcher and a writer whose peer is slow (any thread) do. Nothing here waits. Read next:
+``incoming/reader.py``, ``incoming/leader_followers.py``, docs/explanation/threads.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = logging.getLogger("resumehub")
 class IOThreads:
     """One hub's threads for input and output. Never blocks.
 
-    It is also the owner of every ``TransportWriter``: it hears what a writer did, and gives it a thread.
+    It is also the owner of every ``TransportWriter``: it gets what a writer did, and starts its thread.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class IOThreads:
     # -- reading ----------------------------------------------------------------------------
 
     def start_reader(self, io: TransportIO) -> bool:
-        """Hub thread: start reading a transport; False if no thread was to be had (it is given up)."""
+        """Hub thread: start reading a transport. False if no thread could be started; then it is aborted."""
         io.reader = token = object()
         if io.host_thread is not None:
             io.host_thread.offer(self._thread_group.adopted(Reader(self._services, io, token).run))
@@ -61,21 +61,21 @@ class IOThreads:
         return True
 
     def recall(self, io: TransportIO) -> None:
-        """Any thread: have the reader look up, which may wait for input or for its session's callbacks."""
+        """Any thread: wake the reader, which may wait for input or for its session's callbacks."""
         if io.session is not None:
             io.session.serial_queue.wake()
         if self.leader_followers is not None and io.transport.pollable is not None:
             self.leader_followers.recall(io.transport.pollable.fileno())
 
     def _read_on(self, io: TransportIO, token: object) -> None:
-        """Have the transport read by the thread with ``token``. Raises RuntimeError without threads."""
+        """Have the transport read by the holder of ``token``. Raises: RuntimeError if no thread can start."""
         if self.leader_followers is not None and io.transport.pollable is not None:
             self.leader_followers.enter(SharedReader(self._services, io, token, self.leader_followers))
         else:
             self._thread_group.spawn("reader", Reader(self._services, io, token).run)
 
     def stand_in(self, io: TransportIO) -> None:
-        """Watcher: the reader is stuck in a callback; give the right to read to another thread."""
+        """Watcher: the reader is stuck in a callback; give another thread the right to read."""
         with io.lock:
             if not io.busy:
                 return
@@ -85,7 +85,7 @@ class IOThreads:
         try:
             self._read_on(io, token)
         except RuntimeError:
-            log.exception("no thread to stand in for a busy reader could be started")
+            log.exception("no thread to read instead of a busy reader could be started")
             self._drop_unread(io)
 
     # -- writing ----------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class IOThreads:
             observers.wrote(writer, flushed)
 
     def encode_gap(self, writer: TransportWriter, gap: Gap) -> Frame | None:
-        """Any thread, without a lock: the ``$missed`` that tells of a gap."""
+        """Any thread, without a lock: encode the ``$missed`` of a gap; None if the codec can't."""
         return self._services.control_messages.encode_gap(writer, gap)
 
     # -- closing ----------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class IOThreads:
             self.leader_followers.enter(FinalRelease(Reader(self._services, io, None), io.number))
 
     def _drop_unread(self, io: TransportIO) -> None:
-        # No other thread would close it, so this is a reader that only lets go.
+        # No other thread would close the transport, so this reader only releases it.
         let_go = Reader(self._services, io, io.reader).let_go
         self._commands.put(c.TransportAborted(io.number))
         try:

@@ -1,10 +1,10 @@
 """Takes a session out of a running hub at any moment, and puts it into another one, at the exact byte.
 
 ``export_session`` first fences the session: no callback of it runs or starts, its reader leaves, no thread
-writes; its peer notices nothing. Then the hub thread decides and writes the session down. Until that command
-is handled everything can be undone, and is, if the session can't be moved. ``adopt_session`` is the other
-end. What travels between two processes, and when, is not known here. Threads: any but the hub's and a
-callback's. Read next: ``session/session_state.py``, ``transport/base.py`` (clauses T12 to T14).
+writes; its peer notices nothing. Then the hub thread decides, and makes the session's state. Until that
+command is handled, everything is undone if the session can't be moved. ``adopt_session`` is the other end.
+This module does not know how the state travels between processes. Threads: any but the hub thread and those
+that run a callback. Read next: ``session/session_state.py``, ``transport/base.py`` (clauses T12 to T14).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Departure:
     """A session that has left its hub.
 
-    ``transport``: None where it was suspended. Pass its socket on (``pollable``), then ``release`` it.
+    ``transport``: None if it was suspended. Next: pass its socket on (``pollable``), then ``release`` it.
     """
 
     state: SessionState
@@ -41,7 +41,7 @@ def export_session(loop: HubLoop, runtime: Runtime, connection_id: str) -> Depar
     """Take a session out of the hub; it goes on wherever ``adopt_session`` is called with its state.
 
     Raises: ConnectionNotFound; NotMovable, and the session goes on here; TypeError for ``connection.data``
-    that JSON does not have. Blocks: until the handler of it that runs has returned.
+    that JSON can't hold. Blocks: until its running handler, if there is one, has returned.
     """
     session = loop.registry.sessions.get(connection_id)
     if session is None or session.connection is None:
@@ -65,8 +65,8 @@ def adopt_session(loop: HubLoop, runtime: Runtime, state: SessionState, stream: 
     """Let a session go on in this hub. ``stream``: its connection; None where it is suspended.
 
     Raises: SessionStateError for a damaged state; NotMovable, when the id is in use here or the hub shuts
-    down. Nothing has happened then, and the stream is still the caller's. Blocks: until the hub thread has
-    done so.
+    down. Then nothing has changed, and the caller still owns the stream. Blocks: until the hub thread has
+    handled it.
     """
     check(state)
     number, live = None, state.transport
@@ -83,7 +83,7 @@ def adopt_session(loop: HubLoop, runtime: Runtime, state: SessionState, stream: 
 
 
 class _Fence:
-    """What is done to a session before it is written down, step by step, and how it is undone."""
+    """Stops everything that a session does before it is exported, step by step, and can undo it."""
 
     def __init__(self, loop: HubLoop, runtime: Runtime, session: Session) -> None:
         self._loop = loop
@@ -93,7 +93,7 @@ class _Fence:
         self._queue_is_held = False
 
     def close(self) -> None:
-        """Raises NotMovable where a step is not possible. Blocks, until callbacks and threads have let go."""
+        """Stop callbacks, reader and writer. Raises: NotMovable. Blocks: until they have stopped."""
         session, runtime = self._session, self._runtime
         quiet = runtime.event(f"the callbacks of {session.connection_id} to stop")
         session.serial_queue.hold(quiet.set)
@@ -123,7 +123,7 @@ class _Fence:
         """Undo it: the session goes on here."""
         if self.io is not None:
             self.io.rejoin()
-            if self.io.aborted.is_set():  # while it was parted with, ``abort`` did nothing
+            if self.io.aborted.is_set():  # between ``part`` and ``rejoin``, ``abort`` did nothing
                 self.io.transport.abort()
             assert self.io.writer is not None, "a session was attached to it"
             self.io.writer.let_go()

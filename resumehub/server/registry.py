@@ -1,6 +1,6 @@
-"""Which sessions there are, and who is in which room: what all threads may look up.
+"""Which sessions there are, and in which room each is.
 
-Written by the hub thread alone, read by any. Look-ups are single dict operations. Read next: ``room.py``.
+Only the hub thread writes; any thread reads. A look-up is one dict operation. Read next: ``room.py``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SessionRegistry:
         room.add(session)
 
     def leave(self, session: Session) -> None:
-        """A session has ended; its id may be another one's by now."""
+        """A session has ended; another one may have its id by now."""
         if self.sessions.get(session.connection_id) is session:
             del self.sessions[session.connection_id]
         self.keys.pop(_key(session), None)

@@ -1,9 +1,9 @@
 """A room: its members, and the lock that gives its broadcasts one order.
 
-The hub thread adds and removes members; any thread broadcasts. The order lock is held while a broadcast goes
-through the members, which may take a while with thousands of them, and the hub thread never takes it. The
-members have a lock of their own, held for the time of a copy. Read next: ``session/session.py``
-(``offer``), ``outgoing/cork.py``.
+The hub thread adds and removes members; any thread broadcasts. A thread that broadcasts holds the order lock
+until all members have the frame. With thousands of members that may take long, so the hub thread never takes
+this lock. The members have a lock of their own, which is held only for a copy. Read next:
+``session/session.py`` (``offer``), ``outgoing/cork.py``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Room:
             self._members[session.epoch] = session
 
     def remove(self, session: Session) -> bool:
-        """Hub thread: take a member out; whether the room is empty now."""
+        """Hub thread: remove a member; return whether the room is empty now."""
         with self._lock:
             self._members.pop(session.epoch, None)
             return not self._members
@@ -49,8 +49,8 @@ class Room:
     ) -> None:
         """Queue a frame for every member whose id is not ``excluded``, suspended ones included.
 
-        Where nothing waits it is written at once, or held back in the calling thread's ``cork``.
-        Threads: any. Blocks: until broadcasts that began before have gone through; never for the network.
+        Where nothing waits it is written at once, or held back in ``cork``, the calling thread's.
+        Threads: any. Blocks: until earlier broadcasts of the room are done; never for the network.
         """
         size, recipients, watched = frame.size, 0, observers.watched
         waiting, passed, held = list[Offered](), list[tuple[TransportWriter, int]](), list[TransportWriter]()
@@ -74,7 +74,7 @@ class Room:
             recipients += len(held)
         for offered in waiting:
             offered.session.report(offered)
-        if watched:  # without the room's lock: a collector is not ours
+        if watched:  # without the room's lock: the collector is the application's code
             for writer, used in passed:
                 observers.wrote_at_once(writer, size, used)
             recipients += len(waiting)

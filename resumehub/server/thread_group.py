@@ -1,7 +1,7 @@
-"""The hub's threads, all of them by name: who is still there, and where it is stuck.
+"""All threads of a hub, by name: which of them still run, and where.
 
-Every thread of a hub is spawned here, so that ``close`` can wait for them and report the ones
-that do not come back. It knows nothing of what they do.
+Every thread of a hub is spawned here, so that ``HubLoop.close`` can wait for them and report those that
+do not end. It knows nothing of what they do. Read next: ``io_threads.py``, ``runtime/base.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import wraps
 from ..clock import now
 from ..runtime.base import Runtime, Thread
 
-# Of those whose work has ended, so many may be kept in mind before somebody looks who is still there.
+# So many threads whose work has ended are kept before ``_ends`` removes those that no longer run.
 _FEW = 16
 
 
@@ -24,30 +24,30 @@ class ThreadGroup:
         self._runtime = runtime
         self._name = name
         self._serial = itertools.count(1)
-        self._lock = runtime.lock("the crew")
+        self._lock = runtime.lock("the thread group")
         self._threads: dict[int, Thread] = {}
         self._ending: list[Thread] = []
         self._sweep_at = _FEW
 
     def spawn(self, role: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
-        """Start a thread. Raises RuntimeError when the system has none to give."""
+        """Start a thread. Raises: RuntimeError when the system can't."""
         serial = next(self._serial)
 
-        @wraps(run)  # a lab looks here to see whose thread it is
+        @wraps(run)  # a lab reads from it for which transport the thread works
         def body() -> None:
             try:
                 run()
             finally:
                 self._ends(serial)
 
-        # Under the lock, so that a thread which ends at once is not entered after it has left.
+        # Under the lock, so that a thread that ends at once is entered before ``_ends`` removes it.
         with self._lock:
             thread = self._runtime.spawn(f"resumehub-{self._name}-{role}-{serial}", body, daemon=daemon)
             self._threads[serial] = thread
         return thread
 
     def adopted(self, run: Callable[[], None]) -> Callable[[], None]:
-        """``run`` for a thread that is not ours, which counts as ours for that long."""
+        """``run`` for a thread that the hub did not start, and which is in the group until it returns."""
 
         def body() -> None:
             serial = next(self._serial)
@@ -64,21 +64,21 @@ class ThreadGroup:
         return body
 
     def current(self) -> Thread | None:
-        """The calling thread, if it is one of the crew."""
+        """The calling thread, if it is in the group."""
         return next((thread for thread in self.alive() if thread.is_current()), None)
 
     def alive(self) -> list[Thread]:
-        """Those who are still there."""
+        """The threads that still run."""
         with self._lock:
             self._ending = [thread for thread in self._ending if thread.is_alive()]
             return [*self._threads.values(), *self._ending]
 
     def others(self) -> list[Thread]:
-        """Those who are still there, but for the caller."""
+        """The threads that still run, without the calling one."""
         return [thread for thread in self.alive() if not thread.is_current()]
 
     def join(self, until: float) -> bool:
-        """Wait until nobody else is there; False at ``until``, a point in ``SystemClock``'s time."""
+        """Wait until no other thread runs; False at ``until``, a point in ``SystemClock``'s time."""
         while others := self.others():
             for thread in others:
                 if not thread.join(until - now()):
@@ -86,7 +86,7 @@ class ThreadGroup:
         return True
 
     def _ends(self, serial: int) -> None:
-        # A thread's last words; the system may take a moment longer to see it off.
+        # The last call of a thread; the system may take a moment longer to end it.
         with self._lock:
             if len(self._ending) > self._sweep_at:
                 self._ending = [thread for thread in self._ending if thread.is_alive()]
@@ -95,11 +95,11 @@ class ThreadGroup:
 
 
 class _Guest:
-    """A thread of somebody else's, who is here for a while: its stay ends, not the thread."""
+    """A thread that the hub did not start (``adopted``): it leaves the group before it ends."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._thread = runtime.current()
-        self._left = runtime.event("a guest to leave")
+        self._left = runtime.event("a request thread to leave")
 
     @property
     def name(self) -> str:

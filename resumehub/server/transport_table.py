@@ -1,6 +1,6 @@
 """The transports of a hub by number, and how many of them exist only to be refused.
 
-Request threads enter them, the hub thread takes them out, any thread may look. Read next:
+Request threads add transports, the hub thread removes them, any thread may read. Read next:
 ``incoming/transport_io.py``.
 """
 
@@ -13,11 +13,11 @@ from ..incoming.transport_io import TransportIO
 from ..runtime.base import Lock
 
 MAX_REFUSALS = 128
-"""So many sockets at once may exist only to be told by a close frame why they were refused."""
+"""So many sockets at once may exist only to get a close frame that says why they were refused."""
 
 
 class TransportTable:
-    """One hub's. Never blocks for long."""
+    """One hub's. Blocks: never for long."""
 
     def __init__(self, lock: Lock) -> None:
         self._lock = lock
@@ -30,14 +30,14 @@ class TransportTable:
         return next(self._numbers)
 
     def add(self, io: TransportIO) -> None:
-        """Any thread."""
+        """Add a transport. Any thread."""
         if io.counts_as_refusal:
             with self._lock:
                 self._refusals += 1
         self._transports[io.number] = io
 
     def remove(self, number: int) -> TransportIO | None:
-        """Take one out that is closed, or never will be known to the hub; None if it is not there."""
+        """Remove a transport that is closed, or that the hub never got; None if it is not there."""
         io = self._transports.pop(number, None)
         if io is not None and io.counts_as_refusal:
             with self._lock:
@@ -47,8 +47,8 @@ class TransportTable:
     def may_refuse_one_more(self) -> bool:
         """Whether one more socket may be upgraded only to be refused.
 
-        Counted when the socket arrives, so that a response that is never sent counts nothing; the bound can
-        be passed by as many as are being answered at this moment.
+        A socket is counted when it arrives, so that a response that is never sent does not count. The number
+        can exceed the bound by as many requests as are being answered at this moment.
         """
         return self._refusals < MAX_REFUSALS
 

@@ -1,11 +1,11 @@
 """The watcher: the one thread that goes by real time, and the one that keeps the process alive.
 
-Four times a second it looks at two things. Whether the main thread has returned: then it closes the
-hub, so that a server that was told to stop drains its sessions without a hook (it is no daemon
-thread, so the interpreter waits for it; gunicorn gthread waits for its request threads before it
-returns, and with TLS they are ours: there the worker is asked). And whether a reader has been inside
-the same callback since the last look: then it gives the right to read to a new thread, so that
-pings are answered and closes are seen however long the callback takes.
+Four times a second it checks two things. Has the main thread returned? Then it closes the hub, so that a
+server that was told to stop drains its sessions without a hook. (The watcher is no daemon thread, so the
+interpreter waits for it. gunicorn gthread waits for its request threads before it returns, and with TLS the
+hub uses those; there the watcher asks the worker.) Has a reader been in the same callback since the last
+check? Then it gives the right to read to a new thread, so that pings are answered and closes are seen however
+long the callback takes. Read next: ``io_threads.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INTERVAL = 0.25
 
 
 class Watcher:
-    """``run`` is the thread's whole life; it ends when ``stopped`` is set."""
+    """``run`` is all that the thread does; it returns when ``stopped`` is set."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class Watcher:
             self.look()
 
     def _waited_for(self) -> bool:
-        """Whether the server has been told to stop, and its main thread waits for threads that we have."""
+        """Whether the server was told to stop, and its main thread waits for request threads that we use."""
         return worker_is_stopping() and any(io.host_thread is not None for io in self._transports)
 
     def look(self) -> None:
-        """Give every link whose reader is stuck in a callback a new reader."""
+        """Give every transport whose reader is stuck in a callback a new reader."""
         for io in self._transports:
             if not io.busy:
                 continue
@@ -58,6 +58,6 @@ class Watcher:
 
 def worker_is_stopping() -> bool:
     """Whether this is a gunicorn worker that has been told to stop. Threads: any. Blocks: never."""
-    # The worker is not in the environ, but its SIGTERM handler is a method of it, which clears ``alive``.
+    # The environ does not hold the worker, but its SIGTERM handler is a method of it, which clears ``alive``.
     worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return type(worker).__module__.startswith("gunicorn.") and getattr(worker, "alive", True) is False

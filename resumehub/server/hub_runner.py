@@ -128,7 +128,7 @@ class HubRunner(HubParts):
             self.loop.observers.count(method, *arguments)
 
     def end_with_gap(self, seen: SeenSession) -> None:
-        """End a session that can't be resumed without a gap, unless it was resumed since. Blocks."""
+        """End a session that can't be resumed without a gap, unless it was resumed. Blocks: until handled."""
         if self.loop is not None:
             self.loop.put_and_wait(GapFound(seen.connection_id, seen.life, seen.generation))
 

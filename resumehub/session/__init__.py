@@ -1,6 +1,6 @@
 """One session: what belongs to it for life, and the application's callbacks in their order.
 
-No decision is here, and no thread starts here but for callbacks. A handler of the application runs in this
-folder, and never under a lock. Threads: the hub thread changes the session; readers and callbacks threads
-run its handlers; any thread sends. Begin with ``session.py``, then ``handler_calls.py``, ``serial_queue.py``.
+Nothing is decided here, and the only threads that start here are those for callbacks. The application's
+handlers are called here, never under a lock. Threads: the hub thread changes the session, readers and
+callback threads run its handlers, any thread sends. Begin with ``session.py``, then ``handler_calls.py``.
 """

@@ -1,7 +1,7 @@
 """``Connection``: the handle to a session that application code holds, for the session's whole life.
 
-It keeps nothing but ``data``, which is the application's; all else is the session's, and asked of it.
-Read next: ``session.py``.
+It keeps only ``data``, which is the application's, and asks the session for everything else. Made by the
+effect runner; any thread calls it. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 class Connection:
     """A session, as your handlers see it: the same object from on_connect to on_disconnect.
 
-    Made by the hub. Safe to use and to keep from any thread; after the session has ended it
-    stays usable for ``id``, ``room_id``, ``data`` and ``closed``.
+    The hub makes it. You may keep it, and use it on any thread. After the session has ended you can
+    still read ``id``, ``room_id``, ``data`` and ``closed``.
     """
 
     __slots__ = ("__weakref__", "_session", "data")
 
     def __init__(self, session: Session, data: Any) -> None:
         self._session = session
-        #: What ``connect`` or ``hub.upgrade`` gave, copied when the session began; yours to change.
+        #: What ``connect`` or ``hub.upgrade`` gave, copied when the session began. You may change it.
         self.data: Any = data
 
     @property
     def id(self) -> str:
-        """The connection id: your own, or a random one if you gave none."""
+        """The connection id: the one that you gave, or a random one if you gave none."""
         return self._session.connection_id
 
     @property
@@ -40,12 +40,12 @@ class Connection:
 
     @property
     def id_is_generated(self) -> bool:
-        """Whether the hub made the id; such a session is not resumable by it."""
+        """Whether the hub made the id; no client can resume the session by such an id."""
         return self._session.credentials.generated
 
     @property
     def suspended(self) -> bool:
-        """Whether the session is without a transport, waiting in its grace window."""
+        """Whether the session has no transport and waits, in its grace window, for a resume."""
         return self._session.is_suspended
 
     @property
@@ -55,19 +55,19 @@ class Connection:
 
     @property
     def undelivered(self) -> list[Message]:
-        """The messages of this session of which it is not known that they arrived, oldest first.
+        """The messages of this session that may not have arrived, oldest first.
 
-        For on_disconnect: to store them, or to send them another way. With a client that acknowledges
-        (``resumehub.v1``) those that it has not acknowledged; with any other those that were not
-        written. While a session that was closed or kicked still sends its last messages, they are
-        in the list until they are through. Threads: any. Blocks: never (the codec decodes them).
+        Use it in on_disconnect, to store them or to send them another way. For a client that
+        acknowledges (``resumehub.v1``): those that it has not acknowledged; for any other: those that
+        were not written. A session that was closed or kicked may still be sending its last messages;
+        they stay in the list until they are sent. Threads: any. Blocks: never (the codec decodes them).
         """
         return self._session.undelivered()
 
     def send(self, message: Message) -> None:
         """Queue ``message`` for this session and return; while suspended it waits for the resume.
 
-        Written at once, by the calling thread, where the peer takes it; never waits for the peer.
+        The calling thread writes it at once if the peer takes it, and never waits for the peer.
 
         Raises: ConnectionClosed (HubClosed) when the session has ended; SendBufferFull; TypeError
         or ValueError when ``message`` is not a Message, cannot be encoded, has a reserved event
@@ -79,8 +79,8 @@ class Connection:
     def close(self) -> None:
         """End the session: the peer gets what was sent before, then a close frame 1000.
 
-        No grace window: the id is free at once. Returns when the session has left the hub's
-        tables; on_disconnect runs soon after, see ``wait_closed``. Closing twice is no error.
+        There is no grace window: when this returns, the id is free and the hub no longer finds the
+        session. on_disconnect runs soon after; see ``wait_closed``. Closing twice is no error.
         Threads: any. Blocks: until the hub thread has handled it (it never waits for the network).
         """
         self._session.close()
@@ -88,7 +88,7 @@ class Connection:
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until on_disconnect has returned; False if ``timeout`` real seconds passed before.
 
-        Threads: any but a handler of this same session, which it would wait for.
+        Threads: any, but never call it in a handler of this session: it would wait for that handler.
         """
         return self._session.ended.wait(timeout)
 

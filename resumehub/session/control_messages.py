@@ -1,9 +1,9 @@
 """The hub's own messages in a ``resumehub.v1`` session: ``$hello``, ``$replayed``, ``$ack``, ``$missed``.
 
-It encodes them with the hub's codec and hands them to the transport's writer. When each is due is decided
-elsewhere: by the machine, by ``delayed_ack.py``, by the outbox. A codec that fails here costs the transport,
-since its client would wait for the message. No method waits for the network; the codec runs without a lock.
-Read next: ``protocol/control_messages.py`` (the messages), ``outgoing/transport_writer.py``.
+It encodes them with the hub's codec and hands them to the transport's writer. The machine, ``delayed_ack.py``
+and the outbox decide when each is due. If the codec fails, the transport is dropped, since its client would
+wait for the message. No method waits for the network; the codec runs without a lock. Read next:
+``protocol/control_messages.py`` (the messages), ``outgoing/transport_writer.py``.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class ControlMessages:
         waiting: int,
         last: Notice | None,
     ) -> None:
-        """Hub thread: put ``$hello`` in front of all that waits, and ``$replayed`` in its place behind it.
+        """Hub thread: put ``$hello`` before all frames that wait, and fill in ``$replayed`` behind them.
 
         ``handled``: how many of the client's messages have been handled. ``waiting``: how many of ours wait.
-        ``last``: the place of ``$replayed``, if there is to be one. No thread may write to ``writer`` yet.
+        ``last``: the place of ``$replayed``; None: send none. No thread may write to ``writer`` yet.
         """
         assert session.delayed_ack is not None, "a v1 session acknowledges"
         assert attach.credentials.tokens is not None, "a v1 session has tokens"
@@ -69,7 +69,7 @@ class ControlMessages:
                 session.outbox.notify(Notice("hello", frame))
 
     def handled(self, session: Session, size: int) -> None:
-        """A message of the client's counts as handled: acknowledge it now, or have a deadline do so."""
+        """A message of the client counts as handled: acknowledge it now, or ask for a deadline."""
         assert session.delayed_ack is not None, "only a v1 session acknowledges"
         due = session.delayed_ack.handled(size)
         writer = session.writer
@@ -79,7 +79,7 @@ class ControlMessages:
             self._put(AckDue(writer.number))
 
     def acknowledge(self, session: Session) -> None:
-        """Tell the client what has been handled."""
+        """Tell the client how many of its messages have been handled."""
         writer, delayed_ack = session.writer, session.delayed_ack
         if writer is None or delayed_ack is None:
             return
@@ -90,7 +90,7 @@ class ControlMessages:
             writer.send_ack(received, frame)
 
     def encode_gap(self, writer: TransportWriter, gap: Gap) -> Frame | None:
-        """The ``$missed`` that tells of a gap; None if the codec can't (the transport is given up)."""
+        """The ``$missed`` that tells of a gap; None if the codec can't (then the transport is dropped)."""
         return self._encode(writer, control_messages.missed(gap.first, gap.last))
 
     def _encode(self, writer: TransportWriter, message: Message) -> Frame | None:

@@ -1,9 +1,9 @@
 """When to acknowledge what a client of ``resumehub.v1`` has sent: at half of a window, else a second later.
 
-The client may keep one window of messages that nobody has acknowledged; an ``$ack`` at half of it
-keeps the other half flowing, and one for each message would double the traffic. One object a
-session, used by the thread that handles its messages and by the hub thread. Read next:
-``handler_calls.py`` (who counts), ``server/hub_loop.py`` (who sends).
+The client may have at most one window of unacknowledged messages. With an ``$ack`` at half of it the client
+never has to stop; one for each message would double the traffic. There is one object for each session, used
+by the thread that handles its messages and by the hub thread. Read next: ``handler_calls.py`` (which counts),
+``control_messages.py`` (which sends).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class AckTiming(Enum):
     """When the next ``$ack`` is due."""
 
     NOW = "half of the window is not acknowledged"
-    SOON = "this is the first message that is not acknowledged: begin to count time"
-    AS_BEFORE = "the time is running"
+    SOON = "this is the first message that is not acknowledged: start the deadline"
+    AS_BEFORE = "the deadline is running"
 
 
 class DelayedAck:
-    """How much has been handled and not been acknowledged. Never blocks for long."""
+    """How much has been handled and not acknowledged. Blocks: never for long."""
 
     __slots__ = ("_bytes", "_half_bytes", "_half_messages", "_lock", "_messages", "_timed")
 
@@ -53,12 +53,12 @@ class DelayedAck:
             return AckState(self._messages, self._bytes, self._timed)
 
     def restore(self, state: AckState) -> None:
-        """Go on from what ``export`` gave."""
+        """Go on from what ``export`` returned."""
         with self._lock:
             self._messages, self._bytes, self._timed = state.messages, state.size, state.timed
 
     def sent(self) -> None:
-        """An ``$ack`` or a ``$hello`` is about to say all of it. Any thread."""
+        """An ``$ack`` or a ``$hello`` is sent now, and acknowledges all of it. Any thread."""
         with self._lock:
             self._messages = self._bytes = 0
             self._timed = False

@@ -1,8 +1,8 @@
-"""The two kinds of callback: a message, and everything else. What an exception of theirs means.
+"""The two kinds of callback: for a message, and for everything else; and what happens when one raises.
 
-Run by the thread that runs the session's serial queue (``serial_queue.py``). A handler that raises is logged
-here and reported to the hub, which decides (contract B4: 1011). One of drop or disconnect is only logged, and
-the handlers after it still run, since they clean up. Read next: ``inbound_fence.py``, ``router.py``.
+The thread that runs the session's ``serial_queue.py`` runs them. A handler's exception is logged here and
+reported to the hub thread, which decides (contract B4: 1011). One of a drop or disconnect is only
+logged, and later handlers still run, since they clean up. Read next: ``inbound_fence.py``, ``router.py``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .session import Session
 
 log = logging.getLogger("resumehub")
 
-#: The hooks whose exceptions are logged and nothing else.
+#: The hooks whose exceptions are only logged.
 _ONLY_LOGGED = ("on_transport_drop", "on_disconnect")
 
 
@@ -60,7 +60,7 @@ class HookCall:
 class MessageCall:
     """One message that was read, for on_message.
 
-    ``data``: as it came; ``_message``: what it is, where the reader had to look into it already.
+    ``data``: as it came. ``_message``: the same, decoded, if the reader has decoded it already.
     """
 
     _services: Services
@@ -74,8 +74,8 @@ class MessageCall:
     def run(self) -> None:
         session, services = self.session, self._services
         observers = services.observers
-        # Counted as it starts, and not as it ends: a message whose handler always raises would
-        # otherwise come back after every resume.
+        # Counted when its handler starts, not when it returns: otherwise a message whose handler always
+        # raises would come back after every resume.
         if not session.inbound_fence.start(self._generation):
             return
         if observers.trace is not None:
@@ -92,16 +92,16 @@ class MessageCall:
         if isinstance(message, Undecodable):
             observers.skipped(session, message)
             return
-        assert session.connection is not None, "no message starts behind on_disconnect"
+        assert session.connection is not None, "no message starts after on_disconnect"
         _call(services, session, self._generation, self.hook, (session.connection, message))
 
     def is_stale(self) -> bool:
-        """Whether it can never start any more: its transport is no longer the session's."""
+        """Whether it can never start, because its transport is no longer the session's."""
         return not self.session.inbound_fence.is_open(self._generation)
 
 
 def read_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = False) -> Message | Undecodable:
-    """The message, or why it is none."""
+    """The message in ``data``, or the reason why it can't be decoded."""
     try:
         return decode_message(codec, data, allow_reserved=allow_reserved)
     except Undecodable as error:
@@ -121,9 +121,9 @@ def _call(
                 continue
             error = HandlerError(hook)
             error.__cause__ = cause
-            # Here and not only in the hub: the next message may be about to start.
+            # Fenced here, before the hub thread gets to it: the next message may be about to start.
             if hook == "on_connect":
-                # An access check that failed counts for a transport that has resumed meanwhile, too.
+                # An access check that failed also holds for a transport that has resumed meanwhile.
                 session.inbound_fence.shut()
             else:
                 session.inbound_fence.fence(generation)

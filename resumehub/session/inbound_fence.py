@@ -1,8 +1,8 @@
-"""Which messages may still start: those of the present transport, and no others.
+"""Which messages may start a handler: those of the present transport, and no others.
 
-Handlers start on other threads than the hub thread, which takes a transport off, so the fence has a lock of
-its own; it is never held while anything else happens. It decides nothing: the hub thread and a handler that
-raised tell it. Read next: ``handler_calls.py``, which asks it before each message.
+The hub thread detaches a transport while other threads start handlers. So the fence has a lock of its own,
+which is held for one look or one change only. It decides nothing: the hub thread sets it, and the thread on
+which a handler raised. Read next: ``handler_calls.py``, which asks it before each message.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from ..runtime.base import Lock
 
 
 class InboundFence:
-    """One session's fence. Any thread; blocks for no longer than another call takes."""
+    """One session's fence. Any thread. Blocks: only while another thread is in a call."""
 
     __slots__ = ("_fenced", "_generation", "_lock", "handled")
 
     def __init__(self, lock: Lock) -> None:
         self._lock = lock
         self._generation = 0
-        # Kept, since a handler may raise before the hub has attached the transport that it ran for
+        # Kept, since a handler may raise before the hub thread has attached the transport for which it ran
         # (tests/races/test_refused_entry_against_resume.py).
         self._fenced = 0.0
         #: Messages whose handler has started, in the session's life.
         self.handled = 0
 
     def attach(self, generation: int) -> int:
-        """Let messages of ``generation`` start from now on; give how many have ever started."""
+        """Let messages of ``generation`` start from now on; return how many have started in all."""
         with self._lock:
             if generation > self._fenced:
                 self._generation = generation
             return self.handled
 
     def fence(self, generation: int | None = None) -> None:
-        """Let no more messages start: of the present transport, or of ``generation``, attached or not."""
+        """Let no more messages of ``generation`` start, attached or not; None: the present one's."""
         with self._lock:
             if generation is not None:
                 self._fenced = max(self._fenced, generation)
@@ -40,14 +40,14 @@ class InboundFence:
                 self._generation = 0
 
     def shut(self) -> None:
-        """Let no message start ever again, whichever transport comes."""
+        """Let no message start again, on any transport."""
         with self._lock:
             self._fenced = float("inf")
             self._generation = 0
 
     def is_open(self, generation: int) -> bool:
-        """Whether a message of ``generation`` may ever start again."""
-        return generation == self._generation  # one look, and stale a moment later in any case
+        """Whether a message of ``generation`` may start. It may change at any time; ``start`` decides."""
+        return generation == self._generation  # without the lock: the answer can be old in any case
 
     def export(self) -> tuple[int, float]:
         """Messages whose handler has started, and the last generation whose messages may not start."""
@@ -55,7 +55,7 @@ class InboundFence:
             return self.handled, self._fenced
 
     def restore(self, handled: int, fenced: float) -> None:
-        """Go on from what ``export`` gave."""
+        """Go on from what ``export`` returned."""
         with self._lock:
             self.handled, self._fenced = handled, fenced
 

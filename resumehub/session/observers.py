@@ -1,8 +1,8 @@
-"""Who watches a hub: the metrics collector and the trace. Neither decides anything.
+"""What a hub tells its observers, the metrics collector and the trace. It decides nothing.
 
-Whatever a session, a reader or a writer has to tell them goes through here, so that nothing is called where
-nobody watches, and a collector that raises costs nobody else anything. Any thread, without a lock: a
-collector is not ours. Read next: ``metrics.py``, ``trace.py``.
+Sessions, readers and writers report through it. Without a collector and a trace nothing is called; a
+collector that raises disturbs nothing else. Any thread, without a lock, since the collector is the
+application's code. Read next: ``metrics.py``, ``trace.py``.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ log = logging.getLogger("resumehub")
 
 
 class Observers:
-    """One hub's. ``capacity``: the ``send_buffer`` of a session, in messages. Blocks: never for long."""
+    """One hub's. ``capacity``: a session's ``send_buffer``, in messages. Blocks: never for long."""
 
     def __init__(
         self, metrics: Metrics, trace: Trace | None, clock: Clock, lock: Lock, capacity: int
     ) -> None:
         self._metrics = None if type(metrics) is NoopMetrics else metrics
         self.trace = trace
-        #: Whether there is a collector or a trace that wants to know of every frame.
+        #: Whether there is a collector or a trace, which gets every frame.
         self.watched = self._metrics is not None or trace is not None
         #: How many messages could not be decoded.
         self.undecodable = 0
@@ -41,7 +41,7 @@ class Observers:
         self._capacity = capacity
 
     def note(self, lane: str, what: str, **fields: Any) -> None:
-        """Write something into the trace, if there is one."""
+        """Write a line into the trace, if there is one."""
         if self.trace is not None:
             self.trace.note(self._clock.monotonic(), lane, what, **fields)
 
@@ -55,7 +55,7 @@ class Observers:
             log.exception("the metrics collector raised in %s; ignored", method)
 
     def wrote(self, writer: TransportWriter, flushed: Flushed) -> None:
-        """What one round of writing did."""
+        """Report what one round of writing did."""
         if self.trace is not None and (
             flushed.sizes or flushed.close_sent or flushed.failed or flushed.stalled
         ):
@@ -76,16 +76,16 @@ class Observers:
             self.count("send_buffer", *writer.label, flushed.left, self._capacity)
 
     def wrote_at_once(self, writer: TransportWriter, size: int, used: int) -> None:
-        """A frame of ``size`` bytes went straight into the socket; ``used`` frames are in the outbox."""
+        """A frame of ``size`` bytes was written at once; ``used`` frames count against the bound."""
         self.wrote(writer, Flushed(sizes=[size], left=used))
 
     def buffer_changed(self, session: Session, used: int) -> None:
-        """So many frames of the session count against its bound now."""
+        """``used`` frames of the session count against its bound now."""
         if self._metrics is not None:
             self.count("send_buffer", session.room_id, session.connection_id, used, self._capacity)
 
     def skipped(self, session: Session, why: Undecodable) -> None:
-        """A message was none. Counted, and logged once for each session."""
+        """A message could not be decoded. Each is counted; the first of a session is logged."""
         with self._lock:
             self.undecodable += 1
         if not session.undecodable_logged:

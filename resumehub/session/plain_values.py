@@ -1,10 +1,10 @@
-"""Frozen dataclasses as bytes and back: JSON for their shape, and their ``bytes`` behind it, as they are.
+"""Frozen dataclasses as bytes and back: first JSON for their shape, then their ``bytes``, unchanged.
 
 One value has one encoding (canonical: sorted names, no white space), so that two encodings can be compared.
-Reading is driven by the types of the fields: what has another type is refused with a sentence that names the
-field. It knows str, int, float, bool, None, bytes, enumerations (by name), tuples, unions with None, unions
-of dataclasses (by the name of the class), dataclasses, and ``Any`` for what JSON has. No pickle: reading
-makes nothing but these values. Pure, any thread. Read next: ``session_state.py``.
+Reading follows the types of the fields; for a value of another type the error names the field. It knows str,
+int, float, bool, None, bytes, enumerations (by name), tuples, unions with None, unions of dataclasses (by the
+name of the class), dataclasses, and ``Any`` for what JSON has. There is no pickle: reading makes only these
+values. Pure, any thread. Read next: ``session_state.py``.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ Value = TypeVar("Value")
 #: Stands before the class's name where a field may hold one of several classes.
 _CLASS = "$"
 
-#: What ``_fields`` has found; to resolve the types of a class takes longer than all the rest.
+#: Results of ``_fields``, kept: resolving the types of a class takes longer than all the rest.
 _FIELDS: dict[Any, dict[str, Any]] = {}
 
 
 class PlainValueError(ValueError):
-    """Bytes that are no encoding of the wanted value, or a value that has none. Its text holds no content."""
+    """Bytes that do not encode the wanted class, or a value that can't be encoded. It shows no content."""
 
 
 def dump(value: Any) -> bytes:
-    """The encoding of a frozen dataclass. Raises PlainValueError for a value that has none."""
+    """The encoding of a frozen dataclass. Raises: PlainValueError if it can't be encoded."""
     blobs: list[bytes] = []
     shape = _to_json(value, type(value), blobs, "value")
     try:
@@ -41,7 +41,7 @@ def dump(value: Any) -> bytes:
 
 
 def load(kind: type[Value], data: bytes) -> Value:
-    """The value of class ``kind`` in ``data``. Raises PlainValueError when it is anything else."""
+    """The value of class ``kind`` in ``data``. Raises: PlainValueError if ``data`` is anything else."""
     size = int.from_bytes(data[:8])
     head, blobs = data[8 : 8 + size], _Blobs(data, 8 + size)
     if len(data) < 8 or len(head) != size:
@@ -57,7 +57,7 @@ def load(kind: type[Value], data: bytes) -> Value:
 
 
 class _Blobs:
-    """The bytes behind the head, taken from front to back."""
+    """The bytes after the head, taken from front to back."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data

@@ -1,10 +1,9 @@
-"""User callbacks: one at a time and in order for each connection id, many ids side by side.
+"""User callbacks: one at a time and in order for each connection id; different ids in parallel.
 
-A serial queue holds the callbacks of one id (of one id, not of one session: the next session under an id
-starts after on_disconnect of the one before has returned, contract B2). The thread that comes by runs it: a
-reader with a message in its hand, so that a message costs no thread switch, or a thread of the pool where
-there is no reader. User code never runs under a lock, and never on the hub thread. Read next:
-``handler_calls.py`` (what is queued).
+A serial queue holds the callbacks of one id. Of an id and not of a session, since the next session of an id
+starts after on_disconnect of the one before has returned (contract B2). A reader that has a message runs the
+queue itself, so that a message costs no thread switch; without a reader a thread of the pool runs it. User
+code never runs under a lock, and never on the hub thread. Read next: ``handler_calls.py`` (what is queued).
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from ..runtime.base import Runtime, Thread
 
 log = logging.getLogger("resumehub")
 
-# Messages that one session may have read ahead of a slow handler, before its reader stops reading.
+# So many messages may wait for a slow handler before the session's reader stops reading.
 PARKED_MESSAGES = 64
-# A pool thread gives way to other sessions after so many callbacks of one.
+# After so many callbacks of one id a pool thread turns to other ids.
 _TURN = 16
-# From here on, a restore and the drop that follows it cancel out instead of queueing up.
+# With more callbacks than this in the queue, a restore and the drop after it are both removed.
 _MERGE_BEYOND = 64
 
 
 class Callback(Protocol):
-    """One callback to run, of one session. ``size``: bytes of input it holds, None if it is no message."""
+    """One callback of one session. ``size``: how many bytes a message has; None for any other callback."""
 
     hook: str
     size: int | None
@@ -52,11 +51,11 @@ class SerialQueue:
         self._parked_bytes = 0
         self._max_parked_bytes = parked_bytes
         self._told_of_room: list[Callable[[], None]] = []
-        # To be told once no callback runs; from then on none starts (``hold``).
+        # Called once no callback runs; from then on none starts (``hold``).
         self._holder: Callable[[], None] | None = None
 
     def post(self, call: Callback, *, runner_coming: bool = False) -> None:
-        """Queue a callback. With ``runner_coming`` the caller sees to it that ``run`` is called."""
+        """Queue a callback. With ``runner_coming`` the caller promises that ``run`` will be called."""
         with self._lock:
             crowded = len(self._calls) > _MERGE_BEYOND
             if (
@@ -75,11 +74,11 @@ class SerialQueue:
             self._pool.submit(self)
 
     def call_pool(self) -> None:
-        """The runner that was promised to ``post`` does not come: let the pool run what waits."""
+        """No thread will call ``run`` as ``post`` was promised: let the pool run what waits."""
         self._pool.submit(self)
 
     def run(self, turn: int | None = None) -> None:
-        """Run what waits until nothing does, unless another thread is at it already.
+        """Run callbacks until none waits, unless another thread already does.
 
         ``turn``: after so many callbacks, leave the rest to the pool's next free thread.
         """
@@ -90,9 +89,9 @@ class SerialQueue:
         self._run_on(self._next(turn), turn)
 
     def take_turn(self) -> bool:
-        """Have the next turn without queueing for it; False if others are first. ``run_in_turn`` must follow.
+        """Take the right to run if no callback waits or runs; else False. Next, always: ``run_in_turn``.
 
-        That nothing waits and nobody runs is how it is with nearly every message.
+        It succeeds for nearly every message, which then need not be queued.
         """
         with self._lock:
             if self._running or self._calls:
@@ -101,11 +100,11 @@ class SerialQueue:
             return True
 
     def run_in_turn(self, call: Callback) -> None:
-        """Run a callback in the turn that was claimed, and then what has come meanwhile."""
+        """Run a callback after ``take_turn``, and then what was queued meanwhile."""
         self._run_on(call, None)
 
     def hold(self, told: Callable[[], None]) -> None:
-        """Let no callback start until ``let_go``; ``told``, once, when none runs: at once, if so."""
+        """Let no callback start until ``let_go``; call ``told`` once, when none runs (perhaps at once)."""
         with self._lock:
             if self._running:
                 self._holder = told
@@ -114,12 +113,12 @@ class SerialQueue:
         told()
 
     def waiting(self) -> list[Callback]:
-        """The callbacks that have not started, oldest first. Between ``told`` and ``let_go``."""
+        """The callbacks that have not started, oldest first. Call it between ``told`` and ``let_go``."""
         with self._lock:
             return list(self._calls)
 
     def let_go(self, *, without: Callable[[Callback], bool] | None = None) -> None:
-        """Undo ``hold``; forget the callbacks for which ``without`` is true. The pool runs the others."""
+        """Undo ``hold``; remove the callbacks for which ``without`` is true. The pool runs the others."""
         with self._lock:
             self._running = False
             if without is not None:
@@ -132,20 +131,20 @@ class SerialQueue:
         while call is not None:
             try:
                 call.run()
-            except Exception:  # a bug of ours: jobs deal with what user code raises
+            except Exception:  # a bug of ours: ``call.run`` handles what user code raises
                 log.exception("a callback could not be run; please report this")
             if turn is not None:
                 turn -= 1
             call = self._next(turn)
 
     def wait_for_room(self, given_up: Callable[[], bool]) -> None:
-        """Block until few enough messages are parked, or ``given_up`` (see ``wake``)."""
+        """Block until the queue is no longer full, or ``given_up`` is true (``wake`` has it asked again)."""
         with self._lock:
             while self._full() and not given_up():
                 self._room.wait()
 
     def when_room(self, tell: Callable[[], None]) -> None:
-        """``tell``, once, when few enough messages are parked or somebody calls ``wake``; at once if so."""
+        """Call ``tell`` once, when the queue is no longer full or ``wake`` is called; perhaps at once."""
         with self._lock:
             if self._full():
                 self._told_of_room.append(tell)
@@ -153,15 +152,15 @@ class SerialQueue:
         tell()
 
     def is_full(self) -> bool:
-        """Whether a reader should stop reading ahead."""
+        """Whether so many messages wait that a reader should stop reading."""
         with self._lock:
             return self._full()
 
     def wake(self) -> None:
-        """Throw away what is stale, and have those in ``wait_for_room`` look at ``given_up`` again.
+        """Remove stale messages, and wake the threads in ``wait_for_room`` to ask ``given_up`` again.
 
-        Dead messages would take the room of the next transport's, whose reader would then stop
-        reading, and keep a restore and a drop from being merged.
+        Stale messages would take the room of the next transport's messages, so that its reader would stop
+        reading, and would stand between a restore and a drop that could be removed together.
         """
         with self._lock:
             self._forget(lambda call: call.is_stale())
@@ -175,7 +174,7 @@ class SerialQueue:
         self._parked, self._parked_bytes = len(sizes), sum(sizes)
 
     def _there_is_room(self) -> list[Callable[[], None]]:
-        """Lock held: wake those who wait; give those who are to be told without it."""
+        """Lock held: wake the threads that wait; return what must be called without the lock."""
         self._room.notify_all()
         told, self._told_of_room = self._told_of_room, []
         return told
@@ -188,7 +187,7 @@ class SerialQueue:
         with self._lock:
             holder = self._holder
             if holder is not None:
-                self._holder = None  # and the queue stays taken, by the thread that asked for it
+                self._holder = None  # ``_running`` stays true, for the thread that called ``hold``
                 call = None
             elif not self._calls:
                 self._running = False
@@ -213,10 +212,10 @@ class SerialQueue:
 
 
 class CallbackPool:
-    """At most ``limit`` threads for callbacks that have no reader thread to run on.
+    """At most ``limit`` threads, for callbacks that no reader thread runs.
 
-    Plain threads and not ``concurrent.futures``, whose executor refuses work once the main
-    thread has returned: that is when a server that was told to stop drains its sessions.
+    They are not threads of ``concurrent.futures``, which refuses work once the main thread has
+    returned: at that time a server that was told to stop drains its sessions.
     """
 
     def __init__(
@@ -232,7 +231,7 @@ class CallbackPool:
         self._closed = False
 
     def submit(self, serial_queue: SerialQueue) -> None:
-        """Have a thread run the strand. Never blocks."""
+        """Have a thread of the pool run the queue. Never blocks."""
         with self._lock:
             self._waiting.append(serial_queue)
             self._work.notify()
@@ -243,13 +242,13 @@ class CallbackPool:
             try:
                 self._spawn("callbacks", self._serve)
             except RuntimeError:
-                # Nothing is lost: it waits for the threads there are, or for the next submit.
+                # Nothing is lost: the queue waits for the pool's other threads, or for the next ``submit``.
                 log.exception("no thread for callbacks could be started; they wait")
                 with self._lock:
                     self._threads -= 1
 
     def close(self) -> None:
-        """Let the threads go once nothing waits."""
+        """End the threads once no queue waits. Never blocks."""
         with self._lock:
             self._closed = True
             self._work.notify_all()

@@ -1,6 +1,6 @@
-"""What all sessions, readers and callbacks of one hub share. A record; each field is somebody else's.
+"""What all sessions, readers and callbacks of one hub share: a record of other modules' objects.
 
-Made once by ``server/hub_loop.py``. Read next: ``session.py``, ``handler_calls.py``.
+Made once by ``server/hub_loop.py``, read on any thread. Read next: ``session.py``, ``handler_calls.py``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Commands(Protocol):
     """The queue of the hub thread. Any thread."""
 
     def put(self, command: Command, /) -> bool:
-        """Queue a command; False if the hub has left. Never blocks."""
+        """Queue a command; False if the hub thread has finished. Never blocks."""
 
     def put_and_wait(self, command: Command, /) -> None:
-        """Queue a command and wait until it is handled, or the hub has left."""
+        """Queue a command, and block until the hub thread has handled it or has finished."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""``Session``: everything that the hub's threads know of one session. One record, one owner for each part.
+"""``Session``: the record of everything that the hub's threads know of one session.
 
 The hub thread attaches and detaches transports and ends the session, as the machine (``core/machine.py``)
 decides; any thread sends. What was accepted for sending waits in ``outbox``, which outlives every transport;
-what was received goes through ``inbound_fence`` into ``serial_queue``. The session decides nothing: it knows
-neither deadlines nor who may resume. Application code holds a ``Connection`` instead. Read next:
-``connection.py`` (the handle), ``outgoing/outbox.py`` (the way out), ``handler_calls.py`` (the way in).
+what was received goes through ``serial_queue``, and ``inbound_fence`` lets it start. The session decides
+nothing: it knows neither deadlines nor which client may resume. Application code holds a ``Connection``. Read
+next: ``connection.py`` (the handle), ``outgoing/outbox.py`` (the way out), ``handler_calls.py`` (the way in).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Offered:
-    """What became of a broadcast's frame at one receiver, until ``Session.report``."""
+    """What ``Session.offer`` did with a broadcast's frame; for ``Session.report``."""
 
     session: Session
     writer: TransportWriter | None
@@ -49,7 +49,7 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class SeenSession:
-    """A session at one moment, as the request side sees it. A value: it says nothing of what comes later."""
+    """A session at one moment, for the request side. A value: the session may have changed since."""
 
     life: str
     generation: int
@@ -57,7 +57,7 @@ class SeenSession:
     room_id: str
     suspended: bool
     credentials: Credentials
-    #: Where a client that counts would go on; None where it does not count.
+    #: Where a client that counts would resume; None if it does not count.
     position: ResumePosition | None
 
 
@@ -66,7 +66,7 @@ class SeenSession:
 class Session:
     """One session, from the first attach until on_disconnect has returned.
 
-    The fields are written by the hub thread alone unless their comment says otherwise; any thread may read.
+    Only the hub thread writes a field, unless its comment says otherwise; any thread may read.
     """
 
     _services: Services
@@ -80,19 +80,19 @@ class Session:
     serial_queue: SerialQueue
     #: Set when on_disconnect has returned.
     ended: Event
-    # For the pre-check of the next resume. The hub thread writes both, the generation first.
+    # For the pre-check of the next resume. The hub thread writes ``generation`` first, then this.
     credentials: Credentials
-    #: Only where the client acknowledges, and is to be acknowledged.
+    #: Only in a v1 session, where both ends acknowledge.
     delayed_ack: DelayedAck | None
-    #: What its client was told, and the application's subprotocol that was agreed on.
+    #: What its client was told, and the application's subprotocol that was negotiated.
     limits: Limits
     subprotocol: str
     generation: int = 1
     state: State = State.CONNECTED
     #: Any thread: whether an undecodable message has been logged.
     undecodable_logged: bool = False
-    #: The application's handle; None once on_disconnect has returned, so that the two do not keep
-    #: each other alive until the garbage collector comes.
+    #: The application's handle; None once on_disconnect has returned, so that no reference cycle
+    #: keeps the two alive until the garbage collector runs.
     connection: Connection | None = None
     #: The present transport's; changes under the outbox's lock.
     writer: TransportWriter | None = None
@@ -124,7 +124,7 @@ class Session:
             observers.wrote_at_once(writer, size, outbox.used_frames)
 
     def _put(self, frame: Frame, passage: Passage) -> None:
-        """By way of the outbox. ``passage``: whether the frame is BEGUN, and so in there already."""
+        """Put the frame into the outbox, and write. If ``passage`` is BEGUN, it is in there already."""
         outbox, full = self.outbox, None
         with outbox.lock:
             if passage is BARRED and outbox.refusal is not None:
@@ -146,9 +146,9 @@ class Session:
             observers.buffer_changed(self, used)
 
     def offer(self, frame: Frame, passage: Passage) -> Offered | None:
-        """A broadcast's frame: what does not fit evicts the oldest. None if the session has ended.
+        """Accept a broadcast's frame; without room the oldest are dropped. None if the session has ended.
 
-        The caller must ``report`` what it gets, once it holds no lock. Blocks: never.
+        Next: ``report`` with the result, once the caller holds no lock. Blocks: never.
         """
         outbox = self.outbox
         with outbox.lock:
@@ -161,7 +161,7 @@ class Session:
             return Offered(self, writer, flushed, dropped, outbox.used_frames)
 
     def report(self, offered: Offered) -> None:
-        """Tell the threads and the observers what became of a broadcast's frame. Without a lock."""
+        """Tell the writer's owner and the observers what ``offer`` did. Without a lock."""
         if offered.writer is not None:
             offered.writer.report(offered.flushed)
         observers = self._services.observers
@@ -171,7 +171,7 @@ class Session:
             observers.buffer_changed(self, offered.used)
 
     def close(self) -> None:
-        """See ``Connection.close``. Sends are refused from now on, not only once the hub hears of it."""
+        """See ``Connection.close``. Sends are refused at once, before the hub thread handles the command."""
         with self.outbox.lock:
             if self.outbox.refusal is None:
                 self.outbox.refusal = ConnectionClosed(self.connection_id)
@@ -186,7 +186,7 @@ class Session:
             data = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
             try:
                 messages.append(decode_message(self._services.codec, data))
-            except Undecodable:  # a codec that cannot read what it writes
+            except Undecodable:  # this codec cannot read what it writes
                 continue
         return messages
 
@@ -194,17 +194,17 @@ class Session:
 
     @property
     def is_suspended(self) -> bool:
-        """Whether the session is without a transport, waiting in its grace window."""
+        """See ``Connection.suspended``."""
         return self.state is State.SUSPENDED
 
     @property
     def is_over(self) -> bool:
-        """Whether the session has ended (on_disconnect may still be running)."""
+        """See ``Connection.closed``."""
         return self.state is State.CLOSED
 
     def seen(self, received: int | None) -> SeenSession:
-        """What the pre-check of a resume has to know, of a client that has handled ``received`` messages."""
-        # In this order: if the session is attached in between, the hub will know that an older one was seen.
+        """The session, for the pre-check of a resume. ``received``: messages that the client has handled."""
+        # The generation first: if a transport is attached in between, the hub thread sees an older one.
         generation, credentials = self.generation, self.credentials
         position = None
         if received is not None:
@@ -216,10 +216,10 @@ class Session:
     # -- transports come and go: the hub thread ---------------------------------------------
 
     def attach(self, writer: TransportWriter, attach: AttachTransport) -> None:
-        """Go on with a new transport: what it has to carry goes first, in order, before anything newer.
+        """Go on with a new transport: what waits is sent first, in order, before anything newer.
 
-        Next: start its reader. Nobody writes before this has returned. Blocks: never (the codec encodes
-        the hub's own messages).
+        Next: start its reader. No thread writes before this has returned. Blocks: never (the codec
+        encodes the hub's own messages).
         """
         self.generation = attach.generation
         self.credentials = attach.credentials
@@ -230,7 +230,7 @@ class Session:
                 waiting = outbox.rewind(attach.received)
             elif attach.generation > 1:
                 outbox.restart()
-            # Nobody writes until ``writer`` is set, so this is still the last place when it gets its frame.
+            # No thread writes until ``writer`` is set, so this is still the last place once it has its frame.
             resumed = self.delayed_ack is not None and attach.generation > 1
             last = outbox.place_last("replayed") if resumed else None
         if self.delayed_ack is not None:
@@ -239,7 +239,7 @@ class Session:
             self.writer = writer
 
     def detach(self) -> None:
-        """Take the present transport off: it gets nothing more, and messages of it no longer start."""
+        """Part with the present transport: it gets no more frames, and no message of it starts."""
         with self.outbox.lock:
             assert self.writer is not None, "only an attached transport can be detached"
             self.writer.detach()
@@ -251,7 +251,7 @@ class Session:
     # -- the end: the hub thread ------------------------------------------------------------
 
     def end(self, end: EndSession) -> bool:
-        """Refuse further sends and messages; True if nothing of the outbox is left to be written.
+        """Refuse further sends and messages; True if nothing in the outbox will still be written.
 
         Next: ``count_lost``, once the session has left the registry.
         """
@@ -269,29 +269,29 @@ class Session:
         return settled
 
     def close_out(self) -> None:
-        """Behind the end: the last transport is released, and what it could not carry is lost."""
+        """After ``end``: the last transport is released, and what it did not write is lost."""
         with self.outbox.lock:
             self._lose(self.outbox.close_out(DropReason.CLOSED))
             self.writer = None
         self.count_lost(DropReason.CLOSED)
 
     def discard_unsent(self, writer: TransportWriter) -> None:
-        """The peer takes nothing: drop the whole frames that wait, so that the close frame is next."""
+        """The peer takes no bytes: drop the whole frames that wait, so that the close frame is next."""
         dropped = writer.discard_unsent(DropReason.CLOSED)
         with self.outbox.lock:
             self._lose(dropped)
         self.count_lost(DropReason.CLOSED)
 
     def count_lost(self, reason: DropReason) -> None:
-        """Tell the collector of frames that were lost since the last call."""
+        """Tell the collector how many frames were lost since the last call."""
         count = self._services.observers.count
         for _ in range(len(self._lost) - self._lost_counted):
             count("message_dropped", self.room_id, self.connection_id, reason.value)
         self._lost_counted = len(self._lost)
 
     def _lose(self, frames: list[Frame]) -> None:
-        """Lock held: remember what may not have arrived, for ``undelivered``."""
-        # In front: what stayed in the outbox for longer is older.
+        """Lock held: keep what may not have arrived, for ``undelivered``."""
+        # In front: what is lost later has a lower number, since what has begun is lost last.
         self._lost[:0] = frames
 
     # -- moving to another process ----------------------------------------------------------
@@ -299,9 +299,9 @@ class Session:
     def export(
         self, decisions: DecisionState, hooks: tuple[HookState, ...], transport: LiveTransport | None
     ) -> SessionState:
-        """Hub thread, lock held: write the session down, and refuse further sends here.
+        """Hub thread, lock held: return the session's state, and refuse further sends here.
 
-        The session is fenced: no callback runs or starts, no thread reads or writes its transport.
+        The session must be fenced: no callback runs or starts, no thread reads or writes its transport.
         """
         assert self.connection is not None, "its on_disconnect has not run"
         handled, fenced = self.inbound_fence.export()
@@ -331,18 +331,18 @@ class Session:
     def from_state(
         cls, services: Services, state: SessionState, epoch: int, serial_queue: SerialQueue, runtime: Runtime
     ) -> Session:
-        """The session that was written down, on no transport yet. Raises: ValueError for a damaged outbox.
+        """The session of ``state``, without a transport. Raises: ValueError for a damaged outbox.
 
-        Next: ``attach_again`` where it is connected.
+        Next: ``attach_again`` if it is connected.
         """
         decisions, outbox = state.decisions, state.outbox
         whose = f"session {epoch}" if decisions.credentials.generated else decisions.connection_id
         delayed_ack = None
         if state.delayed_ack is not None:
-            lock = runtime.lock(f"the receipts of {whose}")
+            lock = runtime.lock(f"the delayed ack of {whose}")
             delayed_ack = DelayedAck(lock, outbox.max_frames, outbox.max_bytes)
             delayed_ack.restore(state.delayed_ack)
-        inbound_fence = InboundFence(runtime.lock(f"the inbox of {whose}"))
+        inbound_fence = InboundFence(runtime.lock(f"the inbound fence of {whose}"))
         inbound_fence.restore(state.handled, state.fenced)
         return cls(
             services,
@@ -364,7 +364,7 @@ class Session:
         )
 
     def attach_again(self, writer: TransportWriter, live: LiveTransport, now: float) -> None:
-        """Hub thread: go on with the transport on which the session was, at the exact byte.
+        """Hub thread: go on with the transport that the session had, at the exact byte.
 
         Next: start its reader. No ``$hello`` and no close frame is sent, and no callback runs.
         """
@@ -376,6 +376,6 @@ class Session:
 
 
 def _fresh(error: Exception) -> Exception:
-    # An exception object collects tracebacks; one that is kept must not be raised itself.
+    # Each raise adds to an exception's traceback, so the one that is kept is never raised itself.
     make: Callable[[str], Exception] = type(error)
     return make(error.connection_id) if isinstance(error, ConnectionClosed) else error

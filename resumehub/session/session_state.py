@@ -1,12 +1,12 @@
-"""A session, written down: everything from which it goes on in another process as if nothing had been.
+"""A session as a value: everything that another process needs to go on with it exactly.
 
 ``SessionState`` is a frozen value; ``encode`` and ``decode`` turn it into bytes and back. The bytes have a
 version: a newer one, or damage, is a ``SessionStateError`` that says so, and names the session where it can.
 Durations are time left or time since, in seconds; there is no clock value, no pickle, and no number that
-means something in one process only. It is a secret: whoever has it has the session's tokens and messages.
+means something in one process only. It is a secret: it holds the session's tokens and messages.
 
-What it does not hold, since such a session is not moved: a compressed or TLS transport, one that is closing
-or half-closed. Made by ``Session.export`` (hub thread), read by ``Session.from_state``. Read next:
+It holds no transport that compresses or uses TLS, and none that is closing or half-closed: such a session is
+not moved. Made by ``Session.export`` (hub thread), read by ``Session.from_state``. Read next:
 ``server/moving.py``, ``plain_values.py``.
 """
 
@@ -24,14 +24,14 @@ from ..outgoing.wire_queue import WireState
 from .plain_values import PlainValueError, dump, load
 
 VERSION: Final = 1
-"""Of the body. The head (who it is) has the same form for ever."""
+"""Of the body. The head, which names the session, has the same form for ever."""
 
 _MAGIC: Final = b"RHSS"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the client was told in ``$hello``: it holds for this session, whatever the next release allows."""
+    """What ``$hello`` told the client. It holds for this session, also where another process allows less."""
 
     resume_window: float
     ping_interval: float | None
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class AckState:
-    """What was handled and not acknowledged, and whether a deadline for that is armed."""
+    """What was handled and not acknowledged, and whether a deadline for that is set."""
 
     messages: int
     size: int
@@ -62,10 +62,10 @@ class LiveTransport:
 
     ``input``: what came and was not handled, oldest first, as wire bytes: messages whose handler has not
     started, events that were read, the message that is half read, bytes behind it. ``wire``: what is half
-    written. ``acked``: the last of the client's messages that we acknowledged; ``acknowledged``: whether the
-    client has acknowledged anything on this transport. ``took_ago``, ``pinged_ago``: seconds since the peer
-    took bytes that it had refused before, since the last Ping; None for never. ``heard``: since that Ping.
-    ``reading_ago``: for how long a thread has read. ``blocked``: the peer takes nothing.
+    written. ``acked``: the last of the client's messages that we acknowledged. ``acknowledged``: whether the
+    client has acknowledged any on this transport. In seconds: ``took_ago`` since the peer took bytes that it
+    had refused before and ``pinged_ago`` since the last Ping (None for never), ``reading_ago`` since a thread
+    reads. ``heard``: whether anything came since that Ping. ``blocked``: whether bytes wait for the peer.
     """
 
     input: bytes
@@ -83,9 +83,9 @@ class LiveTransport:
 class SessionState:
     """See the module.
 
-    ``decisions``: what the machine knows. ``rooms``: in order of joining, the home room first. ``data``: of
-    the application's handle, as JSON has it. ``handled``: messages whose handler has started. ``fenced``: the
-    last generation whose messages may not start any more. ``transport``: None while it is suspended.
+    ``decisions``: what the machine knows. ``rooms``: in order of joining, the home room first. ``data``:
+    ``connection.data``, which must be JSON. ``handled``: messages whose handler has started. ``fenced``: the
+    last generation whose messages may not start. ``transport``: None while the session is suspended.
     """
 
     decisions: DecisionState
@@ -108,7 +108,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """Who it is, for a log line about a body that can't be read."""
+    """The names of the session, for a log line about a body that can't be read."""
 
     life: str
     id: str
@@ -119,7 +119,7 @@ class _Head:
 def encode(state: SessionState) -> bytes:
     """The one encoding of ``state``.
 
-    Raises: TypeError, which names the place, when ``data`` is not what JSON would give back.
+    Raises: TypeError, which names the place, when JSON would not give ``data`` back unchanged.
     """
     check_data(state.data)
     decisions = state.decisions
@@ -131,28 +131,28 @@ def encode(state: SessionState) -> bytes:
 def decode(data: bytes) -> SessionState:
     """The state in ``data``. Raises: SessionStateError for damage, or a version of a later release."""
     if data[:4] != _MAGIC:
-        raise SessionStateError("these bytes are no session: they begin with something else")
+        raise SessionStateError("these bytes are not a session: they do not begin as one")
     rest = data[8:]
     if len(data) < 14 or zlib.crc32(rest) != int.from_bytes(data[4:8]):
-        raise SessionStateError("a session that was written down is damaged: its checksum is another")
+        raise SessionStateError("a session state is damaged: its checksum is wrong")
     version, size = int.from_bytes(rest[:2]), int.from_bytes(rest[2:6])
     try:
         head = load(_Head, rest[6 : 6 + size])
         if version > VERSION:
             raise SessionStateError(
                 f"the session {head.id!r} was written by a later release (version {version}, this one reads "
-                f"up to {VERSION}): let that release take it",
+                f"up to {VERSION}): give it to that release",
                 head.id,
             )
         state = load(SessionState, rest[6 + size :])
     except PlainValueError as error:
-        raise SessionStateError(f"a session that was written down is damaged: {error}") from None
+        raise SessionStateError(f"a session state is damaged: {error}") from None
     check(state)
     return state
 
 
 def check(state: SessionState) -> None:
-    """Make sure that the parts of ``state`` fit together. Raises: SessionStateError, with the id."""
+    """Check that the parts of ``state`` agree. Raises: SessionStateError, with the id."""
     decisions, problem = state.decisions, None
     try:
         state.outbox.check()
@@ -168,10 +168,10 @@ def check(state: SessionState) -> None:
 
 
 def check_data(data: Any) -> None:
-    """Make sure that JSON gives ``data`` back as it is. Raises: TypeError that names the place."""
+    """Check that JSON gives ``data`` back unchanged. Raises: TypeError that names the place."""
     for place, problem in _unlike_json(data, "connection.data"):
         raise TypeError(
-            f"{place} is {problem}: a session that moves to another process has data that JSON has"
+            f"{place} is {problem}: the data of a session that moves to another process must be JSON"
         )
 
 

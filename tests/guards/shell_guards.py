@@ -12,7 +12,7 @@ GUARDS = (
         "if generation != self._generation:\n                return False",
         "if False:\n                return False",
         "A message that was read before a kick would be handled behind it.",
-        says="no message starts behind on_disconnect",
+        says="no message starts after on_disconnect",
         scene=scenes.a_message_and_a_kick,
         locks=True,
         replay="x001",

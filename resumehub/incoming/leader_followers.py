@@ -1,21 +1,21 @@
-"""A few threads that read for all connections: one leads, the others follow.
+"""A few threads that read for all transports: one leads, the others follow.
 
-The *leader* waits for input on all sockets at once. What comes, it reads and handles itself, connection by
-connection, callbacks and all: a message costs no thread switch, and nobody contends for the interpreter's
-lock. That is well while callbacks are quick. For the others there is this:
+The *leader* waits for input on all sockets at once. It reads and handles what comes itself, transport by
+transport, and runs the callbacks, too. So a message costs no thread switch, and threads do not compete for
+the interpreter's lock. That is good while callbacks are quick. Against slow callbacks there are two rules:
 
-* One follower is the leader's *deputy*. It looks every 5 milliseconds, and if the leader still waits in the
-  callback in which it was before (or has computed in it for ten), the deputy leads, and the other finishes
-  what it has in hand as a follower.
-* Once a callback has waited for a millisecond or more, for twice as long nobody waits for a callback at all:
-  before each, the leader *steps aside*. That keeps what slow callbacks cost the others in proportion, and
-  quick ones free of thread switches. A callback that computes for long is not slow in this sense: there is
-  one interpreter, and all would wait for it anyway.
+* One follower is the leader's *deputy*. It looks every 5 milliseconds. If the leader is still in the same
+  callback and waits (or has computed in it for ten milliseconds), the deputy becomes the leader; the old
+  leader finishes what it is doing, and then follows.
+* After a callback that has waited for a millisecond or more, the leader *steps aside* for twice that time:
+  before each callback it makes another thread the leader. So slow callbacks delay the other transports only
+  in proportion, and quick callbacks cost no thread switch. A callback that computes for long is not slow in
+  this sense: there is one interpreter, and all threads would wait for it anyway.
 
-A connection is in one pair of hands at a time: whoever has it neither polls nor hands it to others before its
-turn is over. (POSA 2 calls this pattern Leader/Followers.) There are as many threads as callbacks that run
-at the same moment, and two more. Where nothing can be polled (TLS inside the server, systems without epoll)
-each connection has a reader of its own, ``reader.py``, whose class does the work here, too.
+One thread at a time works for a transport, from the moment at which its task is ready until its turn is over.
+(POSA 2 calls this pattern Leader/Followers.) There are as many threads as callbacks that run at the same
+moment, and two more. Where sockets can't be polled (TLS inside the server, systems without epoll), each
+transport has a reader thread of its own; ``reader.py`` does the work in both cases.
 
 It knows nothing of sessions. Read next: ``reader.py``, docs/explanation/threads.md.
 """
@@ -40,31 +40,31 @@ LOOK = 0.005
 """Seconds between two looks of the deputy."""
 
 PATIENCE = 2
-"""For so many looks a leader may compute in one callback: who took the lead would compute in its place."""
+"""For so many looks a leader may compute in one callback: a new leader would have to wait for it anyway."""
 
 QUIET_LOOKS = 20
-"""After so many looks at a leader that has nothing to do, the deputy sleeps until that one wakes it."""
+"""After so many looks at a leader that has nothing to do, the deputy sleeps until the leader wakes it."""
 
 LINGER = 1.0
-"""Seconds that a follower stays which is not needed."""
+"""Seconds for which a follower stays while it is not needed."""
 
 
 class TurnResult(Enum):
-    """What became of a connection in a turn."""
+    """What is to be done with a transport after a turn."""
 
     READ_ON = "wait for more of its input"
-    LEFT = "it is somebody else's now, or nobody's"
-    PAUSED = "no more of it until there is room for what was read (``when_room``)"
+    LEFT = "nothing: another thread reads it now, or none"
+    PAUSED = "read no more of it until there is room for messages (``when_room``)"
 
 
 _READ_ON = TurnResult.READ_ON
 
 
 class ReadTask(Protocol):
-    """One connection's work, a turn at a time. ``number``: of its socket's descriptor."""
+    """One transport's work, a turn at a time. ``number``: of its socket's descriptor."""
 
     number: int
-    #: Whether somebody has it in hand, or soon will. Belongs to the readers' lock.
+    #: Whether a thread works on it, or it waits in ``_ready``. Under the lock of ``LeaderFollowers``.
     in_hand: bool
 
     def take(self, me: Worker) -> TurnResult: ...
@@ -72,26 +72,26 @@ class ReadTask(Protocol):
 
 
 class Worker:
-    """One of the threads."""
+    """What belongs to one of the threads."""
 
     __slots__ = ("asleep", "called_at", "changed", "computed", "cork", "effort", "patience", "quiet")
 
     def __init__(self, runtime: Runtime, lock: Lock) -> None:
         self.changed = runtime.condition(lock)
         self.cork = Cork()
-        #: When its present callback began, and its thread's efforts until then if those are measured.
+        #: When its present callback began, and the thread's ``Effort`` until then if that is measured.
         self.called_at = 0.0
         self.effort: Effort | None = None
-        #: Seconds that it has computed; for its deputy. Set by the thread itself.
+        #: Gives the seconds that the thread has computed, for its deputy. Set by the thread itself.
         self.computed: Callable[[], float] = float
-        #: As a deputy: for how many looks yet a leader may compute, how often it has found it without work,
-        #: and whether it waits to be woken.
+        #: As a deputy: for how many more looks the leader may compute, how often the leader had no work,
+        #: and whether the deputy sleeps until it is woken.
         self.patience = self.quiet = 0
         self.asleep = False
 
 
 class LeaderFollowers:
-    """The threads that read, and the connections for which they do. Methods: any thread; none blocks."""
+    """The threads that read, and the transports that they read. Methods: any thread; none blocks."""
 
     def __init__(
         self, runtime: Runtime, spawn: Callable[[str, Callable[[], None]], Thread], poller: Poller
@@ -101,23 +101,23 @@ class LeaderFollowers:
         self._poller = poller
         self._lock = runtime.lock("the lead")
         self._watched: dict[int, ReadTask] = {}
-        # Those that had input while they were in somebody's hand: the poller is silent on them.
+        # Sockets that had input while a thread worked on them: the poller does not watch them now.
         self._muted: set[int] = set()
-        # Those that are to have one more turn behind the present one, whatever comes in.
+        # Sockets that get one more turn after the present one, also without input.
         self._recalled: set[int] = set()
         self._ready: deque[ReadTask] = deque()
         self._workers = 0
         self._leader: Worker | None = None
         self._deputy: Worker | None = None
         self._others: list[Worker] = []
-        # From whom the lead was taken: what it holds back is to be written.
+        # The old leader, which is stuck in a callback: what its cork holds back must be written.
         self._stuck: Worker | None = None
         self._polling = False
         self._rung = False
-        # Callbacks and turns so far, about. The deputy's: has the leader got on since its last look?
+        # Callbacks and turns so far, roughly. From it the deputy sees whether the leader is still at work.
         self._progress = 0
-        # Until then the leader steps aside before each callback, and of so many it is measured for how long
-        # they compute.
+        # Until ``_eager_until`` the leader steps aside before each callback. For the next ``_suspicious``
+        # callbacks it is measured how long they compute.
         self._eager_until = float("inf") if runtime.eager else 0.0
         self._suspicious = 0
         self._short_of_threads = False
@@ -125,14 +125,14 @@ class LeaderFollowers:
         self._here = make_local()
 
     def open_cork(self) -> Cork | None:
-        """A broadcast's: where to hold it back, if the calling thread reads and has more in hand."""
+        """Where a broadcast may hold frames back: if the calling thread reads and more messages wait."""
         cork: Cork | None = getattr(self._here, "cork", None)
         return cork if cork is not None and cork.open else None
 
     def enter(self, turn: ReadTask) -> None:
-        """Have ``turn`` taken as soon as may be.
+        """Have a thread take ``turn`` as soon as possible.
 
-        Raises: RuntimeError when there is no thread to take it, and none is to be had; then it is not kept.
+        Raises: RuntimeError when there is no thread and none can be started; then ``turn`` is not kept.
         """
         first = None
         with self._lock:
@@ -149,16 +149,16 @@ class LeaderFollowers:
                 raise
 
     def recall(self, number: int) -> None:
-        """Have one more turn of a connection taken, though nothing may have come in."""
+        """Have one more turn of a transport taken, also without input."""
         with self._lock:
             task = self._watched.get(number)
             if task is None or task.in_hand:
-                self._recalled.add(number)  # it comes behind the present turn
+                self._recalled.add(number)  # it comes after the present turn
             else:
                 self._put_in_hand(task)
 
     def forget(self, number: int) -> None:
-        """Whoever has a connection in hand: watch its socket no more, which is about to be closed."""
+        """Stop watching a socket that is about to be closed. The thread that works on it calls this."""
         with self._lock:
             if self._watched.pop(number, None) is not None and number not in self._muted:
                 self._poller.unwatch(number)
@@ -166,20 +166,20 @@ class LeaderFollowers:
             self._recalled.discard(number)
 
     def before_callback(self, me: Worker, more: object) -> None:
-        """A turn's, ahead of a callback. ``more``: whether there is more in hand than that."""
+        """A turn calls this before a callback. ``more``: whether it has more to handle after it."""
         me.called_at = now()
         if me.called_at < self._eager_until:
             me.cork.flush()
             self._step_aside(me)
         else:
-            # If the next one follows at once, it may have something for the same receivers.
+            # The next message may cause frames for the same receivers, which are then written together.
             me.cork.open = self._leader is me and bool(more or self._ready)
         if self._suspicious:
             self._suspicious -= 1
             me.effort = effort()
 
     def after_callback(self, me: Worker) -> None:
-        """A turn's, behind a callback."""
+        """A turn calls this after a callback."""
         took = now() - me.called_at
         if took > SLOW:
             self._took_long(me, took)
@@ -191,7 +191,7 @@ class LeaderFollowers:
             cork.flush()
 
     def _took_long(self, me: Worker, seconds: float) -> None:
-        # The first of its kind may have computed all the time; from the next ones it will be known.
+        # The first such callback was not measured and may have computed all the time; the next ones are.
         self._suspicious = SUSPICIOUS
         if me.effort is not None and (waited := time_waited(seconds, me.effort, effort())) is not None:
             self._be_eager(waited)
@@ -200,7 +200,7 @@ class LeaderFollowers:
         self._eager_until = max(self._eager_until, now() + time_aside(waited))
 
     def _step_aside(self, me: Worker) -> None:
-        """Let another lead, if ``me`` does."""
+        """If ``me`` leads, make another thread the leader."""
         new = None
         with self._lock:
             if self._leader is not me:
@@ -216,7 +216,7 @@ class LeaderFollowers:
             self._start_or_do_without(new, me)
 
     def close(self) -> None:
-        """Let the threads go, each when it has nothing in hand any more."""
+        """End the threads, each as soon as it has no work left."""
         with self._lock:
             self._closed = True
             for worker in (self._deputy, *self._others):
@@ -228,7 +228,7 @@ class LeaderFollowers:
                 self._poller.close()
 
     def after_fork_in_child(self) -> None:
-        """Close the descriptors; the threads stayed with the parent."""
+        """In a forked child: close the descriptors; the parent has the threads."""
         self._poller.close()
 
     # -- the threads ------------------------------------------------------------------------
@@ -250,7 +250,7 @@ class LeaderFollowers:
         self._leave(me)
 
     def _next(self, me: Worker, done: ReadTask | None) -> ReadTask | None:
-        """The next turn to take, now or when it comes; None: this thread may end."""
+        """Hand back ``done``; return the next turn, waiting for one if need be. None: the thread may end."""
         while True:
             with self._lock:
                 if done is not None:
@@ -317,17 +317,17 @@ class LeaderFollowers:
     def _has_input(self, number: int) -> None:
         turn = self._watched.get(number)
         if turn is None:
-            return  # forgotten while the leader was told of it
+            return  # ``forget`` was called after the poller had found it
         if not turn.in_hand:
             turn.in_hand = True
             self._ready.append(turn)
         elif number not in self._muted:
-            # Else the poller would say so again and again, until somebody has read it.
+            # Else the poller would report it again and again, until the thread at work has read it.
             self._muted.add(number)
             self._poller.unwatch(number)
 
     def _stand_by(self, me: Worker) -> bool:
-        """Follow, until ``me`` leads; False when that is not needed any more."""
+        """Follow until ``me`` leads; False when this thread is no longer needed."""
         while not self._closed:
             if self._leader is me:
                 return True
@@ -339,7 +339,7 @@ class LeaderFollowers:
                 continue
             self._others.append(me)
             me.changed.wait(LINGER)
-            if me in self._others:  # nobody has called
+            if me in self._others:  # no thread has called
                 self._others.remove(me)
                 return False
         return self._leader is me
@@ -364,7 +364,7 @@ class LeaderFollowers:
                 self._be_eager(LOOK)
 
     def _appoint(self) -> Worker | None:
-        """See to it that there is a deputy; a new one is to be started."""
+        """Make a follower the deputy, or a new worker, which is returned and must be started."""
         if self._others:
             self._deputy = self._others.pop()
             self._deputy.quiet = 0
@@ -389,7 +389,7 @@ class LeaderFollowers:
             raise
 
     def _start_or_do_without(self, worker: Worker, me: Worker) -> None:
-        """The leader's: without a thread to step in, it goes on leading whatever it is busy with."""
+        """Start ``worker``. If no thread can be started, ``me`` stays the leader, though it is busy."""
         try:
             self._start(worker)
         except RuntimeError:

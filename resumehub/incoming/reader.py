@@ -1,10 +1,10 @@
-"""The reader of a transport: messages to their handlers, answers to pings and closes.
+"""The reader of a transport: it runs the handlers of messages, and answers pings and close frames.
 
-One for each transport, either with a thread of its own (``Reader``) or in turns with those of others on the
-threads of ``leader_followers.py`` (``SharedReader``). It reports what it sees to the hub and decides
-nothing: each report carries the transport's number, so that the hub can tell a late one. It is also the last
-to leave: once the hub has aborted the transport, the reader waits for the writer to let go, and closes the
-descriptor. Read next: ``session/handler_calls.py`` (what a message becomes), ``transport/base.py``.
+There is one for each transport. It has a thread of its own (``Reader``) or takes turns with other readers on
+the threads of ``leader_followers.py`` (``SharedReader``). It reports what it reads to the hub thread and
+decides nothing; each report has the transport's number, by which the hub recognises a late one. It also
+closes the descriptor, last of all: once the hub thread has aborted the transport, the reader waits until the
+writer has left. Read next: ``session/handler_calls.py`` (what a message becomes), ``transport/base.py``.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from .transport_io import TransportIO
 log = logging.getLogger("resumehub")
 
 
-# Members of an enumeration are looked up, and these are for every message.
+# A look-up of an enumeration's member costs time, and these are used for every message.
 _LEFT, _READ_ON = TurnResult.LEFT, TurnResult.READ_ON
 
 
 class Reader:
-    """Reads one transport for as long as it has the right to. ``run`` is the thread's whole life."""
+    """Reads one transport for as long as it has the right to. ``run`` is all that its thread does."""
 
     def __init__(self, services: Services, io: TransportIO, token: object) -> None:
         assert io.writer is not None, "the hub gives a transport its writer before its reader"
@@ -54,10 +54,10 @@ class Reader:
         self._writer: TransportWriter = io.writer
         self._session: Session | None = io.session
         self._token = token
-        self._queued = False  # whether the last callback had to wait its turn
+        self._queued = False  # whether the last callback had to be queued
 
     def run(self) -> None:
-        """Read until the end, or until another thread has taken over the right to."""
+        """Read until the transport ends, or another thread gets the right to read. Blocks: until then."""
         try:
             self._read()
         except Exception:
@@ -77,21 +77,21 @@ class Reader:
                 return
 
     def _begin(self) -> bool:
-        self._writer.flush()  # what was unsent goes first, in order, before anything newer
+        self._writer.flush()  # what waits in the outbox goes first, in order, before anything newer
         reads_on = self._run_callbacks()
         if reads_on and self.io.listened_since is not None:
-            # The peer has been listened to all the while: its time for a Pong goes on.
+            # The process before this one has read from the peer all the time: its time for a Pong goes on.
             self.io.reading_since, self.io.listened_since = self.io.listened_since, None
         return reads_on
 
     def _give_up(self) -> None:
-        """In an except block. A bug of ours: this transport is lost, and nothing else."""
+        """Called in an except block: a bug of ours. Only this transport is lost."""
         log.exception("reading transport %s failed; please report this", self.io.number)
         self._commands.put(c.TransportAborted(self.io.number))
         self._end()
 
     def _handle(self, event: Received) -> bool:
-        """Deal with one event; False when this thread is done."""
+        """Handle one event; False when this thread must read no more."""
         number = self.io.number
         if self._observers.trace is not None:
             self._observers.note("reader", type(event).__name__, transport=number, **_details(event))
@@ -101,10 +101,10 @@ class Reader:
             case PingReceived(payload):
                 self._writer.pong(payload)
             case PongReceived():
-                pass  # it was heard, which is all there is to it
+                pass  # the transport has noted in ``heard`` that something came
             case CloseReceived(code, reason):
-                # First the report, and only when it is understood the answer: a peer that sees it and
-                # connects again must not find its id taken by its own former self.
+                # The hub thread handles the report before the peer gets the answer: a peer that sees it
+                # and connects again must not find its id taken by its own old session.
                 self._commands.put_and_wait(c.PeerClosed(number, code, reason))
                 self._writer.answer_close(code, "")
             case Failed(code, reason):
@@ -114,7 +114,7 @@ class Reader:
                 self._end()
                 return False
             case Parted():
-                pass  # ``parting`` says so, too, and that is looked at before each event
+                pass  # ``parting`` is set as well, and is checked before each event
             case _:
                 assert_never(event)
         return True
@@ -122,20 +122,20 @@ class Reader:
     def _message(self, data: str | bytes, size: int) -> bool:
         message: Message | Undecodable | None = None
         if self._session is not None and self._session.delayed_ack is not None:
-            # Control messages are obeyed here, since a handler may be busy for long.
+            # Control messages are handled here, since a handler may run for long.
             message = read_message(self._services.codec, data, allow_reserved=True)
             if isinstance(message, Message) and is_reserved(message.event):
                 self._control(self._session, message)
                 return True
         if not self._is_wanted():
-            return True  # a close frame is on its way: what still comes is read and discarded
-        assert self._session is not None, "a message is wanted by a session"
+            return True  # a close frame is due: what still comes is read and discarded
+        assert self._session is not None, "only a session wants messages"
         if not self._run_callbacks(
             MessageCall(self._services, self._session, self.io.generation, data, size, message)
         ):
             return False
         if self._queued and self._session.serial_queue.is_full():
-            # Nobody reads now, so no deadline for a Pong may run.
+            # No thread reads now, so no deadline for a Pong may run.
             self.io.reading_since = None
             self._wait_for_room(self._session.serial_queue)
         return True
@@ -145,7 +145,7 @@ class Reader:
         self.io.reading_since = self._services.clock.monotonic()
 
     def _control(self, session: Session, message: Message) -> None:
-        """Obey a control message; one that comes after its session has moved on decides nothing."""
+        """Handle a control message. It changes nothing once the session is on another transport."""
         if message.event != ACK:
             self._observers.skipped(session, Undecodable("a control message that is not a client's"))
             return
@@ -172,7 +172,7 @@ class Reader:
         return self._session is not None and self._session.inbound_fence.is_open(self.io.generation)
 
     def _run_callbacks(self, call: Callback | None = None) -> bool:
-        """Run the session's callbacks, ``job`` in its turn; False if another thread reads now."""
+        """Run the session's callbacks, ``call`` in its turn; False if another thread reads now."""
         io = self.io
         if self._session is None:
             io.reading_since = self._services.clock.monotonic()
@@ -184,8 +184,8 @@ class Reader:
         if call is not None and not has_turn:
             serial_queue.post(call, runner_coming=True)
         self._queued = not has_turn
-        # Not before the message has its place among the callbacks: from here on another thread may read the
-        # next one (tests/races/test_the_lead.py).
+        # Only now that the message has its place among the callbacks: from here on another thread may read
+        # the next one (tests/races/test_the_lead.py).
         io.busy = True
         if call is not None and has_turn:
             serial_queue.run_in_turn(call)
@@ -201,7 +201,7 @@ class Reader:
         return True
 
     def _leave(self) -> None:
-        """The session is being moved: read no more, and touch nothing."""
+        """The session is being moved: read no more, and leave the transport as it is."""
         backlog = self.io.backlog
         if backlog and isinstance(backlog[-1], Parted):
             backlog.pop()
@@ -209,17 +209,17 @@ class Reader:
         self.io.reader_left.set()
 
     def _about_to_call(self) -> None:
-        """Callbacks come next."""
+        """Callbacks run next."""
 
     def _have_called(self) -> None:
-        """They are through."""
+        """The callbacks have returned."""
 
     def _end(self) -> None:
-        """Nothing more is to be read."""
+        """No more input will come."""
         self.let_go()
 
     def let_go(self) -> None:
-        """Wait for the hub to give the transport up, then for the writer; close the descriptor."""
+        """Wait until the hub thread has aborted the transport and the writer has left; then close it."""
         io = self.io
         io.aborted.wait()
         self._writer.retire()
@@ -230,9 +230,9 @@ class Reader:
 class SharedReader(Reader):
     """Reads one transport in turns (``leader_followers.py``), each for as long as there is input.
 
-    It never waits: not for the network, and not for room where the session's callbacks are behind; then
-    no thread has the transport until there is some. When its input ends, the transport is left to the hub,
-    which gives it up and closes it.
+    It never waits: not for the network, and not when too many messages of the session wait; then no thread
+    reads the transport until there is room. When its input ends, the hub thread aborts the transport, and
+    the later of the two closes it.
     """
 
     def __init__(
@@ -248,7 +248,7 @@ class SharedReader(Reader):
         self._me: Worker | None = None
 
     def take(self, me: Worker) -> TurnResult:
-        """A turn: read once, and handle what came."""
+        """Take a turn: read once, and handle what came."""
         self._me = me
         backlog = self.io.backlog
         try:
@@ -272,8 +272,8 @@ class SharedReader(Reader):
         return _READ_ON
 
     def when_room(self) -> None:
-        """Behind a turn that ended for want of room: have the next one taken once there is some."""
-        assert self._session is not None, "only a session's messages are parked"
+        """After a turn that was PAUSED: have the next one taken once there is room."""
+        assert self._session is not None, "only a session's messages wait for room"
         self._full = False
         self._session.serial_queue.when_room(self._go_on)
 
@@ -303,7 +303,7 @@ class SharedReader(Reader):
 
 
 class FinalRelease:
-    """The last turn of a transport that the hub has given up while its writer still had the socket."""
+    """The last turn of a transport that was aborted while a writer thread still used the socket."""
 
     in_hand = False
 
@@ -320,7 +320,7 @@ class FinalRelease:
 
 
 def _details(event: Received) -> dict[str, int | bool]:
-    """What a trace says of an event: sizes and codes, no content."""
+    """What a trace shows of an event: sizes and codes, no content."""
     match event:
         case DataReceived(size=size):
             return {"size": size}

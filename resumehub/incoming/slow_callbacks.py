@@ -1,7 +1,7 @@
 """Which callbacks are slow: those that wait, and not those that compute.
 
-There is one interpreter. While a callback computes, all others would wait for it anyway; while it waits, they
-need not. Pure, for ``leader_followers.py``, which measures and steps aside. Any thread.
+There is one interpreter. While a callback computes, all other threads must wait for it anyway; while it
+waits, they need not. Pure; any thread. Called by ``leader_followers.py``, which measures and steps aside.
 """
 
 from __future__ import annotations
@@ -9,30 +9,30 @@ from __future__ import annotations
 from ..clock import Effort
 
 SLOW = 0.001
-"""Seconds that a callback waits from which on it is a slow one."""
+"""A callback that waits for more seconds than this is slow."""
 
 SHORT_WAIT = 0.00025
-"""Seconds that one wait of a slow callback takes, at least, on average."""
+"""One wait of a slow callback takes more seconds than this, on average."""
 
 AS_LONG_AGAIN = 2
 """For so many times as long as a callback has waited, the leader steps aside before others."""
 
 AT_LONGEST = 1.0
-"""Seconds that it does so for one slow callback."""
+"""Seconds for which it steps aside at most, for one slow callback."""
 
 SUSPICIOUS = 1_000
-"""After a callback that took long, for so many callbacks it is measured how much of the time they compute."""
+"""After a callback that took long, so many callbacks are measured: how much of their time they compute."""
 
 
 def time_waited(seconds: float, before: Effort, after: Effort) -> float | None:
-    """For how long a callback of so many seconds has waited, if that makes it a slow one."""
+    """How many of a callback's ``seconds`` it has waited, if that makes it slow; else None."""
     waited = seconds - (after.computed - before.computed)
-    # Where it made way for another process, nobody knows; many short waits are for the interpreter's lock,
-    # for which others would wait as well.
+    # If another process took the processor, its waits can't be told apart. Many short waits are for the
+    # interpreter's lock, for which other threads would wait as well.
     unknown = after.made_way != before.made_way or waited <= SHORT_WAIT * (after.waits - before.waits)
     return None if unknown or waited <= SLOW else waited
 
 
 def time_aside(waited: float) -> float:
-    """For how long the leader steps aside behind a callback that has waited for ``waited`` seconds."""
+    """For how many seconds the leader steps aside after a callback that has waited for ``waited`` seconds."""
     return min(AS_LONG_AGAIN * waited, AT_LONGEST)

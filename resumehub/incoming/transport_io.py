@@ -1,6 +1,6 @@
 """``TransportIO``: what the threads of one transport share. Made at the upgrade, filled in by the hub thread.
 
-Read next: ``reader.py`` (who reads), ``outgoing/transport_writer.py`` (who writes), ``server/io_threads.py``.
+It decides nothing. Read next: ``reader.py``, ``outgoing/transport_writer.py``, ``server/io_threads.py``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _HANDED_ON = (DataReceived, PingReceived, PongReceived)
 class TransportIO:
     """One transport with its writer, its session (if it has one) and its reading state.
 
-    The right to read belongs to the thread whose token is ``reader``. A reader that runs
-    callbacks is ``busy``; if it stays so, the watcher gives the right to a new thread, and the
-    old one goes on with the callbacks only (and then leaves).
+    The right to read belongs to the reader whose token is in ``reader``. A reader that runs
+    callbacks is ``busy``. If it stays in one, the watcher gives the right to another thread; the
+    old one finishes its callbacks and leaves.
     """
 
     def __init__(self, number: int, transport: Transport, runtime: Runtime, *, data: Any = None) -> None:
@@ -42,9 +42,9 @@ class TransportIO:
         self.transport = transport
         #: For a new session's ``connection.data``.
         self.data = data
-        #: The application's subprotocol that was agreed on, if any.
+        #: The application's subprotocol that was negotiated, if any.
         self.subprotocol = ""
-        #: Sent ahead of everything: the 101 response.
+        #: The 101 response, sent before everything else.
         self.handshake_response = b""
         self.writer: TransportWriter | None = None
         self.session: Session | None = None
@@ -53,34 +53,34 @@ class TransportIO:
         self.acknowledged = False
         self.aborted = runtime.event(f"transport {number} to be given up")
         self.lock = runtime.lock(f"the right to read transport {number}")
-        #: Read, not yet looked at. Belongs to the reader.
+        #: Events that were read and not handled yet. Belongs to the reader.
         self.backlog: deque[Received] = deque()
         #: What the transport's ``heard`` was at the last Ping.
         self.ping_mark = 0
         self.pinged_at = float("-inf")
         self.reader: object = None
         self.busy = False
-        #: Changes with every callback run, so that the watcher can tell one long one from many.
+        #: Changes after every run of callbacks, so that the watcher can tell one long run from many.
         self.callback_runs = 0
         self.seen_callback_runs = -1
         #: Since when a thread reads; None while none does.
         self.reading_since: float | None = None
-        #: The same of a transport that comes from another process, until its reader begins here.
+        #: The same for a transport from another process, until its reader begins here.
         self.listened_since: float | None = None
         self._ended = False
         self._closing = False
-        #: Whether its reader is to leave (``part``), and set once the reader has.
+        #: Whether its reader must leave (``part``), and the event that is set once it has.
         self.parting = False
         self.reader_left: Event | None = None
         #: Whether it counts against ``MAX_REFUSALS``.
         self.counts_as_refusal = False
-        #: The request thread that must do the reading (TLS inside the WSGI server); None: one of ours.
+        #: The request thread that must read (TLS inside the WSGI server); None: a thread of the hub reads.
         self.host_thread: HostThread | None = None
 
     def part(self, runtime: Runtime) -> Event:
-        """Have the reader leave, touching nothing; give what is set once it has. Any thread; never blocks.
+        """Have the reader leave; return an event that is set once it has. Any thread; never blocks.
 
-        Next: ``IOThreads.part`` wakes a reader that waits.
+        Next: ``IOThreads.recall``, which wakes a reader that waits.
         """
         left = self.reader_left = runtime.event(f"the reader of transport {self.number} to leave")
         self.parting = True
@@ -94,15 +94,15 @@ class TransportIO:
         self.reader_left = None
 
     def what_keeps_it(self) -> str | None:
-        """Once the reader has left: why the session can't be moved, if it can't."""
+        """Once the reader has left: why the session can't be moved; None if it can."""
         ends = [event for event in self.backlog if isinstance(event, CloseReceived | Failed | Ended)]
         return f"its transport has come to an end ({type(ends[0]).__name__})" if ends else None
 
     def export(self, messages: Iterable[MessageCall], now: float) -> LiveTransport:
-        """Hub thread, the session's lock held: write down how the transport goes on.
+        """Hub thread, the session's lock held: the state from which the transport goes on.
 
-        ``messages``: those whose handler has not started, oldest first. The reader has left, and the right
-        to write is held.
+        ``messages``: those whose handler has not started, oldest first. The reader must have left, and the
+        right to write must be held.
         """
         assert self.writer is not None, "a session is attached to it"
         took_at = self.writer.took_at
@@ -122,7 +122,7 @@ class TransportIO:
         )
 
     def restore(self, live: LiveTransport, now: float) -> None:
-        """Go on from what ``export`` gave; nothing has been read here yet."""
+        """Go on from what ``export`` returned; nothing has been read here yet."""
         self.acknowledged = live.acknowledged
         if live.pinged_ago is not None:
             self.pinged_at = now - live.pinged_ago
@@ -131,10 +131,10 @@ class TransportIO:
         self.listened_since = now - live.reading_ago
 
     def is_to_be_closed(self, *, ended: bool = False) -> bool:
-        """Whether the caller, and nobody else, is to close the transport now.
+        """Whether the caller must close the transport now. True for one caller only.
 
-        That is so once its input has ``ended``, for a reader that shares its thread and goes to do other
-        things, and once the hub has given it up, in whichever order.
+        That is the later of two: the reader that shares its thread, when the input has ``ended``, and the hub
+        thread, when it has aborted the transport.
         """
         with self.lock:
             self._ended = self._ended or ended
@@ -145,35 +145,35 @@ class TransportIO:
 
     @property
     def whose(self) -> str:
-        """A name for people."""
+        """A name for logs and traces."""
         if self.session is None or self.session.credentials.generated:
             return f"transport {self.number}"
         return self.session.connection_id
 
 
 class HostThread:
-    """A thread of the WSGI server's that stays for as long as its transport does, and reads it.
+    """A request thread of the WSGI server that reads its transport, and stays until that is released.
 
-    The hub offers it the reader; ``serve`` runs that and returns once the transport is released.
+    The hub thread gives it a reader; ``serve`` runs that and returns once the transport is released.
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        self._ready = runtime.event("the hub to lend this thread a reader")
+        self._ready = runtime.event("the hub to give this thread a reader")
         self._released = runtime.event("the transport to be released")
         self._run: Callable[[], None] | None = None
 
     def offer(self, run: Callable[[], None]) -> None:
-        """Hub thread: this is what to do. Never blocks."""
+        """Hub thread: have ``serve`` call ``run``. Never blocks."""
         self._run = run
         self._ready.set()
 
     def release(self) -> None:
-        """Whoever releases the transport: nobody uses the socket any more. Never blocks."""
+        """The thread that releases the transport: no thread uses the socket any more. Never blocks."""
         self._released.set()
         self._ready.set()
 
     def serve(self) -> None:
-        """The request thread: blocks for as long as the transport lives."""
+        """The request thread: read the transport. Blocks: until it is released."""
         self._ready.wait()
         if self._run is not None:
             self._run()

@@ -264,4 +264,4 @@ def test_the_lock_and_the_answers_have_the_name_of_the_loop() -> None:
     toy.loop.put("stop")
     toy.loop.run()
     toy.loop.ask("note late")
-    assert runtime.names == ["the toy's door", "the toy's answer"]
+    assert runtime.names == ["the toy's mailbox", "the toy's answer"]

@@ -1,8 +1,8 @@
-"""The one place from which threads come: spawn, lock, condition, queue, waiting for a socket.
+"""What the hub needs of threads: spawn, lock, condition, queue, waiting for a socket. Contracts only.
 
 A ``Runtime`` is an object that is given to the hub. ``SystemRuntime`` (``system.py``) is the real one. The
-testing kit gives another (``testing/controlled.py``), which runs the very same code one thread at a time,
-in an order that the test chooses. These are the contracts of both. Read next: ``system.py``.
+testing kit has another (``testing/controlled.py``), which runs the same code one thread at a time, in an
+order that the test chooses. Both keep these contracts. Read next: ``system.py``.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Poller(Protocol):
     """Waits for input on many sockets at once, by the numbers of their descriptors.
 
     ``watch`` and ``unwatch`` (any thread, also while another waits) raise ``OSError`` for a number that is
-    no descriptor. ``wait`` (one thread at a time) blocks until a watched socket has input or has come to its
-    end, or until ``wake``; it gives some of these sockets, and gives them again until the input is read.
+    no descriptor. ``wait`` (one thread at a time) blocks until a watched socket has input or has ended, or
+    until ``wake``. It returns some of these sockets, and returns them again until the input is read.
     ``close`` may be called twice.
     """
 
@@ -67,10 +67,9 @@ class Poller(Protocol):
 
 
 class Bell(Protocol):
-    """Something that frees threads from a wait for a socket. Any thread; nothing here blocks.
+    """Ends the waits of threads for a socket. Any thread; nothing here blocks.
 
-    ``ring`` frees every thread that waits, or will, with this bell; ``silence`` undoes that. ``close`` may be
-    called again.
+    ``ring`` ends every wait with this bell, now and later, until ``silence``. ``close`` may be called twice.
     """
 
     def ring(self) -> None: ...
@@ -81,7 +80,7 @@ class Bell(Protocol):
 
 
 class Thread(Protocol):
-    """A started thread. ``join`` waits up to ``timeout`` real seconds and says whether it ended."""
+    """A started thread. ``join`` waits up to ``timeout`` real seconds and returns whether it ended."""
 
     @property
     def name(self) -> str: ...
@@ -92,18 +91,17 @@ class Thread(Protocol):
 
 
 class Runtime(Protocol):
-    """What the hub needs of the world to run more than one thing at once.
+    """Makes threads, and what they wait for.
 
     ``what`` names a lock or an event in the race lab's traces. ``spawn`` raises ``RuntimeError`` when the
-    system has no more threads to give.
-    ``dismiss``: no thread is to be started any more; end the idle ones, within ``timeout`` seconds.
-    ``after_fork_in_child``: this is a forked child, whose threads stayed with the parent. The two socket
-    waits block without a timeout: a deadline acts by ``shutdown``, which wakes them, and so does their
-    ``bell``. ``before_receive`` is called ahead of a ``recv`` that blocks by itself. ``stopwatch`` gives a
-    function that says, on any thread, how many seconds of processor time the thread that called ``stopwatch``
-    has used. ``poller`` gives None where each connection is to have a reader thread of its own. ``eager``: a
-    reader that shares its thread gives the lead away before each callback, and not only once callbacks turn
-    out to be slow.
+    system can't start a thread. ``dismiss``: no more threads will be needed; end the idle ones, within
+    ``timeout`` seconds. ``after_fork_in_child``: this is a forked child; the parent has the threads. The two
+    socket waits block without a timeout: a deadline calls the socket's ``shutdown``, which ends them, and so
+    does their ``bell``. ``before_receive`` is called before a ``recv`` that blocks. ``stopwatch`` returns a
+    function that returns, on any thread, how many seconds of processor time the thread that called
+    ``stopwatch`` has used. ``poller`` returns None if each transport gets a reader thread of its own.
+    ``eager``: a reader that shares its thread gives the lead away before each callback, and not only after
+    slow ones.
     """
 
     #: See above.

@@ -1,9 +1,9 @@
 """One thread that handles the commands of all others, one by one, in the order in which they were put.
 
-The hub and the client both have such a thread. A command is put from any thread and stamped with the time.
-The thread of the loop takes it, lets the deadlines before it fire, each at its own time, and performs it. A
-pure machine decides; the owner of the loop carries out. The loop waits for its mailbox and for the next
-deadline, and for nothing else. It knows neither commands nor effects. Used by ``server/hub_loop.py`` and
+The hub and the client both have such a thread. Any thread puts a command, which is stamped with the time. The
+loop's thread takes it, first fires the deadlines before it, each at its own time, and performs it. A pure
+machine decides; the owner of the loop carries out. The loop waits for its mailbox and for the next deadline,
+and for nothing else. It knows neither commands nor effects. Used by ``server/hub_loop.py`` and
 ``client/client_loop.py``. Read next: ``base.py``, ``../clock.py``.
 """
 
@@ -21,22 +21,22 @@ CommandT = TypeVar("CommandT")
 
 
 class TimedMachine(Protocol):
-    """What the loop asks of a machine; on the loop's thread only, and neither may block."""
+    """What the loop asks of a machine. Only the loop's thread asks; neither may block."""
 
     @property
     def finished(self) -> bool:
-        """Whether no command can change anything any more."""
+        """Whether no further command can change anything."""
 
     def next_deadline(self) -> float | None:
-        """The point in time at which a tick is next worth performing; None: only a command can help."""
+        """The time of the next deadline; None: there is none until a command sets one."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """Where the loop leaves the answer for a caller who waits: read it once ``done`` is set.
+    """The loop's answer to a caller that waits; it may be read once ``done`` is set.
 
-    ``error``: what the caller is to raise. ``next_deadline``: the machine's, behind the command and all that
-    was due; None also where the loop has left.
+    ``error``: what the caller must raise. ``next_deadline``: the machine's, after the command and all that
+    was due; None also once the loop has finished.
     """
 
     done: Event
@@ -48,11 +48,11 @@ class CommandLoop(Generic[CommandT]):
     """A mailbox of commands and the loop that empties it. Methods: any thread, unless said otherwise.
 
     ``name``: "the hub", "the client". Logs show it, and so do the names of the lock and the events ("the
-    hub's door", "the hub's answer").
-    ``tick``: the command that says that time has passed. ``perform(command, at, reply)`` has the machine
-    decide and carries that out, on the loop's thread; it may set ``reply.error``. What it raises is our bug:
-    the loop logs it, gives it to the caller who waits, and goes on. ``refuse(command, reply)`` is called in
-    its place for a command that was put in time but comes behind the one that finished the machine.
+    hub's mailbox", "the hub's answer"). ``tick``: the command that says that time has passed.
+    ``perform(command, at, reply)`` has the machine decide and carries that out, on the loop's thread; it may
+    set ``reply.error``. What it raises is our bug: the loop logs it, gives it to the caller that waits, and
+    goes on. ``refuse(command, reply)`` is called instead for a command that was put in time but comes after
+    the one that finished the machine.
 
     The loop is a ``Timeline``: its owner calls ``clock.follow`` with it before the thread starts, and
     ``clock.unfollow`` once ``run`` has returned.
@@ -79,19 +79,19 @@ class CommandLoop(Generic[CommandT]):
         self._refuse = refuse
         self._log = log
         self._mailbox = runtime.mailbox()
-        # Held for the time of a put. So nothing is put once the loop has left, and stamps never go back.
-        self._gate = runtime.lock(f"{name}'s door")
+        # Held during a put. So nothing is put once the loop has finished, and stamps never go back.
+        self._gate = runtime.lock(f"{name}'s mailbox")
         self._left = False
 
     @property
     def left(self) -> bool:
-        """Whether the loop has left: nothing can be put any more."""
+        """Whether the loop has finished: nothing can be put any more."""
         return self._left
 
     # -- putting ----------------------------------------------------------------------------
 
     def put(self, command: CommandT, reply: Reply | None = None) -> bool:
-        """Queue a command; False if the loop has left. Never blocks."""
+        """Queue a command; False if the loop has finished. Never blocks."""
         with self._gate:
             if self._left:
                 return False
@@ -99,7 +99,7 @@ class CommandLoop(Generic[CommandT]):
             return True
 
     def ask(self, command: CommandT) -> Reply:
-        """Queue a command and wait until it has been performed or refused; at once if the loop has left.
+        """Queue a command, and wait until it was performed or refused; not at all if the loop has finished.
 
         Raises: what ``perform`` or ``refuse`` has set as the reply's error, or raised.
         Threads: any but the loop's own. Blocks: until the loop has answered.
@@ -112,28 +112,28 @@ class CommandLoop(Generic[CommandT]):
         return reply
 
     def settle(self) -> float | None:
-        """For the clock: perform what is queued and due by now; give the next deadline. As ``ask``."""
+        """For the clock: perform what is queued and due by now; return the next deadline. As ``ask``."""
         return self.ask(self._tick).next_deadline
 
     # -- the loop's thread ------------------------------------------------------------------
 
     def run(self) -> None:
-        """Perform commands until the machine has finished; then refuse those that are left, and return.
+        """Perform commands until the machine has finished; then refuse those still queued, and return.
 
         Threads: the loop's own. Blocks: until the end.
         """
         while not self._machine.finished:
             item = self._mailbox.get(self._clock.real_wait(self._machine.next_deadline()))
             if item is None:
-                # By way of the queue: a command that was put before a deadline happens before it, even
-                # if this thread has looked at the clock first (tests/races/test_late_hub.py).
+                # Through the queue, so that a command that was put before a deadline is performed before
+                # it, even if this thread has read the clock earlier (tests/races/test_late_hub.py).
                 self.put(self._tick)
                 continue
             stamp, command, reply = item
             self._pass_time(stamp)
             self._handle(command, stamp, reply)
-            # Again, for a deadline of no length that the command has set: on a clock that stands still
-            # the wait for it would not end.
+            # Again, for a deadline of zero seconds that the command has set: with a clock that stands
+            # still the wait for it would not end.
             self._pass_time(stamp)
             if reply is not None:
                 reply.next_deadline = self._machine.next_deadline()
@@ -141,7 +141,7 @@ class CommandLoop(Generic[CommandT]):
         self._leave()
 
     def _pass_time(self, now: float) -> None:
-        """Let the deadlines up to ``now`` fire, each at its own time, with all its effects."""
+        """Fire the deadlines up to ``now``, each at its own time, with all its effects."""
         while (at := self._machine.next_deadline()) is not None and at <= now:
             self._handle(self._tick, at, None)
 
@@ -164,7 +164,7 @@ class CommandLoop(Generic[CommandT]):
                 reply.done.set()
 
     def _report(self, command: CommandT, reply: Reply | None, error: Exception) -> None:
-        """A bug of ours: say so, give it to the caller who waits, and let all else go on."""
+        """A bug of ours: log it, give it to the caller that waits, and go on."""
         what = type(command).__name__
         self._log.error("%s could not handle %s; please report this", self._name, what, exc_info=error)
         if reply is not None:
@@ -173,7 +173,7 @@ class CommandLoop(Generic[CommandT]):
     # -- fork -------------------------------------------------------------------------------
 
     def after_fork_in_child(self) -> None:
-        """In a forked child, whose parent has the loop's thread: from now on nothing is put. Never blocks."""
-        # A new one: a thread of the parent may have held the old one when the process forked.
-        self._gate = self._runtime.lock(f"{self._name}'s door")
+        """In a forked child: nothing is put from now on; the parent has the loop's thread. Never blocks."""
+        # A new lock: a thread of the parent may have held the old one when the process forked.
+        self._gate = self._runtime.lock(f"{self._name}'s mailbox")
         self._left = True

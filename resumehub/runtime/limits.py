@@ -1,8 +1,8 @@
-"""The limits of this machine that thousands of sessions meet: descriptors, threads, waiting connections.
+"""The limits of this machine that thousands of sessions reach: descriptors, threads, waiting connections.
 
-For a command that runs a server of its own (``cli.py``); under gunicorn the service sets them
-(docs/howto/deploy-gunicorn-nginx.md). Linux has two of the three in files; on other systems those two are
-passed over. Called once, on the main thread, before any thread is started.
+For a command that runs a server itself (``cli.py``); under gunicorn the service sets them
+(docs/howto/deploy-gunicorn-nginx.md). On Linux two of the three are files; on other systems those two are
+not checked. It knows nothing of a hub. Called once, on the main thread, before any thread is started.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ DESCRIPTORS_BESIDE: Final = 100
 """Descriptors that a server needs besides those of its sessions."""
 
 THREADS: Final = 500
-"""Threads that are enough for most: each handler that runs, and each peer that reads too slowly, has one."""
+"""Enough threads for most servers: each handler that runs, and each peer that reads too slowly, needs one."""
 
 _SOMAXCONN: Final = "/proc/sys/net/core/somaxconn"
 _THREADS: Final = ("/sys/fs/cgroup/pids.max", "/proc/sys/kernel/threads-max")
 
 
 def prepare(sessions: int, backlog: int, *, root: str = "/") -> list[str]:
-    """Raise the limits for so many sessions as far as allowed; give a sentence for each that is too low.
+    """Raise the limits for ``sessions`` as far as allowed; return a sentence for each that is too low.
 
     ``backlog``: connections that may wait to be accepted. ``root``: where the kernel's files are.
     """
@@ -32,13 +32,13 @@ def prepare(sessions: int, backlog: int, *, root: str = "/") -> list[str]:
     if descriptors < sessions + DESCRIPTORS_BESIDE:
         advice.append(
             f"{descriptors} descriptors are allowed, enough for about "
-            f"{max(0, descriptors - DESCRIPTORS_BESIDE)} sessions and not for {sessions}: raise the hard "
+            f"{max(0, descriptors - DESCRIPTORS_BESIDE)} sessions, not for {sessions}: raise the hard "
             "limit (ulimit -Hn)"
         )
     threads = [limit for name in _THREADS if (limit := _read(root, name)) is not None]
     if threads and min(threads) < THREADS:
         advice.append(
-            f"{min(threads)} threads are allowed, and each handler that waits for something has one: raise "
+            f"{min(threads)} threads are allowed, and each handler that waits needs one: raise "
             "pids.max of the control group, or kernel.threads-max"
         )
     waiting = _read(root, _SOMAXCONN)
@@ -51,7 +51,7 @@ def prepare(sessions: int, backlog: int, *, root: str = "/") -> list[str]:
 
 
 def _raise_descriptors(wanted: int) -> int:
-    """Raise the soft limit as far as the hard one allows, and give what it is then."""
+    """Raise the soft limit as far as the hard one allows; return what it is then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     goal = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < goal:

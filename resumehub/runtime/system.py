@@ -1,7 +1,7 @@
-"""Threads, locks, queues and waiting as the operating system has them: the real ``Runtime``.
+"""The real ``Runtime``: threads, locks, queues and waits of the operating system.
 
-Only this folder imports ``threading`` and ``queue`` (and the testing kit, which makes threads of its own).
-It knows nothing of sessions. Read next: ``thread_cache.py``.
+It knows nothing of sessions. Made by ``hub.py`` and ``client/__init__.py``; any thread calls it. Read next:
+``thread_cache.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SystemRuntime:
     """Threads of the operating system.
 
     ``reuse``: a thread that has done its work waits a moment for more (``thread_cache.py``). ``share``: a few
-    threads read for all connections (``incoming/leader_followers.py``), where the system can wait for many
+    threads read for all transports (``incoming/leader_followers.py``), if the system can wait for many
     sockets at once (Linux).
     """
 
@@ -90,18 +90,18 @@ class SystemRuntime:
 
 
 def make_lock() -> Lock:
-    """Give a lock of the system, for values that are used without a hub (``metrics.Counters``)."""
+    """A lock of the system, for values that are used without a hub (``metrics.Counters``)."""
     return threading.Lock()
 
 
 def make_local() -> threading.local:
-    """Give an object whose attributes each thread has for itself."""
+    """An object whose attributes each thread has for itself."""
     return threading.local()
 
 
 def _poll(sock: socket.socket, events: int, bell: Bell | None) -> None:
-    # poll and not select: with thousands of sessions there are descriptors beyond 1023, which select cannot
-    # take. A socket that was shut down reports POLLHUP, so an abort always ends this wait.
+    # poll and not select: thousands of sessions have descriptors beyond 1023, which select does not take.
+    # A socket that was shut down reports POLLHUP, so an abort always ends this wait.
     poller = select.poll()
     poller.register(sock, events)
     if bell is not None:
@@ -142,7 +142,7 @@ class _PipeBell:
 class _Epoll:
     """``epoll(7)``, level-triggered, with an ``eventfd(2)`` as the bell."""
 
-    # So many at once: the first socket should not have to wait until thousands have been listed.
+    # At most so many at once: the first socket should not wait until thousands have been listed.
     _MOST = 64
 
     def __init__(self) -> None:
@@ -168,7 +168,7 @@ class _Epoll:
 
     def close(self) -> None:
         self._epoll.close()
-        # Once: a closed hub is told of a fork, too, and by then another file may have this number.
+        # Close it once only: a fork closes this again, and by then another file may have this number.
         bell, self._bell = self._bell, -1
         if bell >= 0:
             os.close(bell)

@@ -1,12 +1,12 @@
-"""Threads that stay for a moment after their work, and take the next one.
+"""Threads that stay for a moment after their work, to do more.
 
-A new thread costs more than it seems: ``Thread.start`` returns when the new thread runs, which takes a
-millisecond and more under load, and the caller (the hub, mostly) waits for it. When a thousand connections
-break and come back, a thousand readers end and a thousand begin. So a thread that has done its work stays
+Starting a thread is slow: ``Thread.start`` returns when the new thread runs, which takes a millisecond and
+more under load, and the caller (mostly the hub thread) waits for it. When a thousand transports break and
+the clients come back, a thousand readers end and a thousand begin. So a thread that has done its work stays
 idle for ``IDLE_TIMEOUT`` seconds, and a call that comes meanwhile runs on it at once.
 
-What a caller gets, and may join, is the *call*. Which thread runs it, only this module knows. Used by
-``system.py`` alone, on any thread.
+A caller gets, and may join, the *call*; only this module knows which thread runs it, and it knows nothing of
+what the call does. Used by ``system.py`` alone, on any thread. Read next: ``base.py``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ IDLE_TIMEOUT = 1.0
 """Seconds for which an idle thread waits for its next call."""
 
 MAX_IDLE = 1024
-"""So many threads are idle at most; each costs about 10 KiB."""
+"""At most so many threads are idle; each costs about 10 KiB."""
 
 
 class ThreadCall:
-    """One call of a function, on a thread of the cache: what ``runtime.base.Thread`` asks for."""
+    """One call of a function on a thread of the cache, as a ``runtime.base.Thread``."""
 
     def __init__(self, name: str, run: Callable[[], None]) -> None:
         self.name = name
@@ -34,7 +34,7 @@ class ThreadCall:
         self._ident = 0
 
     def execute(self) -> None:
-        """Call the function, on the calling thread. Raises: what it raises."""
+        """Call the function on the calling thread. Raises: what the function raises."""
         self._ident = threading.get_ident()
         try:
             self._run()
@@ -58,7 +58,7 @@ class ThreadCall:
 class ThreadCache:
     """Runs calls on idle threads, or on new ones. Threads: any. Blocks: only ``close``.
 
-    ``idle_timeout``: seconds for which a thread waits for its next call. ``max_idle``: so many wait at most.
+    ``idle_timeout``: seconds for which a thread waits for its next call. ``max_idle``: at most so many wait.
     """
 
     def __init__(self, idle_timeout: float = IDLE_TIMEOUT, max_idle: int = MAX_IDLE) -> None:
@@ -72,7 +72,7 @@ class ThreadCache:
     def start(self, name: str, run: Callable[[], None]) -> ThreadCall:
         """Run a function on a thread and return at once.
 
-        Raises: RuntimeError, when no thread is idle and the system has none to give.
+        Raises: RuntimeError, when no thread is idle and the system can't start one.
         """
         call = ThreadCall(name, run)
         with self._lock:
@@ -86,8 +86,8 @@ class ThreadCache:
     def close(self, timeout: float) -> None:
         """End the idle threads; each other thread ends with its call.
 
-        Calls may still be started, each on a thread of its own. Blocks: until the threads that are there
-        now have ended, up to ``timeout`` seconds.
+        Calls may still be started, each on a thread of its own. Blocks: until the present threads have
+        ended, up to ``timeout`` seconds.
         """
         with self._lock:
             self._closed = True
@@ -118,7 +118,7 @@ class ThreadCache:
             self._threads.discard(thread)
 
     def next_call(self, thread: _CachedThread) -> ThreadCall | None:
-        """Wait for a call. None: the thread is to end, because none came in time or none is to come."""
+        """Wait for a call. None: end, since none came in time, too many are idle or the cache is closed."""
         with self._lock:
             if self._closed or len(self._idle) >= self._max_idle:
                 return None
@@ -129,7 +129,7 @@ class ThreadCache:
             if thread in self._idle:
                 del self._idle[thread]
                 return None
-        # ``start`` has taken this thread off the list just before its time was up: the call is about to come.
+        # ``start`` has chosen this thread just before its time was over: the call is about to come.
         thread.handed.acquire()
         return thread.call
 
@@ -145,7 +145,7 @@ class _CachedThread:
         self.thread = threading.Thread(target=self._work, name=call.name, daemon=True)
 
     def hand(self, call: ThreadCall | None) -> None:
-        """Wake the thread with its next call; None: it is to end."""
+        """Wake the thread with its next call; None: it must end."""
         self.call = call
         self.handed.release()
 

@@ -25,7 +25,7 @@ from .scheduler import Scheduler
 from .tasks import TEST, Task
 
 #: Locks at which a thread always stops, and what it is about to do there.
-ALWAYS = {"the hub's door": "tell the hub"}
+ALWAYS = {"the hub's mailbox": "tell the hub"}
 
 #: Where the hub's thread stands when it has nothing half done.
 AT_REST = "take the next command"

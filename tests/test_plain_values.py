@@ -82,8 +82,8 @@ def test_no_other_bytes_are_read_as_the_same() -> None:
 @pytest.mark.parametrize(
     ("head", "problem"),
     [
-        (b"{", "its head is no JSON"),
-        (b"[" * 100_000, "its head is no JSON"),
+        (b"{", "its head is not JSON"),
+        (b"[" * 100_000, "its head is not JSON"),
         (b"{}", "Leaf is not a Leaf"),
         (b'{"blob":0,"name":5}', "Leaf.name is not of type str"),
         (b'{"blob":-1,"name":"a"}', "Leaf.blob is not a length"),
@@ -99,5 +99,5 @@ def test_the_error_names_the_field(head: bytes, problem: str) -> None:
 
 @pytest.mark.parametrize("data", [float("nan"), {1, 2}, b"bytes", object()])
 def test_what_json_does_not_have_is_refused(data: object) -> None:
-    with pytest.raises(PlainValueError, match="there is no JSON for it"):
+    with pytest.raises(PlainValueError, match="it can't be written as JSON"):
         dump(Tree((), Colour.RED, 0.0, False, None, data, b""))

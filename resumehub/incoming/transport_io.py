@@ -51,7 +51,7 @@ class TransportIO:
         self.generation = 0
         #: Whether an ``$ack`` has come in. Belongs to the reader.
         self.acknowledged = False
-        self.aborted = runtime.event(f"transport {number} to be given up")
+        self.aborted = runtime.event(f"transport {number} to be aborted")
         self.lock = runtime.lock(f"the right to read transport {number}")
         #: Events that were read and not handled yet. Belongs to the reader.
         self.backlog: deque[Received] = deque()

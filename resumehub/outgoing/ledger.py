@@ -46,7 +46,7 @@ class Ledger:
         self.closed += other.closed
 
     def enter(self, reason: DropReason, frames: int) -> None:
-        """Enter so many frames as given up, in the column of ``reason``."""
+        """Enter ``frames`` frames in the column of ``reason``."""
         match reason:
             case DropReason.OVERFLOW:
                 self.dropped += frames

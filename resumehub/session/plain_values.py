@@ -36,7 +36,7 @@ def dump(value: Any) -> bytes:
         text = json.dumps(shape, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
         head = text.encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise PlainValueError(f"there is no JSON for it: {error}") from None
+        raise PlainValueError(f"it can't be written as JSON: {error}") from None
     return b"".join([len(head).to_bytes(8), head, *blobs])
 
 
@@ -45,14 +45,14 @@ def load(kind: type[Value], data: bytes) -> Value:
     size = int.from_bytes(data[:8])
     head, blobs = data[8 : 8 + size], _Blobs(data, 8 + size)
     if len(data) < 8 or len(head) != size:
-        raise PlainValueError("it ends before its head does")
+        raise PlainValueError("the data ends inside its head")
     try:
         shape = json.loads(head)
     except (ValueError, RecursionError):
-        raise PlainValueError("its head is no JSON") from None
+        raise PlainValueError("its head is not JSON") from None
     value: Value = _from_json(shape, kind, blobs, kind.__name__)
     if not blobs.all_taken():
-        raise PlainValueError("something is behind its end")
+        raise PlainValueError("there are bytes after its end")
     return value
 
 

@@ -159,9 +159,9 @@ def check(state: SessionState) -> None:
     except ValueError as error:
         problem = str(error)
     if (state.transport is not None) != decisions.connected:
-        problem = "it is connected without a transport, or the reverse"
+        problem = "it is connected and has no transport, or the reverse"
     if not (decisions.connected or decisions.time_left):
-        problem = "its window has no end"
+        problem = "it is suspended, and its grace window has no end"
     if problem is not None:
         name = decisions.connection_id
         raise SessionStateError(f"the session {name!r} is damaged: {problem}", name)

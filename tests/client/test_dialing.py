@@ -164,7 +164,7 @@ def test_tls(tls: str, authority: trustme.CA) -> None:
             assert client.receive(PATIENCE) == Message("n", "x" * size)
 
 
-def test_a_certificate_that_nobody_vouches_for(tls: str) -> None:
+def test_a_certificate_of_no_known_authority(tls: str) -> None:
     """That is no network trouble, and no reason to try again."""
     with connect(tls) as client, pytest.raises(HandshakeRefused, match="certificate"):
         client.wait_connected(PATIENCE)

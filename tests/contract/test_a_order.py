@@ -128,7 +128,7 @@ def test_each_fault_by_itself_has_its_own_answer(
 def test_of_two_faults_the_earlier_row_answers(
     hub_servers: Callable[..., HubServer], kind: str, first: Fault, second: Fault
 ) -> None:
-    """A client that mends what it was told of meets the next fault, and never the same one twice."""
+    """A client that corrects what it was told of meets the next fault, and never the same one twice."""
     status, body = meet(hub_servers, kind, first, second)
 
     assert status == first.status

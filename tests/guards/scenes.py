@@ -60,7 +60,7 @@ def a_refusal_and_a_resume(lab: Lab) -> None:
 
     @lab.at_end
     def it_never_got_in() -> None:
-        assert "message" not in lab.notes, "a message of somebody who was turned away is handled"
+        assert "message" not in lab.notes, "a message of a client that was turned away is handled"
 
 
 def a_kick_and_a_close(lab: Lab) -> None:

@@ -30,7 +30,7 @@ class Stage(FakeShell):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.asked: list[e.Effect] = []
-        # What a look at any transport finds: a silent peer that takes nothing, and somebody who reads.
+        # What a look at any transport finds: a silent peer that takes nothing, and a thread that reads.
         self.heard = False
         self.reading_since: float | None = 0.0
         self.took_at = -INF

@@ -23,7 +23,7 @@ GUARDS = (
         "if generation > self._fenced:",
         "if True:",
         "The next transport of a client that may not enter would be let in until the hub hears of it.",
-        says="somebody who was turned away",
+        says="a client that was turned away",
         scene=scenes.a_refusal_and_a_resume,
         replay="x",
     ),

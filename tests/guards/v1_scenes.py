@@ -81,8 +81,8 @@ def a_broadcast_into_a_full_window(lab: Lab) -> None:
     @lab.at_end
     def it_is_told_what_it_missed() -> None:
         said = [json.loads(message) for message in alice.received()]
-        holes = [(m["payload"]["from"], m["payload"]["to"]) for m in said if m["event"] == "$missed"]
-        assert holes in ([(2, 3)], [(2, 2), (3, 3)]), f"of 2 and 3 the client is told {holes}"
+        gaps = [(m["payload"]["from"], m["payload"]["to"]) for m in said if m["event"] == "$missed"]
+        assert gaps in ([(2, 3)], [(2, 2), (3, 3)]), f"of 2 and 3 the client is told {gaps}"
 
 
 def an_ack_and_a_resume(lab: Lab) -> None:

@@ -29,23 +29,23 @@ GUARDS = (
         replay="x.8.101",
     ),
     ShellGuard(
-        "a hole is put into words",
+        "a gap is announced",
         "outgoing/transport_writer.py",
         "flushed.unannounced = self._outbox.unannounced()",
         "pass",
-        "The client would never be told what it missed, and nothing behind the hole would come.",
+        "The client would never be told what it missed, and nothing behind the gap would come.",
         says="of 2 and 3 the client is told []",
         scene=v1_scenes.a_broadcast_into_a_full_window,
         replay="x",
     ),
     ShellGuard(
-        "the words are for the hole as it is now",
+        "the announcement is of the gap as it is now",
         "outgoing/transport_writer.py",
         "if frame is not None and (gap.first, gap.last) == span:",
         "if frame is not None:",
         "While the codec worked, another broadcast was dropped.",
         scene=v1_scenes.a_broadcast_into_a_full_window,
-        because="A hole that grows is replaced by another one, and a part is cut off only of one that was "
+        because="A gap that grows is replaced by another one, and a part is cut off only of one that was "
         "written. It costs a comparison, and needs neither argument.",
     ),
     ShellGuard(

@@ -42,7 +42,7 @@ class TransportIO:
         self.transport = transport
         #: For a new session's ``connection.data``.
         self.data = data
-        #: The application's subprotocol that was negotiated, if any.
+        #: The subprotocol that was negotiated; "" for none.
         self.subprotocol = ""
         #: The 101 response, sent before everything else.
         self.handshake_response = b""
@@ -110,6 +110,7 @@ class TransportIO:
         read = [DataReceived(call.data, 0) for call in messages]
         events = [event for event in self.backlog if isinstance(event, _HANDED_ON)]
         return LiveTransport(
+            subprotocol=self.subprotocol,
             input=b"".join(map(as_wire, (*read, *events))) + self.transport.unread(),
             wire=self.writer.export(),
             acked=self.writer.acked,
@@ -123,6 +124,7 @@ class TransportIO:
 
     def restore(self, live: LiveTransport, now: float) -> None:
         """Go on from what ``export`` returned; nothing has been read here yet."""
+        self.subprotocol = live.subprotocol
         self.acknowledged = live.acknowledged
         if live.pinged_ago is not None:
             self.pinged_at = now - live.pinged_ago

@@ -167,7 +167,6 @@ class EffectRunner:
             credentials=effect.credentials,
             delayed_ack=self._delayed_ack(effect.credentials, whose),
             limits=self._limits,
-            subprotocol=io.subprotocol,
         )
         session.connection = Connection(session, io.data)
         self._by_epoch[effect.epoch] = session
@@ -324,7 +323,6 @@ class EffectRunner:
         now = self._services.clock.monotonic()
         io.session = session
         io.generation = session.generation
-        io.subprotocol = session.subprotocol
         writer = self._new_writer(io, session.outbox, (session.room_id, session.connection_id))
         io.restore(live, now)
         session.attach_again(writer, live, now)

@@ -147,6 +147,7 @@ class HubLoop:
         *,
         data: Any,
         handshake_response: bytes,
+        subprotocol: str = "",
         host: HostThread | None = None,
     ) -> int:
         """Hand a socket over; the hub thread decides what happens to it. Never blocks.
@@ -156,6 +157,7 @@ class HubLoop:
         """
         io = TransportIO(self.transports.next_number(), transport, self._runtime, data=data)
         io.handshake_response = handshake_response
+        io.subprotocol = subprotocol
         io.counts_as_refusal = registration.refusal is not None
         io.host_thread = host
         self.enter(io)

@@ -38,7 +38,7 @@ class HubRunner(HubParts):
 
     def __post_init__(self) -> None:
         self._lock = self.runtime.lock("the hub's handlers")
-        self._nobody = SessionRegistry(self.runtime)
+        self._empty = SessionRegistry(self.runtime)
         _runners.add(self)
 
     def add_handler(self, hook: str, handler: Callable[..., Any]) -> None:
@@ -68,7 +68,7 @@ class HubRunner(HubParts):
     def registry(self) -> SessionRegistry:
         """The registry of the running hub; an empty one before the first use and after ``close``."""
         # A hub that closes does not show the sessions that the hub thread has not ended yet.
-        return self.loop.registry if self.loop is not None and not self.closed else self._nobody
+        return self.loop.registry if self.loop is not None and not self.closed else self._empty
 
     def stats(self) -> Stats:
         """See ``Hub.stats``."""
@@ -139,12 +139,18 @@ class HubRunner(HubParts):
         *,
         data: Any,
         handshake_response: bytes,
+        subprotocol: str = "",
         host: HostThread | None = None,
     ) -> int:
         """See ``HubLoop.register``; the hub has been started."""
         assert self.loop is not None, "only a running hub allows an upgrade"
         return self.loop.register(
-            transport, registration, data=data, handshake_response=handshake_response, host=host
+            transport,
+            registration,
+            data=data,
+            handshake_response=handshake_response,
+            subprotocol=subprotocol,
+            host=host,
         )
 
     def abort(self, number: int) -> bool:

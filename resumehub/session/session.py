@@ -84,9 +84,8 @@ class Session:
     credentials: Credentials
     #: Only in a v1 session, where both ends acknowledge.
     delayed_ack: DelayedAck | None
-    #: What its client was told, and the application's subprotocol that was negotiated.
+    #: What its client was told.
     limits: Limits
-    subprotocol: str
     generation: int = 1
     state: State = State.CONNECTED
     #: Any thread: whether an undecodable message has been logged.
@@ -309,7 +308,6 @@ class Session:
             decisions=decisions,
             rooms=(self.room_id,),
             user=None,
-            subprotocol=self.subprotocol,
             limits=self.limits,
             data=self.connection.data,
             handled=handled,
@@ -357,7 +355,6 @@ class Session:
             credentials=decisions.credentials,
             delayed_ack=delayed_ack,
             limits=state.limits,
-            subprotocol=state.subprotocol,
             generation=decisions.generation,
             state=State.CONNECTED if decisions.connected else State.SUSPENDED,
             undecodable_logged=state.undecodable_logged,

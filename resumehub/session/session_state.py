@@ -60,14 +60,16 @@ class HookState:
 class LiveTransport:
     """The transport of a connected session, which goes on at the exact byte in both directions.
 
-    ``input``: what came and was not handled, oldest first, as wire bytes: messages whose handler has not
-    started, events that were read, the message that is half read, bytes behind it. ``wire``: what is half
-    written. ``acked``: the last of the client's messages that we acknowledged. ``acknowledged``: whether the
-    client has acknowledged any on this transport. In seconds: ``took_ago`` since the peer took bytes that it
-    had refused before and ``pinged_ago`` since the last Ping (None for never), ``reading_ago`` since a thread
-    reads. ``heard``: whether anything came since that Ping. ``blocked``: whether bytes wait for the peer.
+    ``subprotocol``: the one that was negotiated, "" for none. ``input``: what came and was not handled,
+    oldest first, as wire bytes: messages whose handler has not started, events that were read, the message
+    that is half read, bytes behind it. ``wire``: what is half written. ``acked``: the last of the client's
+    messages that we acknowledged. ``acknowledged``: whether the client has acknowledged any on this
+    transport. In seconds: ``took_ago`` since the peer took bytes that it had refused before and
+    ``pinged_ago`` since the last Ping (None for never), ``reading_ago`` since a thread reads. ``heard``:
+    whether anything came since that Ping. ``blocked``: whether bytes wait for the peer.
     """
 
+    subprotocol: str
     input: bytes
     wire: WireState
     acked: int
@@ -91,7 +93,6 @@ class SessionState:
     decisions: DecisionState
     rooms: tuple[str, ...]
     user: str | None
-    subprotocol: str
     limits: Limits
     data: Any
     handled: int

@@ -76,6 +76,11 @@ class Handshake:
             judged = _Judge(environ, subprotocols, compression)
             self.headers, self._extensions = judged.headers, judged.agreed
 
+    @property
+    def subprotocol(self) -> str:
+        """The subprotocol that was chosen; "" for none."""
+        return next((value for name, value in self.headers if name.lower() == "sec-websocket-protocol"), "")
+
     def transport(self, stream: ByteStream, max_message_size: int, leftover: bytes) -> WebSocketTransport:
         """The transport with the agreed extensions. ``leftover``: bytes already read behind the request."""
         return WebSocketTransport(stream, max_message_size, self._extensions, leftover)

@@ -55,6 +55,7 @@ class SessionLookup(Protocol):
         *,
         data: Any,
         handshake_response: bytes,
+        subprotocol: str = "",
         host: HostThread | None = None,
     ) -> int:
         """Hand a socket over to the hub; return the transport's number."""

@@ -110,7 +110,11 @@ class _HandOver:
         )
         try:
             upgrade.sessions.register(
-                transport, upgrade.registration, data=upgrade.data, handshake_response=handshake_response
+                transport,
+                upgrade.registration,
+                data=upgrade.data,
+                handshake_response=handshake_response,
+                subprotocol=upgrade.handshake.subprotocol,
             )
         except BaseException:
             taken.finish()  # there will be no body whose ``close`` does it
@@ -129,6 +133,7 @@ class _HandOver:
             upgrade.registration,
             data=upgrade.data,
             handshake_response=handshake_response,
+            subprotocol=upgrade.handshake.subprotocol,
             host=host,
         )
 

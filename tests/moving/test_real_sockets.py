@@ -15,7 +15,7 @@ from resumehub import Connection, Hub, Message
 from resumehub.errors import NotMovable
 from resumehub.runtime.system import SystemRuntime
 from resumehub.server.moving import adopt_session, export_session
-from resumehub.session.session_state import decode, encode
+from resumehub.session.session_state import SessionState, decode, encode
 from resumehub.testing import connect
 from resumehub.transport.sockets import PlainSocket
 from tests.support import PATIENCE, Call
@@ -28,17 +28,20 @@ class TwoHubs:
 
     def __init__(self, *, share: bool) -> None:
         self.runtimes = [SystemRuntime(share=share), SystemRuntime(share=share)]
-        self.hubs = [Hub(lambda request: ("lobby", "alice"), _runtime=runtime) for runtime in self.runtimes]
+        self.hubs = [self._hub(runtime) for runtime in self.runtimes]
         self.handled: list[int] = []
         for hub in self.hubs:
             hub.on_message(self._echo)
             hub.runner.start()
 
+    def _hub(self, runtime: SystemRuntime) -> Hub:
+        return Hub(lambda request: ("lobby", "alice"), subprotocols=["chat"], _runtime=runtime)
+
     def _echo(self, connection: Connection, message: Message) -> None:
         self.handled.append(message.payload)
         connection.send(message)
 
-    def move(self) -> None:
+    def move(self) -> SessionState:
         loop, other = self.hubs[0].runner.loop, self.hubs[1].runner.loop
         assert loop is not None
         assert other is not None
@@ -51,6 +54,7 @@ class TwoHubs:
         adopt_session(other, self.runtimes[1], decode(encode(departure.state)), stream)
         self.hubs.reverse()
         self.runtimes.reverse()
+        return departure.state
 
     def close(self) -> None:
         for hub in self.hubs:
@@ -97,6 +101,15 @@ def test_a_client_that_does_not_read_gets_all_in_the_end(share: bool) -> None:
             two.move()
         alice.go_on_reading()
         assert [json.loads(alice.receive())["payload"] for _ in texts] == texts
+    two.close()
+
+
+@pytest.mark.parametrize(("offer", "chosen"), [([], ""), (["else", "chat"], "chat")])
+def test_the_subprotocol_goes_along(offer: list[str], chosen: str) -> None:
+    two = TwoHubs(share=True)
+    with connect(two.hubs[0], "/", subprotocols=offer):
+        states = [two.move(), two.move()]
+        assert [state.transport and state.transport.subprotocol for state in states] == [chosen, chosen]
     two.close()
 
 

@@ -41,7 +41,8 @@ def export_session(loop: HubLoop, runtime: Runtime, connection_id: str) -> Depar
     """Take a session out of the hub; it goes on wherever ``adopt_session`` is called with its state.
 
     Raises: ConnectionNotFound; NotMovable, and the session goes on here; TypeError for ``connection.data``
-    that JSON can't hold. Blocks: until its running handler, if there is one, has returned.
+    that JSON can't hold. Blocks: until a callback of its id that runs, and those of an earlier
+    session, have returned.
     """
     session = loop.registry.sessions.get(connection_id)
     if session is None or session.connection is None:
@@ -95,12 +96,7 @@ class _Fence:
     def close(self) -> None:
         """Stop callbacks, reader and writer. Raises: NotMovable. Blocks: until they have stopped."""
         session, runtime = self._session, self._runtime
-        quiet = runtime.event(f"the callbacks of {session.connection_id} to stop")
-        session.serial_queue.hold(quiet.set)
-        quiet.wait()
-        self._queue_is_held = True
-        if any(call.session is not session for call in session.serial_queue.waiting()):
-            raise NotMovable(session.connection_id, "callbacks of the session before it have not run yet")
+        self._stop_callbacks()
         writer = session.writer
         if writer is None:
             return
@@ -118,6 +114,21 @@ class _Fence:
             raise NotMovable(session.connection_id, "its transport is closing")
         if (because := io.what_keeps_it()) is not None:
             raise NotMovable(session.connection_id, because)
+
+    def _stop_callbacks(self) -> None:
+        session, queue = self._session, self._session.serial_queue
+        while True:
+            quiet = self._runtime.event(f"the callbacks of {session.connection_id} to stop")
+            queue.hold(quiet.set)
+            quiet.wait()
+            self._queue_is_held = True
+            # An earlier session of the id ends here; its on_disconnect runs before anything of the next one.
+            earlier = [call.session for call in queue.waiting() if call.session.epoch < session.epoch]
+            if not earlier:
+                return
+            queue.let_go()
+            self._queue_is_held = False
+            earlier[-1].ended.wait()
 
     def open(self) -> None:
         """Undo it: the session goes on here."""

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ..runtime.base import Runtime, Thread
+from ..runtime.base import Event, Runtime, Thread
 
 log = logging.getLogger("resumehub")
 
@@ -25,6 +25,15 @@ _TURN = 16
 _MERGE_BEYOND = 64
 
 
+class CallbackOwner(Protocol):
+    """What a queue's user may know of a session: its number in this process; set behind its on_disconnect."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def ended(self) -> Event: ...
+
+
 class Callback(Protocol):
     """One callback of one session. ``size``: how many bytes a message has; None for any other callback."""
 
@@ -32,7 +41,7 @@ class Callback(Protocol):
     size: int | None
 
     @property
-    def session(self) -> object: ...
+    def session(self) -> CallbackOwner: ...
 
     def run(self) -> None: ...
     def is_stale(self) -> bool: ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -15,9 +16,11 @@ from resumehub import Connection, Hub, Message
 from resumehub.errors import NotMovable
 from resumehub.runtime.system import SystemRuntime
 from resumehub.server.moving import adopt_session, export_session
+from resumehub.session.serial_queue import SerialQueue
 from resumehub.session.session_state import SessionState, decode, encode
 from resumehub.testing import connect
 from resumehub.transport.sockets import PlainSocket
+from tests.contract.peers import Gate
 from tests.support import PATIENCE, Call
 
 MOVES = 40
@@ -110,6 +113,35 @@ def test_the_subprotocol_goes_along(offer: list[str], chosen: str) -> None:
     with connect(two.hubs[0], "/", subprotocols=offer):
         states = [two.move(), two.move()]
         assert [state.transport and state.transport.subprotocol for state in states] == [chosen, chosen]
+    two.close()
+
+
+def test_it_leaves_when_the_callbacks_of_the_session_before_it_have_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The id had another session, whose handler still runs, and whose on_disconnect waits."""
+    two, gate, ended, held = TwoHubs(share=True), Gate(), [], threading.Event()
+    hold = SerialQueue.hold
+
+    def hold_and_tell(self: SerialQueue, told: Callable[[], None]) -> None:
+        hold(self, told)
+        held.set()
+
+    monkeypatch.setattr(SerialQueue, "hold", hold_and_tell)
+    two.hubs[0].on_message(lambda connection, message: gate.hold())
+    two.hubs[0].on_disconnect(lambda connection, error: ended.append(connection.id))
+    with connect(two.hubs[0], "/") as first:
+        first.send('{"payload":1}')
+        gate.wait_reached()
+        two.hubs[0].kick("alice")
+    with connect(two.hubs[0], "/") as second:
+        moving = Call(two.move)
+        assert held.wait(PATIENCE)
+        gate.open()
+        moving.result()
+        assert ended == ["alice"]
+        second.send('{"payload":2}')
+        assert json.loads(second.receive())["payload"] == 2
     two.close()
 
 

@@ -152,16 +152,19 @@ def _command(record: Record) -> c.Command:
     if kind is None:
         raise NotReplayable(f"record {record['n']} is no command of this version: {record['what']!r}")
     known: dict[str, Any] = {f.name: record[f.name] for f in fields(kind) if f.name in record}
-    if kind is c.Observed:
-        known["kind"] = DeadlineKind[record["about"]]
-        for name in ("took_at", "pinged_at"):
-            known[name] = float("-inf") if known[name] is None else known[name]
-    if kind is c.Register:
-        known["resume_request"] = ResumeRequest(**known["resume_request"])
-        known["refusal"] = tuple(known["refusal"]) if known["refusal"] else None
-    if kind is c.HandlerFailed:
-        known["error"] = HandlerError(record["hook"])
     try:
+        if kind is c.Observed:
+            known["kind"] = DeadlineKind[record["about"]]
+            for name in ("took_at", "pinged_at"):
+                known[name] = float("-inf") if known[name] is None else known[name]
+        if kind is c.Register:
+            known["resume_request"] = ResumeRequest(**known["resume_request"])
+            known["refusal"] = tuple(known["refusal"]) if known["refusal"] else None
+        if kind is c.HandlerFailed:
+            known["error"] = HandlerError(record["hook"])
         return kind(**known)
-    except TypeError as error:
-        raise NotReplayable(f"record {record['n']} is incomplete: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise NotReplayable(
+            f"record {record['n']}, {record['what']}, has not the fields that this release writes: {error}. "
+            "A trace of another release can be read and drawn, and not be played again"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -77,13 +78,26 @@ def test_a_trace_that_has_forgotten_its_beginning_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
-    [({"what": "Fly"}, "no command of this version"), ({"transport": None}, "incomplete")],
-    ids=["an unknown command", "a field that is missing"],
+    ("command", "change", "says"),
+    [
+        (c.PeerGone, {"what": "Fly"}, "no command of this version"),
+        (c.PeerGone, {"transport": None}, "has not the fields that this release writes: .*transport"),
+        (
+            c.Register,
+            {"resume_request": None},
+            "has not the fields that this release writes: 'resume_request'",
+        ),
+        (
+            c.Register,
+            {"resume_request": {"flavour": 1}},
+            "has not the fields that this release writes: .*flavour",
+        ),
+    ],
+    ids=["an unknown command", "a field that is missing", "a part that is missing", "a part that is unknown"],
 )
-def test_a_trace_of_another_version_says_so(change: dict[str, str | None], says: str) -> None:
+def test_a_trace_of_another_version_says_so(command: type, change: dict[str, Any], says: str) -> None:
     records, _, _ = incident()
-    at = next(n for n, record in enumerate(records) if record["what"] == c.PeerGone.__name__)
+    at = next(n for n, record in enumerate(records) if record["what"] == command.__name__)
     for name, value in change.items():
         if value is None:
             del records[at][name]

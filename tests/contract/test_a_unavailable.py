@@ -83,9 +83,18 @@ def served_by_waitress(app: Any) -> Iterator[int]:
         yield server.effective_port
     finally:
         server.task_dispatcher.shutdown()
-        # In its own thread, whose loop ends with its last socket.
-        server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(connections, ignore_all=True))
+
+        def leave() -> None:
+            """On the server's own thread, whose loop ends when nothing is left in ``connections``."""
+            for one in list(connections.values()):
+                # The thread that pulls the trigger may still have to write to it.
+                if one is not server.trigger:
+                    one.close()
+            connections.clear()
+
+        server.trigger.pull_trigger(leave)
         thread.join(PATIENCE)
+        server.trigger.close()
 
 
 @pytest.mark.contract("A.501")

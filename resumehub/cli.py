@@ -198,9 +198,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     )
     for sentence in limits.prepare(MAX_SESSIONS, BACKLOG):
         log.warning("%s", sentence)
-    listener = _listen(arguments.host, arguments.port)
-    with listener:
-        app = _build(arguments)
+    # First: a wrong value is told as such, also while the port is in use. It starts no thread.
+    app = _build(arguments)
+    with _listen(arguments.host, arguments.port) as listener:
         return _run(app, listener, arguments.host, arguments.verbose)
 
 

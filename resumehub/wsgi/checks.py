@@ -26,7 +26,7 @@ from ..errors import ConnectRejected, HubClosed
 from ..protocol.tokens import SUBPROTOCOL
 from ..transport.websocket import Handshake, HandshakeError
 from .handover import SUPPORTED, ServerSocket, find_socket, has_body
-from .refusals import CLOSES, Refusal, closing, upgrade_required
+from .refusals import CLOSES, Refusal, closing, generated_id, upgrade_required
 from .resume_params import ResumeParams
 from .session_lookup import SessionLookup
 from .upgrade import RETRY_AFTER, Upgrade, problem, switching
@@ -147,7 +147,7 @@ class _Check:
 
     def _answer_preflight(self, connection_id: str | None) -> Response:
         if not connection_id and not self._params.token:
-            raise upgrade_required("This session has a generated id and cannot be resumed by it.")
+            raise generated_id()
         self._params.find(self._sessions, connection_id)
         self._params.check_preflight()
         return Response(status=204)

@@ -51,3 +51,8 @@ def gone() -> Refusal:
 def upgrade_required(detail: str) -> Refusal:
     """A plain GET where only an upgrade makes sense."""
     return Refusal(426, detail, {"Upgrade": "websocket"})
+
+
+def generated_id() -> Refusal:
+    """The answer to a preflight by an id that the hub made, or by none (contract A3)."""
+    return upgrade_required("This session has a generated id and cannot be resumed by it.")

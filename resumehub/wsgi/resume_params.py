@@ -21,7 +21,7 @@ from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, can_come_back, jud
 from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
 from ..session.session import SeenSession
-from .refusals import Refusal, gone, upgrade_required
+from .refusals import Refusal, generated_id, gone
 from .session_lookup import SessionLookup
 
 # No count ever has more digits.
@@ -107,7 +107,7 @@ class ResumeParams:
     def check_preflight(self) -> None:
         """Refuse unless a resume would succeed now. A stranger learns nothing. Raises: Refusal."""
         if self.seen is not None and not can_come_back(self.seen.credentials):
-            raise upgrade_required("This session has a generated id and cannot be resumed by it.")
+            raise generated_id()
         if self.seen is None or self._verdict in (Verdict.NOT_YOURS, Verdict.FORBIDDEN):
             raise gone()
         if self._verdict is Verdict.BEYOND:

@@ -85,6 +85,7 @@ class _Check:
         if self._sessions.closing:
             raise closing()
         self._check_method()
+        self._params.check_repeats()
         if self._is_plain():
             if not self._params.resume:
                 raise upgrade_required("This is a WebSocket endpoint.")
@@ -190,7 +191,7 @@ class _Check:
         return switching(Upgrade(self._sessions, self._found, self._handshake, registration, data))
 
     def _refuse(self, refusal: Refusal) -> Response:
-        if refusal.close is not None and self._request.args.get("reject") == "close":
+        if refusal.close is not None and self._params.reject_by_close:
             response = self._refuse_by_close(refusal.close)
             if response is not None:
                 return response

@@ -24,17 +24,25 @@ from ..session.session import SeenSession
 from .refusals import Refusal, generated_id, gone
 from .session_lookup import SessionLookup
 
+#: The query parameters that mean something to the hub; all others are the application's.
+OURS = ("resume", "reject", "received", "attempt", "instance")
+
 # No count ever has more digits.
 _COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class ResumeParams:
-    """What one request asks for. Next: call ``check_numbers``, then ``find``, then one of the checks."""
+    """What one request asks for.
+
+    Next: call ``check_repeats``, then ``check_numbers``, then ``find``, then one of the checks.
+    """
 
     def __init__(self, request: Request) -> None:
         self._args = request.args
-        # Exactly so: neither ?resume=1 nor ?resume=true&resume=false is resume intent.
-        self.resume = self._values("resume") == ["true"]
+        #: Exactly so: ?resume=1 is no resume intent.
+        self.resume = self._value("resume") == "true"
+        #: Whether the client wants to be refused by a close code.
+        self.reject_by_close = self._value("reject") == "close"
         offered = request.environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")
         self.v1, self.token = read_offer([name.strip() for name in offered])
         #: The session that the client means, as it was when ``find`` looked.
@@ -48,10 +56,20 @@ class ResumeParams:
         """Whether the id is one that the hub made for a session: it opens nothing by itself (contract A4)."""
         return self.seen is not None and self.seen.credentials.generated
 
+    def check_repeats(self) -> None:
+        """Refuse a request that gives one of our parameters twice, with equal values or different ones.
+
+        Which of the two counts would be a guess, and a proxy or a log in between may guess otherwise.
+        Raises: Refusal (400).
+        """
+        for name in OURS:
+            if len(self._values(name)) > 1:
+                raise Refusal(400, f"The query parameter {name} must be given once at most.")
+
     def check_numbers(self) -> None:
         """Read the numbers and the instance that the client sent. Raises: Refusal (400)."""
         received, attempt = self._number("received"), self._number("attempt")
-        instance = next(iter(self._values("instance")), "")
+        instance = self._value("instance") or ""
         try:
             if instance:
                 validate_identifier("instance", instance)
@@ -69,11 +87,16 @@ class ResumeParams:
         # Most clients send none of them, and a look-up that fails costs an exception.
         return self._args.getlist(name) if name in self._args else []
 
-    def _number(self, name: str) -> int | None:
+    def _value(self, name: str) -> str | None:
+        """The only value of a parameter; None where there is none, or where no one value is the right one."""
         values = self._values(name)
-        if len(values) > 1 or not all(_COUNT.fullmatch(value) for value in values):
-            raise Refusal(400, f"{name} must be one whole number from 0 on.")
-        return int(values[0]) if values else None
+        return values[0] if len(values) == 1 else None
+
+    def _number(self, name: str) -> int | None:
+        value = self._value(name)
+        if value is not None and not _COUNT.fullmatch(value):
+            raise Refusal(400, f"{name} must be a whole number from 0 on.")
+        return int(value) if value is not None else None
 
     def find(self, sessions: SessionLookup, connection_id: str | None) -> None:
         """Look for the session: by the application's id or, where it gave none, by the token."""

@@ -136,10 +136,59 @@ def test_a_count_is_a_plain_number(hub_server: Callable[..., HubServer], count: 
 
 
 @pytest.mark.contract("A.400-received")
-@pytest.mark.parametrize("query", ["received=1&received=x", "received=x&received=1", "received=0&attempt=-1"])
-def test_every_count_is_looked_at(hub_server: Callable[..., HubServer], query: str) -> None:
-    """Of two values none is silently chosen when one of them is nonsense."""
-    assert hub_server().ask(f"id=u1&{query}").status == 400
+def test_every_count_is_looked_at(hub_server: Callable[..., HubServer]) -> None:
+    """A good count does not make up for one that is nonsense."""
+    assert hub_server().ask("id=u1&received=0&attempt=-1").status == 400
+
+
+TWICE = [
+    f"{name}={first}&{other}={second}"
+    for name, good, bad in [
+        ("resume", "true", "false"),
+        ("reject", "close", "status"),
+        ("received", "0", "1"),
+        ("attempt", "1", "2"),
+        ("instance", "mine", "yours"),
+    ]
+    for first, second in [(good, good), (good, bad), (bad, good), (good, ""), ("", good), ("", "")]
+    for other in (name, f"%{ord(name[0]):x}{name[1:]}")
+]
+
+
+@pytest.mark.contract("A.400-twice", "A1", "A2")
+@pytest.mark.parametrize("query", TWICE)
+@pytest.mark.parametrize("headers", [{}, PLAIN], ids=["a handshake", "a plain GET"])
+def test_a_parameter_of_ours_is_given_once(
+    hub_server: Callable[..., HubServer], query: str, headers: Headers
+) -> None:
+    """The hub guesses at none of two values, equal or not: 400, `connect` is not asked, nothing is harmed."""
+    counting = hub_server()
+    counting.drop(counting.open("u1", "instance=mine"))
+    name = query.partition("=")[0]
+
+    reply = counting.ask(f"id=u1&{query}", headers)
+
+    assert (reply.status, reply.problem()["detail"].split()[3]) == (400, name)
+    assert counting.hub.get("u1").suspended
+    assert counting.metrics.resumes() == []
+
+
+@pytest.mark.contract("A.400-twice", "A2")
+def test_a_refusal_that_comes_before_is_told_as_a_status(hub_server: Callable[..., HubServer]) -> None:
+    """Of two wishes how to be refused none counts, though one of them is for a close code."""
+    closing = hub_server()
+    closing.open("u1")
+    closing.hub.close(0)
+
+    assert closing.ask("id=u1&reject=close&reject=close").status == 503
+
+
+@pytest.mark.contract("A.400-twice")
+def test_parameters_of_the_application_may_come_as_often_as_they_like(
+    hub_server: Callable[..., HubServer],
+) -> None:
+    """The hub's rule is for the hub's names only, as they are written on the page On the wire."""
+    hub_server().open("u1", "tag=a&tag=b&Resume=true&Resume=true")
 
 
 @pytest.mark.contract("A.400-received")

@@ -53,30 +53,31 @@ FAULTS = [
     Fault(2, "a closed hub", 503, "shutting down", prepare=lambda hub_server: hub_server.hub.close(0)),
     # Flask itself refuses a POST with an Upgrade header: its WebSocket rules know only GET.
     Fault(3, "a POST", 405, "Only GET", headers={"Connection": None, "Upgrade": None}, method="POST"),
-    Fault(4, "no upgrade headers", 426, "WebSocket endpoint", headers=PLAIN),
-    Fault(5, "a short key", 400, "Sec-WebSocket-Key", headers={"Sec-WebSocket-Key": "c2hvcnQ="}),
-    Fault(5, "an old version", 426, "Sec-WebSocket-Version", headers={"Sec-WebSocket-Version": "8"}),
-    Fault(6, "a foreign origin", 403, "origin", headers={"Origin": "https://evil.test"}),
-    Fault(7, "a teapot", 418, "no coffee here", query="mood=tea"),
-    Fault(7, "a rejection", 401, "Not allowed", query="mood=strict"),
-    Fault(7, "a bug in connect", 500, "failed to decide", query="mood=broken"),
-    Fault(8, "a long room id", 400, "room_id", query=f"room={'r' * 256}"),
-    Fault(9, "a bad count", 400, "received must be", query="received=many"),
-    Fault(10, "a resume of nothing", 410, "is gone", query="resume=true"),
-    Fault(11, "an id in use", 409, "in use", opens="u1"),
-    Fault(12, "a full hub", 503, "as many sessions", opens="somebody else"),
+    Fault(4, "a parameter twice", 400, "instance must be given once", query="instance=a&instance=b"),
+    Fault(5, "no upgrade headers", 426, "WebSocket endpoint", headers=PLAIN),
+    Fault(6, "a short key", 400, "Sec-WebSocket-Key", headers={"Sec-WebSocket-Key": "c2hvcnQ="}),
+    Fault(6, "an old version", 426, "Sec-WebSocket-Version", headers={"Sec-WebSocket-Version": "8"}),
+    Fault(7, "a foreign origin", 403, "origin", headers={"Origin": "https://evil.test"}),
+    Fault(8, "a teapot", 418, "no coffee here", query="mood=tea"),
+    Fault(8, "a rejection", 401, "Not allowed", query="mood=strict"),
+    Fault(8, "a bug in connect", 500, "failed to decide", query="mood=broken"),
+    Fault(9, "a long room id", 400, "room_id", query=f"room={'r' * 256}"),
+    Fault(10, "a bad count", 400, "received must be", query="received=many"),
+    Fault(11, "a resume of nothing", 410, "is gone", query="resume=true"),
+    Fault(12, "an id in use", 409, "in use", opens="u1"),
+    Fault(13, "a full hub", 503, "as many sessions", opens="somebody else"),
 ]
 
 EXCLUSIVE = [
-    (4, 5),  # without the headers there is no handshake to be malformed
-    (4, 10),  # a plain GET with resume=true is a preflight, and welcome
-    (10, 11),  # the one is about resuming, the other about not resuming
+    (5, 6),  # without the headers there is no handshake to be malformed
+    (5, 11),  # a plain GET with resume=true is a preflight, and welcome
+    (11, 12),  # the one is about resuming, the other about not resuming
 ]
 
 
 def visits(*faults: Fault) -> list[Any]:
     """Each way in that the faults can be met at: a view has no ``connect``."""
-    kinds = HUB_SERVERS[:1] if any(fault.row == 7 for fault in faults) else HUB_SERVERS
+    kinds = HUB_SERVERS[:1] if any(fault.row == 8 for fault in faults) else HUB_SERVERS
     name = " before ".join(fault.name for fault in faults)
     return [pytest.param(kind, *faults, id=f"{name}, {kind}") for kind in kinds]
 
@@ -110,7 +111,9 @@ def meet(hub_servers: Callable[..., HubServer], kind: str, *faults: Fault) -> tu
 @pytest.mark.contract(
     "A.501", "A.503", "A.405", "A.426", "A.400-handshake", "A.426-version", "A.403", "A.http-exception"
 )
-@pytest.mark.contract("A.401", "A.500", "A.400-ids", "A.400-received", "A.410", "A.409", "A.503-max")
+@pytest.mark.contract(
+    "A.400-twice", "A.401", "A.500", "A.400-ids", "A.400-received", "A.410", "A.409", "A.503-max"
+)
 @pytest.mark.parametrize("kind, fault", [visit for fault in FAULTS for visit in visits(fault)])
 def test_each_fault_by_itself_has_its_own_answer(
     hub_servers: Callable[..., HubServer], kind: str, fault: Fault
@@ -124,6 +127,7 @@ def test_each_fault_by_itself_has_its_own_answer(
 
 @pytest.mark.contract("A.501", "A.503", "A.405", "A.426", "A.400-handshake", "A.426-version", "A.403")
 @pytest.mark.contract("A.http-exception", "A.401", "A.500", "A.400-ids", "A.400-received", "A.410", "A.409")
+@pytest.mark.contract("A.400-twice")
 @pytest.mark.parametrize("kind, first, second", PAIRS)
 def test_of_two_faults_the_earlier_row_answers(
     hub_servers: Callable[..., HubServer], kind: str, first: Fault, second: Fault

@@ -89,8 +89,6 @@ def test_without_a_resume_window_every_resume_is_gone(hub_server: Callable[..., 
         "resume=True",
         "resume=TRUE",
         "resume=",
-        "resume=true&resume=false",
-        "resume=false&resume=true",
     ],
 )
 def test_only_resume_true_is_resume_intent(hub_server: Callable[..., HubServer], query: str) -> None:

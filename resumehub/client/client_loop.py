@@ -15,9 +15,11 @@ from typing import Any, assert_never
 
 from ..clock import Clock
 from ..codec import encode_frame
+from ..codes import CloseCode
 from ..errors import ResumeHubError, SessionExpired, TransportLost
 from ..message import Message
 from ..protocol import control_messages
+from ..protocol.control_messages import Hello
 from ..runtime.base import Runtime, Thread
 from ..runtime.command_loop import CommandLoop, Reply
 from . import commands as c
@@ -208,16 +210,19 @@ class ClientLoop:
             hello.received if hello is not None else None,
             (hello.window_messages, hello.window_bytes) if hello is not None else None,
             leave_out_first=effect.rejected_with is not None,
+            largest=hello.max_message_size if hello is not None else None,
         )
-        if left_out is not None and effect.rejected_with is not None:
-            self._reject(left_out, effect.rejected_with)
+        for one in left_out:
+            self._reject(one, effect.rejected_with, hello)
         counted = hello is not None or (self.options.rules.plain and self.options.rules.resume)
         self.inbox.begin(effect.dial, transport.asked if counted else None)
         transport.go_on()
 
-    def _reject(self, left_out: OutgoingMessage, code: int) -> None:
+    def _reject(self, left_out: OutgoingMessage, code: int | None, hello: Hello | None) -> None:
         self.counters.rejected += 1
         size = left_out.frame.size
+        if code is None or (hello is not None and size > hello.max_message_size):
+            code = CloseCode.TOO_BIG
         log.warning("the server rejects a message of %d bytes (%d): it is not sent again", size, code)
         self._callbacks.queue("on_message_rejected", left_out.message, TransportLost(code))
 

@@ -94,6 +94,15 @@ class ClientOutbox:
         assert not self._written, "none has been written to this transport yet"
         return self._take()
 
+    def drop_larger(self, size: int) -> list[OutgoingMessage]:
+        """Take out, and give, the messages of more than ``size`` bytes."""
+        assert not self._written, "none has been written to this transport yet"
+        larger = [outgoing for outgoing in self._messages if outgoing.frame.size > size]
+        if larger:
+            self._messages = deque(outgoing for outgoing in self._messages if outgoing.frame.size <= size)
+            self.used_bytes -= sum(outgoing.frame.size for outgoing in larger)
+        return larger
+
     def clear(self) -> list[OutgoingMessage]:
         """Take out all messages, oldest first."""
         left = list(self._messages)

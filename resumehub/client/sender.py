@@ -110,12 +110,14 @@ class Sender:
         window: tuple[int, int] | None,
         *,
         leave_out_first: bool,
-    ) -> OutgoingMessage | None:
+        largest: int | None = None,
+    ) -> list[OutgoingMessage]:
         """Write to ``transport`` from now on, and begin with what the server has not handled.
 
         ``received``: how many messages a ``resumehub.v1`` server has handled; None: a plain server.
         ``window``: how many messages and bytes may be unacknowledged; None: no limit. ``leave_out_first``:
-        the server has rejected the first message: take it out, and give it; None if none had been written.
+        the server has rejected the first message, if one had been written. ``largest``: the server takes no
+        message of more bytes; None: that is not known. Both kinds are taken out, and given.
         """
         with self._lock:
             self._outbox.keeps_until_acked = received is not None
@@ -123,8 +125,10 @@ class Sender:
                 self._outbox.acknowledge(received)
             had_begun = self._outbox.rewind() or self._was_cut
             left_out = (
-                self._outbox.drop_first() if leave_out_first and had_begun and len(self._outbox) else None
+                [self._outbox.drop_first()] if leave_out_first and had_begun and len(self._outbox) else []
             )
+            if largest is not None:
+                left_out += self._outbox.drop_larger(largest)
             self._window = window or (_NO_LIMIT, _NO_LIMIT)
             self._was_cut = False
             self._awaits_first_ack = received is not None

@@ -42,7 +42,7 @@ export interface Callbacks {
   onMissed?(detail: { from: number; to: number; count: number }): unknown;
   /** The session is gone. Unless `renew` is false, a new one begins. */
   onExpired?(detail: Expired): void;
-  /** The server did not accept this message, and ended the connection for it. It is not sent again. */
+  /** The server did not accept this message, and ended the connection for it; or it would (code 1009). It is not sent again. */
   onRejected?(detail: Cause & { message: Message }): void;
   /** The session is over, and the client does not come back. */
   onClosed?(detail: Cause & { inDoubt: Message[] }): void;
@@ -151,6 +151,7 @@ export function connect(
 
 export class SendBufferFull extends Error {}
 export class SessionClosed extends Error {}
+/** Over the server's `max_message_size` or over `sendBufferBytes`: to send it later would not help. */
 export class MessageTooBig extends RangeError {}
 
 /** One thing that the machine wants done. */

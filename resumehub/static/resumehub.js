@@ -68,7 +68,7 @@ export class SessionClosed extends Error {
   name = "SessionClosed";
 }
 
-/** `send` of a message that the server would not take. */
+/** `send` of a message that no waiting would make room for: it is over a bound of the server's, or of `sendBufferBytes`. */
 export class MessageTooBig extends RangeError {
   name = "MessageTooBig";
 }
@@ -228,9 +228,12 @@ export class Machine {
   /** The application sends: the encoded message and its size in bytes. */
   send(text, size, now) {
     if (this.state === "closed") throw new SessionClosed("the session is over: connect() makes a new one");
-    if (size > this.#largest) throw new MessageTooBig(`the message has ${size} bytes; the server takes ${this.#largest}`);
+    const { sendBufferBytes } = this.#options;
+    if (size > this.#largest) throw new MessageTooBig(`the message has ${size} bytes, and the server takes ${this.#largest}: send it in parts`);
+    if (size > sendBufferBytes) throw new MessageTooBig(`the message has ${size} bytes, more than sendBufferBytes (${sendBufferBytes}): send it in parts, or raise that`);
     const { messages, bytes } = this.#window;
-    if (this.unacked.length >= messages || this.#bytes + size > bytes) {
+    // One message always may, however small the server's window is: else it could never be sent.
+    if (this.unacked.length > 0 && (this.unacked.length >= messages || this.#bytes + size > bytes)) {
       throw new SendBufferFull(
         `${this.unacked.length} messages (${this.#bytes} bytes) wait for the server, and this one has ${size} bytes; `
         + `there is room for ${messages} (${bytes} bytes): send less, or later`);
@@ -499,13 +502,13 @@ export class Machine {
     this.#emit({ do: "keep", number: this.#head.acked + this.unacked.length, text: entry.text });
   }
 
-  // Write what the window has room for.
+  // Write what the window has room for; the first one always, since no acknowledgement would ever make more room for it.
   #pump(now) {
     if (this.state !== "open") return;
     const { messages, bytes } = this.#window;
     while (this.#written < this.unacked.length) {
       const entry = this.unacked[this.#written];
-      if (this.#written >= messages || this.#writtenBytes + entry.size > bytes) return;
+      if (this.#written > 0 && (this.#written >= messages || this.#writtenBytes + entry.size > bytes)) return;
       if (this.#written === 0) this.#lastSign = Math.max(this.#lastSign, now);
       this.#written += 1;
       this.#writtenBytes += entry.size;

@@ -183,6 +183,42 @@ def test_a_message_that_the_server_cannot_take_is_reported_and_left_out(server: 
     assert client.stats().rejected == 1
 
 
+def test_a_message_over_the_servers_limit_is_left_out_before_it_is_written(server: FakeServer) -> None:
+    """It was queued before the limit was known, or the next server has a smaller one."""
+    noted = Noted("on_message_rejected")
+    client = server.client(**noted.callbacks)
+    for payload in ("fine", "too big " * 10, "fine again"):
+        client.send(Message("n", payload))
+
+    peer = server.welcome(max_message_size=60)
+    assert [peer.read() for _ in range(2)] == [("n", "fine"), ("n", "fine again")]
+    _, message, error = noted.wait("on_message_rejected")
+    assert (message, error.code) == (Message("n", "too big " * 10), 1009)
+    peer.vanish()
+
+    again = server.welcome(resumed=True, received=1, max_message_size=30)
+    _, message, error = noted.wait("on_message_rejected", 2)
+    assert (message, error.code) == (Message("n", "fine again"), 1009)
+    client.send(Message("n", 4))
+    assert again.read() == ("n", 4)
+    stats = client.stats()
+    assert (stats.rejected, stats.waiting, stats.drops) == (2, 1, 1)
+
+
+def test_a_message_over_the_servers_window_goes_when_nothing_else_is_unacknowledged(
+    server: FakeServer,
+) -> None:
+    """Else it would wait for ever, and all others behind it."""
+    client = server.client()
+    peer = server.welcome(window={"messages": 16, "bytes": 30})
+    for payload in (1, "x" * 40, 3):
+        client.send(Message("n", payload))
+    for number, payload in enumerate((1, "x" * 40, 3)):
+        assert peer.read() == ("n", payload)
+        assert client.stats().sent == number + 1
+        peer.send("$ack", {"received": number + 1})
+
+
 def test_an_expired_session_hands_back_what_is_in_doubt(server: FakeServer) -> None:
     """The client can't know whether they were handled, so the application decides about them."""
     noted = Noted("on_transport_drop", "on_session_expired", "on_disconnect")

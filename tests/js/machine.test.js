@@ -356,6 +356,79 @@ describe("sending", () => {
     assert.throws(() => play.send("123456"), MessageTooBig);
   });
 
+  describe("a message over the server's window", () => {
+    const narrow = { window: { messages: 16, bytes: 10 } };
+
+    it("goes when nothing else is unacknowledged, and the others behind it", () => {
+      const play = new Play();
+      ["1", "12345678901", "2"].forEach((text) => play.send(text));     // before the window is known
+
+      play.connected(narrow);
+      assert.deepEqual(play.written, ["1"]);
+      play.control("$ack", { received: 1 });
+      assert.deepEqual(play.written, ["1", "12345678901"]);
+      play.control("$ack", { received: 2 });
+      assert.deepEqual(play.written, ["1", "12345678901", "2"]);
+    });
+
+    it("is taken as soon as nothing else waits, and with nothing behind it", () => {
+      const play = new Play().connected(narrow);
+      play.send("1");
+      assert.throws(() => play.send("12345678901"), SendBufferFull);
+      play.control("$ack", { received: 1 });
+
+      play.send("12345678901");
+
+      assert.deepEqual(play.written, ["1", "12345678901"]);
+      assert.throws(() => play.send("2"), SendBufferFull);
+      play.control("$ack", { received: 2 });
+      play.send("2");
+      assert.deepEqual(play.machine.inFlight, { messages: 1, bytes: 1 });
+    });
+
+    it("goes again after a resume, also when the window has become smaller meanwhile", () => {
+      const play = new Play().connected();
+      play.send("12345678901");
+      play.closed(1006);
+      play.advance(500);
+      play.forget();
+
+      play.connected({ resumed: true, ...narrow });
+
+      assert.deepEqual(play.written, ["12345678901"]);
+    });
+  });
+
+  it("says at once what could never be sent, before and after it knows the server, and whatever waits", () => {
+    const play = new Play({ sendBufferBytes: 10 });
+    const tooBig = { name: "MessageTooBig", message: /has 11 bytes, more than sendBufferBytes \(10\)/ };
+    assert.throws(() => play.send("12345678901"), tooBig);
+    play.connected({ max_message_size: 5 });
+    play.send("12345");
+    assert.throws(() => play.send("12345678901"), { name: "MessageTooBig", message: /the server takes 5/ });
+    play.send("12345");
+
+    assert.throws(() => play.send("123456"), { name: "MessageTooBig" });      // not "later", though the buffer is full
+    assert.throws(() => play.send("1"), { name: "SendBufferFull" });
+    const plain = new Play({ sendBufferBytes: 10, plain: true });
+    assert.throws(() => plain.send("12345678901"), tooBig);
+  });
+
+  it("hands back what a hub of a smaller limit would not take, and goes on", () => {
+    const play = new Play().connected();
+    ["one", "too big", "two"].forEach((text) => play.send(text));
+    play.closed(1006);
+    play.send("also too big");
+    play.advance(500);
+    play.forget();
+
+    play.connected({ resumed: true, received: 1, max_message_size: 5 });
+
+    assert.deepEqual(play.told("rejected").map(({ code, message }) => [code, message.text]), [[1009, "too big"], [1009, "also too big"]]);
+    assert.deepEqual(play.written, ["two"]);
+    assert.deepEqual(play.all("keep").map(({ number, text }) => [number, text]), [[2, "two"]]);
+  });
+
   it("is not confused by a record that is older than what the server knows", () => {
     const play = new Play({}, KEPT);
 

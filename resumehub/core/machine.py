@@ -1,8 +1,9 @@
 """The pure state machine of the hub: ``handle(command, now) -> effects``.
 
-Everything that is decided about sessions and transports is decided here and in the machine's two parts.
-``TransportMachine`` decides how a transport lives and ends (``transports.py``). ``SessionTable`` turns what
-is decided of a session into effects (``sessions.py``). They decide from plain values, and know no thread,
+Everything that is decided about sessions and transports is decided here and in the machine's three parts.
+``TransportMachine`` decides how a transport lives and ends (``transports.py``). ``Moves`` decides which
+session goes on in which process (``moves.py``). ``SessionTable`` turns what is decided of a session into
+effects (``sessions.py``). They decide from plain values, and know no thread,
 socket, clock, log or random number. What can happen to a session is the table in ``states.py``; this module
 says which of its events a command is, and what is done about the outcome.
 
@@ -23,6 +24,7 @@ from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
+from .moves import Moves
 from .plan import Plan
 from .records import CloseFrame, Rules, SessionRecord
 from .resume import Verdict, can_come_back, is_stale_dial, judge, returns
@@ -60,6 +62,7 @@ class Machine:
         self._plan = Plan()
         self._transport_machine = transports(self._plan, self.deadlines, self, rules)
         self._session_table = sessions(self._plan, self.deadlines, self._transport_machine)
+        self._moves = Moves(self._plan, self._session_table, self._transport_machine)
         self.sessions = self._session_table.by_id
         self.epochs = self._session_table.by_epoch
         self.rooms = self._session_table.rooms
@@ -128,10 +131,12 @@ class Machine:
                 self._transport_machine.ack_due(number)
             case c.GapFound():
                 self._gap_found(command)
-            case c.Export():
-                self._export(command)
+            case c.Export(connection_id, life):
+                session = self._living(connection_id, life)
+                self._moves.leave(command, session, self._look_up(session, SessionEvent.EXPORT))
             case c.Adopt():
-                self._adopt(command)
+                holder = self.sessions.get(command.decisions.connection_id)
+                self._moves.arrive(command, self._look_up(holder, SessionEvent.ADOPT), self.draining)
             case c.Shutdown():
                 self._shutdown()
             case c.AbortAll():
@@ -357,29 +362,6 @@ class Machine:
         self.impatient = True
         for transport in list(self.transports.values()):
             self._transport_machine.abort(transport)
-
-    # -- a session moves to another process, or comes from one ------------------------------
-
-    def _export(self, export: c.Export) -> None:
-        session = self._living(export.connection_id, export.life)
-        entry = self._look_up(session, SessionEvent.EXPORT)
-        if session is None or entry.outcome is Outcome.NOT_MOVED:
-            self._plan.add(e.NotMoved(export.connection_id, entry.because))
-        elif session.transport is not None and self.transports[session.transport].close_sent:
-            because = "nothing can be written to its transport any more"
-            self._plan.add(e.NotMoved(export.connection_id, because))
-        else:
-            self._session_table.hand_over(session)
-
-    def _adopt(self, adopt: c.Adopt) -> None:
-        connection_id = adopt.decisions.connection_id
-        entry = self._look_up(self.sessions.get(connection_id), SessionEvent.ADOPT)
-        if self.draining:
-            self._plan.add(e.NotMoved(connection_id, "the hub is shutting down"))
-        elif entry.outcome is Outcome.NOT_MOVED:
-            self._plan.add(e.NotMoved(connection_id, entry.because))
-        else:
-            self._session_table.take_over(adopt)
 
     # -- the table --------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """What the command in hand has come to so far: the time at which it happens, and the effects, in order.
 
-The machine and its two parts (``sessions.py``, ``transports.py``) share one plan, so the order in which they
-call it is the order of the effects. It knows no session and no transport, and decides nothing. Hub thread
-only. Pure. Read next: ``effects.py``, ``machine.py``.
+The machine and its parts (``sessions.py``, ``transports.py``, ``moves.py``) share one plan: the order in
+which they call it is the order of the effects. It knows no session and no transport, and decides nothing.
+Hub thread only. Pure. Read next: ``effects.py``, ``machine.py``.
 """
 
 from __future__ import annotations

@@ -255,17 +255,17 @@ def test_what_waited_is_replayed_and_the_rest_is_sent() -> None:
     ]
 
 
-def test_what_was_lost_with_a_session_is_counted() -> None:
+def test_what_is_lost_with_a_session_is_told_message_by_message() -> None:
     timeline = EventLog()
     metrics = TimelineMetrics(timeline)
     metrics.connection_opened("r", ID)
     metrics.message_dropped("r", ID, "overflow")
     metrics.message_dropped("r", ID, "expired")
-    metrics.message_dropped("r", ID, "expired")
     metrics.connection_closed("r", ID, 12.0, "grace_expired")
 
-    closed = timeline.after("r", 0).events[-1]
-    assert closed.detail == {"reason": "grace_expired", "lived": 12.0, "lost": 2}
+    _, overflow, expired, closed = timeline.after("r", 0).events
+    assert (overflow.detail, expired.detail) == ({"reason": "overflow"}, {"reason": "expired"})
+    assert closed.detail == {"reason": "grace_expired", "lived": 12.0}
 
 
 @pytest.mark.parametrize(

@@ -161,8 +161,6 @@ class _Outgoing:
 
     used: int = 0
     to_replay: int = 0
-    lost: int = 0
-    """Dropped because the session ended."""
 
 
 class TimelineMetrics(NoopMetrics):
@@ -189,10 +187,8 @@ class TimelineMetrics(NoopMetrics):
 
     def connection_closed(self, room_id: str, connection_id: str, duration: float, reason: str) -> None:
         with self._lock:
-            lost = self._outgoing.pop(connection_id, _Outgoing()).lost
-        self._timeline.record(
-            "closed", room_id, connection_id, reason=reason, lived=round(duration, 3), lost=lost
-        )
+            self._outgoing.pop(connection_id, None)
+        self._timeline.record("closed", room_id, connection_id, reason=reason, lived=round(duration, 3))
 
     def resume_attempt(self, room_id: str, connection_id: str, success: bool) -> None:
         if not success:
@@ -213,8 +209,6 @@ class TimelineMetrics(NoopMetrics):
         self._timeline.record("replayed" if replayed else "sent", room_id, connection_id, size=size)
 
     def message_dropped(self, room_id: str, connection_id: str, reason: str) -> None:
-        with self._lock:
-            self._outgoing.setdefault(connection_id, _Outgoing()).lost += reason != "overflow"
         self._timeline.record("dropped", room_id, connection_id, reason=reason)
 
     def send_buffer(self, room_id: str, connection_id: str, used: int, capacity: int) -> None:

@@ -5,15 +5,16 @@ import { Chart } from "./demo_chart.js";
 import { Events } from "./demo_events.js";
 import { Link } from "./demo_link.js";
 import { Model } from "./demo_model.js";
-import { $, ChatLog, People, Verdict, Words } from "./demo_page.js";
+import { $, ChatLog, el, People, Verdict, Words } from "./demo_page.js";
 import { Storm } from "./demo_storm.js";
-import { holdHint, stormWords } from "./demo_story.js";
+import { holdHint, OUTCOMES, stormWords } from "./demo_story.js";
 
 const BURST = 10;
 const STORM = 200;
 const PILL = { idle: "Not connected", dialing: "Connecting", open: "Connected", away: "Away", over: "Session over" };
 
 const now = () => performance.now() / 1000;
+const guest = `Guest ${1 + (crypto.getRandomValues(new Uint16Array(1))[0] % 999)}`;   // who gives no name
 const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 // What outlives a reload of this tab. (A duplicate of the tab has a copy of it, see socketAddress.)
@@ -42,7 +43,7 @@ const kept = {
 
 let settings = { resume_window: 30 };
 let tag = 0;
-let lost = 0; // messages that went with the latest session that ended
+let lost = 0; // messages that were kept while this page was away, and went with the latest session that ended
 const armed = new Map(); // tag of a burst -> resolve, until the server has taken the order
 
 const model = new Model();
@@ -107,7 +108,7 @@ const LINK = {
     }
     if (link.phase === "away" && key === "conflict") return;
     if (["gone", "kicked", "displaced", "left", "ended", "anew"].includes(key)) chat.giveUp();
-    if (key === "left") backToDoor();
+    if (key === "left") backToDoor(facts);
   },
 
   dial(facts) {
@@ -215,8 +216,8 @@ function short(text) {
 }
 
 function onServerEvent(event) {
+  if (event.kind === "closed") lost = model.keptWhileAway;
   model.server(event);
-  if (event.kind === "closed") lost = event.lost;
   // The verdict says 410 until the server tells that it was the race instead.
   if (event.kind === "resume_refused" && event.status === 4100 && verdict.key === "gone") {
     verdict.show("gone", { away: 0, window: settings.resume_window, lost: 0, race: true });
@@ -233,10 +234,8 @@ function onSettings(found) {
 
 $("join-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const name = $("name").value.trim();
-  const room = $("room").value.trim();
-  $("join-problem").textContent = name && room ? "" : "Both a name and a room are needed.";
-  if (!name || !room) return;
+  const name = $("name").value.trim() || $("name").placeholder;
+  const room = $("room").value.trim() || $("room").placeholder;
   const plain = chosen("protocol") === "plain";
   Object.assign(kept, { name, room, plain, joined: true, chat: [] });
   enter();
@@ -293,6 +292,7 @@ async function cutNow() {
 function startStorm() {
   link.hurry = true;
   storm.start(STORM, nextTag());
+  bringIntoView($("storm-words"), "nearest");
 }
 
 function showStorm(counts) {
@@ -341,13 +341,14 @@ const CLICKS = {
   },
 };
 for (const [id, click] of Object.entries(CLICKS)) $(id).addEventListener("click", () => click());
-for (const id of ["cut", "take-over", "start-over", "kick", "start-new", "storm"]) $(id).addEventListener("click", showVerdict);
+for (const id of ["cut", "take-over", "start-over", "kick", "start-new"]) $(id).addEventListener("click", () => bringIntoView($("verdict"), "start"));
 
-// On a phone the buttons are far below what they cause.
-function showVerdict() {
-  if ($("verdict").getBoundingClientRect().bottom > 60) return;
+// On a phone the buttons are far below what they cause; a storm counts right below its own.
+function bringIntoView(element, block) {
+  const { top, bottom } = element.getBoundingClientRect();
+  if (top >= 0 && bottom <= innerHeight) return;
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  $("verdict").scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+  element.scrollIntoView({ block, behavior: calm ? "auto" : "smooth" });
 }
 
 $("auto").addEventListener("change", () => {
@@ -387,7 +388,9 @@ function showHint() {
 
 function enter() {
   $("join").hidden = true;
+  $("farewell").hidden = true;
   $("stage").hidden = false;
+  scrollTo(0, 0);   // the button that was pressed may be far down on a small screen
   $("room-name").textContent = kept.room;
   link.plain = kept.plain;
   $("preflight-item").hidden = !kept.plain;   // it needs the token of a lossless session, which a page can't put there
@@ -399,7 +402,10 @@ function enter() {
   events.poke();
 }
 
-function backToDoor() {
+function backToDoor(facts) {
+  const { title, text } = OUTCOMES.left(facts);
+  $("farewell").replaceChildren(el("b", "", title), text);
+  $("farewell").hidden = false;
   kept.joined = false;
   kept.chat = [];
   $("stage").hidden = true;
@@ -409,7 +415,8 @@ function backToDoor() {
   queueMicrotask(() => {
     $("pill").dataset.phase = "idle";
     $("pill-text").textContent = PILL.idle;
-    $("name").focus();
+    $("name").focus({ preventScroll: true });
+    scrollTo(0, 0);
   });
 }
 
@@ -425,6 +432,7 @@ function refresh() {
 
 setInterval(refresh, 250);
 setInterval(() => model.prune(now()), 30_000);
+$("name").placeholder = guest;
 $("name").value = kept.name;
 $("room").value = kept.room || "lobby";
 if (kept.joined) {

@@ -29,6 +29,7 @@ export class Link {
     this._resume = false;    // what the latest dial asked for
     this._replayed = 0;
     this._opened = false;    // the latest socket was open, for whatever reason
+    this._told = false;      // the hub has heard that the visitor leaves
     this.plain = false;
     this.auto = true;
     this.hurry = false;
@@ -74,8 +75,9 @@ export class Link {
 
   /** Say goodbye: the session ends at once. */
   leave() {
+    this._told = this.phase === "open";
     if (this._session) this._session.close();
-    else this._end("left");
+    else this._end("left", { told: false });
   }
 
   /** Send, now or when the connection is back. Throws what the client throws. */
@@ -211,7 +213,7 @@ export class Link {
     const key = reason === "closed by this page" ? "left"
       : { 4101: "superseded", 4403: "forbidden", 4409: "conflict" }[code]
         ?? { kicked: "kicked", "duplicate connection id": "displaced" }[reason] ?? "ended";
-    this._end(key, { code, reason });
+    this._end(key, { code, reason, told: this._told });
   }
 
   _end(key, facts = {}) {

@@ -32,7 +32,7 @@ export class Model {
 
   /** The server's process has changed: what its hub held is gone with it. */
   serverRestarted(at) {
-    this._endSession(at, "hub_close", 0);
+    this._endSession(at, "hub_close");
     this._note(at, "Another server process answers: its sessions begin anew.", "bad");
   }
 
@@ -59,6 +59,12 @@ export class Model {
   /** Is something growing, so that the picture changes without any event? */
   get waiting() {
     return this.waits.some((wait) => wait.to === null);
+  }
+
+  /** How many messages were sent while the page was away, and not replayed. What it had not acknowledged before is not among them. */
+  get keptWhileAway() {
+    const wait = this._wait;
+    return wait ? this.held.filter((held) => held.from >= wait.from && held.end !== "replayed").length : 0;
   }
 
   get _session() {
@@ -100,12 +106,11 @@ export class Model {
     this.sessions.push({ from: at, to: null, reason: "" });
   }
 
-  _endSession(at, reason, lost) {
+  _endSession(at, reason) {
     this._endWait(at, "closed");
     const session = this._session;
     if (session) Object.assign(session, { to: at, reason });
     for (const held of this.held) if (held.to === null) Object.assign(held, { to: at, end: "lost" });
-    return lost;
   }
 
   _endWait(at, end) {
@@ -196,18 +201,19 @@ const PAGE = {
 
 const SERVER = {
   opened(at) {
-    this._endSession(at, "duplicate", 0);
+    this._endSession(at, "duplicate");
     this._openSession(at);
     this._note(at, "The hub opened a session.");
   },
 
-  closed(at, { reason, lost, lived }) {
+  closed(at, { reason, lived }) {
+    const lost = this.keptWhileAway;
     this._openSession(at - (lived ?? 0));
-    this._endSession(at, reason, lost);
+    this._endSession(at, reason);
     const bad = reason !== "normal";
     this._mark(at, "session", reason === "normal" ? "end" : "gone", "", `Session ended: ${reasonWords(reason)}`,
       lost ? `${lost} kept message${lost === 1 ? "" : "s"} went with it.` : "");
-    this._note(at, `The hub ended the session: ${reasonWords(reason)}${lost ? `; ${lost} kept messages are lost` : ""}.`, bad ? "bad" : "");
+    this._note(at, `The hub ended the session: ${reasonWords(reason)}${lost ? `; ${lost} kept message${lost === 1 ? " is" : "s are"} lost` : ""}.`, bad ? "bad" : "");
   },
 
   drop(at, { takeover, cause, code }) {

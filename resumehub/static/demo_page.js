@@ -43,6 +43,7 @@ export class Verdict {
     const over = phase === "over";
     const gone = droppedAt === null ? 0 : (now - droppedAt) / 1000;
     const left = Math.max(0, window - gone);
+    if (this.key === "dropped" && window > 0 && left === 0) this.show("late", {});
     const fill = $("window-fill");
     fill.style.width = over ? "100%" : `${window > 0 ? Math.min(100, (gone / window) * 100).toFixed(2) : 0}%`;
     fill.dataset.over = String(over || left === 0);

@@ -66,10 +66,17 @@ export const OUTCOMES = {
     code: "1000", tone: "bad", title: "Kicked",
     text: "The server ended the session on purpose. There is nothing to resume: a later attempt gets 410.",
   }),
-  left: () => ({
-    code: "1000", tone: "quiet", title: "You left",
-    text: "Close code 1000 says goodbye: the session ended at once, without a grace window.",
+  late: () => ({
+    code: "1006", tone: "bad", title: "Too late: the grace window has passed",
+    text: "The hub has ended the session and keeps nothing for it any more. It will say so when the page comes back.",
   }),
+  left: ({ told }) => told ? {
+    code: "1000", tone: "quiet", title: "You left",
+    text: "The page said goodbye with close code 1000: the session ended at once, without a grace window.",
+  } : {
+    code: "1000", tone: "quiet", title: "You left without a goodbye",
+    text: "There was no connection to say it on: the hub keeps the session until its grace window is over.",
+  },
   ended: ({ code, reason }) => ({
     code: String(code), tone: "bad", title: "The session has ended",
     text: reason ? `The server said: “${reason}”.` : "The server closed the connection for good.",

@@ -269,6 +269,15 @@ class Page:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
         self.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
+    def is_in_view(self, selector: str) -> bool:
+        """True when the whole element is on the screen, and nothing lies over its middle."""
+        script = """
+            const one = document.querySelector(arguments[0]);
+            const { left, right, top, bottom } = one.getBoundingClientRect();
+            if (top < 0 || bottom > innerHeight) return false;
+            return one.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));"""
+        return bool(self.run(script, selector))
+
     def overflow(self) -> list[str]:
         """Name the elements that stick out of the screen sideways."""
         script = """

@@ -100,8 +100,8 @@ def test_coming_back_too_late_is_told_as_expired(demo: Demo, browser: Browser) -
 
     assert ada.text("#verdict-code") == "410"
     assert "no longer exists" in ada.text("#verdict-text")
-    # The ten, and what she had not acknowledged before the cut.
-    assert re.search(r"1\d messages kept for you went with it", ada.text("#verdict-text"))
+    # Not one more: what she had handled before the cut and not acknowledged yet is no loss.
+    assert "10 messages kept for you went with it" in ada.text("#verdict-text")
     ada.wait(lambda: "410" in ada.texts(".flag-text"), "the 410 in the timeline")
     assert len(ada.texts(".held-lost")) == 10
     ada.click("#start-new")
@@ -231,6 +231,7 @@ def test_leaving_ends_the_session_at_once(demo: Demo, browser: Browser) -> None:
     ada.click("#leave")
 
     ada.wait(lambda: ada.text("#join-title"), "the door")
+    assert "ended at once" in ada.text("#farewell")
     ben.wait(lambda: "Ada left" in ben.text("#log"), "Ben to be told")
     assert ben.texts(".person-name") == ["Ben"]
 
@@ -290,6 +291,71 @@ def test_the_timeline_can_be_read_as_a_list_and_by_keyboard(demo: Demo, browser:
     ada.wait(lambda: ada.text("#tip-title"), "details of what happened last")
     ada.click("#pause")
     assert ada.attribute("#pause", "aria-pressed") == "true"
+
+
+def test_leaving_without_a_connection_says_so(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """No goodbye can be said then, so the hub keeps the session, and the page does not claim otherwise."""
+    ada = browser.open(demo().url)
+    ada.join("Ada")
+    ada.choose("hold", "forever")
+    ada.click("#cut")
+    ada.wait_until_verdict("dropped")
+
+    ada.click("#leave")
+
+    ada.wait(lambda: "keeps the session" in ada.text("#farewell"), "the door, and what became of the session")
+    ada.join("Ada")
+    assert not ada.is_in_view("#farewell")
+
+
+def test_the_headline_says_when_it_is_too_late(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    """Once the window has run out, nothing on the page claims that the session is suspended."""
+    ada = browser.open(demo("--resume-window", "1").url)
+    ada.join("Ada")
+    ada.choose("hold", "forever")
+    ada.click("#cut")
+
+    ada.wait_until_verdict("late")
+
+    assert "Too late" in ada.text("#verdict-title")
+    assert ada.text("#window-words") == "The grace window has passed"
+
+
+def test_who_types_nothing_joins_as_a_guest(demo: Demo, browser: Browser) -> None:  # noqa: F811
+    ada = browser.open(demo().url)
+
+    ada.type("#room", " ")
+    ada.click("#join-form button")
+
+    ada.wait_until_verdict("joined")
+    ada.wait(lambda: re.fullmatch(r"Guest \d+", ada.text(".person-name")), "a guest among the people")
+    assert ada.text("#room-name") == "lobby"
+
+
+@pytest.mark.parametrize("width, height", [(390, 844), (820, 1180), (1280, 900)])
+def test_each_button_has_its_answer_in_view(
+    demo: Demo,  # noqa: F811
+    browser: Browser,  # noqa: F811
+    width: int,
+    height: int,
+) -> None:
+    """What happened is on the screen after Join and Cut, and the counters are during a storm."""
+    ada = browser.open(demo().url)
+    ada.resize(width, height)
+    ada.join("Ada")
+    assert ada.is_in_view("#verdict-title")
+
+    ada.choose("hold", "3")
+    ada.click("#cut")
+    ada.wait_until_verdict("dropped")
+    ada.wait(lambda: ada.is_in_view("#verdict-title"), "the headline to be in view")
+    ada.wait_until_verdict("resumed")
+    assert ada.is_in_view("#verdict-title")
+
+    ada.click("#storm")
+    ada.wait(lambda: ada.is_in_view("#storm-counts"), "the counters to be in view")
+    ada.wait(lambda: "nothing was lost" in ada.text("#storm-words"), "the end of the storm")
+    assert ada.is_in_view("#storm-counts")
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from math import isinf
 from typing import Any, Final, NoReturn, Protocol
 
+from . import json_rules
 from .message import Frame, Message, Opcode, is_reserved
 
 
@@ -130,23 +131,41 @@ class JSONCodec:
     """Messages as JSON text frames: ``{"event": "chat.message", "payload": {"text": "hi"}}``.
 
     An empty event (``""``) and an empty payload (``None``) are not written, and may be missing in
-    what is read. Other fields are ignored, so that clients may be newer than servers. It is strict in
-    both directions for one reason: *what it decodes, it can encode*. A handler that sends on what a
-    client sent does not fail because of ``NaN``, ``1e999`` or half of a surrogate pair. And no two
-    JSON parsers can disagree about a name that occurs twice.
+    what is read. Other fields are ignored, so that clients may be newer than servers.
 
-    Threads: any, several at once; it has no state. Blocks: never.
-    Source: RFC 8259; the strictness is that of I-JSON, RFC 7493 §2.1–2.3.
+    It is strict in both directions. *What one end encodes, every other one decodes to the same*, or else
+    ``encode`` raises; this codec, the Python client's and JavaScript's are the ends. And *what it decodes,
+    it can encode*: a handler that sends on what a client sent does not fail because of ``NaN``, ``1e999``
+    or half of a surrogate pair. What JSON itself has no other form for comes back in that form: a tuple as a
+    list, a key that is a number as its text, a member of an ``IntEnum`` as its number.
+
+    ``max_depth``: how many lists and dicts may lie in one another in a payload, from 1 to 500. ``[]`` has
+    the depth 1, ``[[]]`` 2; the object that is the message does not count. It is the same number on every
+    Python, whatever its own limit is. Give clients a codec with the same one.
+
+    Raises: TypeError, ValueError for another ``max_depth``.
+    Threads: any, several at once; it never changes. Blocks: never.
+    Source: RFC 8259; the strictness is that of I-JSON, RFC 7493 §2.1-2.3.
     """
 
-    __slots__ = ()
+    __slots__ = ("_most_open", "_surely_flat", "max_depth")
+
+    def __init__(self, *, max_depth: int = 100) -> None:
+        if isinstance(max_depth, bool) or not isinstance(max_depth, int):
+            raise TypeError(f"max_depth must be an int, not {_a(max_depth)}")
+        if not 1 <= max_depth <= _DEEPEST:
+            raise ValueError(f"max_depth must be from 1 to {_DEEPEST}, not {max_depth}")
+        self.max_depth = max_depth
+        self._most_open = max_depth + 1  # with the message itself
+        self._surely_flat = 2 * self._most_open  # so many characters: each level takes two
 
     def encode(self, message: Message, /) -> str:
         """Return ``message`` as compact JSON; characters beyond ASCII are not escaped.
 
         Raises: TypeError if JSON has no form for a part of the payload (bytes, a datetime, a key
-        that is no string or number); ValueError for NaN and the infinities, a lone surrogate, a
-        circular or too deeply nested payload.
+        that is no string or number); ValueError for NaN and the infinities, an integer beyond
+        2**53 - 1, keys that become the same name, a lone surrogate, a circular payload, or one that is
+        nested deeper than ``max_depth``.
         """
         document: dict[str, Any] = {}
         if message.event:
@@ -156,31 +175,45 @@ class JSONCodec:
         try:
             text = _encode(document)
         except RecursionError:
-            raise ValueError("JSONCodec can't encode this payload: it is nested too deeply") from None
+            raise self._too_deep() from None
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"JSONCodec can't encode this payload: {error}") from error
         if not text.isascii():
             _utf8(text)
+        if len(text) > self._surely_flat and json_rules.is_too_deep(text, self._most_open):
+            raise self._too_deep()
+        if why := json_rules.difference(message.payload, text):
+            raise ValueError(f"JSONCodec can't encode this payload: {why}")
         return text
+
+    def _too_deep(self) -> ValueError:
+        return ValueError(
+            f"JSONCodec can't encode this payload: it is nested too deeply, and max_depth is "
+            f"{self.max_depth}; send it flatter, or give both ends JSONCodec(max_depth=…)"
+        )
 
     def decode(self, data: str | bytes, /) -> Message:
         """Return the message in a text frame.
 
-        ``data`` comes from a WebSocket, so it is valid Unicode already.
+        ``data`` comes from a WebSocket, so it is valid Unicode already. An integer that is written as
+        JavaScript writes a large number (100000000000000000 for 1e17) becomes a ``float``.
 
         Raises: Undecodable, a ValueError, without the content: for a binary frame, text that is not
-        JSON, not an object or nested too deeply, NaN, Infinity, a number too large for Python's
-        ``float`` or ``int``, a name that occurs twice in one object, a lone surrogate, an ``event``
-        that is no string.
+        JSON, not an object or nested deeper than ``max_depth``, NaN, Infinity, a number too large for a
+        ``float``, any other integer beyond 2**53 - 1, a name that occurs twice in one object, a lone
+        surrogate, an ``event`` that is no string.
         """
         if not isinstance(data, str):
             raise Undecodable("a binary frame: JSONCodec reads text frames only")
+        if len(data) > self._surely_flat and json_rules.is_too_deep(data, self._most_open):
+            raise Undecodable(_TOO_DEEP)
         try:
+            decoder = _CAREFUL_DECODER if json_rules.may_hold_large_integer(data) else _DECODER
             # Nearly always an object with nothing around it: then no white space need be skipped.
-            document, end = _DECODER.raw_decode(data) if data.startswith("{") else (None, -1)
+            document, end = decoder.raw_decode(data) if data.startswith("{") else (None, -1)
             if end != len(data):
-                document = _DECODER.decode(data)
+                document = decoder.decode(data)
             if "\\ud" in data or "\\uD" in data:
                 _refuse_lone_surrogates(document)
         except Undecodable:
@@ -188,11 +221,10 @@ class JSONCodec:
         except json.JSONDecodeError as error:
             # Only its position: the exception holds the whole document.
             problem = f"not valid JSON (at character {error.pos})"
-        except RecursionError:
-            problem = "JSON that is nested too deeply"
-        except ValueError:
-            # int() of more digits than sys.get_int_max_str_digits() allows.
-            problem = "JSON with an integer of too many digits"
+        except UnicodeEncodeError:
+            problem = "half of a surrogate pair"
+        except RecursionError:  # the caller has used up Python's stack: its own limit is what is left of it
+            problem = _TOO_DEEP
         else:
             return _message_from(document)
         raise Undecodable(problem)
@@ -228,6 +260,13 @@ def _finite(digits: str) -> float:
     number = float(digits)
     if isinf(number):
         raise Undecodable("JSON with a number that is too large")
+    return number
+
+
+def _integer(digits: str) -> int | float:
+    number = json_rules.read_integer(digits)
+    if number is None:
+        raise Undecodable("JSON with an integer beyond 2**53 - 1, which JavaScript would round")
     return number
 
 
@@ -272,6 +311,11 @@ def _a(value: object) -> str:
 # Made once: looking up an enumeration's member for every message costs.
 _TEXT: Final = Opcode.TEXT
 
+_TOO_DEEP: Final = "JSON that is nested too deeply"
+
+#: Python's parser and writer make one call for each level; of the 1,000 that may be, the caller needs some.
+_DEEPEST: Final = 500
+
 # One encoder and one decoder for all threads, as the json module itself has.
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_not_json
@@ -305,4 +349,7 @@ def _made_once() -> Callable[[object], str]:
 _encode: Final = _made_once()
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+)
+_CAREFUL_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
 )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import traceback
-from typing import Any
+from collections import OrderedDict
+from enum import IntEnum
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resumehub.codec import Codec, JSONCodec, Undecodable, decode_message, encode_frame
+from resumehub.json_rules import is_too_deep
 from resumehub.message import Frame, Message, Opcode
 
 CODEC = JSONCodec()
@@ -33,8 +36,14 @@ def circular() -> Any:
     return value
 
 
+LARGEST = 2**53 - 1
+
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-LARGEST, LARGEST)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
@@ -107,6 +116,14 @@ def test_bytes_in_a_json_payload_are_refused_with_advice(data: object) -> None:
         pytest.param({HALF: 1}, ValueError, id="half an emoji as a key"),
         pytest.param(nested(100_000), ValueError, id="too deep"),
         pytest.param(circular(), ValueError, id="circular"),
+        pytest.param(2**53, ValueError, id="an integer that JavaScript rounds"),
+        pytest.param({"a": [0] * 20 + [-(2**53)]}, ValueError, id="one among many"),
+        pytest.param({"a": [[(2**63,)]] * 400}, ValueError, id="one in a long message"),
+        pytest.param(10**5000, ValueError, id="an integer of 5,001 digits"),
+        pytest.param({1: "a", "1": "b"}, ValueError, id="a key that is a number and its text"),
+        pytest.param([{"a": {True: 1, "true": 2}}], ValueError, id="a key that is a bool and its text"),
+        pytest.param({None: 1, "null": 2, "x": 3}, ValueError, id="a key that is None and its text"),
+        pytest.param({-1.5: 1, "-1.5": 2}, ValueError, id="a key that is a float and its text"),
     ],
 )
 def test_what_json_cannot_carry_is_refused_when_it_is_sent(payload: object, error: type[Exception]) -> None:
@@ -114,6 +131,105 @@ def test_what_json_cannot_carry_is_refused_when_it_is_sent(payload: object, erro
     with pytest.raises(error) as caught:
         CODEC.encode(Message("event", payload))
     assert type(caught.value) is error
+
+
+class Colour(IntEnum):
+    RED = 1
+
+
+class Metres(float):
+    pass
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@pytest.mark.contract("C11")
+@pytest.mark.parametrize(
+    ("payload", "comes_as"),
+    [
+        ((1, (2, 3)), [1, [2, 3]]),
+        (Point(1, 2), [1, 2]),
+        ({7: "a", -2.5: "b", True: "c", None: "d"}, {"7": "a", "-2.5": "b", "true": "c", "null": "d"}),
+        ({2**70: "a"}, {str(2**70): "a"}),
+        ([Colour.RED, Metres(2.5)], [1, 2.5]),
+        (OrderedDict(a=1), {"a": 1}),
+        (-0.0, 0),
+        (1e17, 1e17),
+        ([2**53 - 1, -(2**53) + 1], [2**53 - 1, -(2**53) + 1]),
+    ],
+)
+def test_what_json_has_another_form_for_comes_in_that_form(payload: object, comes_as: object) -> None:
+    """Tuples, keys that are numbers, and members of an enumeration are Python of every day: no error."""
+    assert CODEC.decode(CODEC.encode(Message("", payload))) == Message("", comes_as)
+
+
+@pytest.mark.contract("C11")
+@pytest.mark.parametrize("most", [1, 2, 100, 500])
+@pytest.mark.parametrize("inside", ["[]", '{"a":[]}', '["]]", "}\\"]", []]'], ids=["lists", "dicts", "texts"])
+def test_the_deepest_that_is_encoded_is_the_deepest_that_is_decoded(most: int, inside: str) -> None:
+    """Else a handler could not send on what it got. The object that is the message does not count."""
+    codec = JSONCodec(max_depth=most)
+    levels = {"[]": 1, '{"a":[]}': 2}.get(inside, 2)
+    if levels > most:
+        return
+    deepest = "[" * (most - levels) + inside + "]" * (most - levels)
+    message = codec.decode(f'{{"payload":{deepest}}}')
+    assert codec.decode(codec.encode(message)) == message
+    with pytest.raises(Undecodable, match="nested too deeply"):
+        codec.decode(f'{{"payload":[{deepest}]}}')
+    with pytest.raises(ValueError, match=f"max_depth is {most};"):
+        codec.encode(Message("", [message.payload]))
+
+
+@pytest.mark.contract("C11")
+def test_depth_counts_wherever_it_is_in_a_long_message() -> None:
+    """Also behind many shallow lists, between texts full of brackets, and in a field that is ignored."""
+    wide, deep, texts = "[],[[]],{}," * 500, "[" * 100 + "]" * 100, '"[[[[", "]]}}\\\\", "\\"[",' * 200
+    in_bounds = deep[1:-1]
+    for text in (f'{{"payload":[{wide}{in_bounds}]}}', f'{{"payload":[{texts}{in_bounds}]}}'):
+        CODEC.decode(text)
+    for text in (
+        f'{{"payload":[{wide}{deep}]}}',
+        f'{{"payload":[{texts}{deep}]}}',
+        f'{{"later":[{deep}],"payload":1}}',
+    ):
+        with pytest.raises(Undecodable, match="nested too deeply"):
+            CODEC.decode(text)
+
+
+@given(st.text(alphabet='[]{}"\\a', max_size=300), st.integers(1, 12))
+def test_the_quick_look_at_the_depth_is_right(text: str, most: int) -> None:
+    """It gives what counting one character after the other gives."""
+    depth = deepest = 0
+    in_text = escaped = False
+    for char in text:
+        if in_text:
+            in_text, escaped = (char != '"' or escaped), (char == "\\" and not escaped)
+        elif char == '"':
+            in_text = True
+        else:
+            depth += (char in "[{") - (char in "]}")
+            deepest = max(deepest, depth)
+        if depth < 0:
+            return  # a parser has given up
+    assert is_too_deep(text, most) == (deepest > most)
+
+
+@pytest.mark.parametrize("wrong", [0, 501, -1])
+def test_a_depth_out_of_range_is_refused(wrong: int) -> None:
+    """The error says the range."""
+    with pytest.raises(ValueError, match=rf"max_depth must be from 1 to 500, not {wrong}"):
+        JSONCodec(max_depth=wrong)
+
+
+@pytest.mark.parametrize("wrong", [True, 1.5, "100", None])
+def test_a_depth_that_is_no_int_is_refused(wrong: Any) -> None:
+    """The error says the type."""
+    with pytest.raises(TypeError, match="max_depth must be an int, not a"):
+        JSONCodec(max_depth=wrong)
 
 
 def test_the_error_for_half_an_emoji_says_what_to_do() -> None:
@@ -139,6 +255,11 @@ def test_the_error_for_half_an_emoji_says_what_to_do() -> None:
         (r'{"payload":"\uD83D\uDC4B"}', Message("", "👋")),
         ('{"payload":[{"a":1},{"a":1}]}', Message("", [{"a": 1}, {"a": 1}])),
         ('{"payload":1e308}', Message("", 1e308)),
+        ('{"payload":-9007199254740991}', Message("", -LARGEST)),
+        ('{"payload":100000000000000000}', Message("", 1e17)),
+        ('{"payload": -590295810358705700000 }', Message("", -(2.0**69))),
+        ('{"payload":9007199254740992}', Message("", 2.0**53)),
+        ('{"payload":"9007199254740993"}', Message("", "9007199254740993")),
     ],
 )
 def test_json_reads_any_object_and_ignores_what_it_does_not_know(text: str, message: Message) -> None:
@@ -159,6 +280,8 @@ UNDECODABLE = [
     pytest.param(f'{{"payload":["{SECRET}",-Infinity]}}', id="Infinity"),
     pytest.param(f'{{"payload":["{SECRET}",1e999]}}', id="infinity in disguise"),
     pytest.param(f'{{"payload":["{SECRET}",{"9" * 5000}]}}', id="too many digits"),
+    pytest.param(f'{{"payload":["{SECRET}", 9007199254740993]}}', id="an integer that JavaScript rounds"),
+    pytest.param(f'{{"payload":["{SECRET}",1],"later":-{2**63 - 1}}}', id="one in a name that is ignored"),
     pytest.param(f'{{"payload":["{SECRET}",{"[" * 30_000}{"]" * 30_000}]}}', id="too deep"),
     pytest.param(f'{{"payload":["{SECRET}",{"[" * 30_000}', id="too deep and never closed"),
     pytest.param('{"a":' * 10_000, id="too deep in objects"),

@@ -137,7 +137,7 @@ export interface Session {
   send(event: string, payload?: unknown): void;
   /** Dial now: instead of after the pause, or in place of a connection that only looks alive. */
   reconnect(): void;
-  /** End the session; on the server as well, if it can be reached. */
+  /** End the session; on the server as well, if it can be reached. Before the first dial what an earlier page has kept stays. */
   close(): void;
 }
 

@@ -563,6 +563,7 @@ export class Machine {
   // Effects.
 
   #forget(first, count) {
+    if (!this.#head.tab) return;                    // not started: those numbers are those of a former page
     for (let i = 0; i < count; i += 1) this.#emit({ do: "forget", number: this.#head.acked + first + i });
   }
 
@@ -632,7 +633,8 @@ class Session {
   #machine;
   #name = null;
   #notebook = null;          // what outlives a reload; null: nothing does
-  #release = () => {};       // gives the claim on this tab back
+  #claiming = new AbortController();   // ends the wait for the claim on this tab
+  #release = null;           // gives the claim back; null: we have none (yet), and what is kept is not ours
   #socket = null;
   #turn = 0;                 // of dials: an address that took too long is not dialed any more
   #timer = null;
@@ -688,8 +690,10 @@ class Session {
 
   async #begin() {
     await null;                                     // whoever called connect() has its result before the first callback
-    const { tab, kept, release } = await claim(this.#notebook, this.#platform);
-    if (this.state === "closed") return release();
+    const { signal } = this.#claiming;
+    if (signal.aborted) return;
+    const { tab, kept, release } = await claim(this.#notebook, this.#platform, signal);
+    if (signal.aborted) return release();
     this.#release = release;
     this.#listen();
     this.#run(this.#machine.start(this.#now(), tab, kept));
@@ -820,15 +824,20 @@ class Session {
 
   #leave() {
     this.#listening.splice(0).forEach((stop) => stop());
+    names.delete(this.#name);
+    this.#claiming.abort();
+    // A session that ends before it has begun (React's StrictMode does so on every load) has nothing to clear: what a former
+    // page has kept stays for the next connect().
+    if (!this.#release) return;
     this.#notebook?.clear();
     this.#release();
-    names.delete(this.#name);
   }
 
   // `url` may be relative and http(s): it is where the page itself would look.
   #address(url, query) {
     const address = new URL(url, this.#platform.base);
     address.protocol = address.protocol.replace(/^http/, "ws");
+    if (!/^wss?:$/.test(address.protocol)) throw new TypeError(`address ${address.href}: begin it with ws, wss, http or https`);
     for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
     return address.href;
   }
@@ -908,52 +917,74 @@ const CLAIM_PATIENCE = 1_000;
  * sessionStorage; it must not present the original's token. So each tab has a random name, beside the record, and
  * whoever uses the record holds a lock of that name for as long as the page lives. The copy does not get it.
  */
-async function claim(notebook, platform) {
+async function claim(notebook, platform, signal) {
   if (!notebook) return { tab: randomName(), kept: null, release() {} };
-  const kept = notebook.load();
+  let kept = notebook.load();
   if (kept) {
-    const release = await hold(`resumehub.${kept.head.tab}`, platform, CLAIM_PATIENCE);
-    if (release) return { tab: kept.head.tab, kept, release };
+    const { tab } = kept.head;
+    const release = await hold(`resumehub.${tab}`, platform, CLAIM_PATIENCE, signal);
+    if (release) kept = notebook.load();            // until now the page before may have written in it
+    if (release && kept?.head.tab === tab) return { tab, kept, release };
+    release?.();
+    if (signal.aborted) return { release() {} };    // nobody waits for it any more: no lock says nothing about whose it is
     notebook.clear();
   }
   const tab = notebook.tab = randomName();
   // Nobody else can have a fresh name, so there is nothing to be impatient about: not to hold it would invite a thief.
-  return { tab, kept: null, release: await hold(`resumehub.${tab}`, platform, null) ?? (() => {}) };
+  return { tab, kept: null, release: await hold(`resumehub.${tab}`, platform, null, signal) ?? (() => {}) };
 }
 
-function hold(name, platform, patience) {
-  if (platform.locks) return holdByLock(name, platform, patience);
-  return platform.BroadcastChannel ? holdByChannel(name, platform, patience ?? 0) : () => {};
+// Give a function that lets go of the name; or null if somebody else keeps it, or `signal` has ended the wait. Where the
+// browser has neither locks nor channels, or refuses them, nobody can be asked, and the name is taken for free.
+async function hold(name, platform, patience, signal) {
+  for (const [offered, way] of [[platform.locks, holdByLock], [platform.BroadcastChannel, holdByChannel]]) {
+    if (!offered) continue;
+    try {
+      return await way(name, platform, patience, signal);
+    } catch {
+      if (signal.aborted) return null;
+    }
+  }
+  return () => {};
 }
 
-// Give a function that lets go of the lock, or null if somebody else keeps it. The browser lets go of it when the page dies.
-function holdByLock(name, { locks, setTimeout, clearTimeout }, patience) {
-  return new Promise((resolve) => {
+// The browser lets go of the lock when the page dies.
+function holdByLock(name, { locks, setTimeout, clearTimeout }, patience, signal) {
+  return new Promise((resolve, reject) => {
     const tooLong = new AbortController();
-    const timer = patience === null ? null : setTimeout(() => tooLong.abort(), patience);
+    const giveUp = () => tooLong.abort();
+    const timer = patience === null ? null : setTimeout(giveUp, patience);
+    signal.addEventListener("abort", giveUp);
     locks.request(name, { signal: tooLong.signal }, () => {
       clearTimeout(timer);
       return new Promise((release) => { resolve(release); });
-    }).catch(() => resolve(null));
+    }).catch((error) => {
+      clearTimeout(timer);
+      if (tooLong.signal.aborted) resolve(null);
+      else reject(error);
+    });
   });
 }
 
 // Where there are no locks (plain http): ask whether anybody has that name. Of two who ask at once the smaller one stays.
-function holdByChannel(name, { BroadcastChannel, setTimeout, clearTimeout }, patience) {
+function holdByChannel(name, { BroadcastChannel, setTimeout, clearTimeout }, patience, signal) {
   return new Promise((resolve) => {
     const me = randomName();
     const channel = new BroadcastChannel(name);
     let mine = false;
-    const timer = setTimeout(() => {
-      mine = true;
-      resolve(() => channel.close());
-    }, patience);
-    channel.onmessage = ({ data: { ask, taken } }) => {
-      if (ask) channel.postMessage(mine || me < ask ? { taken: ask } : { ask: me });
-      if (taken !== me || mine) return;
+    const giveUp = () => {
       clearTimeout(timer);
       channel.close();
       resolve(null);
+    };
+    const timer = setTimeout(() => {
+      mine = true;
+      resolve(() => channel.close());
+    }, patience ?? 0);
+    signal.addEventListener("abort", () => { if (!mine) giveUp(); });
+    channel.onmessage = ({ data: { ask, taken } }) => {
+      if (ask) channel.postMessage(mine || me < ask ? { taken: ask } : { ask: me });
+      if (taken === me && !mine) giveUp();
     };
     channel.postMessage({ ask: me });
   });

@@ -26,6 +26,7 @@ from ..errors import (
     TransportLost,
 )
 from ..protocol.expiry import read_expiry
+from ..protocol.retry_later import read_retry_after
 from . import commands as c
 from . import effects as e
 from .states import ClientDeadline, ClientRules, ClientState
@@ -58,6 +59,7 @@ class ClientMachine:
         self.failures = 0
         self._opened_at = 0.0
         self._dropped = False
+        self._resumed = False
         self._rejected_with: int | None = None
         self._own_duplicates = 0
         self._leaving = False
@@ -166,7 +168,7 @@ class ClientMachine:
             self._do(e.Abort(self.dial))
             self._did_not_open(TransportLost(CloseCode.PROTOCOL_ERROR, "$hello replays from elsewhere"))
             return
-        resumed = self.session
+        self._resumed = resumed = self.session
         self.state = ClientState.CONNECTED
         self.watch = TransportWatch(self.rules, hello, opened.asked, opened.phase)
         self._opened_at = self.now
@@ -206,11 +208,11 @@ class ClientMachine:
         else:
             self._did_not_open(failed.error, reached=failed.reached)
 
-    def _did_not_open(self, error: ResumeHubError, *, reached: bool = False) -> None:
+    def _did_not_open(self, error: ResumeHubError, *, reached: bool = False, at_least: float = 0.0) -> None:
         self.live = False
         if reached and not self.session:
             self._own_duplicates = _OWN_DUPLICATES
-        self._retry(error)
+        self._retry(error, at_least)
 
     def _is_our_own_duplicate(self, status: int) -> bool:
         """Whether "id in use" may mean the session that a dial of ours has opened, whose answer was lost."""
@@ -273,12 +275,15 @@ class ClientMachine:
         elif was_open:
             if verdict is DialVerdict.MESSAGE_REJECTED:
                 self._rejected_with = lost.code
-            self._drop(error)
+            if lost.code == CloseCode.SERVICE_UNAVAILABLE and not self.lossless:
+                # A plain dial looks open before the server refuses it for the moment: no session began.
+                self.session = self._resumed
+            self._drop(error, read_retry_after(lost.reason))
         else:
             self._disarm(ClientDeadline.OPEN)
-            self._did_not_open(error, reached=True)
+            self._did_not_open(error, reached=True, at_least=read_retry_after(lost.reason))
 
-    def _drop(self, error: ResumeHubError) -> None:
+    def _drop(self, error: ResumeHubError, at_least: float = 0.0) -> None:
         """The transport has ended, the session has not: detach, then dial again, behind a pause."""
         self._disarm(ClientDeadline.SILENCE, ClientDeadline.ACK)
         self._do(e.Detach(self.dial, replay=self.session))
@@ -288,7 +293,7 @@ class ClientMachine:
         if self.now - self._opened_at >= self.rules.stable_after:
             self.failures = 0
         self._do(e.QueueCallback("on_transport_drop", error))
-        self._retry(error)
+        self._retry(error, at_least)
 
     def _retry(self, error: ResumeHubError, at_least: float = 0.0) -> None:
         limit = self.rules.max_retries

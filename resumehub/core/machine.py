@@ -26,7 +26,7 @@ from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .moves import Moves
 from .plan import Plan
-from .records import CloseFrame, Rules, SessionRecord
+from .records import TRY_LATER, CloseFrame, Rules, SessionRecord
 from .resume import Verdict, can_come_back, is_stale_dial, judge, returns
 from .sessions import SUPERSEDED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
@@ -212,7 +212,7 @@ class Machine:
         elif entry.outcome is Outcome.REFUSED:
             transports.refuse(newcomer, CloseCode.CONFLICT, "connection id in use")
         elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
-            transports.refuse(newcomer, CloseCode.TRY_AGAIN_LATER, "too many sessions")
+            transports.refuse(newcomer, *TRY_LATER)
         elif registration.peer_already_gone:
             # A newcomer that has hung up already must not take anything over (contract A6).
             transports.abort_newcomer(newcomer, "the newcomer has hung up already")

@@ -9,12 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ..codes import CloseCode
 from ..errors import ResumeHubError
+from ..protocol.retry_later import later_reason
 from .resume import Credentials
 from .states import State
 
 CloseFrame = tuple[int, str]
 """The code and the reason of a close frame."""
+
+TRY_LATER: CloseFrame = (CloseCode.SERVICE_UNAVAILABLE, later_reason())
+"""For a client that is refused for the moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ export class Link {
     this.nextDialAt = wait === Infinity ? null : performance.now() + wait;
     if (planned && wait !== Infinity) this._timer = setTimeout(() => this.comeBack(), wait);
     const until = wait === Infinity ? "asked" : planned && wait > 0 ? "hold" : "retry";
-    const key = code === 1013 ? "full" : !reachable ? "unreachable" : code === 1001 ? "closing" : "dropped";
+    const key = code === 4503 ? "full" : !reachable ? "unreachable" : code === 1001 ? "closing" : "dropped";
     this._report("outcome", { key, code, planned, until, away });
     this._setPhase("away");
   }

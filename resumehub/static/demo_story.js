@@ -91,7 +91,7 @@ export const OUTCOMES = {
   }),
   full: () => ({
     code: "503", tone: "wait", title: "The server is full",
-    text: "It holds as many sessions as it may (HTTP 503, seen here as close code 1013). The page tries again later.",
+    text: "It holds as many sessions as it may (HTTP 503, seen here as close code 4503). The page tries again later.",
   }),
   closing: () => ({
     code: "1001", tone: "wait", title: "The server is shutting down",

@@ -219,7 +219,7 @@ export class Machine {
     else {
       if (fate === "blamed" && this.#written > 0) this.#blamed = cause;
       // A plain dial that the hub refused for the moment has made no session.
-      if (!this.#proven && (code === 1013 || code === 1001)) this.#head.live = this.#resuming;
+      if (!this.#proven && (code === 4503 || code === 1013 || code === 1001)) this.#head.live = this.#resuming;
       this.#lose(cause, now);
     }
     return this.#take();

@@ -27,6 +27,7 @@ from wsproto.utilities import ProtocolError, RemoteProtocolError
 
 from ..codes import CloseCode
 from ..message import Frame, Opcode
+from .bad_gateway import BadGatewayCode
 from .base import CloseReceived, DataReceived, Ended, Failed, Parted, PingReceived, PongReceived, Received
 from .fast_frame_parser import FastFrameParser
 from .fast_handshake import answer_ordinary
@@ -202,7 +203,11 @@ class WebSocketTransport:
 
     @cached_property
     def _parser(self) -> Connection:
-        return Connection(ConnectionType.SERVER, list(self._extensions))
+        return Connection(ConnectionType.SERVER, [*self._extensions, self._bad_gateway])
+
+    @cached_property
+    def _bad_gateway(self) -> BadGatewayCode:
+        return BadGatewayCode()
 
     @cached_property
     def _encoder(self) -> FrameProtocol:
@@ -279,6 +284,8 @@ class WebSocketTransport:
                 case CloseConnection():
                     self._deaf = True
                     code, reason = int(event.code), event.reason or ""
+                    if self._bad_gateway.told and code == CloseCode.TRY_AGAIN_LATER:
+                        code = CloseCode.BAD_GATEWAY.value
                     # wsproto reports a breach of the protocol as a close, though no close frame came.
                     real = self._parser.state is ConnectionState.REMOTE_CLOSING
                     events.append(CloseReceived(code, reason) if real else Failed(code, reason))

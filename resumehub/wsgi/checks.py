@@ -22,14 +22,15 @@ from werkzeug.wrappers import Request, Response
 from ..codes import CloseCode
 from ..config import normalize_origin, validate_identifier
 from ..core.commands import Register
+from ..core.records import TRY_LATER
 from ..errors import ConnectRejected, HubClosed
 from ..protocol.tokens import SUBPROTOCOL
 from ..transport.websocket import Handshake, HandshakeError
 from .handover import SUPPORTED, ServerSocket, find_socket, has_body
-from .refusals import CLOSES, Refusal, closing, generated_id, upgrade_required
+from .refusals import Refusal, close_of, closing, generated_id, upgrade_required
 from .resume_params import ResumeParams
 from .session_lookup import SessionLookup
-from .upgrade import RETRY_AFTER, Upgrade, problem, switching
+from .upgrade import LATER, Upgrade, problem, switching
 
 log = logging.getLogger("resumehub")
 
@@ -169,8 +170,8 @@ class _Check:
             raise Refusal(
                 503,
                 "The server holds as many sessions as it may.",
-                {"Retry-After": RETRY_AFTER},
-                (CloseCode.TRY_AGAIN_LATER, "too many sessions"),
+                LATER,
+                TRY_LATER,
             )
         return self._switch(params.registration(room_id, connection_id), data)
 
@@ -183,7 +184,7 @@ class _Check:
             raise closing() from None
         except RuntimeError as error:
             log.exception("the hub's threads could not be started")
-            raise Refusal(503, "The server has no thread free.", {"Retry-After": RETRY_AFTER}) from error
+            raise Refusal(503, "The server has no thread free.", LATER) from error
 
     def _switch(self, registration: Register, data: Any) -> Response:
         assert self._found is not None, "checked before"
@@ -235,8 +236,7 @@ def _ask(connect: Callable[..., Any] | None, request: Request) -> Wanted:
         # A copy, since its headers are about to change and the application may raise it again.
         response = copy.copy(Response.force_type(error.get_response(request.environ)))
         response.headers = response.headers.copy()
-        close = CLOSES.get(response.status_code)
-        raise Refusal(response.status_code, "", close=close, response=response) from error
+        raise Refusal(response.status_code, "", close=close_of(response), response=response) from error
     except (ConnectRejected, PermissionError) as error:
         log.info("connect refused a client: %s", type(error).__name__)
         raise Refusal(401, "Not allowed.") from error

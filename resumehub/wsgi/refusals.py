@@ -12,7 +12,9 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from ..codes import CloseCode
-from .upgrade import RETRY_AFTER
+from ..core.records import CloseFrame
+from ..protocol.retry_later import later_reason
+from .upgrade import LATER
 
 
 @dataclass
@@ -22,24 +24,29 @@ class Refusal(Exception):
     status: int
     detail: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    close: tuple[int, str] | None = None
+    close: CloseFrame | None = None
     response: Response | None = None
     members: Mapping[str, Any] = field(default_factory=dict)
 
 
-CLOSES = {
+_CLOSES: Mapping[int, CloseFrame] = {
     403: (CloseCode.FORBIDDEN, "forbidden"),
     409: (CloseCode.CONFLICT, "connection id in use"),
     410: (CloseCode.SESSION_EXPIRED, "session expired"),
-    503: (CloseCode.TRY_AGAIN_LATER, "try again later"),
 }
-"""The close frame for a status that the application chose, where the client asked for close codes."""
+
+
+def close_of(response: Response) -> CloseFrame | None:
+    """The close frame that means the same as the application's own answer; None: there is none."""
+    if response.status_code == 503:
+        return CloseCode.SERVICE_UNAVAILABLE, later_reason(response.headers.get("Retry-After"))
+    return _CLOSES.get(response.status_code)
 
 
 def closing() -> Refusal:
     """The hub takes no more connections."""
     close = (CloseCode.GOING_AWAY, "server shutting down")
-    return Refusal(503, "The server is shutting down.", {"Retry-After": RETRY_AFTER}, close)
+    return Refusal(503, "The server is shutting down.", LATER, close)
 
 
 def gone() -> Refusal:

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 from ..core.commands import Register
 from ..errors import SocketUnavailable
 from ..incoming.transport_io import HostThread
+from ..protocol.retry_later import RETRY_AFTER
 from ..transport.sockets import PlainSocket, TlsSocket
 from ..transport.websocket import Handshake
 from .handover import ServerSocket, borrow_socket, take_socket
@@ -28,8 +29,8 @@ log = logging.getLogger("resumehub")
 
 _STATUS = "101 Switching Protocols"
 
-RETRY_AFTER = "5"
-"""In seconds, for the answers 503."""
+LATER = {"Retry-After": str(RETRY_AFTER)}
+"""The headers of an answer 503."""
 
 #: What ``Response.get_wsgi_response`` returns: the body, the status, the headers.
 Answer = tuple[Iterable[bytes], str, list[tuple[str, str]]]
@@ -96,7 +97,7 @@ class _HandOver:
             return _failed(501, "This server cannot be upgraded to WebSocket.", environ)
         except OSError as error:
             log.error("the socket could not be handed over: %s (ulimit -n?)", error)
-            return _failed(503, "The server has no descriptor free.", environ, {"Retry-After": RETRY_AFTER})
+            return _failed(503, "The server has no descriptor free.", environ, LATER)
         # Not needed any more, and the two objects would keep each other alive until a garbage collection.
         vars(self._response).pop("get_wsgi_response", None)
         return body, _STATUS, headers

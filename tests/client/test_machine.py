@@ -26,7 +26,10 @@ CLOSE_CODES = [
     (1001, DialVerdict.RETRY),
     (1006, DialVerdict.RETRY),
     (1011, DialVerdict.RETRY),
+    (1012, DialVerdict.RETRY),
     (1013, DialVerdict.RETRY),
+    (1014, DialVerdict.RETRY),
+    (4503, DialVerdict.RETRY),
     (4999, DialVerdict.RETRY),
 ]
 
@@ -123,6 +126,16 @@ def test_retry_after_is_the_least_that_is_waited() -> None:
     """The server says when; the random part on top keeps its clients from coming all at once."""
     bench = Bench(chance=1.0)
     bench.do(c.DialRefused(1, 503, retry_after=7.0))
+    assert bench.machine.next_deadline() == 7.5
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["before $hello", "a plain dial that looked open"])
+def test_the_seconds_of_a_close_frame_are_waited_too(plain: bool) -> None:
+    """A server that is full says 4503, and its reason has what Retry-After would have said."""
+    bench = Bench(chance=1.0, plain=plain)
+    if plain:
+        bench.do(c.Opened(1, None))
+    bench.lose(4503, "try again later (in 7 seconds)")
     assert bench.machine.next_deadline() == 7.5
 
 
@@ -289,6 +302,20 @@ def test_a_plain_server_of_our_kind_is_asked_for_the_session() -> None:
     bench.do(c.Opened(1, None))
     bench.lose()
     assert bench.wait_for_retry() == [e.Dial(2, resume=True, offer=False)]
+
+
+def test_a_session_that_a_full_server_never_made_is_not_asked_for() -> None:
+    """A plain dial looks open before 4503 comes. A resume would be told: gone."""
+    bench = Bench(plain=True)
+    bench.do(c.Opened(1, None))
+    bench.lose(4503, "try again later (in 5 seconds)")
+    assert bench.wait_for_retry() == [e.Dial(2, resume=False, offer=False)]
+    bench.do(c.Opened(2, None))
+    bench.lose()
+    bench.wait_for_retry()
+    bench.do(c.Opened(3, None))
+    bench.lose(4503)
+    assert bench.wait_for_retry() == [e.Dial(4, resume=True, offer=False)]
 
 
 def test_a_server_that_does_not_know_the_protocol_is_never_asked_to_resume() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -64,13 +65,13 @@ def test_an_id_in_use_is_4409(hub_server: Callable[..., HubServer]) -> None:
 
 
 @pytest.mark.contract("A2", "A.503-max")
-def test_a_full_hub_is_1013(hub_server: Callable[..., HubServer]) -> None:
-    """503 becomes 1013, and the sockets that only hear this are no sessions."""
+def test_a_full_hub_is_4503(hub_server: Callable[..., HubServer]) -> None:
+    """503 becomes 4503 with the seconds of Retry-After; the sockets that only hear it are no sessions."""
     full = hub_server(max_sessions=1)
     holder = full.open("u1")
     waiting = [refused(full, f"id=u{n}") for n in (2, 3, 4)]
 
-    assert [ws.closed() for ws in waiting] == [(1013, "too many sessions")] * 3
+    assert [ws.closed() for ws in waiting] == [(4503, "try again later (in 5 seconds)")] * 3
     holder.leave()
     full.open("u5")
 
@@ -106,7 +107,7 @@ def test_a_closed_hub_has_nobody_left_to_write_a_close_frame(hub_server: Callabl
 @pytest.mark.contract("A2", "A.http-exception")
 @pytest.mark.parametrize(
     "error, code",
-    [(Forbidden, 4403), (Conflict, 4409), (Gone, 4100), (ServiceUnavailable, 1013)],
+    [(Forbidden, 4403), (Conflict, 4409), (Gone, 4100), (ServiceUnavailable, 4503)],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_connect_raises_is_translated_too(
@@ -120,6 +121,27 @@ def test_what_connect_raises_is_translated_too(
     ws = refused(wsgi_server(connect), "id=u1")
 
     assert ws.closed()[0] == code
+
+
+@pytest.mark.contract("A5", "A2", "A.http-exception")
+@pytest.mark.parametrize(
+    "retry_after, reason",
+    [
+        (17, "try again later (in 17 seconds)"),
+        (datetime(2030, 1, 1, tzinfo=UTC), "try again later"),
+        (None, "try again later"),
+    ],
+    ids=["seconds", "a date", "nothing"],
+)
+def test_when_to_come_back_is_told_in_the_reason(
+    wsgi_server: Callable[..., HubServer], retry_after: Any, reason: str
+) -> None:
+    """A page cannot see the header Retry-After of the application's 503: the seconds stand in the reason."""
+
+    def connect(request: Request) -> Any:
+        raise ServiceUnavailable(retry_after=retry_after)
+
+    assert refused(wsgi_server(connect), "id=u1").closed() == (4503, reason)
 
 
 def moody(request: Request) -> Any:

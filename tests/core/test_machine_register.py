@@ -181,10 +181,10 @@ def test_a_resume_never_ends_up_in_somebody_elses_session(holder):
     assert (play.session().epoch, play.state()) == (2, holder.upper())
 
 
-def test_a_session_beyond_the_limit_is_refused_with_1013():
+def test_a_session_beyond_the_limit_is_refused_with_4503():
     play = MachineDriver(max_sessions=1)
     play.register("u1")
-    assert closes(play.register("u2")) == [(2, 1013, "too many sessions", False)]
+    assert closes(play.register("u2")) == [(2, 4503, "try again later (in 5 seconds)", False)]
     assert play.session("u2") is None
 
 

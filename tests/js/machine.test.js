@@ -201,7 +201,7 @@ describe("what a close code means", () => {
     });
   }
 
-  for (const code of [1001, 1005, 1006, 1011, 1012, 1013]) {
+  for (const code of [1001, 1005, 1006, 1011, 1012, 1013, 1014, 4503]) {
     it(`resumes after ${code}`, () => {
       const play = new Play().connected();
 
@@ -730,14 +730,16 @@ describe("plain", () => {
     assert.equal(play.dial.query.resume, undefined);
   });
 
-  it("does not ask for a session that a full server never made", () => {
-    const play = plain();
-    play.opened();
-    play.closed(1013, "too many sessions");
-    play.advance(500);
+  for (const code of [4503, 1013]) {
+    it(`does not ask for a session that a full server never made (${code})`, () => {
+      const play = plain();
+      play.opened();
+      play.closed(code, "try again later (in 5 seconds)");
+      play.advance(500);
 
-    assert.equal(play.dial.query.resume, undefined);
-  });
+      assert.equal(play.dial.query.resume, undefined);
+    });
+  }
 
   it("believes in a silent connection after a second", () => {
     const play = plain();

@@ -81,7 +81,7 @@ class Model:
         if resume and (holder is None or holder.epoch != seen):
             client.closed = (4100, "session expired")
         elif holder is None and len(self.sessions) >= self.max_sessions:
-            client.closed = (1013, "too many sessions")
+            client.closed = (4503, "try again later (in 5 seconds)")
         elif holder is None:
             self._open(name, connection_id, room)
         elif not holder.client:

@@ -146,7 +146,7 @@ def test_a_close_code_that_nobody_may_send_is_1002(code: int) -> None:
     assert codes(understand(client_frame("close", code.to_bytes(2)))) == FAILED_1002
 
 
-@pytest.mark.parametrize("code", [*range(1000, 1004), *range(1007, 1014), 3000, 3999, 4000, 4999])
+@pytest.mark.parametrize("code", [*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4000, 4999])
 def test_a_close_code_that_may_be_sent_is_reported(code: int) -> None:
     wire = client_frame("close", code.to_bytes(2) + "für jetzt".encode())
     assert codes(understand(wire)) == [("close", code)]

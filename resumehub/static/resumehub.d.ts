@@ -57,6 +57,15 @@ export interface Storage {
   removeItem(key: string): void;
 }
 
+export interface Codec {
+  encode(message: Message): string;
+  /** What it throws means: this is no message. */
+  decode(text: string): Message;
+}
+
+/** JSON, like the hub's `JSONCodec(max_depth=…)`. `maxDepth`: arrays and objects in one another in a payload, 1 to 500. Default 100. */
+export function jsonCodec(options?: { maxDepth?: number }): Codec;
+
 export interface Options extends Callbacks {
   /** No subprotocol: for any hub, with fewer promises. Default false. */
   plain?: boolean;
@@ -90,8 +99,8 @@ export interface Options extends Callbacks {
   trace?: boolean;
   /** From 0 to 1: draws the pauses, and the share of half a window at which a connection first acknowledges. Default Math.random. */
   random?(): number;
-  /** Must make text. Default JSON, like the hub's. */
-  codec?: { encode(message: Message): string; decode(text: string): Message };
+  /** Must make text. Default `jsonCodec()`, like the hub's. */
+  codec?: Codec;
   /** What is used in place of the browser's own: for tests, and for other runtimes. */
   platform?: Partial<Platform>;
 }

@@ -599,14 +599,92 @@ function explain(reason) {
 
 // -- the session ----------------------------------------------------------------------
 
-/** JSON, as the hub's default codec has it. A codec of yours must make text. */
-const JSON_CODEC = {
-  encode: ({ event, payload }) => JSON.stringify({ event, payload }),
-  decode(text) {
-    const { event = "", payload = null } = JSON.parse(text);
-    return { event, payload };
-  },
-};
+/**
+ * JSON, as the hub's default codec has it, under the same rules: what one end encodes, the other one decodes to the same, or
+ * `encode` throws; and what is decoded can be encoded. docs/reference/wire.md has them. `maxDepth`: how many arrays and objects may
+ * lie in one another in a payload; give the hub the same number.
+ */
+export function jsonCodec({ maxDepth = 100 } = {}) {
+  if (!Number.isInteger(maxDepth) || maxDepth < 1 || maxDepth > 500) {
+    throw new RangeError(`maxDepth must be a whole number from 1 to 500, not ${maxDepth}`);
+  }
+  const mostOpen = maxDepth + 1;                    // with the message itself
+  return {
+    encode({ event, payload }) {
+      // What is empty is left out.
+      const text = JSON.stringify({ event: event || undefined, payload: payload ?? undefined }, refuseWhatIsNoJson);
+      if (deepest(text) > mostOpen) throw new RangeError(`the payload is nested too deeply; maxDepth is ${maxDepth}`);
+      return text;
+    },
+    decode(text) {
+      if (typeof text !== "string") throw new TypeError("a binary frame: this codec reads text frames only");
+      if (deepest(text) > mostOpen) throw new RangeError("JSON that is nested too deeply");
+      const message = JSON.parse(text);
+      if (LONG_NUMBER.test(text)) refuseOtherNumbers(text);
+      if (SURROGATE_ESCAPE.test(text)) JSON.stringify(message, refuseWhatIsNoJson);
+      if (message === null || typeof message !== "object" || Array.isArray(message)) throw new TypeError("JSON that is not an object");
+      const { event = "", payload = null } = message;
+      if (typeof event !== "string") throw new TypeError("JSON whose event is not a string");
+      return { event, payload };
+    },
+  };
+}
+
+// How many arrays and objects are open at once in a JSON text.
+function deepest(text) {
+  let most = 0;
+  for (let at = 0, open = 0; at < text.length; at += 1) {
+    const char = text.charCodeAt(at);
+    if (char === 0x22) {                            // a string: to its end
+      for (at += 1; at < text.length && text.charCodeAt(at) !== 0x22; at += 1) if (text.charCodeAt(at) === 0x5c) at += 1;
+    } else if (char === 0x5b || char === 0x7b) {
+      open += 1;
+      if (open > most) most = open;
+    } else if (char === 0x5d || char === 0x7d) open -= 1;
+  }
+  return most;
+}
+
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
+const LONG_NUMBER = /[\d.]{16}|\d[eE]\+?\d{2}/;      // only then a look at each number is worth its time
+const NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/gs;
+
+const LONE_SURROGATE = /\p{Surrogate}/u;            // a pair is another character for this expression
+const isCut = String.prototype.isWellFormed ? (text) => !text.isWellFormed() : (text) => LONE_SURROGATE.test(text);
+
+// For JSON.stringify, which makes {} of a Map, null of NaN, and leaves a function out, all without a word.
+function refuseWhatIsNoJson(key, value) {
+  const refuse = (what) => { throw new TypeError(`JSON has no ${what}${key && !isCut(key) ? `; see "${key}"` : ""}`); };
+  if (isCut(key)) refuse("half of a surrogate pair in a name");
+  switch (typeof value) {
+    case "string": if (isCut(value)) refuse("half of a surrogate pair: a text was cut in the middle of an emoji"); break;
+    case "number": if (!Number.isFinite(value)) refuse(String(value)); break;
+    case "bigint": refuse("BigInt: send String(value)"); break;
+    case "function": case "symbol": refuse(typeof value); break;
+    case "object": {
+      if (value === null || Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) break;
+      const kind = Object.prototype.toString.call(value).slice(8, -1);
+      if (kind !== "Object") refuse(`${kind}: turn it into an object, an array or a string first`);
+      break;
+    }
+    default:                                        // a boolean; undefined, which JSON leaves out (in an array: null)
+  }
+  return value;
+}
+
+// A number that is no number of JavaScript's: it would be rounded, or be infinite, and come back as another one.
+function refuseOtherNumbers(text) {
+  for (const [token] of text.matchAll(NUMBERS)) {
+    if (token.startsWith('"')) continue;
+    const number = Number(token);
+    if (!Number.isFinite(number)) throw new RangeError("JSON with a number that is too large");
+    if (Number.isSafeInteger(number) || /[.eE]/.test(token)) continue;
+    if (significant(token) !== significant(String(number))) throw new RangeError("JSON with an integer beyond 2 ** 53 - 1, which would be rounded");
+  }
+}
+
+// The digits of a number without sign, point, exponent, and the zeros around them.
+const significant = (number) => number.replace(/e.*|[.-]/g, "").replace(/^0+|0+$/g, "");
 
 // What the surroundings offer. Tests, and other runtimes, give `platform` with some of it replaced.
 const surroundings = () => ({
@@ -642,7 +720,7 @@ class Session {
   #running = false;
   #listening = [];
 
-  constructor(url, { name = "default", storage, platform, codec = JSON_CODEC, ...options }) {
+  constructor(url, { name = "default", storage, platform, codec = jsonCodec(), ...options }) {
     this.#platform = { ...surroundings(), ...platform };
     this.#options = options;
     this.#codec = codec;
@@ -755,6 +833,7 @@ class Session {
       let message;
       try {
         message = this.#codec.decode(data);
+        if (typeof message?.event !== "string") throw new TypeError("the codec gave no { event, payload }");
       } catch (error) {
         this.#platform.report(error);
         message = { event: "", payload: null, broken: true };
@@ -788,9 +867,19 @@ class Session {
 
   #tell(name, detail) {
     const told = { ...detail };
-    if (told.inDoubt) told.inDoubt = told.inDoubt.map((entry) => this.#codec.decode(entry.text));
-    if (told.message) told.message = this.#codec.decode(told.message.text);
+    if (told.inDoubt) told.inDoubt = told.inDoubt.map((entry) => this.#ours(entry.text));
+    if (told.message) told.message = this.#ours(told.message.text);
     return this.#call(`on${name[0].toUpperCase()}${name.slice(1)}`, told);
+  }
+
+  // A message of ours, which a page before this one may have encoded by other rules.
+  #ours(text) {
+    try {
+      return this.#codec.decode(text);
+    } catch (error) {
+      this.#platform.report(error);
+      return { event: "", payload: null };
+    }
   }
 
   #call(callback, ...values) {

@@ -45,6 +45,12 @@ export class ModelServer {
     return true;
   }
 
+  /** Send a text that may be no message; it has a number like any other. */
+  pushText(text) {
+    this.sent.push(null);
+    this.socket.send(text);
+  }
+
   /** Acknowledge all that was handled. */
   ack() { this.#write({ event: "$ack", payload: { received: this.received } }); }
 

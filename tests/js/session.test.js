@@ -133,6 +133,18 @@ describe("a session", { timeout: 10_000 }, () => {
     assert.deepEqual(server.handled, ["in doubt"]);
   });
 
+  it("skips what is no message, reports it, and counts it as handled", async () => {
+    const got = [];
+    const session = open({ onMessage: (event, payload) => got.push(payload) });
+    await until(() => session.state === "open");
+    for (const text of ["7", "[]", '{"event":7}', '{"payload":1e999}', '{"payload":9007199254740993}']) server.pushText(text);
+    server.push("news");
+    await until(() => got.length === 1);
+    assert.deepEqual([got, reported.length, session.stats.received], [["news"], 5, 6]);
+    assert.throws(() => session.send("say", { n: NaN }), /JSON has no NaN; see "n"/);
+    reported.length = 0;
+  });
+
   it("lets a callback send and close, and outlives one that throws", async () => {
     const session = open({
       onConnect: () => session.send("say", "from onConnect"),

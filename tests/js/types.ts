@@ -1,6 +1,6 @@
 // Compiled, never run: what users may write, and what they may not. Started by test_node.py.
 
-import { connect, MessageTooBig, SendBufferFull, type Expired, type Session } from "../../resumehub/static/resumehub.js";
+import { connect, jsonCodec, MessageTooBig, SendBufferFull, type Expired, type Session } from "../../resumehub/static/resumehub.js";
 
 const session: Session = connect("/ws", {
   plain: false,
@@ -39,3 +39,7 @@ session.send({ text: "hello" });
 session.state = "open";
 // @ts-expect-error: no such option
 connect("/ws", { reconnect: true });
+
+connect("/ws", { codec: jsonCodec({ maxDepth: 200 }) });
+// @ts-expect-error: a number
+jsonCodec({ maxDepth: "200" });

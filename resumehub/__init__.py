@@ -8,6 +8,7 @@ each module names the next.
 
 from __future__ import annotations
 
+from .admission import Admission
 from .clock import SystemClock
 from .codec import JSONCodec
 from .codes import CloseCode
@@ -34,6 +35,7 @@ from .metrics import Counters, NoopMetrics
 from .session.connection import Connection
 
 __all__ = [
+    "Admission",
     "CloseCode",
     "CloseReport",
     "ConnectRejected",

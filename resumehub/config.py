@@ -2,8 +2,8 @@
 
 ``Config.build`` makes every Config: all values have the right type, are in range and normalised. It knows
 numbers, names and the grammar of origins and subprotocols, but not what they are for. Also here, because
-names from outside are checked in the same way: ``validate_identifier`` for room and connection ids, and
-``normalize_origin`` for Origin headers.
+names from outside are checked in the same way: ``validate_identifier`` for ids of rooms, connections and
+users, and ``normalize_origin`` for Origin headers.
 
 Called by ``Hub(...)`` on the thread that builds it, and by ``wsgi/checks.py`` on request threads.
 Everything here is pure. Read next: ``hub.py``, ``wsgi/checks.py``.
@@ -20,7 +20,7 @@ MAX_DURATION: Final = 10 * 365 * 24 * 3600.0
 """Ten years, in seconds: a longer duration is a mistake (milliseconds?), and infinity is no deadline."""
 
 MAX_IDENTIFIER_LENGTH: Final = 255
-"""In characters, for room and connection ids."""
+"""In characters, for room and connection ids and users."""
 
 RESERVED_SUBPROTOCOL_PREFIX: Final = "resumehub."
 """Subprotocols that begin with this are negotiated by the hub itself (contract D2, D3)."""
@@ -121,7 +121,7 @@ class Config:
 
 
 def validate_identifier(name: str, value: object) -> None:
-    """Make sure that ``value`` can be a room or connection id; ``name``: what to call it in the error.
+    """Make sure that ``value`` can be a room id, a connection id or a user; ``name``: how the error calls it.
 
     Allowed are 1 to 255 characters without control characters (Unicode's Cc) and lone surrogates.
     An empty connection id means "generate one"; the caller handles that.

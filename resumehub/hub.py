@@ -46,10 +46,10 @@ class Hub:
     """Keeps WebSocket sessions alive when their transports are lost, inside a WSGI process.
 
     ``connect(request)`` is called for every WebSocket that reaches ``wsgi_app``, on its request
-    thread, and returns ``(room_id, connection_id)`` or ``(room_id, connection_id, data)``. With an empty
-    id or None, the hub makes an id; a plain client cannot resume such a session. To refuse,
-    raise ``ConnectRejected`` (401) or a werkzeug ``HTTPException``. An application that calls
-    ``upgrade`` in its views needs no ``connect``.
+    thread, and returns ``(room_id, connection_id)``, ``(room_id, connection_id, data)`` or an
+    ``Admission``, which can also say whose session it is. With an empty id or None, the hub makes an id;
+    a plain client cannot resume such a session. To refuse, raise ``ConnectRejected`` (401) or a werkzeug
+    ``HTTPException``. An application that calls ``upgrade`` in its views needs no ``connect``.
 
     Options: ``resume_window``, ``ping_interval``, ``write_timeout`` (seconds), ``send_buffer``
     (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``,
@@ -266,20 +266,28 @@ class Hub:
     __call__ = wsgi_app
 
     def upgrade(
-        self, request: Any, room_id: str, connection_id: str | None = None, *, data: Any = None
+        self,
+        request: Any,
+        room_id: str,
+        connection_id: str | None = None,
+        *,
+        data: Any = None,
+        user: str | None = None,
     ) -> Response:
         """Answer a request with an upgrade (or a refusal), from inside any view.
 
         Next: return the response from the view. Headers that the view and its framework add to it are
         part of the 101. ``request``: a werkzeug or Flask request, or a WSGI environ. ``connection_id``
-        None or "": the hub makes one. ``data`` is copied into ``connection.data`` of a new session.
+        None or "": the hub makes one. ``data`` is copied into ``connection.data`` of a new session. ``user``:
+        whose session it is, for life (at most 255 characters); no other user resumes it, by id or by token.
+        None: whoever has the id or the token does.
 
-        Raises: TypeError when an id is no str, or ``request`` is no request. Threads: request threads.
-        Blocks: never for the network or the hub.
+        Raises: TypeError when an id or ``user`` is no str, or ``request`` is no request. Threads: request
+        threads. Blocks: never for the network or the hub.
         """
         from .wsgi.checks import upgrade
 
-        return upgrade(self.runner, request, room_id, connection_id, data)
+        return upgrade(self.runner, request, room_id, connection_id, data, user)
 
     # -- for demos and tests ----------------------------------------------------------------
 

@@ -34,7 +34,7 @@ from tests.package_source import (
 # for all that is inside it ("core" for "core.machine"), and may have a *.
 
 LAYERS = {
-    "values": ["errors", "message", "codes", "reasons", "json_rules", "protocol"],
+    "values": ["errors", "message", "admission", "codes", "reasons", "json_rules", "protocol"],
     "contracts": ["codec", "config", "clock", "metrics", "stats", "runtime", "trace"],
     "core": ["core"],
     "transport": ["transport"],

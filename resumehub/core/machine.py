@@ -27,7 +27,7 @@ from .deadlines import Deadline, DeadlineKind, Deadlines
 from .moves import Moves
 from .plan import Plan
 from .records import TRY_LATER, CloseFrame, Rules, SessionRecord
-from .resume import Verdict, can_come_back, is_stale_dial, judge, returns
+from .resume import Verdict, can_come_back, judge, judge_connect, returns
 from .sessions import SUPERSEDED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
 from .transports import TransportMachine
@@ -35,6 +35,7 @@ from .transports import TransportMachine
 __all__ = ["Machine", "Rules"]
 
 _DISPLACED = (CloseCode.NORMAL, "duplicate connection id")
+_SESSION_EXPIRED = (CloseCode.SESSION_EXPIRED, "session expired")
 _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
 _SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
 
@@ -192,23 +193,25 @@ class Machine:
 
     def _verdict_on(self, registration: c.Register, holder: SessionRecord | None) -> Verdict:
         """Whether the client has shown what the session asks of it."""
-        if holder is None:
+        # A client that has hung up is not asked: its gap would end the session (contract A6).
+        gone = registration.peer_already_gone
+        if holder is None or gone:
             return Verdict.GRANTED
         if registration.resume:
-            # 5. A resume must bring the token or the nonce (contract A7, D1, D3), be the latest dial (D3) and
-            # leave no gap (D1). A client that has hung up is not asked: its gap would end the session (A6).
-            gone = registration.peer_already_gone
-            return Verdict.GRANTED if gone else judge(holder.credentials, registration.resume_request)
-        # 6. A connect may be an earlier dial of the client that has the session by now (contract D3).
-        stale = is_stale_dial(holder.credentials, registration.resume_request)
-        return Verdict.LATE_DIAL if stale else Verdict.GRANTED
+            # 5. A resume must be of the session's user (contract A4b), bring the token or the nonce (A7, D1,
+            # D3), be the latest dial (D3) and leave no gap (D1).
+            room_is_right = registration.room_id in holder.rooms
+            return judge(holder.credentials, registration.resume_request, room_is_right=room_is_right)
+        # 6. A connect must be of the session's user, too. It may be an earlier dial of the client that has
+        # the session by now (contract D3).
+        return judge_connect(holder.credentials, registration.resume_request)
 
     def _admit(self, registration: c.Register, holder: SessionRecord | None) -> None:
         """Do what the table says of the session's state, if there is room and the peer is still there."""
         newcomer, transports = registration.transport, self._transport_machine
         entry = self._look_up(holder, self._asked_for(registration, holder))
         if entry.outcome is Outcome.TOO_LATE:
-            self._refuse_resume(registration, CloseCode.SESSION_EXPIRED, "session expired")
+            self._refuse_resume(registration, registration.seen_room, *_SESSION_EXPIRED)
         elif entry.outcome is Outcome.REFUSED:
             transports.refuse(newcomer, CloseCode.CONFLICT, "connection id in use")
         elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
@@ -246,14 +249,15 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         match verdict:
             case Verdict.NOT_YOURS:
-                self._refuse_resume(registration, CloseCode.SESSION_EXPIRED, "session expired")
+                self._refuse_resume(registration, holder.room_id, *_SESSION_EXPIRED)
             case Verdict.GAP:
                 first_available = registration.resume_request.first_available
                 assert first_available is not None, "a gap has an end"
                 self._end_with_gap(holder)
-                self._refuse_resume(registration, CloseCode.SESSION_EXPIRED, gap_reason(first_available))
-            case Verdict.FORBIDDEN:
-                self._refuse_resume(registration, CloseCode.FORBIDDEN, "forbidden")
+                reason = gap_reason(first_available)
+                self._refuse_resume(registration, holder.room_id, CloseCode.SESSION_EXPIRED, reason)
+            case Verdict.FORBIDDEN | Verdict.NOT_THE_USERS:
+                self._refuse_resume(registration, holder.room_id, CloseCode.FORBIDDEN, "forbidden")
             case Verdict.LATE_DIAL:
                 # The older of two dials came in last: the session stays with the newer one.
                 transports.refuse(newcomer, *SUPERSEDED)
@@ -261,8 +265,9 @@ class Machine:
                 reason = "received is more than was ever sent"
                 transports.refuse(newcomer, CloseCode.POLICY_VIOLATION, reason)
 
-    def _refuse_resume(self, registration: c.Register, code: int, reason: str) -> None:
-        self._plan.count("resume_attempt", registration.seen_room, registration.connection_id, False)
+    def _refuse_resume(self, registration: c.Register, room_id: str, code: int, reason: str) -> None:
+        """``room_id``: of the session that the client wanted."""
+        self._plan.count("resume_attempt", room_id, registration.connection_id, False)
         self._transport_machine.refuse(registration.transport, code, reason)
 
     # -- a transport ends, or a session does ------------------------------------------------

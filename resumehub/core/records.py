@@ -51,6 +51,11 @@ class SessionRecord:
     generation: int = 1
     last_error: ResumeHubError | None = None
 
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """The rooms that it is in, its home room first."""
+        return (self.room_id,)
+
 
 class Phase(Enum):
     """Where a transport is in its life."""

@@ -1,4 +1,4 @@
-"""Whether a client may have the session that it asks for: by token, nonce, order of dials, and gap.
+"""Whether a client may have the session that it asks for: by user, token, nonce, order of dials, and gap.
 
 The table in ``states.py`` says what a resume does to a session; this module says whether the request is one.
 It compares what the session knows of its client (``Credentials``) with what the client says
@@ -59,13 +59,15 @@ class Credentials:
 
     ``tokens``: None in a plain session. ``instance``: the nonce that the client gave when it connected, "" if
     it gave none. ``attempt``: the highest number of a dial so far, -1 before there is one. ``generated``:
-    the hub made the id, so the id alone opens nothing (contract A4).
+    the hub made the id, so the id alone opens nothing (contract A4). ``user``: whose session it is, for life;
+    None: the application did not say (contract A4b).
     """
 
     tokens: Tokens | None = None
     instance: str = ""
     attempt: int = -1
     generated: bool = False
+    user: str | None = None
 
     def __repr__(self) -> str:
         return f"<Credentials {'plain' if self.tokens is None else 'v1'} attempt={self.attempt}>"
@@ -80,7 +82,7 @@ def _secret() -> Any:
 class ResumeRequest:
     """What a client that comes in says of itself, beside its id. A repr does not show its tokens.
 
-    ``attempt`` and ``received``: None where it does not say.
+    ``attempt`` and ``received``: None where it does not say. ``user``: what the *application* says of it.
     """
 
     v1: bool = False
@@ -90,6 +92,7 @@ class ResumeRequest:
     instance: str = _secret()
     attempt: int | None = None
     received: int | None = None
+    user: str | None = None
     #: What the outbox says of ``received``: it is more than was ever sent; or there is a gap, and this is the
     #: first message behind it.
     beyond: bool = False
@@ -111,25 +114,51 @@ class Verdict(Enum):
     GRANTED = CloseCode.NORMAL
     NOT_YOURS = CloseCode.SESSION_EXPIRED
     FORBIDDEN = CloseCode.FORBIDDEN
+    NOT_THE_USERS = "4403, to a client that has the id or the token"
     LATE_DIAL = CloseCode.SUPERSEDED
     BEYOND = CloseCode.POLICY_VIOLATION
     GAP = "4100, and the session ends"
 
 
-def judge(credentials: Credentials, request: ResumeRequest) -> Verdict:
-    """Whether a client with resume intent gets the session. The token is compared first."""
+def judge(credentials: Credentials, request: ResumeRequest, *, room_is_right: bool) -> Verdict:
+    """Whether a client with resume intent gets the session. The token is compared first.
+
+    ``room_is_right``: the client has asked at the URL of a room that the session is in. An id finds its
+    session from any URL; a token is for the session's rooms (contract A4b).
+    """
     if credentials.tokens is not None:
         # A client without the token learns nothing of the session, and changes nothing in it.
         if not request.v1 or not credentials.tokens.accept(request.token):
             by_id_alone = credentials.generated and not request.token
             return Verdict.NOT_YOURS if by_id_alone else Verdict.FORBIDDEN
-    elif credentials.generated or request.v1 or request.instance != credentials.instance:
+        if not room_is_right:
+            return Verdict.NOT_THE_USERS
+    elif credentials.generated:
+        return Verdict.NOT_YOURS
+    if is_another_users(credentials, request):
+        return Verdict.NOT_THE_USERS
+    if credentials.tokens is None and (request.v1 or request.instance != credentials.instance):
         return Verdict.NOT_YOURS
     if request.attempt is not None and request.attempt <= credentials.attempt:
         return Verdict.LATE_DIAL
     if request.beyond:
         return Verdict.BEYOND
     return Verdict.GRANTED if request.first_available is None else Verdict.GAP
+
+
+def judge_connect(credentials: Credentials, request: ResumeRequest) -> Verdict:
+    """Whether a client *without* resume intent may do anything to the session that has its id.
+
+    What that is says the table (``states.py``). A generated id is refused there, to all users alike.
+    """
+    if not credentials.generated and is_another_users(credentials, request):
+        return Verdict.NOT_THE_USERS
+    return Verdict.LATE_DIAL if is_stale_dial(credentials, request) else Verdict.GRANTED
+
+
+def is_another_users(credentials: Credentials, request: ResumeRequest) -> bool:
+    """Whether the session has a user, and the client is not that user (contract A4b)."""
+    return credentials.user is not None and credentials.user != request.user
 
 
 def returns(credentials: Credentials, request: ResumeRequest) -> bool:
@@ -170,4 +199,5 @@ def opened(request: ResumeRequest, *, generated: bool = False) -> Credentials:
         request.instance,
         -1 if request.attempt is None else request.attempt,
         generated,
+        request.user,
     )

@@ -18,7 +18,7 @@ class Connection:
     """A session, as your handlers see it: the same object from on_connect to on_disconnect.
 
     The hub makes it. You may keep it, and use it on any thread. After the session has ended you can
-    still read ``id``, ``room_id``, ``data`` and ``closed``.
+    still read ``id``, ``room_id``, ``user``, ``data`` and ``closed``.
     """
 
     __slots__ = ("__weakref__", "_session", "data")
@@ -37,6 +37,11 @@ class Connection:
     def room_id(self) -> str:
         """The room of the session, for life."""
         return self._session.room_id
+
+    @property
+    def user(self) -> str | None:
+        """Whose session it is, for life, as ``connect`` or ``hub.upgrade`` said; None if it did not."""
+        return self._session.credentials.user
 
     @property
     def id_is_generated(self) -> bool:

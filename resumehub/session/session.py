@@ -55,6 +55,8 @@ class SeenSession:
     generation: int
     connection_id: str
     room_id: str
+    #: All rooms that it is in, its home room ``room_id`` first.
+    rooms: tuple[str, ...]
     suspended: bool
     credentials: Credentials
     #: Where a client that counts would resume; None if it does not count.
@@ -209,7 +211,7 @@ class Session:
         if received is not None:
             with self.outbox.lock:
                 position = self.outbox.resume_position(received)
-        who = self.life, generation, self.connection_id, self.room_id
+        who = self.life, generation, self.connection_id, self.room_id, (self.room_id,)
         return SeenSession(*who, self.is_suspended, credentials, position)
 
     # -- transports come and go: the hub thread ---------------------------------------------
@@ -307,7 +309,6 @@ class Session:
         state = SessionState(
             decisions=decisions,
             rooms=(self.room_id,),
-            user=None,
             limits=self.limits,
             data=self.connection.data,
             handled=handled,

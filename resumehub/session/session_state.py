@@ -92,7 +92,6 @@ class SessionState:
 
     decisions: DecisionState
     rooms: tuple[str, ...]
-    user: str | None
     limits: Limits
     data: Any
     handled: int
@@ -124,7 +123,7 @@ def encode(state: SessionState) -> bytes:
     """
     check_data(state.data)
     decisions = state.decisions
-    head = dump(_Head(decisions.life, decisions.connection_id, decisions.room_id, state.user))
+    head = dump(_Head(decisions.life, decisions.connection_id, decisions.room_id, decisions.credentials.user))
     rest = b"".join([VERSION.to_bytes(2), len(head).to_bytes(4), head, dump(state)])
     return _MAGIC + zlib.crc32(rest).to_bytes(4) + rest
 

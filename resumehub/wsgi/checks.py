@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
+from ..admission import Admission
 from ..codes import CloseCode
 from ..config import normalize_origin, validate_identifier
 from ..core.commands import Register
@@ -34,9 +36,6 @@ from .upgrade import LATER, Upgrade, problem, switching
 
 log = logging.getLogger("resumehub")
 
-#: What ``connect`` or the view gave: room id, connection id, data.
-Wanted = tuple[str, str | None, Any]
-
 
 def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ: dict[str, Any]) -> Response:
     """Answer a request to ``hub.wsgi_app``; the application's ``connect`` decides which client it is."""
@@ -44,14 +43,19 @@ def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ:
 
 
 def upgrade(
-    sessions: SessionLookup, request: Any, room_id: str, connection_id: str | None, data: Any
+    sessions: SessionLookup,
+    request: Any,
+    room_id: str,
+    connection_id: str | None,
+    data: Any,
+    user: str | None,
 ) -> Response:
     """Answer a request inside a view, which has decided already which client it is. Raises: TypeError."""
     environ = request if isinstance(request, dict) else getattr(request, "environ", None)
     if not isinstance(environ, dict):
         raise TypeError(f"hub.upgrade needs a werkzeug or Flask request, or a WSGI environ, not {request!r}")
-    wanted = _shaped((room_id, connection_id, data))
-    return _Check(sessions, _request_of(environ)).answer(lambda _: wanted)
+    admission = _shaped(Admission(room_id, connection_id, data, user))
+    return _Check(sessions, _request_of(environ)).answer(lambda _: admission)
 
 
 class _Check:
@@ -66,7 +70,7 @@ class _Check:
         self._found: ServerSocket | None = None
         self._handshake: Handshake | None = None
 
-    def answer(self, who: Callable[[Request], Wanted]) -> Response:
+    def answer(self, who: Callable[[Request], Admission]) -> Response:
         try:
             response = self._admit(who)
         except Refusal as refusal:
@@ -78,7 +82,7 @@ class _Check:
 
     # -- the checks, in order ---------------------------------------------------------------
 
-    def _admit(self, who: Callable[[Request], Wanted]) -> Response:
+    def _admit(self, who: Callable[[Request], Admission]) -> Response:
         self._found = find_socket(self._environ)
         if self._found is None:
             log.error("501: this server does not hand out its sockets. %s.", SUPPORTED)
@@ -94,12 +98,12 @@ class _Check:
         else:
             self._check_handshake()
         self._check_origin()
-        room_id, connection_id, data = who(self._request)
-        self._check_ids(room_id, connection_id)
+        admission = who(self._request)
+        self._check_ids(admission)
         self._params.check_numbers()
         if self._preflight:
-            return self._answer_preflight(connection_id)
-        return self._decide(room_id, connection_id, data)
+            return self._answer_preflight(admission)
+        return self._decide(admission)
 
     def _check_method(self) -> None:
         if self._request.method != "GET":
@@ -139,27 +143,30 @@ class _Check:
     def _is_allowed(self, origin: str) -> bool:
         return _origin_allowed(origin, self._sessions.config.allowed_origins, self._environ)
 
-    def _check_ids(self, room_id: str, connection_id: str | None) -> None:
+    def _check_ids(self, admission: Admission) -> None:
         try:
-            validate_identifier("room_id", room_id)
-            if connection_id:
-                validate_identifier("connection_id", connection_id)
+            validate_identifier("room_id", admission.room_id)
+            if admission.connection_id:
+                validate_identifier("connection_id", admission.connection_id)
+            if admission.user is not None:
+                validate_identifier("user", admission.user)
         except ValueError as error:
             raise Refusal(400, f"{error}.") from error
 
-    def _answer_preflight(self, connection_id: str | None) -> Response:
-        if not connection_id and not self._params.token:
+    def _answer_preflight(self, admission: Admission) -> Response:
+        if not admission.connection_id and not self._params.token:
             raise generated_id()
-        self._params.find(self._sessions, connection_id)
+        self._params.find(self._sessions, admission)
         self._params.check_preflight()
         return Response(status=204)
 
-    def _decide(self, room_id: str, connection_id: str | None, data: Any) -> Response:
+    def _decide(self, admission: Admission) -> Response:
         params = self._params
         self._start()
-        params.find(self._sessions, connection_id)
-        if params.is_resume(connection_id):
-            params.check(self._sessions, connection_id or "")
+        params.find(self._sessions, admission)
+        params.check_user(self._sessions)
+        if params.is_resume(admission.connection_id):
+            params.check(self._sessions, admission.connection_id or "")
         elif params.meets_generated_id or (
             self._sessions.config.on_duplicate == "reject" and params.is_duplicate()
         ):
@@ -173,7 +180,7 @@ class _Check:
                 LATER,
                 TRY_LATER,
             )
-        return self._switch(params.registration(room_id, connection_id), data)
+        return self._switch(params.registration(admission), admission.data)
 
     # -- answers ----------------------------------------------------------------------------
 
@@ -224,7 +231,7 @@ class _Check:
             response.headers["Access-Control-Allow-Credentials"] = "true"
 
 
-def _ask(connect: Callable[..., Any] | None, request: Request) -> Wanted:
+def _ask(connect: Callable[..., Any] | None, request: Request) -> Admission:
     """Call the application's ``connect``. Any exception becomes a Refusal, with no details for the client."""
     try:
         if connect is None:
@@ -259,18 +266,17 @@ def _request_of(environ: dict[str, Any]) -> Request:
     return Request(environ)
 
 
-def _shaped(wanted: Any) -> Wanted:
+def _shaped(wanted: Any) -> Admission:
     """Check the types of what the application gave, and copy its data. Raises TypeError."""
-    if not isinstance(wanted, tuple) or len(wanted) not in (2, 3):
+    if isinstance(wanted, tuple) and len(wanted) in (2, 3):
+        wanted = Admission(*wanted)
+    if not isinstance(wanted, Admission):
         raise TypeError(
-            f"connect must return (room_id, connection_id) or (…, data), not {type(wanted).__name__}"
+            "connect must return (room_id, connection_id), (room_id, connection_id, data) or "
+            f"Admission(room_id, connection_id, data, user), not {type(wanted).__name__}"
+            + (f" of {len(wanted)}" if isinstance(wanted, tuple) else "")
         )
-    room_id, connection_id, data = (*wanted, None)[:3]
-    if not isinstance(room_id, str):
-        raise TypeError(f"room_id must be a str, not {type(room_id).__name__}")
-    if connection_id is not None and not isinstance(connection_id, str):
-        raise TypeError(f"connection_id must be a str or None, not {type(connection_id).__name__}")
-    return room_id, connection_id, {} if data is None else copy.copy(data)
+    return replace(wanted, data={} if wanted.data is None else copy.copy(wanted.data))
 
 
 def _origin_allowed(origin: str, allowed: str | tuple[str, ...] | None, environ: Mapping[str, Any]) -> bool:

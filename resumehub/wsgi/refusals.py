@@ -55,6 +55,12 @@ def gone() -> Refusal:
     return Refusal(410, detail, close=(CloseCode.SESSION_EXPIRED, "session expired"))
 
 
+def not_the_users() -> Refusal:
+    """The client has the id or the token of a session that is another user's, or in another room."""
+    detail = "This session was made for another user or another room."
+    return Refusal(403, detail, close=(CloseCode.FORBIDDEN, "forbidden"))
+
+
 def upgrade_required(detail: str) -> Refusal:
     """A plain GET where only an upgrade makes sense."""
     return Refusal(426, detail, {"Upgrade": "websocket"})

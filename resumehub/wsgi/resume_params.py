@@ -14,14 +14,15 @@ from dataclasses import replace
 
 from werkzeug.wrappers import Request
 
+from ..admission import Admission
 from ..codes import CloseCode
 from ..config import validate_identifier
 from ..core.commands import Register
-from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, can_come_back, judge, returns
+from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, can_come_back, judge, judge_connect, returns
 from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
 from ..session.session import SeenSession
-from .refusals import Refusal, generated_id, gone
+from .refusals import Refusal, generated_id, gone, not_the_users
 from .session_lookup import SessionLookup
 
 #: The query parameters that mean something to the hub; all others are the application's.
@@ -98,9 +99,10 @@ class ResumeParams:
             raise Refusal(400, f"{name} must be a whole number from 0 on.")
         return int(value) if value is not None else None
 
-    def find(self, sessions: SessionLookup, connection_id: str | None) -> None:
+    def find(self, sessions: SessionLookup, admission: Admission) -> None:
         """Look for the session: by the application's id or, where it gave none, by the token."""
-        received = self._resume_request.received
+        self._resume_request = replace(self._resume_request, user=admission.user)
+        connection_id, received = admission.connection_id, self._resume_request.received
         if connection_id:
             seen = sessions.find(connection_id, received)
         else:
@@ -116,7 +118,11 @@ class ResumeParams:
                 beyond=seen.position.beyond,
                 first_available=seen.position.first_available,
             )
-        self._verdict = judge(seen.credentials, self._resume_request)
+        if self.resume:
+            room_is_right = admission.room_id in seen.rooms
+            self._verdict = judge(seen.credentials, self._resume_request, room_is_right=room_is_right)
+        else:
+            self._verdict = judge_connect(seen.credentials, self._resume_request)
         self._returns = returns(seen.credentials, self._resume_request)
 
     def is_resume(self, connection_id: str | None) -> bool:
@@ -133,10 +139,18 @@ class ResumeParams:
             raise generated_id()
         if self.seen is None or self._verdict in (Verdict.NOT_YOURS, Verdict.FORBIDDEN):
             raise gone()
+        if self._verdict is Verdict.NOT_THE_USERS:
+            raise not_the_users()
         if self._verdict is Verdict.BEYOND:
             raise _beyond()
         if self._verdict is Verdict.GAP:
             raise self._gap()
+
+    def check_user(self, sessions: SessionLookup) -> None:
+        """Refuse a client that is not of the session's user, with intent or without. Raises: Refusal."""
+        if self.seen is not None and self._verdict is Verdict.NOT_THE_USERS:
+            sessions.count("resume_attempt", self.seen.room_id, self.seen.connection_id, False)
+            raise not_the_users()
 
     def check(self, sessions: SessionLookup, connection_id: str) -> None:
         """Refuse unless the client may resume. Raises: Refusal. Blocks: at a gap, until the session ends."""
@@ -158,8 +172,9 @@ class ResumeParams:
             sessions.count("resume_attempt", seen.room_id, seen.connection_id, False)
             raise self._gap()
 
-    def registration(self, room_id: str, connection_id: str | None) -> Register:
+    def registration(self, admission: Admission) -> Register:
         """The command with which the hub decides again."""
+        connection_id = admission.connection_id
         resume = self.is_resume(connection_id)
         seen = self.seen if resume else None
         request = self._resume_request
@@ -172,7 +187,7 @@ class ResumeParams:
             connection_id=seen.connection_id
             if seen is not None
             else connection_id or secrets.token_urlsafe(16),
-            room_id=room_id,
+            room_id=admission.room_id,
             life="" if resume else secrets.token_hex(16),
             resume=resume,
             seen=seen.life if seen is not None else "",

@@ -13,6 +13,7 @@ from typing import Any
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.machine import Machine, Rules
+from resumehub.core.resume import NO_REQUEST
 from tests.core.lives import epoch_of, next_life
 
 Frame = int
@@ -32,6 +33,7 @@ class Session:
     written: list[Frame] = field(default_factory=list)
     dropped: list[Frame] = field(default_factory=list)
     transport: int | None = None
+    user: str | None = None
     ended: bool = False
     callbacks: list[str] = field(default_factory=list)
 
@@ -64,6 +66,7 @@ class FakeShell:
         self.frames = 0
         self.registrations = 0
         self._means: dict[int, int | None] = {}  # the session that a transport's client wants back
+        self._users: dict[int, str | None] = {}
 
     # -- what can happen --------------------------------------------------------------------
 
@@ -87,11 +90,17 @@ class FakeShell:
     def register(self, connection_id: str = "u1", **more: Any) -> None:
         self.registrations += 1
         self._means[self.registrations] = epoch_of(more.get("seen"))
+        self._users[self.registrations] = user = more.get("resume_request", NO_REQUEST).user
+        holder = self.machine.sessions.get(connection_id)
+        theirs = holder is not None and holder.credentials.user not in (None, user)
         self.do(
             c.Register(
-                self.registrations, connection_id, "lobby", **({"life": next_life(self.machine)} | more)
+                self.registrations,
+                connection_id,
+                **({"room_id": "lobby", "life": next_life(self.machine)} | more),
             )
         )
+        _insist(not theirs or self.machine.sessions.get(connection_id) is holder, "another user ends it")
 
     def send(self, connection_id: str = "u1") -> None:
         """The application sends, if it still can; frames are numbered."""
@@ -126,15 +135,18 @@ class FakeShell:
 
     def _execute(self, effect: e.Effect) -> c.Observed | None:
         match effect:
-            case e.OpenSession(epoch, connection_id, _, number):
+            case e.OpenSession(epoch, connection_id, _, number, credentials):
                 _insist(self._means.get(number) is None, f"a resume opens session {epoch} in silence")
                 _insist(connection_id not in self.holders, f"two sessions hold {connection_id!r}")
-                self.sessions[epoch] = Session(connection_id)
+                self.sessions[epoch] = Session(connection_id, user=credentials.user)
                 self.holders[connection_id] = epoch
             case e.AttachTransport(number, epoch, _):
                 session = self.sessions[epoch]
                 _insist(session.transport is None and not session.ended, f"session {epoch} can't be attached")
                 _insist(self._means.get(number) in (None, epoch), f"a stranger resumes session {epoch}")
+                _insist(
+                    session.user in (None, self._users.get(number)), f"another user resumes session {epoch}"
+                )
                 session.transport = number
                 self._admit(number, epoch)
                 self._pump(number)

@@ -97,7 +97,10 @@ class MachineDriver:
 
     def resume(self, connection_id: str = "u1", **more: Any) -> list[e.Effect]:
         """A client comes back to the session that it finds now."""
-        return self.register(connection_id, "elsewhere", **(self.seen(connection_id) | more))
+        session = self.machine.sessions[connection_id]
+        # An id finds its session from any URL, a token from that of the session's room alone.
+        room_id = "elsewhere" if session.credentials.tokens is None else session.room_id
+        return self.register(connection_id, **({"room_id": room_id} | self.seen(connection_id) | more))
 
     def seen(self, connection_id: str = "u1") -> dict[str, Any]:
         """What a pre-check with resume intent says of a session that it looks at now."""

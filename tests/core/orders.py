@@ -12,11 +12,16 @@ from typing import Any
 from resumehub.core import commands as c
 from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine
+from resumehub.core.resume import ResumeRequest
 from resumehub.errors import HandlerError
 from tests.core.fake_shell import FakeShell, Wrong
 
+OWN: dict[str, Any] = {"resume_request": ResumeRequest(user="ada")}
+OTHER: dict[str, Any] = {"resume_request": ResumeRequest(user="bob")}
+"""Whose the client is: the user of the first session, or another one that has its id."""
+
 SEEN: dict[str, Any] = {"resume": True, "seen": "life 1", "seen_room": "lobby"}
-"""What both resumes' pre-checks saw: the first session of u1."""
+"""What the pre-checks of the resumes saw: the first session of u1."""
 
 
 def late_failure(hook: str, generation: int) -> c.HandlerFailed:
@@ -26,12 +31,14 @@ def late_failure(hook: str, generation: int) -> c.HandlerFailed:
 WORDS: dict[str, Callable[[FakeShell], None]] = {
     "drop": lambda shell: shell.do(c.PeerGone(1, reset=True)),
     "expire": lambda shell: shell.wait(30),
-    "resume": lambda shell: shell.register(**SEEN),
-    "second resume": lambda shell: shell.register(**SEEN),
+    "resume": lambda shell: shell.register(**SEEN, **OWN),
+    "second resume": lambda shell: shell.register(**SEEN, **OWN),
     "send": lambda shell: shell.send(),
     "kick": lambda shell: shell.do(c.Kick("u1")),
     "close": lambda shell: shell.do(c.Close(1)),
-    "connect": lambda shell: shell.register(),
+    "connect": lambda shell: shell.register(**OWN),
+    "other user resumes": lambda shell: shell.register(**SEEN, **OTHER),
+    "other user connects": lambda shell: shell.register(**OTHER),
     "newest drops": lambda shell: shell.do(c.PeerGone(shell.present(), reset=False)),
     "leave": lambda shell: shell.do(c.PeerClosed(1, 1000, "")),
     "newest leaves": lambda shell: shell.do(c.PeerClosed(shell.present(), 1005, "")),
@@ -59,7 +66,7 @@ def play(
     ``generated``: the hub made the id of the first session.
     """
     shell = FakeShell(machine, **options)
-    shell.register(generated=generated)
+    shell.register(generated=generated, **OWN)
     told = 0
     try:
         for told, word in enumerate(order, 1):  # noqa: B007

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
@@ -34,7 +35,7 @@ class V1FakeShell(FakeShell):
         self.handled: list[int] = []
         self.line: int | None = None  # the connection that the client has now
         self.closes: list[tuple[int, int]] = []
-        self.register(resume_request=ResumeRequest(v1=True, fresh_token="token 1"))
+        self.register(resume_request=ResumeRequest(v1=True, fresh_token="token 1", user="ada"))
         self.token = self.greetings[1]
         self.late_dial = self._claim()
 
@@ -63,17 +64,22 @@ class V1FakeShell(FakeShell):
         if wire.close is None and not wire.aborted:
             self.do(c.Acknowledged(self.line))
 
+    def thief(self) -> None:
+        """Another user has found the token, and comes with it."""
+        self.register(resume_request=replace(self._claim(), user="bob"), **self._seen)
+
+    _seen: ClassVar[dict[str, Any]] = {"resume": True, "seen": "life 1", "seen_room": "lobby"}
+
     def _claim(self) -> ResumeRequest:
         attempt = max(self.attempts.values(), default=0) + 1
-        return ResumeRequest(v1=True, token=self.token, attempt=attempt, received=len(self.handled))
+        handled = len(self.handled)
+        return ResumeRequest(v1=True, token=self.token, attempt=attempt, received=handled, user="ada")
 
     def _arrive(self, resume_request: ResumeRequest) -> None:
         number = self.registrations + 1
         self.attempts[number] = resume_request.attempt or 0
-        more = ResumeRequest(
-            True, resume_request.token, f"token {number}", "", resume_request.attempt, resume_request.received
-        )
-        self.register(resume_request=more, resume=True, seen="life 1", seen_room="lobby")
+        more = replace(resume_request, fresh_token=f"token {number}")
+        self.register(resume_request=more, **self._seen)
 
     # -- effects ----------------------------------------------------------------------------
 
@@ -133,6 +139,7 @@ WORDS: dict[str, Callable[[V1FakeShell], None]] = {
     "stranger": lambda shell: shell.register(
         resume_request=WRONG, resume=True, seen="life 1", seen_room="lobby"
     ),
+    "thief": lambda shell: shell.thief(),
     "plain client": lambda shell: shell.register(),
     "a second": lambda shell: shell.wait(1),
     "expire": lambda shell: shell.wait(30),

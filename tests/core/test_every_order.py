@@ -10,6 +10,7 @@ leave nothing. The last tests show that machines without their guards are caught
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations, product
 
 import pytest
@@ -114,6 +115,14 @@ class AttachesTwice(Machine):
         super().__init__(rules, sessions=DetachesNobodyAlive)
 
 
+class AsksForTheIdAlone(Machine):
+    """Believes that who has the id is the user."""
+
+    def _register(self, registration: c.Register) -> None:
+        own = replace(registration.resume_request, user="ada")
+        super()._register(replace(registration, resume_request=own))
+
+
 @pytest.mark.parametrize(
     ("naive", "words", "complaint"),
     [
@@ -126,6 +135,7 @@ class AttachesTwice(Machine):
         (TrustsTheCheck, SEVEN, "can't be attached"),
         (TellsOfEveryDeath, SEVEN, "goes on after its end"),
         (LetsThemIn, (*SEVEN, "connect", "shutdown"), "the hub"),
+        (AsksForTheIdAlone, ("drop", "other user resumes"), "another user resumes session 1"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )

@@ -32,9 +32,9 @@ def test_every_order_of_five_of_the_seven(note_orders: Note) -> None:
     note_orders(count)
 
 
-@pytest.mark.parametrize("end", ["expire", "kick", "plain client", "stranger", "gap of the first"])
+@pytest.mark.parametrize("end", ["expire", "kick", "plain client", "stranger", "thief", "gap of the first"])
 def test_every_order_with_an_end(end: str, note_orders: Note) -> None:
-    """An expiry, a kick, somebody who takes the id, one who guesses tokens, a gap found too late."""
+    """An expiry, a kick, one who takes the id, guesses tokens or has found one, a gap found too late."""
     count = play_all(permutations(("resume", "second resume", "late dial", "hear", "send", end)))
     note_orders(count)
 
@@ -88,12 +88,21 @@ class CountsNoDials(Machine):
         )
 
 
+class AsksForTheTokenAlone(Machine):
+    """Lets anybody in who has the token."""
+
+    def _register(self, registration: c.Register) -> None:
+        own = replace(registration.resume_request, user="ada")
+        super()._register(replace(registration, resume_request=own))
+
+
 @pytest.mark.parametrize(
     ("naive", "words", "complaint"),
     [
         (BelievesOldAcks, SEVEN, "of the client gets 4403"),
         (KeepsOneToken, SEVEN, "of the client gets 4403"),
         (CountsNoDials, SEVEN, "has the session, and not the latest one"),
+        (AsksForTheTokenAlone, (*SEVEN, "thief"), "another user resumes session 1"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -16,6 +17,7 @@ from resumehub.core.resume import (
     attached,
     is_stale_dial,
     judge,
+    judge_connect,
     opened,
     returns,
 )
@@ -99,7 +101,8 @@ def test_every_client_at_every_session(client, session, expected):
     """The secret is looked at first: who has no right to the session learns nothing of the rest."""
     for more, verdict in PROGRESS.values():
         wanted = verdict if expected is G else expected
-        assert judge(SESSIONS[session], saying(CLIENTS[client], **more)) is wanted, more
+        request = saying(CLIENTS[client], **more)
+        assert judge(SESSIONS[session], request, room_is_right=True) is wanted, more
 
 
 def test_the_table_is_whole():
@@ -117,12 +120,72 @@ def test_who_gets_a_suspended_session_without_asking_for_it(client, session):
     assert returns(SESSIONS[session], CLIENTS[client]) == ((client, session) in same)
 
 
+# -- whose session it is ----------------------------------------------------------------------
+
+
+OF_ADA = {name: replace(credentials, user="ada") for name, credentials in SESSIONS.items()}
+U = Verdict.NOT_THE_USERS
+
+OTHERS = [
+    # as RIGHT, in sessions of ada, for a client that is not ada: what shows that it has the id or the token
+    ("plain", F, F, U, U, N, N),
+    ("plain with the nonce", F, F, U, U, N, N),
+    ("plain with another", F, F, U, U, N, N),
+    ("plain with a token", F, F, U, U, F, N),
+    ("v1 without a token", F, F, U, U, N, N),
+    ("v1 with the newest", U, U, U, U, U, N),
+    ("v1 with the proven", U, F, U, U, U, N),
+    ("v1 with a wrong one", F, F, U, U, F, N),
+    ("v1 with the nonce", F, F, U, U, N, N),
+]
+
+
+@pytest.mark.parametrize("user", ["bob", None, "ADA", "ada "])
+@pytest.mark.parametrize(("client", "expected"), [(client, verdicts) for client, *verdicts in OTHERS])
+def test_no_other_user_gets_a_session_and_none_learns_more_of_it(client, expected, user):
+    """Neither how far it is nor which dials there were: the user is looked at before the rest."""
+    for credentials, verdict in zip(OF_ADA.values(), expected, strict=True):
+        for more, _ in PROGRESS.values():
+            request = saying(CLIENTS[client], user=user, **more)
+            assert judge(credentials, request, room_is_right=True) is verdict, more
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("session", SESSIONS)
+def test_the_user_itself_is_asked_for_nothing_more_and_nothing_less(client, session):
+    request = saying(CLIENTS[client], user="ada")
+    anonymous = judge(SESSIONS[session], CLIENTS[client], room_is_right=True)
+    assert judge(OF_ADA[session], request, room_is_right=True) is anonymous
+    assert judge(SESSIONS[session], request, room_is_right=True) is anonymous, "a session of no user"
+    assert returns(OF_ADA[session], request) == returns(SESSIONS[session], CLIENTS[client])
+
+
+def test_a_token_is_for_the_rooms_of_its_session_and_an_id_for_all_urls():
+    token, wrong, plain = CLIENTS["v1 with the newest"], CLIENTS["v1 with a wrong one"], CLIENTS["plain"]
+    assert judge(SESSIONS["v1"], token, room_is_right=False) is U
+    assert judge(SESSIONS["v1, generated"], token, room_is_right=False) is U
+    assert judge(SESSIONS["v1"], wrong, room_is_right=False) is F
+    assert judge(SESSIONS["plain"], plain, room_is_right=False) is G
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_without_intent_another_user_does_nothing_to_a_session(session):
+    """An id that the hub made is refused to all alike, by the table; see ``Machine._asked_for``."""
+    late = ResumeRequest(instance="mine", attempt=0)
+    for request in (late, *CLIENTS.values()):
+        others = judge_connect(OF_ADA[session], replace(request, user="bob"))
+        own = judge_connect(OF_ADA[session], replace(request, user="ada"))
+        assert own is (L if is_stale_dial(SESSIONS[session], request) else G)
+        assert others is (own if SESSIONS[session].generated else U)
+
+
 # -- what an attach leaves behind -------------------------------------------------------------
 
 
 def test_a_new_session_is_of_the_kind_of_its_client():
     assert opened(NO_REQUEST) == Credentials()
     assert opened(NO_REQUEST, generated=True) == Credentials(generated=True)
+    assert opened(ResumeRequest(user="ada")) == Credentials(user="ada")
     assert opened(ResumeRequest(instance="mine", attempt=3)) == Credentials(instance="mine", attempt=3)
     assert opened(ResumeRequest(v1=True, fresh_token="new", attempt=0)) == Credentials(
         Tokens("new"), attempt=0
@@ -134,7 +197,8 @@ def test_a_nonce_opens_no_v1_session():
     credentials = opened(ResumeRequest(v1=True, fresh_token="new", instance="mine", attempt=2))
     assert credentials == Credentials(Tokens("new"), instance="mine", attempt=2)
     assert not returns(credentials, ResumeRequest(v1=True, instance="mine"))
-    assert judge(credentials, ResumeRequest(v1=True, token="new", received=0)) is Verdict.GRANTED
+    request = ResumeRequest(v1=True, token="new", received=0)
+    assert judge(credentials, request, room_is_right=True) is Verdict.GRANTED
 
 
 @pytest.mark.parametrize("v1", [True, False], ids=["v1", "plain"])
@@ -165,6 +229,14 @@ def test_an_attach_gives_a_new_token_and_proves_the_one_presented(presented):
         Credentials(Tokens("newest", "proven")), ResumeRequest(v1=True, token=presented, fresh_token="new")
     )
     assert credentials.tokens == Tokens("new", presented)
+
+
+def test_an_attach_changes_no_user():
+    """Also where a user comes to a session of no user: it stays one that its id opens."""
+    for credentials in (Credentials(Tokens("a"), user="ada"), Credentials(attempt=2, user="ada")):
+        request = ResumeRequest(token="a", fresh_token="b", attempt=7, user="ada")
+        assert attached(credentials, request).user == "ada"
+    assert attached(Credentials(attempt=2), ResumeRequest(attempt=7, user="ada")).user is None
 
 
 def test_an_attach_without_a_token_changes_no_plain_session():

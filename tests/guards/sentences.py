@@ -81,7 +81,8 @@ class Stage(FakeShell):
         for word in said.split(", "):
             name, _, value = word.partition(" ")
             claim |= RESUMES[name](value)
-        known = {name: bool(claim.pop(name, False)) for name in ("peer_already_gone", "generated")}
+        of_the_command = ("peer_already_gone", "generated", "room_id")
+        known = {name: claim.pop(name) for name in of_the_command if name in claim}
         knock = self.resume if how == "resumes" else self.register
         knock(connection_id, resume_request=ResumeRequest(**claim), **known)
 
@@ -116,9 +117,11 @@ RESUMES: dict[str, Callable[[str], dict[str, Any]]] = {
     "a": lambda _: {"received": 1, "first_available": 3},
     "hung": lambda _: {"peer_already_gone": True},
     "generated": lambda _: {"generated": True},
+    "user": lambda name: {"user": name},
+    "room": lambda name: {"room_id": name},
 }
 """What a client says, by the first word of it: "v1", "token 2" (that of the second knock), "nonce mine",
-"dial 3", "too many received", "a gap", "hung up already", "generated id"."""
+"dial 3", "too many received", "a gap", "hung up already", "generated id", "user ada", "room attic"."""
 
 
 def set_peers(**how: Any) -> Act:

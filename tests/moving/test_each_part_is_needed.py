@@ -90,6 +90,14 @@ NAIVE: dict[str, tuple[Forget, Sequence[Step], dict[str, Any]]] = {
     ),
     "how far the numbers are": (of_outbox(sent_to=0, released_to=0), SLOW + BACK, {"v1": True}),
     "the deadlines": (of_decisions(time_left=()), [("wait", 20.5), ("wait", 9.7), ("wait", 31.0)], {}),
+    "the user": (
+        lambda state: replace(
+            state,
+            decisions=replace(state.decisions, credentials=replace(state.decisions.credentials, user=None)),
+        ),
+        [("drop", None), ("resume_without_a_login", None), ("resume", None)],
+        {"v1": True},
+    ),
     "the generation": (of_decisions(generation=0), [("drop", None), ("resume", None)], {"v1": True}),
     "the error of the drop": (
         of_decisions(last_error=None),

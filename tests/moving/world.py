@@ -180,7 +180,7 @@ class Life:
     def _listen(self, hub: Hub) -> None:
         @hub.on_connect
         def on_connect(connection: Connection) -> None:
-            self.story.append(("connect", connection.id, connection.data))
+            self.story.append(("connect", connection.id, connection.user, connection.data))
 
         @hub.on_message
         def on_message(connection: Connection, message: Message) -> None:
@@ -205,7 +205,7 @@ class Life:
 
     # -- steps ------------------------------------------------------------------------------
 
-    def _register(self, *, resume: bool) -> None:
+    def _register(self, *, resume: bool, user: bool = True) -> None:
         runner = self.hub.runner
         seen = runner.find(ID, self.handled_by_client if self.v1 else None) if resume else None
         token = seen.credentials.tokens.newest if seen is not None and seen.credentials.tokens else ""
@@ -229,6 +229,7 @@ class Life:
                     token=token,
                     fresh_token=fresh,
                     attempt=self._attempt if self.v1 else None,
+                    user="ada" if user else None,
                     received=self.handled_by_client if self.v1 and resume else None,
                 ),
             ),
@@ -272,6 +273,11 @@ class Life:
         """The client comes back on another wire."""
         if self.hub.get(ID) is not None:
             self._register(resume=True)
+
+    def resume_without_a_login(self) -> None:
+        """Somebody who is not the session's user comes with what the client knows."""
+        if self.hub.get(ID) is not None:
+            self._register(resume=True, user=False)
 
     def wait(self, seconds: float) -> None:
         self._lab.clock.advance(seconds)

@@ -112,7 +112,9 @@ export interface Platform {
   clearTimeout(timer: any): void;
   locks: any;
   BroadcastChannel: any;
+  /** What fires `online` and `pageshow`: the window, or a Worker's own scope. */
   window: any;
+  navigator: any;
   document: any;
   /** What a relative address is relative to. */
   base: string | undefined;

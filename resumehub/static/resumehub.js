@@ -694,7 +694,8 @@ const surroundings = () => ({
   clearTimeout: (timer) => clearTimeout(timer),
   locks: globalThis.navigator?.locks,
   BroadcastChannel: globalThis.BroadcastChannel,
-  window: globalThis.window,
+  window: globalThis,                               // or a Worker's scope, which is told of the network as well
+  navigator: globalThis.navigator,
   document: globalThis.document,
   base: globalThis.location?.href,
   report: (error) => (globalThis.reportError ?? console.error)(error),
@@ -826,9 +827,15 @@ class Session {
 
   #open(address, protocols) {
     const socket = this.#socket = new this.#platform.WebSocket(address, protocols);
-    socket.onerror = () => {};                      // says nothing, and onclose follows
-    socket.onopen = () => this.#run(this.#machine.opened(this.#now()));
-    socket.onclose = ({ code, reason }) => this.#run(this.#machine.closed(code, reason, this.#now()));
+    const closed = (code, reason) => this.#run(this.#machine.closed(code, reason, this.#now()));
+    // In a browser `close` follows. In Node 20 and 22 it does not, if the socket has never been open: there this is the end of the
+    // dial. Where a `close` comes all the same, #detach has made sure that nobody hears it. On an open socket it does follow.
+    socket.onerror = () => closed(1006, "");
+    socket.onopen = () => {
+      socket.onerror = () => {};
+      this.#run(this.#machine.opened(this.#now()));
+    };
+    socket.onclose = ({ code, reason }) => closed(code, reason);
     socket.onmessage = ({ data }) => {
       let message;
       try {
@@ -849,6 +856,7 @@ class Session {
     this.#socket = null;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onerror = () => {};                      // not null: to the package "ws" an error that nobody hears is a crash
     if (socket.readyState <= 1) socket.close(code);
   }
 
@@ -899,13 +907,20 @@ class Session {
 
   // A page sees no pings, so an open socket may have been dead for minutes. What it does see is taken for a hint.
   #listen() {
-    const { window, document } = this.#platform;
+    const { window, document, navigator } = this.#platform;
     const hear = (target, type, listener) => {
-      target?.addEventListener(type, listener);
-      this.#listening.push(() => target?.removeEventListener(type, listener));
+      target?.addEventListener?.(type, listener);   // in Node there is nobody to tell
+      this.#listening.push(() => target?.removeEventListener?.(type, listener));
     };
     const awake = (maybeDead) => this.#run(this.#machine.awake(this.#now(), maybeDead));
     hear(window, "online", () => awake(true));
+    // Chromium's Workers get no such event; but what they know of the connection changes at the same moment.
+    let online = navigator?.onLine;
+    hear(window && "ononline" in window ? null : navigator?.connection, "change", () => {
+      const wasOnline = online;
+      online = navigator.onLine;
+      if (online && !wasOnline) awake(true);
+    });
     hear(window, "pageshow", ({ persisted }) => { if (persisted) awake(true); });
     hear(document, "resume", () => awake(true));    // the browser had frozen the page
     hear(document, "visibilitychange", () => { if (document.visibilityState === "visible") awake(false); });

@@ -6,6 +6,7 @@ Served by a process of its own (``tests.integration.servers.werkzeug``). The hub
 | path | does |
 |---|---|
 | ``/`` | a page: ``session`` is the client's session, ``log`` what it told |
+| ``/?worker`` | the same, with the client in a Worker: ``session`` has what the Worker has told of it |
 | ``/ws?id=`` | the hub; it echoes each message |
 | ``/handled`` | JSON: what the hub's application has handled |
 | ``/cut?id=`` | ends that session's transport without a close frame |
@@ -49,6 +50,29 @@ window.session = connect(({ tab }) => `/ws?id=${tab}`, {
 });
 """
 
+WORKER = """
+import { connect } from "/static/resumehub.js";
+
+const told = () => ({ state: session.state, tab: session.tab });
+const tell = (kind, detail) => postMessage({ entry: { kind, ...detail }, ...told() });
+const session = connect(({ tab }) => `/ws?id=${tab}`, {
+  pause: () => 3_600_000,
+  onMessage: (event, payload) => tell("message", { payload }),
+  onState: (detail) => tell("state", detail),
+  onExpired: (detail) => tell("expired", detail),
+});
+onmessage = ({ data }) => session.send(...data);
+"""
+PAGE_OF_WORKER = """
+const worker = new Worker("/worker.js", { type: "module" });
+window.log = [];
+window.session = { state: "idle", tab: "", send: (...said) => worker.postMessage(said) };
+worker.onmessage = ({ data: { entry, ...told } }) => {
+  Object.assign(window.session, told);
+  window.log.push(entry);
+};
+"""
+
 clock = FakeClock()
 app = Flask(__name__, static_folder=str(STATIC), static_url_path="/static")
 hub = Hub(resume_window=30.0, ping_interval=None, clock=clock)
@@ -68,7 +92,13 @@ def page() -> str:
 
 @app.get("/page.js")
 def script() -> Response:
-    return Response(SCRIPT, mimetype="text/javascript")
+    script = PAGE_OF_WORKER if "?worker" in (request.referrer or "") else SCRIPT
+    return Response(script, mimetype="text/javascript")
+
+
+@app.get("/worker.js")
+def worker() -> Response:
+    return Response(WORKER, mimetype="text/javascript")
 
 
 @app.get("/ws")

@@ -393,6 +393,31 @@ describe("the page's surroundings", { timeout: 10_000 }, () => {
     await until(() => session.state === "open");
   });
 
+  it("make it dial at once where there is no such event, as in a Worker of Chromium, but once for each time", async () => {
+    const connection = here();
+    const navigator = { onLine: true, connection };
+    const session = open({ pause: () => 1e6, platform: { navigator } });
+    await until(() => session.state === "open");
+    connection.dispatchEvent(new Event("change"));         // another speed, perhaps
+    assert.equal(session.state, "open");
+    navigator.onLine = false;
+    connection.dispatchEvent(new Event("change"));
+    server.cut();
+    await until(() => session.state === "waiting");
+    navigator.onLine = true;
+
+    connection.dispatchEvent(new Event("change"));
+    connection.dispatchEvent(new Event("change"));
+
+    await until(() => session.state === "open");
+    assert.equal(session.stats.dials, 2);
+  });
+
+  it("may be able to tell nothing at all, as in React Native and in Node", async () => {
+    const session = open({ platform: { window: {}, document: undefined, navigator: undefined } });
+    await until(() => session.state === "open");
+  });
+
   it("are left alone once the session is over", async () => {
     const listening = new Set();
     const window = {

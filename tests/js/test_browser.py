@@ -139,6 +139,25 @@ def test_it_dials_at_once_when_the_browser_is_online_again(server: ServerProcess
     assert ada.log("expired") == []
 
 
+def test_a_worker_dials_at_once_when_the_browser_is_online_again(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+) -> None:
+    """There is no ``window`` in it, and in Chromium no ``online`` event; and the pause would be an hour."""
+    browser.expected_complaints.append("ERR_INTERNET_DISCONNECTED")
+    ada = visit(browser, server, "?worker")
+    ada.send("from a worker")
+    ada.wait(lambda: ada.messages() == ["from a worker"], "the echo")
+    ada.network(up=False)
+    ada.cut()
+    ada.wait(lambda: ada.state() == "waiting", "the drop to be noticed")
+
+    ada.network(up=True)
+
+    ada.wait(lambda: ada.state() == "open", "the session to go on")
+    assert ada.log("expired") == []
+
+
 def test_an_expired_session_is_told_with_what_is_in_doubt(server: ServerProcess, browser: Browser) -> None:  # noqa: F811
     """After the grace window the page learns it from the server, once, and has a new session."""
     ada = visit(browser, server, "?pause=3600000")

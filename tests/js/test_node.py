@@ -36,6 +36,12 @@ def node() -> str:
     return found
 
 
+def own_websocket(node: str) -> list[str]:
+    """What it takes to have Node's own ``WebSocket``."""
+    found = subprocess.run([node, "-p", "typeof WebSocket"], capture_output=True, text=True, check=True)
+    return [] if found.stdout.strip() == "function" else ["--experimental-websocket"]
+
+
 def run(*command: str) -> None:
     done = subprocess.run(
         command, cwd=HERE, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50, check=False
@@ -45,7 +51,7 @@ def run(*command: str) -> None:
 
 @pytest.mark.parametrize("file", sorted(path.name for path in HERE.glob("*.test.js")))
 def test_the_tests_in_javascript_pass(node: str, file: str) -> None:
-    run(node, "--test", file)
+    run(node, *own_websocket(node), "--test", file)
 
 
 def test_the_types_say_what_users_may_write(node: str) -> None:

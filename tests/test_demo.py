@@ -373,6 +373,18 @@ def bursts() -> Iterator[Bursts]:
     bursts.close(timeout=5.0)
 
 
+def test_a_burst_without_a_thread_is_not_started_and_not_an_error() -> None:
+    """The visitor may try again; the session does not end for it."""
+
+    class NoThread(SystemRuntime):
+        def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Any:
+            raise RuntimeError("can't start new thread")
+
+    bursts = Bursts(EventLog(), NoThread())
+    assert not bursts.start(as_connection(Receiver()), BurstPlan(3, 0.0, "t"))
+    bursts.close(timeout=5.0)
+
+
 def test_an_armed_burst_waits_for_the_drop(bursts: Bursts) -> None:
     """Its messages fall into the time away, and into no other."""
     receiver = Receiver()

@@ -15,7 +15,7 @@ import pytest
 from resumehub import Hub
 from resumehub.clock import Effort
 from resumehub.runtime.system import SystemRuntime
-from resumehub.testing import FakeClock, TransportClosed, connect
+from resumehub.testing import FakeClock, UpgradeRefused, connect
 from tests.contract.peers import Gate, until
 from tests.support import PATIENCE, Stage, from_query, read, text
 
@@ -171,18 +171,16 @@ def test_without_another_thread_callbacks_run_one_after_the_other(stage, caplog,
     assert others[0] == "u0", "no thread was there to handle the others' before"
 
 
-def test_no_thread_for_the_first_connection_costs_that_one(stage):
-    """The next finds the hub as it was."""
+def test_a_hub_does_not_begin_without_a_thread_that_reads(stage):
+    """The first client is told 503, and the next one finds a hub."""
     runtime = Shared(most=0)
     one = stage(_runtime=runtime)
-    with pytest.raises(TransportClosed, match="1006"):
+    with pytest.raises(UpgradeRefused, match="503"):
         one.open()
-    one.recorder.wait_for("drop")
     runtime.most = 2
-    again = one.open()
-    one.recorder.wait_for("restore")
-    one.say("u1", "welcome back")
-    assert read(again) == ("n", "welcome back")
+    ws = one.open()
+    one.say("u1", "welcome")
+    assert read(ws) == ("n", "welcome")
 
 
 def test_a_thread_that_is_not_needed_any_more_ends(stage, monkeypatch):

@@ -219,7 +219,7 @@ def test_without_a_writer_thread_nothing_more_is_written() -> None:
     """The owner gives such a transport up; the frames are for the next."""
     stage = WriterStage(window=1)
     stage.put("hello")
-    stage.writer.writer_failed_to_start()
+    stage.writer.writer_failed()
     stage.peer.window = None
     stage.put("more")
     assert stage.peer.wire == b"\x81"

@@ -58,7 +58,7 @@ IN_THE_WAY: dict[str, Callable[[WriterStage], None]] = {
     "a close frame": lambda stage: stage.writer.close(1000, "bye", after_data=True),
     "a peer that takes nothing": lambda stage: setattr(stage.peer, "window", 0),
     "a writer at work": lambda stage: (setattr(stage.peer, "window", 0), stage.put("first"))[0],
-    "a connection that is broken": lambda stage: stage.writer.writer_failed_to_start(),
+    "a connection that is broken": lambda stage: stage.writer.writer_failed(),
 }
 
 

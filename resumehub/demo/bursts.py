@@ -61,12 +61,15 @@ class Bursts:
             self.start(connection, plan)
 
     def start(self, connection: Connection, plan: BurstPlan) -> bool:
-        """Start ``plan`` now. False when too many are running, or the server is stopping."""
+        """Start ``plan`` now. False if too many run, the server stops, or the system gives no thread."""
         with self._lock:
             self._running = [thread for thread in self._running if not thread.join(0)]
             if self._stop.is_set() or len(self._running) >= MAX_BURSTS:
                 return False
-            thread = self._runtime.spawn("demo-burst", lambda: self._run(connection, plan))
+            try:
+                thread = self._runtime.spawn("demo-burst", lambda: self._run(connection, plan))
+            except RuntimeError:
+                return False
             self._running.append(thread)
         return True
 

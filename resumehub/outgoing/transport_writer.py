@@ -252,21 +252,27 @@ class TransportWriter:
 
     def write_until_drained(self) -> None:
         """All that a writer thread does: wait for the peer and write, until no bytes wait."""
-        while True:
+        self.transport.wait_writable()
+        while not self.write_once():
             self.transport.wait_writable()
-            with self._lock:
-                flushed = self._write_out() if not (self._broken or self._held) else Flushed()
-                flushed.writer_wanted = False
-                drained = self._broken or self._held or not self.blocked
-                if drained:
-                    self._held_alone = self._writer_running = self._held
-                    self._left.notify_all()
-            self.report(flushed)
-            if drained:
-                return
 
-    def writer_failed_to_start(self) -> None:
-        """No thread was available: no thread writes any more (the owner aborts the transport)."""
+    def write_once(self) -> bool:
+        """A writer thread, or one that stands in for it: write what the peer takes now. Never blocks.
+
+        Returns whether the writer thread's work is done.
+        """
+        with self._lock:
+            flushed = self._write_out() if not (self._broken or self._held) else Flushed()
+            flushed.writer_wanted = False
+            drained = self._broken or self._held or not self.blocked
+            if drained:
+                self._held_alone = self._writer_running = self._held
+                self._left.notify_all()
+        self.report(flushed)
+        return drained
+
+    def writer_failed(self) -> None:
+        """A bug of ours: no thread writes any more (the owner aborts the transport)."""
         with self._lock:
             self._writer_running = False
             self._break()

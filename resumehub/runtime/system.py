@@ -86,7 +86,9 @@ class SystemRuntime:
             self._cache = ThreadCache()
 
     def main_thread_returned(self) -> bool:
-        return not threading.main_thread().is_alive()
+        # The flag: the main thread has left the program, and waits for threads of concurrent.futures, which
+        # it does before it counts as ended. Such a thread may be a request of gunicorn's that takes long.
+        return not threading.main_thread().is_alive() or getattr(threading, "_SHUTTING_DOWN", False)
 
 
 def make_lock() -> Lock:

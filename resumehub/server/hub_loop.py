@@ -26,7 +26,8 @@ from ..incoming.transport_io import HostThread, TransportIO
 from ..metrics import Metrics
 from ..outgoing.cork import Cork
 from ..outgoing.ledger import LedgerTotals
-from ..runtime.base import Runtime, Thread
+from ..outgoing.transport_writer import TransportWriter
+from ..runtime.base import Runtime
 from ..runtime.command_loop import CommandLoop, Reply
 from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
@@ -100,7 +101,10 @@ class HubLoop:
         self.leader_followers = (
             LeaderFollowers(runtime, self.thread_group.spawn, poller) if poller is not None else None
         )
-        self.io_threads = IOThreads(self.services, self.thread_group, self.leader_followers)
+        self._watcher = Watcher(runtime, self, config.write_timeout)
+        self.io_threads = IOThreads(
+            self.services, self.thread_group, self.leader_followers, self._watcher.shared_writer.take
+        )
         self._pool = CallbackPool(runtime, self.thread_group.spawn, config.callback_threads)
         self._effect_runner = EffectRunner(
             config,
@@ -114,14 +118,17 @@ class HubLoop:
         )
         self._arrivals = itertools.count(1)
         self._close_lock = runtime.lock("the hub's close")
+        #: Whether the hub takes no more connections.
         self.closing = False
-        self._stopped = runtime.event("the hub to stop")
-        self._watcher: Thread | None = None
+        self._is_shut_down = False
 
     # -- beginning --------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the hub thread and the watcher. Raises: RuntimeError when no thread can be started."""
+        """Start the threads that the hub can't do without.
+
+        Raises: RuntimeError when one of them can't be started; then the others end.
+        """
         self._clock.follow(self._commands)
         self.observers.note("hub", "Started", **asdict(self.machine.rules))
         try:
@@ -131,11 +138,10 @@ class HubLoop:
             if self.leader_followers is not None:
                 self.leader_followers.close()
             raise
-        watcher = Watcher(
-            self._runtime, self._stopped, self.transports, self.io_threads.stand_in, self._main_returned
-        )
         try:
-            self._watcher = self.thread_group.spawn("watcher", watcher.run, daemon=False)
+            self.thread_group.spawn("watcher", self._watcher.run, daemon=False)
+            self._pool.start()
+            self.io_threads.start()
         except RuntimeError:
             self.put(c.Shutdown())  # there are no sessions yet, so the hub thread ends at once
             raise
@@ -215,7 +221,7 @@ class HubLoop:
         self._pool.close()
         if self.leader_followers is not None:
             self.leader_followers.close()
-        self._stopped.set()
+        self._watcher.stop()
 
     def _perform(self, command: c.Command, at: float, reply: Reply | None) -> None:
         trace = self.observers.trace
@@ -281,28 +287,43 @@ class HubLoop:
 
         Called on a thread of the hub, it only starts the close, and returns that thread.
         """
-        with self._close_lock:
-            first, self.closing = not self.closing, True
-        if first:
-            self.put(c.Shutdown())
+        self.refuse_newcomers()
+        self.shut_down()
         caller = self.thread_group.current()
-        if caller is not None and not (self._watcher is not None and self._watcher.is_current()):
+        if caller is not None:
             return [(caller.name, caller.stack())]
         give_up = now() + timeout
         # The last part of the time is for peers that do not answer the close frame.
         if not self.thread_group.join(give_up - min(1.0, timeout / 3)):
-            self.put(c.AbortAll())
+            self.abort_all()
             self.thread_group.join(give_up)
         self._runtime.dismiss(max(0.0, give_up - now()))
         return [(thread.name, thread.stack()) for thread in self.thread_group.others()]
 
-    def _main_returned(self) -> None:
-        stuck = self.close(self.config.write_timeout)
-        if stuck:
-            log.warning(
-                "the process ends while these threads are busy: %s", ", ".join(name for name, _ in stuck)
-            )
-            self._stopped.set()
+    # -- for the watcher --------------------------------------------------------------------
+
+    def stand_in(self, io: TransportIO) -> None:
+        """See ``IOThreads.stand_in``."""
+        self.io_threads.stand_in(io)
+
+    def writer_failed(self, writer: TransportWriter) -> None:
+        """See ``IOThreads.writer_failed``."""
+        self.io_threads.writer_failed(writer)
+
+    def refuse_newcomers(self) -> None:
+        """Take no more connections; those that are there stay."""
+        self.closing = True
+
+    def shut_down(self) -> None:
+        """End all sessions. A second call does nothing."""
+        with self._close_lock:
+            first, self._is_shut_down = not self._is_shut_down, True
+        if first:
+            self.put(c.Shutdown())
+
+    def abort_all(self) -> None:
+        """Shut all connections that are left."""
+        self.put(c.AbortAll())
 
     def after_fork_in_child(self) -> None:
         """In a forked child: close the inherited descriptors and touch nothing else.

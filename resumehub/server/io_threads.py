@@ -3,8 +3,10 @@
 A transport is read by the request thread that stays for it (TLS), in turns by the threads that read for many,
 or by a thread of its own. While that thread is stuck in a callback, another one reads. The thread that sends
 also writes, until the peer is slow: then a writer thread does. The last of them closes the transport. These
-threads are started here. When the system can't start one, that one transport is dropped, and another thread
-closes it (tests/races/test_no_thread_to_be_had.py).
+threads are started here. When the system can't start one, a thread that exists does the work: the watcher
+writes (``shared_writer.py``), and a reader that is stuck in a callback stays the only one. Only where each
+transport has a reader of its own, a new one that gets none is dropped
+(tests/races/test_no_thread_to_be_had.py).
 
 It knows nothing of sessions. It does not decide when a transport is read or ended: the effect runner (hub
 thread), the watcher and a writer whose peer is slow (any thread) do. Nothing here waits. Read next:
@@ -14,9 +16,10 @@ thread), the watcher and a writer whose peer is slow (any thread) do. Nothing he
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from ..core import commands as c
-from ..incoming.leader_followers import LeaderFollowers
+from ..incoming.leader_followers import LeaderFollowers, TurnResult, Worker
 from ..incoming.reader import FinalRelease, Reader, SharedReader
 from ..incoming.transport_io import TransportIO
 from ..message import Frame
@@ -36,15 +39,25 @@ class IOThreads:
     """
 
     def __init__(
-        self, services: Services, thread_group: ThreadGroup, leader_followers: LeaderFollowers | None
+        self,
+        services: Services,
+        thread_group: ThreadGroup,
+        leader_followers: LeaderFollowers | None,
+        take_writer: Callable[[TransportWriter], None],
     ) -> None:
         self._services = services
         self._commands = services.commands
         self._thread_group = thread_group
         #: The threads that read for many; None where each transport has a reader thread of its own.
         self.leader_followers = leader_followers
+        self._take_writer = take_writer
 
     # -- reading ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the first thread that reads for many. Raises: RuntimeError if the system can't."""
+        if self.leader_followers is not None:
+            self.leader_followers.enter(_FirstTurn())
 
     def start_reader(self, io: TransportIO) -> bool:
         """Hub thread: start reading a transport. False if no thread could be started; then it is aborted."""
@@ -55,7 +68,7 @@ class IOThreads:
         try:
             self._read_on(io, token)
         except RuntimeError:
-            log.exception("no thread to read transport %s could be started; it is dropped", io.number)
+            log.warning("no thread to read transport %s could be started; it is dropped", io.number)
             self._drop_unread(io)
             return False
         return True
@@ -75,18 +88,23 @@ class IOThreads:
             self._thread_group.spawn("reader", Reader(self._services, io, token).run)
 
     def stand_in(self, io: TransportIO) -> None:
-        """Watcher: the reader is stuck in a callback; give another thread the right to read."""
+        """Watcher: the reader is stuck in a callback; give another thread the right to read.
+
+        If no thread can be started, the right stays where it is, and the watcher asks again at its next look:
+        while no thread reads, no deadline for a Pong runs.
+        """
+        token = object()
         with io.lock:
             if not io.busy:
                 return
-            io.busy = False
-            io.reader = token = object()
-            io.reading_since = self._services.clock.monotonic()
-        try:
-            self._read_on(io, token)
-        except RuntimeError:
-            log.exception("no thread to read instead of a busy reader could be started")
-            self._drop_unread(io)
+            busy_reader = io.reader
+            io.reader, io.busy = token, False
+            try:
+                # Under the lock: a busy reader that returns meanwhile must not leave before it is clear
+                # whether another one reads.
+                self._read_on(io, token)
+            except RuntimeError:
+                io.reader, io.busy = busy_reader, True
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -95,9 +113,12 @@ class IOThreads:
         try:
             self._thread_group.spawn("writer", writer.write_until_drained)
         except RuntimeError:
-            log.exception("no thread to write transport %s could be started; it is dropped", writer.number)
-            writer.writer_failed_to_start()
-            self._commands.put(c.TransportAborted(writer.number))
+            self._take_writer(writer)
+
+    def writer_failed(self, writer: TransportWriter) -> None:
+        """Watcher: a bug of ours in writing; give the transport up."""
+        writer.writer_failed()
+        self._commands.put(c.TransportAborted(writer.number))
 
     def on_flushed(self, writer: TransportWriter, flushed: Flushed) -> None:
         """Any thread, without a lock: what one round of writing did."""
@@ -141,3 +162,16 @@ class IOThreads:
             io.transport.abort()
             io.aborted.set()
             let_go()
+
+
+class _FirstTurn:
+    """Nothing to read: a turn that has the first reader started. The hub can't do without that thread."""
+
+    number = -1
+    in_hand = False
+
+    def take(self, me: Worker) -> TurnResult:
+        return TurnResult.LEFT
+
+    def when_room(self) -> None:
+        raise AssertionError("it reads nothing")

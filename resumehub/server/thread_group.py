@@ -1,20 +1,27 @@
 """All threads of a hub, by name: which of them still run, and where.
 
 Every thread of a hub is spawned here, so that ``HubLoop.close`` can wait for them and report those that
-do not end. It knows nothing of what they do. Read next: ``io_threads.py``, ``runtime/base.py``.
+do not end. It knows nothing of what they do. When the system starts no more threads, it says so in the log,
+and each caller has the work done by a thread that exists. Read next: ``io_threads.py``, ``runtime/base.py``.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable
 from functools import wraps
 
 from ..clock import now
 from ..runtime.base import Runtime, Thread
 
+log = logging.getLogger("resumehub")
+
 # So many threads whose work has ended are kept before ``_ends`` removes those that no longer run.
 _FEW = 16
+
+SAY_AGAIN = 60.0
+"""Seconds until a shortage of threads is in the log again."""
 
 
 class ThreadGroup:
@@ -28,9 +35,14 @@ class ThreadGroup:
         self._threads: dict[int, Thread] = {}
         self._ending: list[Thread] = []
         self._sweep_at = _FEW
+        # When the log last said that the system starts no more threads.
+        self._said_at = float("-inf")
 
     def spawn(self, role: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
-        """Start a thread. Raises: RuntimeError when the system can't."""
+        """Start a thread.
+
+        Raises: RuntimeError when the system can't; the log says so. Next: have another thread do the work.
+        """
         serial = next(self._serial)
 
         @wraps(run)  # a lab reads from it for which transport the thread works
@@ -42,9 +54,28 @@ class ThreadGroup:
 
         # Under the lock, so that a thread that ends at once is entered before ``_ends`` removes it.
         with self._lock:
-            thread = self._runtime.spawn(f"resumehub-{self._name}-{role}-{serial}", body, daemon=daemon)
+            try:
+                thread = self._runtime.spawn(f"resumehub-{self._name}-{role}-{serial}", body, daemon=daemon)
+            except RuntimeError as error:
+                if now() - self._said_at >= SAY_AGAIN:
+                    self._said_at = now()
+                    self._say_so(error)
+                raise
             self._threads[serial] = thread
         return thread
+
+    def _say_so(self, error: RuntimeError) -> None:
+        """Lock held."""
+        # At its end a process may be unable to start any (Python 3.12.0 to 3.12.2): nothing to do about it.
+        at_end = self._runtime.main_thread_returned()
+        log.log(
+            logging.DEBUG if at_end else logging.WARNING,
+            "the system starts no more threads (%s); the hub goes on with the %d that it has, and handlers "
+            "may have to wait for each other: raise the limit (TasksMax= of systemd, --pids-limit of Docker, "
+            "ulimit -u)",
+            error,
+            len(self._threads),
+        )
 
     def adopted(self, run: Callable[[], None]) -> Callable[[], None]:
         """``run`` for a thread that the hub did not start, and which is in the group until it returns."""

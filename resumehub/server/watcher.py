@@ -1,63 +1,141 @@
 """The watcher: the one thread that goes by real time, and the one that keeps the process alive.
 
-Four times a second it checks two things. Has the main thread returned? Then it closes the hub, so that a
-server that was told to stop drains its sessions without a hook. (The watcher is no daemon thread, so the
-interpreter waits for it. gunicorn gthread waits for its request threads before it returns, and with TLS the
-hub uses those; there the watcher asks the worker.) Has a reader been in the same callback since the last
-check? Then it gives the right to read to a new thread, so that pings are answered and closes are seen however
-long the callback takes. Read next: ``io_threads.py``.
+Four times a second it checks two things. Does the process end, or was the server told to stop? Then it
+closes the hub in time, so that sessions are told and callbacks run without a hook (``core/process_end.py``).
+(The watcher is no daemon thread, so the interpreter waits for it.) Has a reader been in the same callback
+since the last check? Then it gives the right to read to a new thread, so that pings are answered and closes
+are seen however long the callback takes.
+
+When the system starts no more threads, it also writes (``shared_writer.py``). It runs no handler, and waits
+for no other thread until the hub thread has ended. Read next: ``server_state.py``, ``io_threads.py``.
 """
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Iterable
+from typing import Protocol, assert_never
 
+from ..clock import now
+from ..core.process_end import EndStep, ProcessEnd
 from ..incoming.transport_io import TransportIO
-from ..runtime.base import Event, Runtime
+from ..outgoing.transport_writer import TransportWriter
+from ..runtime.base import Runtime
+from ..session import handler_calls
+from .server_state import look_at_server
+from .shared_writer import SharedWriter
+from .thread_group import ThreadGroup
+
+log = logging.getLogger("resumehub")
 
 INTERVAL = 0.25
 
 
-class Watcher:
-    """``run`` is all that the thread does; it returns when ``stopped`` is set."""
+class WatchedHub(Protocol):
+    """What the watcher asks of the hub. Nothing here blocks."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        stopped: Event,
-        transports: Iterable[TransportIO],
-        stand_in: Callable[[TransportIO], None],
-        close_hub: Callable[[], None],
-    ) -> None:
+    thread_group: ThreadGroup
+
+    @property
+    def transports(self) -> Iterable[TransportIO]: ...
+
+    def stand_in(self, io: TransportIO) -> None: ...
+    def writer_failed(self, writer: TransportWriter) -> None: ...
+    def refuse_newcomers(self) -> None: ...
+    def shut_down(self) -> None: ...
+    def abort_all(self) -> None: ...
+
+
+class Watcher:
+    """``run`` is all that the thread does; it returns after ``stop``, or when the process has to end."""
+
+    def __init__(self, runtime: Runtime, hub: WatchedHub, patience: float) -> None:
         self._runtime = runtime
-        self._stopped = stopped
-        self._transports = transports
-        self._stand_in = stand_in
-        self._close_hub = close_hub
+        self._hub = hub
+        self._end = ProcessEnd(patience)
+        self._lock = runtime.lock("the watcher")
+        self._woken = runtime.condition(self._lock)
+        self._awake = self._stopped = False
+        self._look_at = 0.0
+        #: Writes for the writers that got no thread.
+        self.shared_writer = SharedWriter(runtime, self._wake, hub.writer_failed)
+
+    def stop(self) -> None:
+        """Any thread: the hub thread has ended. Never blocks."""
+        self._stopped = True
+        self._wake()
 
     def run(self) -> None:
-        while not self._stopped.wait(INTERVAL):
-            if self._runtime.main_thread_returned() or self._waited_for():
-                self._close_hub()
-            self.look()
-
-    def _waited_for(self) -> bool:
-        """Whether the server was told to stop, and its main thread waits for request threads that we use."""
-        return worker_is_stopping() and any(io.host_thread is not None for io in self._transports)
+        """Watch until the hub has stopped, and if the process ends, until no callback runs any more."""
+        while not self._stopped:
+            timed_out = self._wait()
+            self.shared_writer.write()
+            if (timed_out and self.shared_writer.pause() is None) or now() >= self._look_at:
+                self._look_at = now() + INTERVAL
+                self.look()
+                if self._go_on_with_the_end():
+                    return
+        while self._end.has_begun:
+            until = now() + self._seconds_left()
+            if self._hub.thread_group.join(until) or self._go_on_with_the_end():
+                return
 
     def look(self) -> None:
         """Give every transport whose reader is stuck in a callback a new reader."""
-        for io in self._transports:
+        for io in self._hub.transports:
             if not io.busy:
                 continue
             if io.seen_callback_runs == io.callback_runs:
-                self._stand_in(io)
+                self._hub.stand_in(io)
             io.seen_callback_runs = io.callback_runs
 
+    # -- waiting ----------------------------------------------------------------------------
 
-def worker_is_stopping() -> bool:
-    """Whether this is a gunicorn worker that has been told to stop. Threads: any. Blocks: never."""
-    # The environ does not hold the worker, but its SIGTERM handler is a method of it, which clears ``alive``.
-    worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return type(worker).__module__.startswith("gunicorn.") and getattr(worker, "alive", True) is False
+    def _wake(self) -> None:
+        with self._lock:
+            self._awake = True
+            self._woken.notify()
+
+    def _wait(self) -> bool:
+        """Wait for the next look, or until ``_wake``. Returns whether nothing has woken it."""
+        seconds = self._seconds_left()
+        pause = self.shared_writer.pause()
+        with self._lock:
+            if not self._awake:
+                self._woken.wait(seconds if pause is None else min(pause, seconds))
+            awake, self._awake = self._awake, False
+        return not awake
+
+    def _seconds_left(self) -> float:
+        at = self._end.next_at()
+        return INTERVAL if at is None else max(0.0, min(INTERVAL, at - now()))
+
+    # -- the end of the process -------------------------------------------------------------
+
+    def _go_on_with_the_end(self) -> bool:
+        """Do what is due if the process ends. Returns whether nothing is left to do."""
+        borrowed = sum(io.host_thread is not None for io in self._hub.transports)
+        steps = self._end.look(now(), look_at_server(self._runtime, borrowed))
+        for step in steps:
+            match step:
+                case EndStep.REFUSE:
+                    self._hub.refuse_newcomers()
+                case EndStep.CLOSE:
+                    self._hub.shut_down()
+                case EndStep.ABORT:
+                    self._hub.abort_all()
+                case EndStep.REPORT:
+                    self._report()
+                case _:
+                    assert_never(step)
+        return EndStep.REPORT in steps
+
+    def _report(self) -> None:
+        stuck = [(thread.name, thread.stack()) for thread in self._hub.thread_group.others()]
+        # If a callback is stuck, so is what waits for its connection; only the callback is the reason.
+        callbacks = [(name, stack) for name, stack in stuck if handler_calls.__file__ in stack]
+        if stuck:
+            log.warning(
+                "the process ends while these threads of the hub are busy; what they do is cut off:\n%s",
+                "\n".join(f"{name}\n{stack}" for name, stack in callbacks or stuck),
+            )

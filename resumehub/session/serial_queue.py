@@ -224,7 +224,9 @@ class CallbackPool:
     """At most ``limit`` threads, for callbacks that no reader thread runs.
 
     They are not threads of ``concurrent.futures``, which refuses work once the main thread has
-    returned: at that time a server that was told to stop drains its sessions.
+    returned: at that time a server that was told to stop drains its sessions. One more, the *spare* thread,
+    is started with the hub and joins them when no other can be started: at a limit of threads, and at the end
+    of a process on Python 3.12.0 to 3.12.2.
     """
 
     def __init__(
@@ -238,6 +240,15 @@ class CallbackPool:
         self._threads = 0
         self._idle = 0
         self._closed = False
+        # The spare thread waits for a call; whether it does, and whether it has been called.
+        self._called = runtime.condition(self._lock)
+        self._has_spare = self._is_called = False
+
+    def start(self) -> None:
+        """Start the spare thread. Raises: RuntimeError if the system can't; then don't use the pool."""
+        self._spawn("spare", self._stand_by)
+        with self._lock:
+            self._has_spare = True
 
     def submit(self, serial_queue: SerialQueue) -> None:
         """Have a thread of the pool run the queue. Never blocks."""
@@ -251,16 +262,29 @@ class CallbackPool:
             try:
                 self._spawn("callbacks", self._serve)
             except RuntimeError:
-                # Nothing is lost: the queue waits for the pool's other threads, or for the next ``submit``.
-                log.exception("no thread for callbacks could be started; they wait")
+                # Nothing is lost: the queue waits for the pool's threads, of which there is at least one.
                 with self._lock:
-                    self._threads -= 1
+                    if self._has_spare:
+                        self._has_spare, self._is_called = False, True
+                        self._called.notify()
+                    else:
+                        self._threads -= 1
 
     def close(self) -> None:
         """End the threads once no queue waits. Never blocks."""
         with self._lock:
             self._closed = True
             self._work.notify_all()
+            self._called.notify()
+
+    def _stand_by(self) -> None:
+        with self._lock:
+            while not (self._closed or self._is_called):
+                self._called.wait()
+            if not self._is_called:
+                self._has_spare = False
+                return
+        self._serve()
 
     def _serve(self) -> None:
         while (serial_queue := self._take()) is not None:

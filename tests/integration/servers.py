@@ -132,17 +132,19 @@ class ServerProcess:
             return self._last_log
         return self._log.read_text("utf-8", "replace")
 
-    def stop(self, timeout: float = DEADLINE) -> str:
-        """Send SIGTERM, wait until the server has ended, give its log. Again: only gives the log.
+    def stop(self, timeout: float = DEADLINE, number: signal.Signals = signal.SIGTERM) -> str:
+        """Send a signal, wait until the server has ended, give its log. Again: only gives the log.
 
         Raises: ServerFailed, if it takes longer than ``timeout`` (it is killed then).
         """
         if self._last_log is None:
-            self._process.terminate()
+            self._process.send_signal(number)
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
-                raise ServerFailed(f"did not stop within {timeout} s of SIGTERM:\n{self._kill()}") from None
+                raise ServerFailed(
+                    f"did not stop within {timeout} s of {number.name}:\n{self._kill()}"
+                ) from None
             self._keep_log()
         return self.log_text()
 
@@ -269,6 +271,8 @@ def _serve_with_werkzeug() -> None:
     # shutdown() waits for the serving thread, which is this one. As with gunicorn, the main
     # thread then returns, and that is what a hub takes as the sign to drain.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    # A process that a shell has started in the background ignores Ctrl-C, and so do its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     server.serve_forever(poll_interval=0.05)
 
 

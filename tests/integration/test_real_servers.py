@@ -7,6 +7,7 @@ error or warning. What the hand-over of the socket does on each server: ``test_h
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ from tests.integration.visits import (
 )
 
 APP = "tests.integration.flask_app:app"
+AT_THE_END = "tests.integration.no_thread_at_the_end:app"
 
 Start = Callable[[], ServerProcess]
 
@@ -196,6 +198,32 @@ def test_sigterm_tells_every_client_and_every_handler(start: Start) -> None:
 
         assert [end_of(ws) for ws in clients] == [(1001, "server shutting down")] * 2
     for name in names:
+        assert f"disconnect {name} HubClosed" in log.splitlines()
+    assert complaints(log) == []
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        partial(gunicorn, AT_THE_END),
+        partial(gunicorn, AT_THE_END, "--threads", "2"),
+        partial(werkzeug, AT_THE_END),
+    ],
+    ids=["gunicorn sync", "gunicorn gthread", "werkzeug"],
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_the_end_needs_no_thread_that_is_not_there(start: Start, number: signal.Signals) -> None:
+    """On Python 3.12.0 to 3.12.2 none can be started any more; close frames and callbacks need none."""
+    with start() as server, ExitStack() as stack:
+        clients = [stack.enter_context(join(server, name)) for name in ("ada", "bob")]
+        for ws in clients:
+            say(ws, "echo")
+            hear(ws)
+
+        log = server.stop(timeout=15, number=number)
+
+        assert [end_of(ws) for ws in clients] == [(1001, "server shutting down")] * 2
+    for name in ("ada", "bob"):
         assert f"disconnect {name} HubClosed" in log.splitlines()
     assert complaints(log) == []
 

@@ -2,7 +2,9 @@
 
 The orders: a socket has been handed over and no thread can be started to read it, to write its close frame,
 to run its callbacks, or to read in place of a reader that is stuck. A hub that does not catch the error
-keeps a session that no thread serves, or a socket that no thread closes. Ours gives that one transport up.
+keeps a session that no thread serves, or a socket that no thread closes. Ours has the work done by a thread
+that exists; where each transport has a reader of its own, it gives up the one that gets none. All moments at
+which a thread may be missing: ``test_any_thread_is_missing.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import pytest
 
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import TransportClosed, UpgradeRefused
-from tests.contract.peers import Gate
+from tests.contract.peers import Gate, fill, heard_all, rock, until
 from tests.support import PATIENCE, read, text
 
 
@@ -61,30 +63,77 @@ def test_nobody_to_read_one_that_is_to_be_refused_costs_nothing_else(stage, refu
     assert read(ws) == ("n", "still here")
 
 
-def test_nobody_to_write_a_close_frame_costs_the_close_frame(stage):
-    """The session ends as it should; the peer sees the connection end, and the id is free."""
+def test_nobody_to_write_a_close_frame_leaves_it_to_the_watcher(stage):
+    """The session ends as it should, the peer reads why, and the id is free."""
     runtime = ShortOfThreads(writer=1)
     one = stage(_runtime=runtime)
     ws = one.open()
     one.recorder.wait_for("connect")
     one.hub.kick("u1")
-    assert ws.receive_close(PATIENCE) == (1006, "")
+    assert ws.receive_close(PATIENCE) == (1000, "kicked")
     assert one.recorder.wait_for("disconnect") is None
     one.open()
 
 
-def test_nobody_to_run_callbacks_makes_them_wait_for_the_next_who_can(stage):
-    runtime = ShortOfThreads(callbacks=1)
+def test_nobody_to_write_to_slow_peers_leaves_them_all_to_the_watcher(stage):
+    """One that reads again is not held up by one that does not; each gets all, and then its close frame."""
+    runtime = ShortOfThreads(writer=100)
+    one = stage(_runtime=runtime, send_buffer_bytes=4 << 20)
+    slow, quick = one.open("u1"), one.open("u2")
+    one.recorder.wait_for("connect", count=2)
+    for name in ("u1", "u2"):
+        fill(one, connection_id=name)
+        one.hub.kick(name)
+    assert [read(quick)[0] for _ in range(20)] == ["fill"] * 20
+    assert quick.receive_close(PATIENCE) == (1000, "kicked")
+    assert [read(slow)[0] for _ in range(20)] == ["fill"] * 20
+    assert slow.receive_close(PATIENCE) == (1000, "kicked")
+
+
+def test_nobody_to_write_to_a_peer_that_never_reads_still_has_a_deadline(stage):
+    """The watcher tries again and again; after ``write_timeout`` the hub gives the peer up."""
+    runtime = ShortOfThreads(writer=100)
+    one = stage(_runtime=runtime, ping_interval=None)
+    one.open()
+    one.recorder.wait_for("connect")
+    rock(one)
+    until(lambda: runtime.refusals["writer"] < 100)
+    one.clock.advance(10)
+    one.recorder.wait_for("drop")
+
+
+@pytest.mark.parametrize("refusals", [1, 100], ids=["at first", "at all"])
+def test_nobody_to_run_callbacks_makes_them_wait_for_the_spare_thread(stage, refusals):
+    runtime = ShortOfThreads(callbacks=refusals)
     one = stage(_runtime=runtime, resume_window=30)
-    one.open("u1").drop()
-    second = one.open("u2")
-    one.recorder.wait_for("connect", "u2")
-    one.drop(second, "u2")
-    one.recorder.wait_for("drop", "u1")
+    for name in ("u1", "u2"):
+        one.drop(one.open(name), name)
+    one.clock.advance(30)
+    for name in ("u1", "u2"):
+        one.recorder.wait_for("disconnect", name)
 
 
-def test_nobody_to_stand_in_for_a_stuck_reader_costs_the_transport(stage):
-    """Its pings would go unanswered, and its end unseen, for as long as the handler takes."""
+def test_nobody_to_stand_in_for_a_stuck_reader_leaves_its_transport_as_it_is(stage):
+    """Its pings are answered when the handler has returned; the watcher has asked for a thread until then."""
+    runtime = ShortOfThreads()
+    one = stage(_runtime=runtime)
+    stuck = Gate()
+    one.hub.on_message(stuck.hold)
+    ws = one.open()
+    one.recorder.wait_for("connect")
+    runtime.refusals["reader"] = 100
+    ws.send(text("n", 1))
+    stuck.wait_reached()
+    until(lambda: runtime.refusals["reader"] < 99)
+    one.clock.advance(60)  # with no thread to read, no Pong is overdue
+
+    stuck.open()
+    heard_all(ws)
+    assert one.recorder.hooks() == ["connect", "message"]
+
+
+def test_a_thread_that_can_be_had_again_stands_in_for_the_stuck_reader(stage):
+    """The watcher asks at each look."""
     runtime = ShortOfThreads()
     one = stage(_runtime=runtime)
     stuck = Gate()
@@ -94,17 +143,27 @@ def test_nobody_to_stand_in_for_a_stuck_reader_costs_the_transport(stage):
     runtime.refusals["reader"] = 1
     ws.send(text("n", 1))
     stuck.wait_reached()
-
-    assert ws.wait_for_eof(PATIENCE)
-    assert one.hub.get("u1").suspended
+    heard_all(ws)
+    assert runtime.refusals["reader"] == 0
     stuck.open()
-    one.recorder.wait_for("drop")
-    one.resume(ws)
-    one.recorder.wait_for("restore")
-    assert one.recorder.hooks() == ["connect", "message", "drop", "restore"]
 
 
-@pytest.mark.parametrize("role", ["hub", "watcher"])
+def test_a_shortage_is_one_line_in_the_log(stage, caplog):
+    """Not a traceback for each session, although threads can be had now and then."""
+    runtime = ShortOfThreads(writer=3)
+    one = stage(_runtime=runtime)
+    clients = {name: one.open(name) for name in ("u1", "u2", "u3")}
+    one.recorder.wait_for("connect", count=3)
+    for name, ws in clients.items():
+        one.hub.kick(name)
+        assert ws.receive_close(PATIENCE) == (1000, "kicked")
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "starts no more threads" in record.getMessage()
+    assert "TasksMax=" in record.getMessage()
+    assert record.exc_info is None
+
+
+@pytest.mark.parametrize("role", ["hub", "watcher", "spare"])
 def test_a_hub_that_cannot_start_answers_503_and_tries_again(stage, role):
     """Nothing is left behind by the attempt."""
     one = stage(_runtime=ShortOfThreads(**{role: 1}))

@@ -26,6 +26,7 @@ RESERVED_SUBPROTOCOL_PREFIX: Final = "resumehub."
 """Subprotocols that begin with this are negotiated by the hub itself (contract D2, D3)."""
 
 OnDuplicate = Literal["replace", "reject"]
+OnFull = Literal["expire", "refuse"]
 
 # These characters break logs, headers or terminals, or can't be encoded: Unicode's category Cc, and
 # surrogates, which are always lone ones in a str.
@@ -59,6 +60,7 @@ class Config:
     max_sessions: int
     callback_threads: int
     allowed_origins: Literal["*"] | tuple[str, ...] | None
+    on_full: OnFull
     on_duplicate: OnDuplicate
     subprotocols: tuple[str, ...]
     compression: bool
@@ -76,6 +78,7 @@ class Config:
         max_sessions: int = 10_000,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
+        on_full: str = "expire",
         on_duplicate: str = "replace",
         subprotocols: Iterable[str] = (),
         compression: bool = False,
@@ -94,6 +97,7 @@ class Config:
         * ``allowed_origins``: None for the same origin only; ``"*"`` for any; or an iterable of
           ``scheme://host[:port]`` or ``"null"``, which is then all that is allowed. Normalised by
           ``normalize_origin``.
+        * ``on_full``: ``"expire"`` (the longest suspended session ends for a new one) or ``"refuse"``.
         * ``on_duplicate``: ``"replace"`` or ``"reject"``.
         * ``subprotocols``: those that a client may use (it gets the first of *its* list that is here);
           tokens (RFC 7230 §3.2.6), each once, none beginning with ``resumehub.``.
@@ -114,7 +118,8 @@ class Config:
             max_sessions=_count("max_sessions", max_sessions, "sessions"),
             callback_threads=_count("callback_threads", callback_threads, "threads"),
             allowed_origins=_origins(allowed_origins),
-            on_duplicate=_on_duplicate(on_duplicate),
+            on_full=cast(OnFull, _one_of("on_full", on_full, "expire", "refuse")),
+            on_duplicate=cast(OnDuplicate, _one_of("on_duplicate", on_duplicate, "replace", "reject")),
             subprotocols=_subprotocols(subprotocols),
             compression=_flag("compression", compression),
         )
@@ -208,13 +213,13 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _on_duplicate(value: object) -> OnDuplicate:
-    allowed = '"replace" or "reject"'
+def _one_of(name: str, value: object, *words: str) -> str:
+    allowed = " or ".join(f'"{word}"' for word in words)
     if not isinstance(value, str):
-        raise _wrong_type("on_duplicate", value, allowed)
-    if value not in ("replace", "reject"):
-        raise _wrong_value("on_duplicate", value, allowed)
-    return cast(OnDuplicate, value)
+        raise _wrong_type(name, value, allowed)
+    if value not in words:
+        raise _wrong_value(name, value, allowed)
+    return value
 
 
 def _origins(value: object) -> Literal["*"] | tuple[str, ...] | None:

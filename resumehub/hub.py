@@ -52,7 +52,7 @@ class Hub:
     ``HTTPException``. An application that calls ``upgrade`` in its views needs no ``connect``.
 
     Options: ``resume_window``, ``ping_interval``, ``write_timeout`` (seconds), ``send_buffer``
-    (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``,
+    (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``, ``on_full``,
     ``callback_threads``, ``allowed_origins``, ``on_duplicate``, ``subprotocols``, ``compression``: see
     ``resumehub.config.Config`` and docs/reference/api.md. ``codec``, ``metrics`` and ``clock`` are
     objects with the methods of ``resumehub.codec.Codec``, ``metrics.Metrics`` and ``clock.Clock``.
@@ -74,6 +74,7 @@ class Hub:
         max_sessions: int = 10_000,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
+        on_full: str = "expire",
         on_duplicate: str = "replace",
         subprotocols: Iterable[str] = (),
         compression: bool = False,
@@ -95,6 +96,7 @@ class Hub:
             max_sessions=max_sessions,
             callback_threads=callback_threads,
             allowed_origins=allowed_origins,
+            on_full=on_full,
             on_duplicate=on_duplicate,
             subprotocols=subprotocols,
             compression=compression,

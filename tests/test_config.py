@@ -37,6 +37,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         max_sessions=10_000,
         callback_threads=32,
         allowed_origins=None,
+        on_full="expire",
         on_duplicate="replace",
         subprotocols=(),
         compression=False,
@@ -160,6 +161,14 @@ def test_both_answers_to_a_duplicate_are_known() -> None:
         build(on_duplicate="refuse")
     with pytest.raises(TypeError, match=r"^on_duplicate is None"):
         build(on_duplicate=None)
+
+
+def test_who_makes_room_in_a_full_hub() -> None:
+    assert build(on_full="refuse").on_full == "refuse"
+    with pytest.raises(ValueError, match=r"^on_full is 'reject': it must be \"expire\" or \"refuse\""):
+        build(on_full="reject")
+    with pytest.raises(TypeError, match=r"^on_full is True, a bool"):
+        build(on_full=True)
 
 
 def test_an_unknown_option_is_refused() -> None:

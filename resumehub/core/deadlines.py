@@ -89,6 +89,10 @@ class Deadlines:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
+    def next_owner(self) -> int | None:
+        """The owner of the earliest one, None if there is none."""
+        return self._heap[0][3] if self.next_at() is not None else None
+
     def pop_due(self, now: float) -> Deadline | None:
         """Take the earliest one that is due at ``now`` or before; None if none is."""
         while self._heap and self._heap[0][0] <= now:

@@ -162,6 +162,11 @@ class UpdateCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class WarnFull:
+    """Say in the log, once in a while, that suspended sessions end early, since the hub is full."""
+
+
+@dataclass(frozen=True, slots=True)
 class AbortTransport:
     """Shut the socket down: every thread that waits for it wakes, and its reader then leaves it."""
 
@@ -208,5 +213,5 @@ class Finish:
 SessionEffect = OpenSession | EndSession | HandOver | TakeOver | UpdateCredentials | Notify
 TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect
 WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent
-Report = Count | Ignored | NotFound | NotMoved | Finish
+Report = Count | Ignored | NotFound | NotMoved | WarnFull | Finish
 Effect = SessionEffect | TransportEffect | WriterEffect | Report

@@ -72,6 +72,9 @@ def _registry(machine: Machine) -> Iterator[str]:
     rooms = Counter(session.room_id for session in machine.sessions.values())
     if dict(rooms) != machine.rooms:
         yield f"the rooms hold {dict(rooms)}, but are counted as {machine.rooms}"
+    suspended = sum(session.state is State.SUSPENDED for session in machine.sessions.values())
+    if suspended != machine.suspended:
+        yield f"{suspended} sessions are suspended, and {machine.suspended} can make room for a new one"
     if machine.finished and (machine.sessions or machine.transports):
         left = f"{len(machine.sessions)} sessions and {len(machine.transports)} transports"
         yield f"the hub has finished with {left}"

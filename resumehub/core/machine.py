@@ -1,11 +1,12 @@
 """The pure state machine of the hub: ``handle(command, now) -> effects``.
 
-Everything that is decided about sessions and transports is decided here and in the machine's three parts.
+Everything that is decided about sessions and transports is decided here and in the machine's four parts.
 ``TransportMachine`` decides how a transport lives and ends (``transports.py``). ``Moves`` decides which
-session goes on in which process (``moves.py``). ``SessionTable`` turns what is decided of a session into
-effects (``sessions.py``). They decide from plain values, and know no thread,
-socket, clock, log or random number. What can happen to a session is the table in ``states.py``; this module
-says which of its events a command is, and what is done about the outcome.
+session goes on in which process (``moves.py``). ``Capacity`` decides whether there is room for one more
+(``capacity.py``). ``SessionTable`` turns what is decided of a session into effects (``sessions.py``). They
+decide from plain values, and know no thread, socket, clock, log or random number. What can happen to a
+session is the table in ``states.py``; this module says which of its events a command is, and what is done
+about the outcome.
 
 The hub thread calls it (``server/hub_loop.py``), and so do tests, with any order of commands they like.
 Deadlines that are due before a command fire before it, each at its own time. Read next: ``states.py``,
@@ -20,9 +21,10 @@ from typing import assert_never
 from ..codes import CloseCode
 from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError, TransportLost
 from ..protocol.expiry import gap_reason
-from ..reasons import CloseReason, DropReason
+from ..reasons import CloseReason
 from . import commands as c
 from . import effects as e
+from .capacity import Capacity
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .moves import Moves
 from .plan import Plan
@@ -63,6 +65,7 @@ class Machine:
         self._plan = Plan()
         self._transport_machine = transports(self._plan, self.deadlines, self, rules)
         self._session_table = sessions(self._plan, self.deadlines, self._transport_machine)
+        self._capacity = Capacity(rules, self._plan, self._session_table)
         self._moves = Moves(self._plan, self._session_table, self._transport_machine)
         self.sessions = self._session_table.by_id
         self.epochs = self._session_table.by_epoch
@@ -79,6 +82,11 @@ class Machine:
         transport = self.transports.get(number)
         session = self.epochs.get(transport.epoch) if transport and transport.epoch is not None else None
         return session if session is not None and session.transport == number else None
+
+    @property
+    def suspended(self) -> int:
+        """How many sessions are suspended: in a full hub, each of them can make room for a new one."""
+        return self._session_table.suspended
 
     def next_deadline(self) -> float | None:
         """When ``handle(Tick(), …)`` is next worth calling; None: only a command can change things."""
@@ -154,8 +162,7 @@ class Machine:
         session = self.epochs.get(due.owner)
         entry = self._enter(session, SessionEvent.EXPIRE)
         if session is not None and entry.outcome is Outcome.ENDED:
-            error, drop_reason = session.last_error, DropReason.EXPIRED
-            self._session_table.end(session, CloseReason.GRACE_EXPIRED, error, drop_reason=drop_reason)
+            self._session_table.expire(session)
 
     # -- a client comes in ------------------------------------------------------------------
 
@@ -214,11 +221,11 @@ class Machine:
             self._refuse_resume(registration, registration.seen_room, *_SESSION_EXPIRED)
         elif entry.outcome is Outcome.REFUSED:
             transports.refuse(newcomer, CloseCode.CONFLICT, "connection id in use")
-        elif entry.outcome is Outcome.OPENED and len(self.sessions) >= self.rules.max_sessions:
-            transports.refuse(newcomer, *TRY_LATER)
         elif registration.peer_already_gone:
-            # A newcomer that has hung up already must not take anything over (contract A6).
+            # It must take nothing over, and no session must make room for it (contract A6).
             transports.abort_newcomer(newcomer, "the newcomer has hung up already")
+        elif entry.outcome is Outcome.OPENED and not self._capacity.make_room():
+            transports.refuse(newcomer, *TRY_LATER)
         else:
             self._welcome(registration, holder, entry)
 

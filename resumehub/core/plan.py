@@ -1,6 +1,6 @@
 """What the command in hand has come to so far: the time at which it happens, and the effects, in order.
 
-The machine and its parts (``sessions.py``, ``transports.py``, ``moves.py``) share one plan: the order in
+The machine and its parts (``sessions.py``, ``transports.py`` and others) share one plan: the order in
 which they call it is the order of the effects. It knows no session and no transport, and decides nothing.
 Hub thread only. Pure. Read next: ``effects.py``, ``machine.py``.
 """

@@ -31,6 +31,7 @@ class Rules:
     write_timeout: float = 10.0
     max_sessions: int = 10_000
     refuse_duplicates: bool = False
+    suspended_give_way: bool = True
 
 
 @dataclass(slots=True)

@@ -38,6 +38,8 @@ class SessionTable:
         self._deadlines = deadlines
         self._transports = transports
         self._last_epoch = 0
+        # The same as the GRACE deadlines, but nothing else: the first of them is found at once.
+        self._windows = Deadlines()
 
     def open(self, registration: c.Register) -> None:
         """Begin a session on the transport that was just registered."""
@@ -78,7 +80,7 @@ class SessionTable:
     def resume(self, session: SessionRecord, registration: c.Register) -> None:
         """Let a session that is on no transport go on with the one that was just registered."""
         request = registration.resume_request
-        self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)
+        self._end_grace(session)
         session.state = State.CONNECTED
         session.credentials = attached(session.credentials, request)
         session.generation += 1
@@ -96,7 +98,7 @@ class SessionTable:
         session.state = State.SUSPENDED
         session.transport = None
         session.last_error = error
-        self._deadlines.arm(DeadlineKind.GRACE, session.epoch, until)
+        self._begin_grace(session, until)
         self._notify(session, "on_transport_drop", error)
 
     def end(
@@ -116,7 +118,7 @@ class SessionTable:
         accepted for sending. ``drop_reason`` and ``deliver``: see ``EndSession``.
         """
         plan = self._plan
-        self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)
+        self._end_grace(session)
         transport = self._transports.by_number[session.transport] if session.transport is not None else None
         flush = after_data and close is not None and transport is not None
         session.state = State.CLOSED
@@ -131,6 +133,11 @@ class SessionTable:
         self._count_removal(session)
         self._notify(session, "on_disconnect", error)
 
+    def expire(self, session: SessionRecord) -> None:
+        """End a suspended session: no client has come back to it. What waits for one is ``expired``."""
+        error, drop_reason = session.last_error, DropReason.EXPIRED
+        self.end(session, CloseReason.GRACE_EXPIRED, error, drop_reason=drop_reason)
+
     def hand_over(self, session: SessionRecord) -> None:
         """Forget a session that goes on in another process, and its transport; write down what is known."""
         decisions = DecisionState(
@@ -144,7 +151,7 @@ class SessionTable:
             last_error=ErrorState.of(session.last_error),
             time_left=self._time_left(session),
         )
-        self._deadlines.cancel(DeadlineKind.GRACE, session.epoch)
+        self._end_grace(session)
         self._remove(session)
         if session.transport is not None:
             self._transports.forget(session.transport)
@@ -171,13 +178,33 @@ class SessionTable:
         if adopt.transport is not None:
             self._transports.add(adopt.transport, session.epoch, session.generation)
         for due in decisions.time_left:
-            owner = session.epoch if due.kind is DeadlineKind.GRACE else adopt.transport
-            assert owner is not None, "a suspended session has no deadline but its window's end"
-            self._deadlines.arm(due.kind, owner, now + due.left)
+            if due.kind is DeadlineKind.GRACE:
+                self._begin_grace(session, now + due.left)
+                continue
+            assert adopt.transport is not None, "a suspended session has no deadline but its window's end"
+            self._deadlines.arm(due.kind, adopt.transport, now + due.left)
         self._plan.add(e.TakeOver(session.epoch, adopt.arrival, adopt.transport, decisions))
         self._count_entry(session)
 
+    def longest_suspended(self) -> SessionRecord | None:
+        """The suspended session whose window ends first; None if no session is suspended."""
+        epoch = self._windows.next_owner()
+        return self.by_epoch[epoch] if epoch is not None else None
+
     # -- steps of the above -----------------------------------------------------------------
+
+    def _begin_grace(self, session: SessionRecord, until: float) -> None:
+        for deadlines in (self._deadlines, self._windows):
+            deadlines.arm(DeadlineKind.GRACE, session.epoch, until)
+
+    def _end_grace(self, session: SessionRecord) -> None:
+        for deadlines in (self._deadlines, self._windows):
+            deadlines.cancel(DeadlineKind.GRACE, session.epoch)
+
+    @property
+    def suspended(self) -> int:
+        """How many sessions are suspended."""
+        return len(self._windows)
 
     def _enter(self, session: SessionRecord) -> None:
         self.by_id[session.connection_id] = session

@@ -4,7 +4,7 @@ A session is CONNECTED while a transport carries it. It is SUSPENDED while it wa
 its client to come back. It is CLOSED once it has ended. An id that no session holds counts as CLOSED, too:
 to a client that connects, an ended session and one that never was look the same.
 
-Seventeen events can happen to a session. In five of them a client has come in (``Register``):
+Eighteen events can happen to a session. In five of them a client has come in (``Register``):
 
 * CONNECT: it has no resume intent. A free id opens a session. A suspended session is *resumed*: its user is
   back, without saying so. A connected session is displaced: the id belongs to the client that came last.
@@ -14,13 +14,14 @@ Seventeen events can happen to a session. In five of them a client has come in (
 * RESUME: it has resume intent, for the one session that the pre-check saw. If that one is gone, the answer
   is 4100, even if another session has the id by now: a resume never ends up in another client's session.
 
-Ten come from the session's own side. Its transport died (DROP, or DROP_FINAL when no client can resume it:
+Eleven come from the session's own side. Its transport died (DROP, or DROP_FINAL when no client can resume it:
 there is no resume window, or the hub made the id of a plain session). The client left with a close frame that
-says so (LEAVE). The grace window ended (EXPIRE). The client asks for messages that are no longer there (GAP).
-The application ends the session (KICK, CLOSE). Its on_connect raised (REFUSE_ENTRY). The hub shuts down
-(SHUTDOWN). And LATE: a transport reports something after another one has taken its place. That decides
-nothing; the machine compares the transport before it looks at anything else. The last two are a move to
-another process, seen from the one that it leaves (EXPORT) and from the one to which it comes (ADOPT).
+says so (LEAVE). The grace window ended (EXPIRE), or ends early: the hub is full, and a new session needs the
+place (GIVE_WAY). The client asks for messages that are no longer there (GAP). The application ends the
+session (KICK, CLOSE). Its on_connect raised (REFUSE_ENTRY). The hub shuts down (SHUTDOWN). And LATE: a
+transport reports something after another one has taken its place. That decides nothing; the machine compares
+the transport before it looks at anything else. The last two are a move to another process, seen from the one
+that it leaves (EXPORT) and from the one to which it comes (ADOPT).
 
 "Ignored, because…" is an outcome like any other: it has a name, a reason, and a test.
 
@@ -61,6 +62,7 @@ class SessionEvent(Enum):
     LEAVE = "the client closed with code 1000 or none"
     LATE = "a transport that is no longer the session's reports something"
     EXPIRE = "its grace window ran out"
+    GIVE_WAY = "the hub is full, and a new session needs its place"
     GAP = "its client asks for messages that are no longer there"
     KICK = "the application kicks it"
     CLOSE = "the application closes it"
@@ -153,6 +155,11 @@ TRANSITIONS: dict[tuple[State, SessionEvent], Transition] = {
     (_C, SessionEvent.EXPIRE): _ignored(_C, "the resume has cancelled the window"),
     (_S, SessionEvent.EXPIRE): Transition(Outcome.ENDED, _X, "no client came back in time"),
     (_X, SessionEvent.EXPIRE): _ignored(_X, "the session has ended already"),
+    (_C, SessionEvent.GIVE_WAY): _ignored(_C, "its client is here"),
+    (_S, SessionEvent.GIVE_WAY): Transition(
+        Outcome.ENDED, _X, "a client that is here needs the place more than one that may come back"
+    ),
+    (_X, SessionEvent.GIVE_WAY): _ignored(_X, "the session has ended already"),
     (_C, SessionEvent.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
     (_S, SessionEvent.KICK): Transition(Outcome.ENDED, _X, "a kick is final: it bypasses the window"),
     (_C, SessionEvent.GAP): Transition(Outcome.ENDED, _X, "its client cannot go on without a gap"),

@@ -33,6 +33,7 @@ from ..session.serial_queue import CallbackPool, SerialQueue
 from ..session.services import Services
 from ..session.session import Session
 from ..session.session_state import HookState, Limits, LiveTransport, SessionState
+from .full_hub_warning import FullHubWarning
 from .io_threads import IOThreads
 from .registry import SessionRegistry
 from .transport_table import TransportTable
@@ -69,6 +70,7 @@ class EffectRunner:
 
     def __post_init__(self) -> None:
         config, self._observers = self._config, self._services.observers
+        self._full = FullHubWarning(self._services.clock, config.max_sessions)
         self._limits = Limits(config.resume_window, config.ping_interval, config.max_message_size)
 
     def execute(self, effect: e.Effect) -> Observed | None:
@@ -80,6 +82,7 @@ class EffectRunner:
                 self._attach(self._transports[number], self._by_epoch[epoch], effect)
             case e.DetachTransport(_, epoch):
                 self._by_epoch[epoch].detach()
+                self._registry.suspended.add(epoch)
             case e.EndSession():
                 self._end(effect)
             case e.AdmitToRefuse(number):
@@ -112,6 +115,8 @@ class EffectRunner:
                 self._hand_over(effect)
             case e.TakeOver():
                 self._take_over(effect)
+            case e.WarnFull():
+                self._full.warn()
             case e.NotFound() | e.NotMoved() | e.Finish():
                 pass  # the loop handles these
             case _:
@@ -223,6 +228,7 @@ class EffectRunner:
         writer = self._new_writer(io, session.outbox, (session.room_id, session.connection_id))
         io.generation = effect.generation
         session.attach(writer, effect)
+        self._registry.suspended.discard(session.epoch)
         if not self._io_threads.start_reader(io):
             session.serial_queue.call_pool()
 

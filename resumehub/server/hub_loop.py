@@ -76,6 +76,7 @@ class HubLoop:
                 write_timeout=config.write_timeout,
                 max_sessions=config.max_sessions,
                 refuse_duplicates=config.on_duplicate == "reject",
+                suspended_give_way=config.on_full == "expire",
             )
         )
         self._commands: CommandLoop[c.Command] = CommandLoop(

@@ -115,8 +115,11 @@ class HubRunner(HubParts):
         return session.seen(received) if session is not None else None
 
     def is_full(self) -> bool:
-        """Whether there are as many sessions as there may be."""
-        return len(self.registry().sessions) >= self.config.max_sessions
+        """Whether one more session would be too many, and none that is suspended would make room for it."""
+        registry, config = self.registry(), self.config
+        if len(registry.sessions) < config.max_sessions:
+            return False
+        return config.on_full == "refuse" or not registry.suspended
 
     def may_refuse_by_close(self) -> bool:
         """See ``HubLoop.may_refuse_by_close``."""

@@ -20,10 +20,14 @@ class SessionRegistry:
         #: v1 sessions by the first part of their tokens, which is the same for a session's life.
         self.keys: dict[str, Session] = {}
         self.rooms: dict[str, Room] = {}
+        #: The suspended ones, by epoch.
+        self.suspended: set[int] = set()
 
     def enter(self, session: Session) -> None:
         """A session begins."""
         self.sessions[session.connection_id] = session
+        if session.is_suspended:
+            self.suspended.add(session.epoch)
         if key := _key(session):
             self.keys[key] = session
         room = self.rooms.get(session.room_id)
@@ -36,6 +40,7 @@ class SessionRegistry:
         if self.sessions.get(session.connection_id) is session:
             del self.sessions[session.connection_id]
         self.keys.pop(_key(session), None)
+        self.suspended.discard(session.epoch)
         room = self.rooms.get(session.room_id)
         if room is not None and room.remove(session):
             del self.rooms[session.room_id]

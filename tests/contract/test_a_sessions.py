@@ -205,7 +205,7 @@ def test_reject_is_about_duplicates_and_not_about_coming_back(hub_server: Callab
 @pytest.mark.contract("A.503-max", "A1")
 def test_a_full_hub_asks_to_come_back_later(hub_server: Callable[..., HubServer]) -> None:
     """max_sessions protects the process; suspended sessions count, and whoever leaves makes room."""
-    full = hub_server(max_sessions=2)
+    full = hub_server(max_sessions=2, on_full="refuse")
     full.drop(full.open("u1"))
     second = full.open("u2")
 

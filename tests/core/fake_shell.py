@@ -65,6 +65,7 @@ class FakeShell:
         self.finished = False
         self.frames = 0
         self.registrations = 0
+        self.most_sessions = 0
         self._means: dict[int, int | None] = {}  # the session that a transport's client wants back
         self._users: dict[int, str | None] = {}
 
@@ -141,6 +142,9 @@ class FakeShell:
                 self.sessions[epoch] = Session(connection_id, user=credentials.user)
                 self.holders[connection_id] = epoch
             case e.AttachTransport(number, epoch, _):
+                self.most_sessions = max(
+                    self.most_sessions, sum(not one.ended for one in self.sessions.values())
+                )
                 session = self.sessions[epoch]
                 _insist(session.transport is None and not session.ended, f"session {epoch} can't be attached")
                 _insist(self._means.get(number) in (None, epoch), f"a stranger resumes session {epoch}")

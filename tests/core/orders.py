@@ -37,6 +37,7 @@ WORDS: dict[str, Callable[[FakeShell], None]] = {
     "kick": lambda shell: shell.do(c.Kick("u1")),
     "close": lambda shell: shell.do(c.Close(1)),
     "connect": lambda shell: shell.register(**OWN),
+    "newcomer": lambda shell: shell.register("u2"),
     "other user resumes": lambda shell: shell.register(**SEEN, **OTHER),
     "other user connects": lambda shell: shell.register(**OTHER),
     "newest drops": lambda shell: shell.do(c.PeerGone(shell.present(), reset=False)),

@@ -57,8 +57,8 @@ def test_every_order_with_one_thing_more(word: str, note_orders: Note) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"refuse_duplicates": True}, {"max_sessions": 1}],
-    ids=["duplicates replace", "duplicates are refused", "room for one session"],
+    [{}, {"refuse_duplicates": True}, {"max_sessions": 1}, {"max_sessions": 1, "suspended_give_way": False}],
+    ids=["duplicates replace", "duplicates are refused", "room for one", "room for one, which stays"],
 )
 def test_every_three_things_however_often(options: dict[str, object], note_orders: Note) -> None:
     """All words of three: the same thing may happen twice, or three times."""
@@ -77,6 +77,19 @@ def test_no_order_lets_a_client_into_a_session_whose_id_the_hub_made(
         shell = play(order, generated=True, resume_window=window)
         assert [number for number, wire in shell.wires.items() if wire.epoch == 1] == [1], order
         assert {hook for epoch, hook in shell.hooks["u1"] if epoch == 1} <= {"on_connect", "on_disconnect"}
+    note_orders(len(orders))
+
+
+def test_in_no_order_does_a_hub_hold_more_sessions_than_it_may(note_orders: Note) -> None:
+    """A newcomer gets the place of a session that is suspended, or none."""
+    words = ("drop", "resume", "newcomer", "connect", "kick", "newest drops")
+    orders = list(product(words, repeat=4))
+    for order in orders:
+        shell = play(order, max_sessions=1)
+        assert shell.most_sessions == 1, order
+    shell = play(("drop", "newcomer"), max_sessions=1)
+    assert [session.connection_id for session in shell.sessions.values()] == ["u1", "u2"]
+    assert len(play(("newcomer", "drop"), max_sessions=1).sessions) == 1
     note_orders(len(orders))
 
 

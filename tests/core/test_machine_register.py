@@ -9,6 +9,7 @@ from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.records import Phase
 from resumehub.core.resume import Credentials
+from resumehub.reasons import DropReason
 from tests.core.machine_driver import (
     MachineDriver,
     aborted,
@@ -186,6 +187,107 @@ def test_a_session_beyond_the_limit_is_refused_with_4503():
     play.register("u1")
     assert closes(play.register("u2")) == [(2, 4503, "try again later (in 5 seconds)", False)]
     assert play.session("u2") is None
+
+
+class TestAFullHub:
+    """Three sessions may be; u1 and u2 are suspended, in that order, and u3 is connected."""
+
+    def full(self, **rules: object) -> MachineDriver:
+        play = MachineDriver(max_sessions=3, **rules)
+        for number, name in enumerate(("u1", "u2", "u3"), 1):
+            play.register(name)
+            if name != "u3":
+                play.wait(1)
+                play.do(c.PeerGone(number, reset=True), c.Released(number))
+        play.effects.clear()
+        return play
+
+    def test_lets_the_longest_suspended_session_make_room(self):
+        """Before the newcomer's begins, and with all that an expiry brings."""
+        play = self.full()
+        effects = play.register("u4")
+        assert names(effects) == [
+            "WarnFull",
+            "EndSession",
+            "Notify",
+            "OpenSession",
+            "Notify",
+            "AttachTransport",
+        ]
+        assert effects[1] == e.EndSession(1, flush=False, drop_reason=DropReason.EXPIRED)
+        assert callbacks(effects) == ["on_disconnect", "on_connect"]
+        assert errors(effects) == ["TransportLost", "NoneType"]
+        assert counted(effects, "connection_closed") == [
+            ("connection_closed", "lobby", "u1", 2.0, "grace_expired")
+        ]
+        assert [play.state(name) for name in ("u1", "u2", "u3", "u4")] == [
+            "CLOSED",
+            "SUSPENDED",
+            "CONNECTED",
+            "CONNECTED",
+        ]
+
+    def test_refuses_when_all_its_sessions_are_connected(self):
+        play = self.full()
+        play.register("u4")
+        play.register("u5")
+        assert closes(play.register("u6")) == [(6, 4503, "try again later (in 5 seconds)", False)]
+
+    def test_refuses_if_it_is_to(self):
+        play = self.full(suspended_give_way=False)
+        assert closes(play.register("u4")) == [(4, 4503, "try again later (in 5 seconds)", False)]
+        assert play.state("u1") == "SUSPENDED"
+
+    def test_counts_from_the_last_drop(self):
+        """u1 was here once more: u2 has been away for longer now."""
+        play = self.full()
+        play.resume("u1")
+        play.do(c.PeerGone(4, reset=True))
+        play.register("u5")
+        assert (play.state("u1"), play.state("u2")) == ("SUSPENDED", "CLOSED")
+
+    @pytest.mark.parametrize("end", ["kick", "expire"])
+    def test_asks_no_session_that_has_ended(self, end):
+        play = self.full()
+        play.do(c.Kick("u1")) if end == "kick" else play.wait(29)
+        play.register("u4")
+        assert play.state("u2") == "SUSPENDED", "there was room"
+        play.register("u5")
+        assert (play.state("u2"), play.state("u5")) == ("CLOSED", "CONNECTED")
+
+    def test_ends_no_session_for_one_who_has_hung_up(self):
+        play = self.full()
+        effects = play.register("u4", peer_already_gone=True)
+        assert aborted(effects) == [4]
+        assert callbacks(effects) == []
+
+    def test_ends_no_session_for_a_client_that_it_refuses(self):
+        play = self.full()
+        for refused in ({"refusal": (4403, "forbidden")}, {"resume": True, "seen": "life 9"}):
+            assert callbacks(play.register("u4", **refused)) == []
+
+    def test_takes_back_its_own(self):
+        """Whoever comes first has it: the client of u1, or the newcomer."""
+        play = self.full()
+        seen = play.seen("u1")
+        play.register("u4")
+        assert closes(play.register("u1", **seen)) == [(5, 4100, "session expired", False)]
+        play = self.full()
+        play.resume("u1")
+        play.register("u4")
+        assert (play.state("u1"), play.state("u2"), play.state("u4")) == ("CONNECTED", "CLOSED", "CONNECTED")
+
+    def test_asks_sessions_of_other_processes_in_the_same_order(self):
+        """What has come with five seconds left makes room before those that have more."""
+        play = self.full()
+        other = MachineDriver()
+        other.register("u9")
+        other.do(c.PeerGone(1, reset=True))
+        other.wait(25)
+        [hand_over] = [x for x in other.do(c.Export("u9", "life 1")) if isinstance(x, e.HandOver)]
+        play.do(c.Kick("u3"), c.Adopt(1, None, hand_over.decisions))
+        play.register("u4")
+        assert (play.state("u9"), play.state("u1")) == ("CLOSED", "SUSPENDED")
 
 
 @pytest.mark.parametrize("how", ["resume", "register"], ids=["a resume", "a duplicate"])

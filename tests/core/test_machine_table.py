@@ -17,6 +17,7 @@ def in_state(state: State, event: SessionEvent) -> MachineDriver:
     """A machine with u1 in ``state``: its session has had transport 1, and 2 if it is connected."""
     play = MachineDriver(
         resume_window=0.0 if event is SessionEvent.DROP_FINAL else WINDOW,
+        max_sessions=1 if event is SessionEvent.GIVE_WAY else 10,
         refuse_duplicates=event in (SessionEvent.CONNECT_OR_REFUSE, SessionEvent.CLAIM_OR_REFUSE),
     )
     nonce = ResumeRequest(
@@ -54,6 +55,9 @@ def happen(play: MachineDriver, event: SessionEvent) -> list[e.Effect]:
             return play.do(c.PeerClosed(1, 1000, ""), play_failure(1))
         case SessionEvent.EXPIRE:
             return play.wait(WINDOW)
+        case SessionEvent.GIVE_WAY:
+            # What happens to u1, without the beginning of u2.
+            return [effect for effect in play.register("u2") if getattr(effect, "epoch", None) == 1]
         case SessionEvent.KICK:
             return play.do(c.Kick("u1"))
         case SessionEvent.CLOSE:
@@ -113,8 +117,13 @@ def outcome_of(effects: list[e.Effect], play: MachineDriver) -> Outcome:
 REACHABLE = {
     (state, event): entry
     for (state, event), entry in TRANSITIONS.items()
-    # Without a resume window nothing is ever suspended.
-    if (state, event) != (State.SUSPENDED, SessionEvent.DROP_FINAL)
+    # Without a resume window nothing is ever suspended; and only suspended sessions make room.
+    if (state, event)
+    not in (
+        (State.SUSPENDED, SessionEvent.DROP_FINAL),
+        (State.CONNECTED, SessionEvent.GIVE_WAY),
+        (State.CLOSED, SessionEvent.GIVE_WAY),
+    )
 }
 
 

@@ -83,6 +83,7 @@ class HubAndModel(RuleBasedStateMachine):
         resume_window=st.sampled_from([30, 30, 30, 0]),
         on_duplicate=st.sampled_from(["replace", "replace", "reject"]),
         max_sessions=st.sampled_from([3, 2]),
+        on_full=st.sampled_from(["expire", "refuse"]),
     )
     def open_hub(self, **options: Any) -> None:
         self.model = Model(**options)

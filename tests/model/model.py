@@ -25,6 +25,8 @@ class Session:
     """Who is connected to it; None while it is suspended."""
     waiting: list[int] = field(default_factory=list)
     expires_at: float = 0.0
+    away: int = 0
+    """The number of its last drop."""
     error: str = ""
 
 
@@ -41,9 +43,11 @@ class Model:
     resume_window: float = 30
     on_duplicate: str = "replace"
     max_sessions: int = 3
+    on_full: str = "expire"
     send_buffer: int = 3
     now: float = 0.0
     epochs: int = 0
+    drops: int = 0
     sessions: dict[str, Session] = field(default_factory=dict)
     clients: dict[str, Client] = field(default_factory=dict)
     callbacks: dict[str, list[str]] = field(default_factory=dict)
@@ -70,7 +74,7 @@ class Model:
             return 410, None
         if holder is not None and holder.client and not resume and self.on_duplicate == "reject":
             return 409, None
-        if holder is None and len(self.sessions) >= self.max_sessions:
+        if holder is None and self._is_full() and self._longest_away() is None:
             return 503, None
         return 101, holder.epoch if holder is not None and resume else None
 
@@ -80,9 +84,11 @@ class Model:
         holder = self.sessions.get(connection_id)
         if resume and (holder is None or holder.epoch != seen):
             client.closed = (4100, "session expired")
-        elif holder is None and len(self.sessions) >= self.max_sessions:
+        elif holder is None and self._is_full() and self._longest_away() is None:
             client.closed = (4503, "try again later (in 5 seconds)")
         elif holder is None:
+            if self._is_full() and (away := self._longest_away()) is not None:
+                self._end(away, away.error)
             self._open(name, connection_id, room)
         elif not holder.client:
             self._attach(holder, name)
@@ -137,6 +143,8 @@ class Model:
             self._end(session, session.error)
             return
         session.expires_at = self.now + self.resume_window
+        self.drops += 1
+        session.away = self.drops
         self._note(session.connection_id, f"drop {session.error}")
 
     # -- the application --------------------------------------------------------------------
@@ -185,6 +193,16 @@ class Model:
                 self._end(session, session.error)
 
     # -- small words ------------------------------------------------------------------------
+
+    def _is_full(self) -> bool:
+        return len(self.sessions) >= self.max_sessions
+
+    def _longest_away(self) -> Session | None:
+        """Who makes room for a newcomer."""
+        away = [session for session in self.sessions.values() if not session.client]
+        if self.on_full == "refuse" or not away:
+            return None
+        return min(away, key=lambda session: session.away)
 
     def _end(self, session: Session, why: str, close: Close | None = None) -> None:
         del self.sessions[session.connection_id]

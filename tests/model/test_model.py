@@ -8,7 +8,7 @@ into whatever session held its id, it was this one::
     Failing test case: <state machine>
     from tests.model.hypothesis_machine import InTheLab
     state = InTheLab()
-    state.open_hub(resume_window=30, on_duplicate='replace', max_sessions=3)
+    state.open_hub(resume_window=30, on_duplicate='replace', max_sessions=3, on_full='expire')
     clients_0 = state.connect(connection_id='ada', room='lobby')
     knocks_0 = state.knock(connection_id='ada', resume=True, room='lobby')
     clients_1 = state.change_hands(connection_id='ada')

@@ -1,0 +1,44 @@
+"""Whether one more session may begin: in a full hub, a suspended one makes room for it.
+
+A session that waits for a client that may never come back is worth less than one whose client is here.
+Otherwise one client that connects and hangs up again and again would fill the hub with suspended sessions,
+and lock out all others for a whole window, without a single open connection.
+
+This is a part of the machine (``machine.py``), which asks it on the hub thread. A resume never asks: it needs
+no new place. Pure. Read next: ``sessions.py``.
+"""
+
+from __future__ import annotations
+
+from . import effects as e
+from .plan import Plan
+from .records import Rules
+from .sessions import SessionTable
+from .states import Outcome, SessionEvent, transition
+
+
+class Capacity:
+    """The machine has one. Hub thread only; never blocks."""
+
+    def __init__(self, rules: Rules, plan: Plan, sessions: SessionTable) -> None:
+        self._rules = rules
+        self._plan = plan
+        self._session_table = sessions
+
+    def make_room(self) -> bool:
+        """Whether one more session may begin now. In a full hub the longest suspended one ends for it.
+
+        One for one: a hub that holds too many sessions, since some have come from another process, does not
+        end them all for a single new one.
+        """
+        table = self._session_table
+        if len(table.by_id) < self._rules.max_sessions:
+            return True
+        longest = table.longest_suspended() if self._rules.suspended_give_way else None
+        if longest is None:
+            return False
+        entry = transition(longest.state, SessionEvent.GIVE_WAY)
+        assert entry.outcome is Outcome.ENDED, "only a suspended session makes room"
+        self._plan.add(e.WarnFull())
+        table.expire(longest)
+        return True

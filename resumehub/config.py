@@ -58,6 +58,7 @@ class Config:
     send_buffer_bytes: int
     max_message_size: int
     max_sessions: int
+    max_rooms: int
     callback_threads: int
     allowed_origins: Literal["*"] | tuple[str, ...] | None
     on_full: OnFull
@@ -76,6 +77,7 @@ class Config:
         send_buffer_bytes: int = 1 << 20,
         max_message_size: int = 64 * 1024,
         max_sessions: int = 10_000,
+        max_rooms: int = 64,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
         on_full: str = "expire",
@@ -93,7 +95,7 @@ class Config:
         * ``write_timeout``: seconds, more than 0: how long a peer may take no byte, or not answer.
         * ``send_buffer`` (messages) and ``send_buffer_bytes``: at least 1 each; both limits hold.
         * ``max_message_size``: at least 1, for what a client sends.
-        * ``max_sessions``, ``callback_threads``: at least 1.
+        * ``max_sessions``, ``max_rooms``, ``callback_threads``: at least 1.
         * ``allowed_origins``: None for the same origin only; ``"*"`` for any; or an iterable of
           ``scheme://host[:port]`` or ``"null"``, which is then all that is allowed. Normalised by
           ``normalize_origin``.
@@ -116,6 +118,7 @@ class Config:
             send_buffer_bytes=_count("send_buffer_bytes", send_buffer_bytes, "bytes"),
             max_message_size=_count("max_message_size", max_message_size, "bytes"),
             max_sessions=_count("max_sessions", max_sessions, "sessions"),
+            max_rooms=_count("max_rooms", max_rooms, "rooms"),
             callback_threads=_count("callback_threads", callback_threads, "threads"),
             allowed_origins=_origins(allowed_origins),
             on_full=cast(OnFull, _one_of("on_full", on_full, "expire", "refuse")),

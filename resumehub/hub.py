@@ -22,6 +22,7 @@ from .metrics import Metrics, NoopMetrics
 from .runtime.base import Runtime
 from .runtime.system import SystemRuntime
 from .server.hub_runner import HubRunner
+from .server.room import broadcast
 from .session.connection import Connection
 from .stats import Stats
 from .trace import Trace
@@ -52,7 +53,7 @@ class Hub:
     ``HTTPException``. An application that calls ``upgrade`` in its views needs no ``connect``.
 
     Options: ``resume_window``, ``ping_interval``, ``write_timeout`` (seconds), ``send_buffer``
-    (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``, ``on_full``,
+    (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``, ``on_full``, ``max_rooms``,
     ``callback_threads``, ``allowed_origins``, ``on_duplicate``, ``subprotocols``, ``compression``: see
     ``resumehub.config.Config`` and docs/reference/api.md. ``codec``, ``metrics`` and ``clock`` are
     objects with the methods of ``resumehub.codec.Codec``, ``metrics.Metrics`` and ``clock.Clock``.
@@ -72,6 +73,7 @@ class Hub:
         send_buffer_bytes: int = 1 << 20,
         max_message_size: int = 64 * 1024,
         max_sessions: int = 10_000,
+        max_rooms: int = 64,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
         on_full: str = "expire",
@@ -94,6 +96,7 @@ class Hub:
             send_buffer_bytes=send_buffer_bytes,
             max_message_size=max_message_size,
             max_sessions=max_sessions,
+            max_rooms=max_rooms,
             callback_threads=callback_threads,
             allowed_origins=allowed_origins,
             on_full=on_full,
@@ -172,23 +175,26 @@ class Hub:
             raise ConnectionNotFound(connection_id)
         session.send(message)
 
-    def broadcast(self, room_id: str, message: Message, exclude: Iterable[str | Connection] = ()) -> None:
-        """Queue ``message`` for every session of a room, suspended ones included.
+    def broadcast(
+        self, room_id: str | Iterable[str], message: Message, exclude: Iterable[str | Connection] = ()
+    ) -> None:
+        """Queue ``message`` for every session of a room, or of several, suspended ones included.
 
-        A receiver whose buffer is full loses its oldest unsent messages (``message_dropped``).
-        ``exclude`` takes ids and connections. A room without members is no error. If a handler broadcasts
-        and its thread has more messages to handle, frames may be written together with later ones: at most
-        5 ms later (10 ms, if a handler blocks meanwhile).
+        A session that is in several of the rooms gets it once. A receiver whose buffer is full loses its
+        oldest unsent messages (``message_dropped``). ``exclude`` takes ids and connections. A room without
+        members is no error. If a handler broadcasts and its thread has more messages to handle, frames may
+        be written together with later ones: at most 5 ms later (10 ms, if a handler blocks meanwhile).
 
-        Raises: HubClosed; TypeError or ValueError when ``message`` cannot be encoded.
-        Threads: any. Blocks: until earlier broadcasts to the same room are queued; never for the network.
+        Raises: HubClosed; TypeError or ValueError when ``message`` cannot be encoded; TypeError for a room
+        id that is no str. Threads: any. Blocks: until earlier broadcasts to the same rooms are queued; never
+        for the network.
         """
         frame = encode_frame(self.runner.codec, message)
-        excluded = _ids(exclude)
+        excluded, room_ids = _ids(exclude), _room_ids(room_id)
         loop = self.runner.open_loop()
-        room = loop.registry.rooms.get(room_id) if loop is not None else None
-        if loop is not None and room is not None:
-            room.broadcast(frame, excluded, loop.observers, loop.open_cork())
+        rooms = loop.registry.found(room_ids) if loop is not None else []
+        if loop is not None and rooms:
+            broadcast(rooms, frame, excluded, loop.observers, loop.open_cork())
 
     def kick(self, connection_id: str) -> None:
         """End a session for good: close code 1000 "kicked", no grace window.
@@ -216,6 +222,11 @@ class Hub:
         room = self.runner.registry().rooms.get(room_id)
         members = room.members() if room is not None else []
         return [connection for session in members if (connection := session.connection) is not None]
+
+    def count(self, room_id: str) -> int:
+        """How many sessions are in a room, suspended ones included. Threads: any. Blocks: never."""
+        room = self.runner.registry().rooms.get(room_id)
+        return len(room) if room is not None else 0
 
     def rooms(self) -> list[str]:
         """The rooms that have sessions. Threads: any."""
@@ -320,6 +331,17 @@ def _having(name: str, value: Any, default: Callable[[], Any], *methods: str) ->
         what = "an object, not a class" if isinstance(value, type) else f"an object with {', '.join(missing)}"
         raise TypeError(f"{name} must be {what}; got {value!r}")
     return value
+
+
+def _room_ids(room_id: str | Iterable[str]) -> list[str]:
+    several: Any = room_id
+    if isinstance(room_id, str) or not isinstance(several, Iterable):
+        several = [room_id]
+    room_ids: list[str] = list(dict.fromkeys(several))
+    for one in room_ids:
+        if not isinstance(one, str):
+            raise TypeError(f"broadcast takes a room id, or several, not {one!r}")
+    return room_ids
 
 
 def _ids(exclude: Iterable[str | Connection]) -> frozenset[str]:

@@ -18,7 +18,14 @@ DURATIONS = ["resume_window", "ping_interval", "write_timeout"]
 HUGE: Any = pytest.param(10**5000, id="more digits than can be printed")
 HUGE_NEGATIVE: Any = pytest.param(-(10**5000), id="less than can be printed")
 
-COUNTS = ["send_buffer", "send_buffer_bytes", "max_message_size", "max_sessions", "callback_threads"]
+COUNTS = [
+    "send_buffer",
+    "send_buffer_bytes",
+    "max_message_size",
+    "max_sessions",
+    "max_rooms",
+    "callback_threads",
+]
 
 
 def build(**options: Any) -> Config:
@@ -35,6 +42,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         send_buffer_bytes=1_048_576,
         max_message_size=65_536,
         max_sessions=10_000,
+        max_rooms=64,
         callback_threads=32,
         allowed_origins=None,
         on_full="expire",

@@ -137,6 +137,23 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinRoom:
+    """``connection.join(room_id)``."""
+
+    epoch: int
+    connection_id: str
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRoom:
+    """``connection.leave(room_id)``; never the home room."""
+
+    epoch: int
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandlerFailed:
     """A handler of ``hook`` raised ``error``; ``generation``: of the transport that the handler ran for."""
 
@@ -214,5 +231,5 @@ EndReport = PeerClosed | PeerGone | PeerFailed | TransportAborted
 
 TransportReport = EndReport | CloseSent | WriteFailed | WriteStalled | Observed | Released
 SessionReport = Register | HandlerFailed | Acknowledged | AckDue | GapFound
-Order = Kick | Close | Export | Adopt | Shutdown | AbortAll | Tick
+Order = Kick | Close | JoinRoom | LeaveRoom | Export | Adopt | Shutdown | AbortAll | Tick
 Command = TransportReport | SessionReport | Order

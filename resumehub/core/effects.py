@@ -105,6 +105,22 @@ class EndSession:
 
 
 @dataclass(frozen=True, slots=True)
+class AddMember:
+    """The session is a member of one room more, from the next broadcast on."""
+
+    epoch: int
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMember:
+    """The session is no member of the room any more, from the next broadcast on."""
+
+    epoch: int
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdmitToRefuse:
     """Start threads on a transport that gets nothing but a close frame."""
 
@@ -206,12 +222,22 @@ class NotFound:
 
 
 @dataclass(frozen=True, slots=True)
+class NotJoined:
+    """Tell the caller of ``join`` that the session has ended, or, with a ``limit``, is in that many rooms."""
+
+    connection_id: str
+    room_id: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The shutdown is complete: no session and no transport is left."""
 
 
 SessionEffect = OpenSession | EndSession | HandOver | TakeOver | UpdateCredentials | Notify
+RoomEffect = AddMember | RemoveMember
 TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect
 WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent
-Report = Count | Ignored | NotFound | NotMoved | WarnFull | Finish
-Effect = SessionEffect | TransportEffect | WriterEffect | Report
+Report = Count | Ignored | NotFound | NotMoved | NotJoined | WarnFull | Finish
+Effect = SessionEffect | RoomEffect | TransportEffect | WriterEffect | Report

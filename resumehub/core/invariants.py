@@ -69,7 +69,10 @@ def _registry(machine: Machine) -> Iterator[str]:
     by_epoch = {session.epoch: session for session in machine.sessions.values()}
     if by_epoch != machine.epochs:
         yield f"the tables disagree: ids hold epochs {sorted(by_epoch)}, epochs hold {sorted(machine.epochs)}"
-    rooms = Counter(session.room_id for session in machine.sessions.values())
+    for session in machine.sessions.values():
+        if session.rooms[0] != session.room_id or len(set(session.rooms)) != len(session.rooms):
+            yield f"session {session.connection_id!r} of room {session.room_id!r} is in {session.rooms}"
+    rooms = Counter(room for session in machine.sessions.values() for room in session.rooms)
     if dict(rooms) != machine.rooms:
         yield f"the rooms hold {dict(rooms)}, but are counted as {machine.rooms}"
     suspended = sum(session.state is State.SUSPENDED for session in machine.sessions.values())

@@ -30,6 +30,7 @@ from .moves import Moves
 from .plan import Plan
 from .records import TRY_LATER, CloseFrame, Rules, SessionRecord
 from .resume import Verdict, can_come_back, judge, judge_connect, returns
+from .rooms import RoomTable
 from .sessions import SUPERSEDED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
 from .transports import TransportMachine
@@ -64,12 +65,13 @@ class Machine:
         self.finished = False
         self._plan = Plan()
         self._transport_machine = transports(self._plan, self.deadlines, self, rules)
-        self._session_table = sessions(self._plan, self.deadlines, self._transport_machine)
+        self._room_table = RoomTable(self._plan, rules.max_rooms)
+        self._session_table = sessions(self._plan, self.deadlines, self._transport_machine, self._room_table)
         self._capacity = Capacity(rules, self._plan, self._session_table)
         self._moves = Moves(self._plan, self._session_table, self._transport_machine)
         self.sessions = self._session_table.by_id
         self.epochs = self._session_table.by_epoch
-        self.rooms = self._session_table.rooms
+        self.rooms = self._room_table.counts
         self.transports = self._transport_machine.by_number
 
     @property
@@ -132,6 +134,10 @@ class Machine:
                 self._kick(connection_id)
             case c.Close(epoch):
                 self._close(self.epochs.get(epoch))
+            case c.JoinRoom(epoch):
+                self._room_table.join(command, self.epochs.get(epoch))
+            case c.LeaveRoom(epoch):
+                self._room_table.leave(command, self.epochs.get(epoch))
             case c.HandlerFailed():
                 self._handler_failed(command)
             case c.Acknowledged(number):

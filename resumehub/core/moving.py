@@ -63,11 +63,15 @@ class TimeLeft:
 
 @dataclass(frozen=True, slots=True)
 class DecisionState:
-    """See the module. ``connected``: a transport carries it; else it is suspended."""
+    """See the module. ``connected``: a transport carries it; else it is suspended.
+
+    ``rooms``: in order of joining, the home room (``room_id``) first.
+    """
 
     life: str
     connection_id: str
     room_id: str
+    rooms: tuple[str, ...]
     age: float
     connected: bool
     credentials: Credentials

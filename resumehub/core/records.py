@@ -30,15 +30,16 @@ class Rules:
     ping_interval: float | None = 20.0
     write_timeout: float = 10.0
     max_sessions: int = 10_000
+    max_rooms: int = 64
     refuse_duplicates: bool = False
     suspended_give_way: bool = True
 
 
 @dataclass(slots=True)
 class SessionRecord:
-    """A session. Its id and room stay for life; ``generation`` counts its transports, from 1.
+    """A session. Its id and its home room stay for life; ``generation`` counts its transports, from 1.
 
-    ``epoch`` names it in this process, ``life`` in all of them.
+    ``epoch`` names it in this process, ``life`` in all of them. ``rooms``: in order of joining, home first.
     """
 
     epoch: int
@@ -51,11 +52,10 @@ class SessionRecord:
     credentials: Credentials
     generation: int = 1
     last_error: ResumeHubError | None = None
+    rooms: tuple[str, ...] = ()
 
-    @property
-    def rooms(self) -> tuple[str, ...]:
-        """The rooms that it is in, its home room first."""
-        return (self.room_id,)
+    def __post_init__(self) -> None:
+        self.rooms = self.rooms or (self.room_id,)
 
 
 class Phase(Enum):

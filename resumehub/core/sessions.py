@@ -17,6 +17,7 @@ from .moving import DecisionState, ErrorState, TimeLeft
 from .plan import Plan
 from .records import CloseFrame, SessionRecord
 from .resume import attached, opened
+from .rooms import RoomTable
 from .states import State
 from .transports import TransportMachine
 
@@ -24,16 +25,18 @@ SUPERSEDED: CloseFrame = (CloseCode.SUPERSEDED, "superseded")
 
 
 class SessionTable:
-    """The sessions of a hub, by id and by epoch, and how many are in each room.
+    """The sessions of a hub, by id and by epoch.
 
-    ``by_id``, ``by_epoch`` and ``rooms`` are to be looked at: only this class changes them. Hub thread only;
-    never blocks.
+    ``by_id`` and ``by_epoch`` are to be looked at: only this class changes them. Hub thread only; never
+    blocks.
     """
 
-    def __init__(self, plan: Plan, deadlines: Deadlines, transports: TransportMachine) -> None:
+    def __init__(
+        self, plan: Plan, deadlines: Deadlines, transports: TransportMachine, rooms: RoomTable
+    ) -> None:
         self.by_id: dict[str, SessionRecord] = {}
         self.by_epoch: dict[int, SessionRecord] = {}
-        self.rooms: dict[str, int] = {}
+        self._rooms = rooms
         self._plan = plan
         self._deadlines = deadlines
         self._transports = transports
@@ -66,7 +69,7 @@ class SessionTable:
                 session.life,
             )
         )
-        self._count_entry(session)
+        self._rooms.add(session.rooms)
         plan.count("connection_opened", session.room_id, session.connection_id)
         self._notify(session, "on_connect")
         self._attach(session)
@@ -130,7 +133,7 @@ class SessionTable:
             self._transports.send_close(transport, *close, after_data=after_data)
         duration = plan.now - session.opened_at
         plan.count("connection_closed", session.room_id, session.connection_id, duration, reason.value)
-        self._count_removal(session)
+        self._rooms.remove(session.rooms)
         self._notify(session, "on_disconnect", error)
 
     def expire(self, session: SessionRecord) -> None:
@@ -144,6 +147,7 @@ class SessionTable:
             life=session.life,
             connection_id=session.connection_id,
             room_id=session.room_id,
+            rooms=session.rooms,
             age=self._plan.now - session.opened_at,
             connected=session.state is State.CONNECTED,
             credentials=session.credentials,
@@ -156,7 +160,7 @@ class SessionTable:
         if session.transport is not None:
             self._transports.forget(session.transport)
         self._plan.add(e.HandOver(session.epoch, session.transport, decisions))
-        self._count_removal(session)
+        self._rooms.remove(session.rooms)
 
     def take_over(self, adopt: c.Adopt) -> None:
         """Go on with a session of another process, as if it had been here all the time."""
@@ -173,6 +177,7 @@ class SessionTable:
             credentials=decisions.credentials,
             generation=decisions.generation,
             last_error=decisions.last_error.make() if decisions.last_error is not None else None,
+            rooms=decisions.rooms,
         )
         self._enter(session)
         if adopt.transport is not None:
@@ -184,7 +189,7 @@ class SessionTable:
             assert adopt.transport is not None, "a suspended session has no deadline but its window's end"
             self._deadlines.arm(due.kind, adopt.transport, now + due.left)
         self._plan.add(e.TakeOver(session.epoch, adopt.arrival, adopt.transport, decisions))
-        self._count_entry(session)
+        self._rooms.add(session.rooms)
 
     def longest_suspended(self) -> SessionRecord | None:
         """The suspended session whose window ends first; None if no session is suspended."""
@@ -209,22 +214,10 @@ class SessionTable:
     def _enter(self, session: SessionRecord) -> None:
         self.by_id[session.connection_id] = session
         self.by_epoch[session.epoch] = session
-        self.rooms[session.room_id] = self.rooms.get(session.room_id, 0) + 1
 
     def _remove(self, session: SessionRecord) -> None:
         del self.by_id[session.connection_id]
         del self.by_epoch[session.epoch]
-        self.rooms[session.room_id] -= 1
-        if not self.rooms[session.room_id]:
-            del self.rooms[session.room_id]
-
-    def _count_entry(self, session: SessionRecord) -> None:
-        if self.rooms[session.room_id] == 1:
-            self._plan.count("room_created", session.room_id)
-
-    def _count_removal(self, session: SessionRecord) -> None:
-        if session.room_id not in self.rooms:
-            self._plan.count("room_destroyed", session.room_id)
 
     def _time_left(self, session: SessionRecord) -> tuple[TimeLeft, ...]:
         if session.transport is None:

@@ -101,6 +101,10 @@ class EffectRunner:
                 session = self._transports[number].session
                 if session is not None:
                     self._services.control_messages.acknowledge(session)
+            case e.AddMember(epoch, room_id):
+                self._registry.join(self._by_epoch[epoch], room_id)
+            case e.RemoveMember(epoch, room_id):
+                self._registry.part(self._by_epoch[epoch], room_id)
             case e.UpdateCredentials(epoch, credentials):
                 self._by_epoch[epoch].credentials = credentials
             case e.AbortTransport(number):
@@ -117,7 +121,7 @@ class EffectRunner:
                 self._take_over(effect)
             case e.WarnFull():
                 self._full.warn()
-            case e.NotFound() | e.NotMoved() | e.Finish():
+            case e.NotFound() | e.NotMoved() | e.NotJoined() | e.Finish():
                 pass  # the loop handles these
             case _:
                 assert_never(effect)

@@ -20,7 +20,7 @@ from ..config import Config
 from ..core import commands as c
 from ..core import effects as e
 from ..core.machine import Machine, Rules
-from ..errors import ConnectionNotFound, NotMovable
+from ..errors import ConnectionClosed, ConnectionNotFound, HubClosed, NotMovable
 from ..incoming.leader_followers import LeaderFollowers
 from ..incoming.transport_io import HostThread, TransportIO
 from ..metrics import Metrics
@@ -75,6 +75,7 @@ class HubLoop:
                 ping_interval=config.ping_interval,
                 write_timeout=config.write_timeout,
                 max_sessions=config.max_sessions,
+                max_rooms=config.max_rooms,
                 refuse_duplicates=config.on_duplicate == "reject",
                 suspended_give_way=config.on_full == "expire",
             )
@@ -210,7 +211,8 @@ class HubLoop:
     def put_and_wait(self, command: c.Command) -> None:
         """Queue a command, and block until the hub thread has handled it or has finished.
 
-        Raises: ConnectionNotFound for a ``Kick`` of an unknown id; NotMovable.
+        Raises: ConnectionNotFound for a ``Kick`` of an unknown id; NotMovable; for a ``JoinRoom``,
+        ConnectionClosed, or ValueError when the session is in ``max_rooms`` rooms.
         """
         self._commands.ask(command)
 
@@ -243,6 +245,8 @@ class HubLoop:
                 reply.error = ConnectionNotFound(effect.connection_id)
             elif isinstance(effect, e.NotMoved) and reply is not None:
                 reply.error = NotMovable(effect.connection_id, effect.because)
+            elif isinstance(effect, e.NotJoined) and reply is not None:
+                reply.error = _not_joined(effect)
         if isinstance(command, c.Register):
             self._effect_runner.look_away(command)
         if isinstance(command, c.Released):
@@ -254,6 +258,8 @@ class HubLoop:
             self._turn_away(self.transports[command.transport])
         if reply is not None and isinstance(command, c.Kick):
             reply.error = ConnectionNotFound(command.connection_id)
+        if reply is not None and isinstance(command, c.JoinRoom):
+            reply.error = HubClosed(command.connection_id)
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -337,3 +343,12 @@ class HubLoop:
             self.leader_followers.after_fork_in_child()
         for io in self.transports:
             io.transport.after_fork_in_child()
+
+
+def _not_joined(effect: e.NotJoined) -> Exception:
+    if not effect.limit:
+        return ConnectionClosed(effect.connection_id)
+    return ValueError(
+        f"the session {effect.connection_id!r} can't join {effect.room_id!r}: it is in {effect.limit} rooms "
+        "already; let it leave one, or raise max_rooms"
+    )

@@ -18,7 +18,7 @@ from ..core.commands import GapFound, Register, TransportAborted
 from ..errors import HubClosed
 from ..incoming.transport_io import HostThread
 from ..runtime.base import Runtime
-from ..session.session import SeenSession
+from ..session.seen_session import SeenSession
 from ..stats import Stats
 from ..transport.base import Transport
 from .hub_loop import HubLoop, HubParts

@@ -5,6 +5,8 @@ Only the hub thread writes; any thread reads. A look-up is one dict operation. R
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..protocol.tokens import key_of
 from ..runtime.base import Runtime
 from ..session.session import Session
@@ -24,16 +26,14 @@ class SessionRegistry:
         self.suspended: set[int] = set()
 
     def enter(self, session: Session) -> None:
-        """A session begins."""
+        """A session begins: it is found by its id, and is in its rooms."""
         self.sessions[session.connection_id] = session
         if session.is_suspended:
             self.suspended.add(session.epoch)
         if key := _key(session):
             self.keys[key] = session
-        room = self.rooms.get(session.room_id)
-        if room is None:
-            room = self.rooms[session.room_id] = Room(self._runtime, session.room_id)
-        room.add(session)
+        for room_id in session.rooms:
+            self._add(session, room_id)
 
     def leave(self, session: Session) -> None:
         """A session has ended; another one may have its id by now."""
@@ -41,9 +41,33 @@ class SessionRegistry:
             del self.sessions[session.connection_id]
         self.keys.pop(_key(session), None)
         self.suspended.discard(session.epoch)
-        room = self.rooms.get(session.room_id)
-        if room is not None and room.remove(session):
-            del self.rooms[session.room_id]
+        for room_id in session.rooms:
+            self._remove(session, room_id)
+
+    def join(self, session: Session, room_id: str) -> None:
+        """A session is in one room more."""
+        self._add(session, room_id)
+        session.rooms = (*session.rooms, room_id)
+
+    def part(self, session: Session, room_id: str) -> None:
+        """A session is in one room less."""
+        self._remove(session, room_id)
+        session.rooms = tuple(room for room in session.rooms if room != room_id)
+
+    def found(self, room_ids: Iterable[str]) -> list[Room]:
+        """Those of the rooms that have members. Any thread."""
+        rooms = self.rooms
+        return [room for room_id in room_ids if (room := rooms.get(room_id)) is not None]
+
+    def _add(self, session: Session, room_id: str) -> None:
+        room = self.rooms.get(room_id)
+        if room is None:
+            room = self.rooms[room_id] = Room(self._runtime, room_id)
+        room.add(session)
+
+    def _remove(self, session: Session, room_id: str) -> None:
+        if self.rooms[room_id].remove(session):
+            del self.rooms[room_id]
 
 
 def _key(session: Session) -> str:

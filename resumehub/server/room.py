@@ -1,4 +1,4 @@
-"""A room: its members, and the lock that gives its broadcasts one order.
+"""A room: its members, and the lock that gives its broadcasts one order. And the broadcast itself.
 
 The hub thread adds and removes members; any thread broadcasts. A thread that broadcasts holds the order lock
 until all members have the frame. With thousands of members that may take long, so the hub thread never takes
@@ -7,6 +7,10 @@ this lock. The members have a lock of their own, which is held only for a copy. 
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 from ..message import Frame
 from ..outgoing.cork import Cork
@@ -18,15 +22,18 @@ from ..session.session import Offered, Session
 
 
 class Room:
-    """The sessions of one room, in order of joining."""
+    """The sessions of one room, in order of joining. ``order``: held by a thread that broadcasts to it."""
 
-    __slots__ = ("_lock", "_members", "_order", "room_id")
+    __slots__ = ("_lock", "_members", "order", "room_id")
 
     def __init__(self, runtime: Runtime, room_id: str) -> None:
         self.room_id = room_id
-        self._order = runtime.lock(f"the order of room {room_id}")
+        self.order = runtime.lock(f"the order of room {room_id}")
         self._lock = runtime.lock(f"the members of room {room_id}")
         self._members: dict[int, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
 
     def members(self) -> list[Session]:
         """A copy. Any thread; blocks no longer than another copy takes."""
@@ -44,39 +51,77 @@ class Room:
             self._members.pop(session.epoch, None)
             return not self._members
 
-    def broadcast(
-        self, frame: Frame, excluded: frozenset[str], observers: Observers, cork: Cork | None
-    ) -> None:
-        """Queue a frame for every member whose id is not ``excluded``, suspended ones included.
 
-        Where nothing waits it is written at once, or held back in ``cork``, the calling thread's.
-        Threads: any. Blocks: until earlier broadcasts of the room are done; never for the network.
-        """
-        size, recipients, watched = frame.size, 0, observers.watched
-        waiting, passed, held = list[Offered](), list[tuple[TransportWriter, int]](), list[TransportWriter]()
-        with self._order:
-            for session in self.members():
-                if excluded and session.connection_id in excluded:
-                    continue
-                writer = session.writer
-                if cork is not None and writer is not None and writer.hold_back(frame):
-                    held.append(writer)
-                    continue
-                passage = writer.pass_through(frame, size) if writer is not None else BARRED
-                if passage is PASSED:
-                    recipients += 1
-                    if watched and writer is not None:
-                        passed.append((writer, session.outbox.used_frames))
-                elif (offered := session.offer(frame, passage)) is not None:
-                    waiting.append(offered)
-        if cork is not None:
-            cork.hold(held)
-            recipients += len(held)
-        for offered in waiting:
+def broadcast(
+    rooms: Sequence[Room], frame: Frame, excluded: frozenset[str], observers: Observers, cork: Cork | None
+) -> None:
+    """Queue a frame for every member of ``rooms`` whose id is not ``excluded``, suspended ones included.
+
+    ``rooms``: each once. A session that is in several of them gets it once, and counts as a recipient in the
+    first of them. Where nothing waits the frame is written at once, or held back in ``cork``, the calling
+    thread's. Threads: any. Blocks: until earlier broadcasts to these rooms are done; never for the network.
+    """
+    delivery = _Delivery(frame, excluded, cork, observers.watched)
+    if len(rooms) == 1:
+        room = rooms[0]
+        with room.order:
+            recipients = [delivery.offer(room.members())]
+    else:
+        recipients, seen = [], set[int]()
+        with ExitStack() as orders:
+            # All of them, so that each room's order is kept; in one order, so that no two threads wait for
+            # each other.
+            for room in sorted(rooms, key=lambda room: room.room_id):
+                orders.enter_context(room.order)
+            for room in rooms:
+                fresh = [session for session in room.members() if session.epoch not in seen]
+                seen.update(session.epoch for session in fresh)
+                recipients.append(delivery.offer(fresh))
+    delivery.report(observers)
+    if observers.watched:  # without a room's lock: the collector is the application's code
+        for room, count in zip(rooms, recipients, strict=True):
+            room_id, size = room.room_id, frame.size
+            observers.note("app", "Broadcast", room_id=room_id, size=size, recipients=count)
+            observers.count("message_broadcast", room_id, size, count)
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """One frame on its way to many sessions."""
+
+    frame: Frame
+    excluded: frozenset[str]
+    cork: Cork | None
+    watched: bool
+    waiting: list[Offered] = field(default_factory=list)
+    passed: list[tuple[TransportWriter, int]] = field(default_factory=list)
+    held: list[TransportWriter] = field(default_factory=list)
+
+    def offer(self, members: Iterable[Session]) -> int:
+        """Queue, write or hold back; return for how many. The rooms' order is held."""
+        frame, excluded, cork, watched = self.frame, self.excluded, self.cork, self.watched
+        size, before, passed = frame.size, len(self.held) + len(self.waiting), 0
+        for session in members:
+            if excluded and session.connection_id in excluded:
+                continue
+            writer = session.writer
+            if cork is not None and writer is not None and writer.hold_back(frame):
+                self.held.append(writer)
+                continue
+            passage = writer.pass_through(frame, size) if writer is not None else BARRED
+            if passage is PASSED:
+                passed += 1
+                if watched and writer is not None:
+                    self.passed.append((writer, session.outbox.used_frames))
+            elif (offered := session.offer(frame, passage)) is not None:
+                self.waiting.append(offered)
+        return passed + len(self.held) + len(self.waiting) - before
+
+    def report(self, observers: Observers) -> None:
+        """Tell the writers' owners and the observers. Without a lock."""
+        if self.cork is not None:
+            self.cork.hold(self.held)
+        for offered in self.waiting:
             offered.session.report(offered)
-        if watched:  # without the room's lock: the collector is the application's code
-            for writer, used in passed:
-                observers.wrote_at_once(writer, size, used)
-            recipients += len(waiting)
-            observers.note("app", "Broadcast", room_id=self.room_id, size=size, recipients=recipients)
-            observers.count("message_broadcast", self.room_id, size, recipients)
+        for writer, used in self.passed:
+            observers.wrote_at_once(writer, self.frame.size, used)

@@ -35,8 +35,13 @@ class Connection:
 
     @property
     def room_id(self) -> str:
-        """The room of the session, for life."""
+        """The home room of the session, for life; see ``rooms`` for all that it is in."""
         return self._session.room_id
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """The rooms that the session is in, in order of joining, the home room first."""
+        return self._session.rooms
 
     @property
     def user(self) -> str | None:
@@ -80,6 +85,29 @@ class Connection:
         Threads: any. Blocks: never.
         """
         self._session.send(message)
+
+    def join(self, room_id: str) -> None:
+        """Let the session into one room more, also while it is suspended.
+
+        Every broadcast that is accepted after this has returned reaches it. It stays in the room through
+        drops and resumes, until ``leave`` or its end. Joining a room twice is no error.
+
+        Raises: ConnectionClosed when the session has ended; TypeError or ValueError for a room id that
+        is no str of 1 to 255 characters without control characters; ValueError when the session is in
+        ``max_rooms`` rooms. Threads: any. Blocks: until the hub thread has handled it.
+        """
+        self._session.join(room_id)
+
+    def leave(self, room_id: str) -> None:
+        """Let the session out of a room that it has joined.
+
+        No broadcast to the room that is accepted after this has returned reaches it. Leaving a room that
+        it is not in is no error.
+
+        Raises: ValueError for the home room; otherwise as ``join``, but never ConnectionClosed: a session
+        that has ended is in no room. Threads: any. Blocks: until the hub thread has handled it.
+        """
+        self._session.leave(room_id)
 
     def close(self) -> None:
         """End the session: the peer gets what was sent before, then a close frame 1000.

@@ -14,20 +14,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..codec import Undecodable, decode_message, encode_frame
-from ..core.commands import Close
+from ..config import validate_identifier
+from ..core.commands import Close, JoinRoom, LeaveRoom
 from ..core.effects import AttachTransport, EndSession
 from ..core.moving import DecisionState
 from ..core.resume import Credentials
 from ..core.states import State
 from ..errors import ConnectionClosed, HubClosed, SendBufferFull
 from ..message import Frame, Message, Opcode
-from ..outgoing.outbox import Outbox, ResumePosition
+from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
 from ..reasons import DropReason
 from ..runtime.base import Event, Runtime
 from .delayed_ack import DelayedAck
 from .inbound_fence import InboundFence
+from .seen_session import SeenSession
 from .serial_queue import SerialQueue
 from .services import Services
 from .session_state import HookState, Limits, LiveTransport, SessionState
@@ -45,22 +47,6 @@ class Offered:
     flushed: Flushed | None
     dropped: int
     used: int
-
-
-@dataclass(frozen=True, slots=True)
-class SeenSession:
-    """A session at one moment, for the request side. A value: the session may have changed since."""
-
-    life: str
-    generation: int
-    connection_id: str
-    room_id: str
-    #: All rooms that it is in, its home room ``room_id`` first.
-    rooms: tuple[str, ...]
-    suspended: bool
-    credentials: Credentials
-    #: Where a client that counts would resume; None if it does not count.
-    position: ResumePosition | None
 
 
 # No ``==`` and no ``repr`` of the fields: a session equals itself alone, and a log shows no messages of it.
@@ -97,8 +83,13 @@ class Session:
     connection: Connection | None = None
     #: The present transport's; changes under the outbox's lock.
     writer: TransportWriter | None = None
+    #: In order of joining, the home room (``room_id``) first.
+    rooms: tuple[str, ...] = ()
     _lost: list[Frame] = field(default_factory=list)
     _lost_counted: int = 0
+
+    def __post_init__(self) -> None:
+        self.rooms = self.rooms or (self.room_id,)
 
     # -- sending: any thread ----------------------------------------------------------------
 
@@ -178,6 +169,25 @@ class Session:
                 self.outbox.refusal = ConnectionClosed(self.connection_id)
         self._services.commands.put_and_wait(Close(self.epoch))
 
+    def join(self, room_id: str) -> None:
+        """See ``Connection.join``."""
+        validate_identifier("room_id", room_id)
+        if room_id not in self.rooms and not self.is_over:
+            self._services.commands.put_and_wait(JoinRoom(self.epoch, self.connection_id, room_id))
+        if self.is_over:  # meanwhile
+            raise ConnectionClosed(self.connection_id)
+
+    def leave(self, room_id: str) -> None:
+        """See ``Connection.leave``."""
+        validate_identifier("room_id", room_id)
+        if room_id == self.room_id:
+            raise ValueError(
+                f"{room_id!r} is the home room of the session {self.connection_id!r}, which it has for "
+                "life; to end the session, close it"
+            )
+        if room_id in self.rooms:
+            self._services.commands.put_and_wait(LeaveRoom(self.epoch, room_id))
+
     def undelivered(self) -> list[Message]:
         """See ``Connection.undelivered``."""
         with self.outbox.lock:
@@ -211,7 +221,7 @@ class Session:
         if received is not None:
             with self.outbox.lock:
                 position = self.outbox.resume_position(received)
-        who = self.life, generation, self.connection_id, self.room_id, (self.room_id,)
+        who = self.life, generation, self.connection_id, self.room_id, self.rooms
         return SeenSession(*who, self.is_suspended, credentials, position)
 
     # -- transports come and go: the hub thread ---------------------------------------------
@@ -308,7 +318,6 @@ class Session:
         handled, fenced = self.inbound_fence.export()
         state = SessionState(
             decisions=decisions,
-            rooms=(self.room_id,),
             limits=self.limits,
             data=self.connection.data,
             handled=handled,
@@ -358,6 +367,7 @@ class Session:
             limits=state.limits,
             generation=decisions.generation,
             state=State.CONNECTED if decisions.connected else State.SUSPENDED,
+            rooms=decisions.rooms,
             undecodable_logged=state.undecodable_logged,
         )
 

@@ -85,13 +85,12 @@ class LiveTransport:
 class SessionState:
     """See the module.
 
-    ``decisions``: what the machine knows. ``rooms``: in order of joining, the home room first. ``data``:
-    ``connection.data``, which must be JSON. ``handled``: messages whose handler has started. ``fenced``: the
-    last generation whose messages may not start. ``transport``: None while the session is suspended.
+    ``decisions``: what the machine knows. ``data``: ``connection.data``, which must be JSON. ``handled``:
+    messages whose handler has started. ``fenced``: the last generation whose messages may not start.
+    ``transport``: None while the session is suspended.
     """
 
     decisions: DecisionState
-    rooms: tuple[str, ...]
     limits: Limits
     data: Any
     handled: int
@@ -160,6 +159,8 @@ def check(state: SessionState) -> None:
         problem = str(error)
     if (state.transport is not None) != decisions.connected:
         problem = "it is connected and has no transport, or the reverse"
+    if decisions.room_id not in decisions.rooms[:1] or len(set(decisions.rooms)) < len(decisions.rooms):
+        problem = f"its home room is not the first of its rooms, or a room is there twice: {decisions.rooms}"
     if not (decisions.connected or decisions.time_left):
         problem = "it is suspended, and its grace window has no end"
     if problem is not None:

@@ -19,7 +19,7 @@ Record = dict[str, Any]
 
 _FROM_READER = ("PeerClosed", "PeerGone", "PeerFailed", "Released")
 _FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled")
-_FROM_APP = ("Kick", "Close", "Shutdown", "AbortAll", "HandlerFailed")
+_FROM_APP = ("Kick", "Close", "JoinRoom", "LeaveRoom", "Shutdown", "AbortAll", "HandlerFailed")
 _TO_READER = ("AttachTransport", "DetachTransport", "AdmitToRefuse")
 _TO_WRITER = ("SendClose", "DiscardUnsent", "SendPing")
 _HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")
@@ -193,6 +193,8 @@ _TELLERS: dict[str, Callable[[Record], str]] = {
     "Released": lambda r: f"transport {r['transport']} is closed",
     "Kick": lambda r: f"the application kicks {r['connection_id']!r}",
     "Close": lambda r: f"the application closes session {r['epoch']}",
+    "JoinRoom": lambda r: f"session {r['epoch']} is to join room {r['room_id']!r}",
+    "LeaveRoom": lambda r: f"session {r['epoch']} is to leave room {r['room_id']!r}",
     "HandlerFailed": lambda r: f"{r['hook']} of session {r['epoch']} raised",
     "Shutdown": lambda r: "the hub is to shut down",
     "AbortAll": lambda r: "the hub is to drop what is left",
@@ -204,6 +206,9 @@ _TELLERS: dict[str, Callable[[Record], str]] = {
     ),
     "DetachTransport": lambda r: f"session {r['epoch']} comes off transport {r['transport']}",
     "EndSession": _end,
+    "AddMember": lambda r: f"session {r['epoch']} is in room {r['room_id']!r} now",
+    "RemoveMember": lambda r: f"session {r['epoch']} is in room {r['room_id']!r} no more",
+    "NotJoined": lambda r: f"{r['connection_id']!r} can't join room {r['room_id']!r}",
     "AdmitToRefuse": lambda r: f"transport {r['transport']} is admitted, to be refused",
     "SendClose": lambda r: (
         f"transport {r['transport']} is to close with {r['code']} {r['reason']!r}"

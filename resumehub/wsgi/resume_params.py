@@ -21,7 +21,7 @@ from ..core.commands import Register
 from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, can_come_back, judge, judge_connect, returns
 from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
-from ..session.session import SeenSession
+from ..session.seen_session import SeenSession
 from .refusals import Refusal, generated_id, gone, not_the_users
 from .session_lookup import SessionLookup
 

@@ -12,7 +12,7 @@ from ..config import Config
 from ..core.commands import Register
 from ..incoming.transport_io import HostThread
 from ..runtime.base import Runtime
-from ..session.session import SeenSession
+from ..session.seen_session import SeenSession
 from ..transport.base import Transport
 
 

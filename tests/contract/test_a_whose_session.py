@@ -183,6 +183,22 @@ def test_a_token_is_for_its_user_and_its_room(s: Stage, state: str, other: str, 
     assert again(s, peer.token, ADA, connection_id), "its own user goes on with that very token"
 
 
+@pytest.mark.contract("A4b", "E1")
+def test_a_token_is_for_every_room_that_the_session_has_joined(s: Stage, state: str) -> None:
+    """The page of a room that it is in may go on; once it has left the room, no more."""
+    peer = of_ada(s, state)
+    connection = s.hub.get("u1")
+    connection.join("cellar")
+
+    def dials() -> WebSocketClient:
+        return s.open("u1", "cellar", f"&resume=true&received=0{ADA}", subprotocols=offer(peer.token))
+
+    assert dials()
+    connection.leave("cellar")
+    assert refused(dials) == 403
+    assert connection.rooms == ("lobby",)
+
+
 @pytest.mark.contract("A4b", "A3")
 def test_the_preflight_of_a_token_tells_another_user_403_and_a_stranger_nothing(s: Stage, state: str) -> None:
     """Who lacks the token hears 410, as if there were no session, whatever user it is."""

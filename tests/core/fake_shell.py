@@ -66,6 +66,7 @@ class FakeShell:
         self.frames = 0
         self.registrations = 0
         self.most_sessions = 0
+        self.rooms: dict[str, list[int]] = {}  # epochs
         self._means: dict[int, int | None] = {}  # the session that a transport's client wants back
         self._users: dict[int, str | None] = {}
 
@@ -106,9 +107,15 @@ class FakeShell:
     def send(self, connection_id: str = "u1") -> None:
         """The application sends, if it still can; frames are numbered."""
         epoch = self.holders.get(connection_id)
-        if epoch is not None:
-            self.frames += 1
-            session = self.sessions[epoch]
+        self._accept([epoch] if epoch is not None else [])
+
+    def broadcast(self, *rooms: str) -> None:
+        """The application broadcasts to several rooms: each member gets one frame."""
+        self._accept(list(dict.fromkeys(epoch for room in rooms for epoch in self.rooms.get(room, []))))
+
+    def _accept(self, epochs: list[int]) -> None:
+        self.frames += 1
+        for session in (self.sessions[epoch] for epoch in epochs):
             session.outbox.append(self.frames)
             session.accepted.append(self.frames)
             self._pump(session.transport)
@@ -136,11 +143,19 @@ class FakeShell:
 
     def _execute(self, effect: e.Effect) -> c.Observed | None:
         match effect:
-            case e.OpenSession(epoch, connection_id, _, number, credentials):
+            case e.OpenSession(epoch, connection_id, room, number, credentials):
                 _insist(self._means.get(number) is None, f"a resume opens session {epoch} in silence")
                 _insist(connection_id not in self.holders, f"two sessions hold {connection_id!r}")
                 self.sessions[epoch] = Session(connection_id, user=credentials.user)
                 self.holders[connection_id] = epoch
+                self._enter_room(epoch, room)
+            case e.AddMember(epoch, room):
+                self._enter_room(epoch, room)
+            case e.RemoveMember(epoch, room):
+                _insist(
+                    epoch in self.rooms.get(room, []), f"session {epoch} leaves {room!r}, and is not there"
+                )
+                self.rooms[room].remove(epoch)
             case e.AttachTransport(number, epoch, _):
                 self.most_sessions = max(
                     self.most_sessions, sum(not one.ended for one in self.sessions.values())
@@ -197,12 +212,21 @@ class FakeShell:
         _insist(number not in self.wires, f"transport {number} is started twice")
         self.wires[number] = Wire(epoch, self.takes)
 
+    def _enter_room(self, epoch: int, room: str) -> None:
+        members = self.rooms.setdefault(room, [])
+        _insist(epoch not in members, f"session {epoch} enters {room!r} twice")
+        _insist(not self.sessions[epoch].ended, f"session {epoch} enters {room!r} after its end")
+        members.append(epoch)
+
     def _end(self, effect: e.EndSession) -> None:
         session = self.sessions[effect.epoch]
         _insist(not session.ended, f"session {effect.epoch} ends twice")
         holder = self.holders.get(session.connection_id)
         _insist(holder == effect.epoch, f"session {effect.epoch} does not hold its id")
         session.ended = True
+        for members in self.rooms.values():
+            if effect.epoch in members:
+                members.remove(effect.epoch)
         del self.holders[session.connection_id]
         if not effect.flush:
             self._drop(effect.epoch)
@@ -249,6 +273,9 @@ class FakeShell:
         for number, wire in self.wires.items():
             if wire.close in wire.log[:-1]:
                 raise Wrong(f"transport {number} was written {wire.log}: something behind its close frame")
+        rooms = {room: len(members) for room, members in self.rooms.items() if members}
+        if rooms != self.machine.rooms:
+            raise Wrong(f"the rooms have {rooms} members, and are counted as {self.machine.rooms}")
         for connection_id, hooks in self.hooks.items():
             if hooks != sorted(hooks, key=by_epoch):
                 raise Wrong(f"the callbacks of {connection_id!r} are mixed: {hooks}")

@@ -47,6 +47,9 @@ WORDS: dict[str, Callable[[FakeShell], None]] = {
     "on_message fails": lambda shell: shell.do(late_failure("on_message", 1)),
     "shutdown": lambda shell: shell.do(c.Shutdown()),
     "abort all": lambda shell: shell.do(c.AbortAll()),
+    "join": lambda shell: shell.do(c.JoinRoom(1, "u1", "news")),
+    "leave the room": lambda shell: shell.do(c.LeaveRoom(1, "news")),
+    "broadcast": lambda shell: shell.broadcast("lobby", "news"),
     "writing fails": lambda shell: shell.do(c.WriteFailed(1)),
     "released": lambda shell: release_aborted(shell),
 }

@@ -126,6 +126,20 @@ def test_rooms_are_counted_where_they_are() -> None:
     assert e.Count("room_created", ("lobby",)) in other.do(c.Adopt(7, 41, hand_over.decisions))
 
 
+def test_a_session_takes_its_rooms_along() -> None:
+    driver = MachineDriver()
+    driver.register()
+    driver.do(c.JoinRoom(1, "u1", "news"))
+    driver.do(c.JoinRoom(1, "u1", "sports"))
+    driver.do(c.LeaveRoom(1, "news"))
+    other = elsewhere(driver)
+    decisions = handed_over(driver)
+    taken_over(other, decisions)
+    assert driver.machine.rooms == {}
+    assert other.session().rooms == decisions.rooms == ("lobby", "sports")
+    assert other.machine.rooms == {"lobby": 1, "sports": 1}
+
+
 @pytest.mark.parametrize(
     "error", [TransportLost(4000, "why not"), HeartbeatTimeout(), HandlerError("on_message")], ids=repr
 )

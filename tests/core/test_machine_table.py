@@ -76,6 +76,7 @@ ARRIVAL = DecisionState(
     life="life elsewhere",
     connection_id="u1",
     room_id="lobby",
+    rooms=("lobby",),
     age=5.0,
     connected=True,
     credentials=Credentials(),

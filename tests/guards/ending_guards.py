@@ -6,6 +6,7 @@ from tests.guards.guard import Guard
 
 MACHINE = "core/machine.py"
 SESSIONS = "core/sessions.py"
+ROOMS = "core/rooms.py"
 
 GUARDS = (
     Guard(
@@ -318,21 +319,40 @@ GUARDS = (
     ),
     Guard(
         "a room is made once",
-        SESSIONS,
-        "if self.rooms[session.room_id] == 1:",
+        ROOMS,
+        "if self.counts[room_id] == 1:",
         "if True:",
         "The metrics would count a room for each session.",
         ("u1 connects", "u2 connects"),
         "room_created and room_destroyed were counted (2, 1) times",
     ),
     Guard(
+        "a session joins a room once",
+        ROOMS,
+        "elif room_id in session.rooms:",
+        "elif False:",
+        "Two threads that let it join would make two members of one, and it would leave only once.",
+        ("u1 connects", "session 1 joins news", "session 1 joins news"),
+        "session 1 enters 'news' twice",
+    ),
+    Guard(
+        "a session is in no more rooms than it may be",
+        ROOMS,
+        "elif len(session.rooms) >= self._max_rooms:",
+        "elif False:",
+        "A client whose messages make it join would take memory without bound.",
+        ("u1 connects", "session 1 joins news", "session 1 is in lobby"),
+        "it should be in lobby, and is in lobby, news",
+        options={"max_rooms": 1},
+    ),
+    Guard(
         "a room goes with its last session",
-        SESSIONS,
-        "if not self.rooms[session.room_id]:",
+        ROOMS,
+        "if not self.counts[room_id]:",
         "if True:",
         "The first of two sessions to end would take the room with it.",
-        ("u1 connects", "u2 connects", "u1 is kicked", "u2 is kicked"),
-        "KeyError('lobby')",
+        ("u1 connects", "u2 connects", "u1 is kicked"),
+        "the rooms have {'lobby': 1} members, and are counted as {}",
     ),
     Guard(
         "what the table ignores for completeness",

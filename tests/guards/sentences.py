@@ -173,6 +173,8 @@ HAPPENS: dict[str, Act] = {
     r"transport (\d) is released": command(c.Released),
     r"(u\d) is kicked": command(c.Kick),
     r"the application closes session (\d)": command(c.Close),
+    r"session (\d) joins (\w+)": lambda stage, n, room: stage.do(c.JoinRoom(int(n), "", room)),
+    r"session (\d) leaves (\w+)": lambda stage, n, room: stage.do(c.LeaveRoom(int(n), room)),
     r"(\w+) of session (\d) raises, on its transport (\d)": lambda stage, hook, epoch, generation: stage.fail(
         hook, int(epoch), int(generation)
     ),
@@ -209,6 +211,10 @@ def close_code(stage: Stage, number: str) -> int | None:
     return close[0] if close else None
 
 
+def rooms_of(stage: Stage, epoch: str) -> str:
+    return f"in {', '.join(stage.machine.epochs[int(epoch)].rooms)}"
+
+
 def window_end(stage: Stage, epoch: str) -> str:
     return f"{stage.machine.deadlines.armed_at(DeadlineKind.GRACE, int(epoch)):.0f}"
 
@@ -231,6 +237,7 @@ HOLDS: dict[str, Act] = {
     r"(u\d) is (gone|suspended|connected on transport \d)": same(state_of),
     r"transport (\d) is (open|cut)": same(cut),
     r"transport (\d) gets close code (\d+)": same(close_code),
+    r"session (\d) is (in .+)": same(rooms_of),
     r"the window of session (\d) ends at (\d+) s": same(window_end),
     r"session (\d) was told (.+)": same(lambda stage, n: ", ".join(stage.sessions[int(n)].callbacks)),
     r"(\d) messages wait for session (\d)": lambda stage, count, n: same(

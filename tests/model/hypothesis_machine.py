@@ -28,6 +28,8 @@ from tests.model.model import Model
 
 IDS = ["ada", "bob", "cy"]
 ROOMS = ["lobby", "attic"]
+OTHERS = ["news", "garden"]
+"""Rooms that are nobody's home, so that one more than ``Model.max_rooms`` can be joined."""
 
 Joined = str | MultipleResults[str]
 
@@ -52,6 +54,7 @@ ROOM = st.sampled_from(ROOMS)
 HELD = st.runner().flatmap(lambda state: st.sampled_from([*sessions(state) * 4, *IDS]))
 AWAY = st.runner().flatmap(lambda state: st.sampled_from(suspended(state)))
 WANTED = st.runner().flatmap(lambda state: st.sampled_from(knocking(state)))
+OTHER = st.sampled_from([*ROOMS, *OTHERS])
 USED = st.runner().flatmap(lambda state: st.sampled_from([*rooms(state) * 2, *ROOMS]))
 
 
@@ -87,7 +90,8 @@ class HubAndModel(RuleBasedStateMachine):
     )
     def open_hub(self, **options: Any) -> None:
         self.model = Model(**options)
-        self.real = self.world(send_buffer=self.model.send_buffer, **options)
+        bounds = {"send_buffer": self.model.send_buffer, "max_rooms": self.model.max_rooms}
+        self.real = self.world(**bounds, **options)
         self.agree()
 
     # -- clients ----------------------------------------------------------------------------
@@ -179,10 +183,23 @@ class HubAndModel(RuleBasedStateMachine):
         self.agree()
 
     @precondition(sessions)
-    @rule(room=USED, exclude=st.lists(HELD, max_size=1))
-    def broadcast(self, room: str, exclude: list[str]) -> None:
-        self.model.broadcast(room, number := self.new_number(), exclude)
-        self.real.broadcast(room, number, exclude)
+    @rule(rooms=st.lists(USED, min_size=1, max_size=3), exclude=st.lists(HELD, max_size=1))
+    def broadcast(self, rooms: list[str], exclude: list[str]) -> None:
+        self.model.broadcast(rooms, number := self.new_number(), exclude)
+        self.real.broadcast(rooms, number, exclude)
+        self.agree()
+
+    @precondition(sessions)
+    @rule(connection_id=HELD, room=OTHER)
+    def join(self, connection_id: str, room: str) -> None:
+        insist("join", self.real.join(connection_id, room), self.model.join(connection_id, room))
+        self.agree()
+
+    @precondition(sessions)
+    @rule(connection_id=HELD, room=USED)
+    def leave_room(self, connection_id: str, room: str) -> None:
+        left = self.model.leave_room(connection_id, room)
+        insist("leave", self.real.leave_room(connection_id, room), left)
         self.agree()
 
     @precondition(suspended)
@@ -191,7 +208,7 @@ class HubAndModel(RuleBasedStateMachine):
         """Broadcast to a session that nobody reads, until it has lost the first two."""
         room = self.model.sessions[connection_id].room
         for _ in range(self.model.send_buffer + 2):
-            self.broadcast(room, [])
+            self.broadcast([room], [])
 
     @precondition(sessions)
     @rule(connection_id=HELD)

@@ -21,6 +21,7 @@ class Session:
     epoch: int
     connection_id: str
     room: str
+    rooms: list[str]
     client: str | None = None
     """Who is connected to it; None while it is suspended."""
     waiting: list[int] = field(default_factory=list)
@@ -48,17 +49,18 @@ class Model:
     now: float = 0.0
     epochs: int = 0
     drops: int = 0
+    max_rooms: int = 3
     sessions: dict[str, Session] = field(default_factory=dict)
+    members: dict[str, list[str]] = field(default_factory=dict)
+    """The ids in each room, in order of joining."""
     clients: dict[str, Client] = field(default_factory=dict)
     callbacks: dict[str, list[str]] = field(default_factory=dict)
 
     def view(self) -> dict[str, Any]:
         """All that can be seen from outside."""
-        members: dict[str, list[str]] = {}
-        for session in self.sessions.values():
-            members.setdefault(session.room, []).append(session.connection_id)
         return {
-            "rooms": members,
+            "rooms": {room: members for room, members in self.members.items() if members},
+            "joined": {connection_id: session.rooms for connection_id, session in self.sessions.items()},
             "suspended": {session.connection_id for session in self.sessions.values() if not session.client},
             "read": {name: client.read for name, client in self.clients.items()},
             "closed": {name: client.closed for name, client in self.clients.items()},
@@ -105,7 +107,8 @@ class Model:
 
     def _open(self, name: str, connection_id: str, room: str) -> None:
         self.epochs += 1
-        self.sessions[connection_id] = Session(self.epochs, connection_id, room, name)
+        self.sessions[connection_id] = Session(self.epochs, connection_id, room, [room], name)
+        self.members.setdefault(room, []).append(connection_id)
         self._note(connection_id, "connect")
 
     def _attach(self, session: Session, name: str) -> None:
@@ -161,13 +164,35 @@ class Model:
             session.waiting.append(number)
         return "sent"
 
-    def broadcast(self, room: str, number: int, exclude: list[str]) -> None:
+    def broadcast(self, rooms: list[str], number: int, exclude: list[str]) -> None:
         for session in self.sessions.values():
-            if session.room != room or session.connection_id in exclude:
+            if not set(session.rooms) & set(rooms) or session.connection_id in exclude:
                 continue
             if not session.client and len(session.waiting) == self.send_buffer:
                 del session.waiting[0]
             self.send(session.connection_id, number)
+
+    def join(self, connection_id: str, room: str) -> str:
+        session = self.sessions.get(connection_id)
+        if session is None:
+            return "no session"
+        if room not in session.rooms:
+            if len(session.rooms) == self.max_rooms:
+                return "ValueError"
+            session.rooms.append(room)
+            self.members.setdefault(room, []).append(connection_id)
+        return "joined"
+
+    def leave_room(self, connection_id: str, room: str) -> str:
+        session = self.sessions.get(connection_id)
+        if session is None:
+            return "no session"
+        if room == session.room:
+            return "ValueError"
+        if room in session.rooms:
+            session.rooms.remove(room)
+            self.members[room].remove(connection_id)
+        return "left"
 
     def kick(self, connection_id: str) -> str:
         if connection_id not in self.sessions:
@@ -206,6 +231,8 @@ class Model:
 
     def _end(self, session: Session, why: str, close: Close | None = None) -> None:
         del self.sessions[session.connection_id]
+        for room in session.rooms:
+            self.members[room].remove(session.connection_id)
         if session.client and close is not None:
             self.clients[session.client].closed = close
         self._note(session.connection_id, f"disconnect {why}")

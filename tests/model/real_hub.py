@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from resumehub import ConnectionNotFound, Hub, Message, SendBufferFull
+from resumehub import Connection, ConnectionNotFound, Hub, Message, SendBufferFull
 from resumehub.testing import (
     FakeClock,
     Knock,
@@ -51,9 +52,11 @@ class Real(ABC):
     def view(self) -> dict[str, Any]:
         """All that can be seen from outside."""
         members = {room: self.hub.connections(room) for room in self.hub.rooms()}
-        everybody = [connection for connections in members.values() for connection in connections]
+        everybody = {connection for connections in members.values() for connection in connections}
+        assert {room: self.hub.count(room) for room in members} == {r: len(m) for r, m in members.items()}
         return {
             "rooms": {room: [one.id for one in connections] for room, connections in members.items()},
+            "joined": {one.id: list(one.rooms) for one in everybody},
             "suspended": {one.id for one in everybody if one.suspended},
             "read": self.read,
             "closed": {name: socket.closed for name, socket in self.sockets.items()},
@@ -128,8 +131,24 @@ class Real(ABC):
             return type(error).__name__
         return "sent"
 
-    def broadcast(self, room: str, number: int, exclude: list[str]) -> None:
-        self.hub.broadcast(room, Message("n", number), exclude)
+    def broadcast(self, rooms: list[str], number: int, exclude: list[str]) -> None:
+        self.hub.broadcast(rooms, Message("n", number), exclude)
+
+    def join(self, connection_id: str, room: str) -> str:
+        return self._in_room(connection_id, lambda connection: connection.join(room), "joined")
+
+    def leave_room(self, connection_id: str, room: str) -> str:
+        return self._in_room(connection_id, lambda connection: connection.leave(room), "left")
+
+    def _in_room(self, connection_id: str, act: Callable[[Connection], None], done: str) -> str:
+        connection = self.hub.get(connection_id)
+        if connection is None:
+            return "no session"
+        try:
+            act(connection)
+        except ValueError as error:
+            return type(error).__name__
+        return done
 
     def kick(self, connection_id: str) -> str:
         try:

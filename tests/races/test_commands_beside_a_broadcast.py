@@ -23,7 +23,7 @@ class OneLockForAll(Room):
     """Members come and go under the lock of the broadcasts."""
 
     def remove(self, session: Session) -> bool:
-        with self._order:
+        with self.order:
             return super().remove(session)
 
 

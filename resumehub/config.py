@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
+from .protocol.control_messages import ACK_DELAY
+
 MAX_DURATION: Final = 10 * 365 * 24 * 3600.0
 """Ten years, in seconds: a longer duration is a mistake (milliseconds?), and infinity is no deadline."""
 
@@ -24,6 +26,9 @@ MAX_IDENTIFIER_LENGTH: Final = 255
 
 RESERVED_SUBPROTOCOL_PREFIX: Final = "resumehub."
 """Subprotocols that begin with this are negotiated by the hub itself (contract D2, D3)."""
+
+_USUAL_STALL_TIMEOUT: Final = 30.0
+"""Where ``resume_window`` says nothing of how long a client may be silent: its default."""
 
 OnDuplicate = Literal["replace", "reject"]
 OnFull = Literal["expire", "refuse"]
@@ -54,6 +59,7 @@ class Config:
     resume_window: float
     ping_interval: float | None
     write_timeout: float
+    stall_timeout: float
     send_buffer: int  # messages
     send_buffer_bytes: int
     max_message_size: int
@@ -73,6 +79,7 @@ class Config:
         resume_window: float = 30.0,
         ping_interval: float | None = 20.0,
         write_timeout: float = 10.0,
+        stall_timeout: float | None = None,
         send_buffer: int = 256,
         send_buffer_bytes: int = 1 << 20,
         max_message_size: int = 64 * 1024,
@@ -93,6 +100,9 @@ class Config:
           next one is sent), or None for no heartbeat. 20 is below the 30 to 60 after which common
           proxies and mobile networks forget an idle connection.
         * ``write_timeout``: seconds, more than 0: how long a peer may take no byte, or not answer.
+        * ``stall_timeout``: seconds, at least 1, since a client may take one second for its ``$ack``: how
+          long the window of a v1 client may stay full. None for ``resume_window``: as long as the hub would
+          wait for a client that is away; and for 30 where that is less than 1.
         * ``send_buffer`` (messages) and ``send_buffer_bytes``: at least 1 each; both limits hold.
         * ``max_message_size``: at least 1, for what a client sends.
         * ``max_sessions``, ``max_rooms``, ``callback_threads``: at least 1.
@@ -109,11 +119,13 @@ class Config:
         a wrong value. The text names the argument, its value and what is allowed.
         Threads: any. Blocks: never.
         """
+        checked_resume_window = _duration("resume_window", resume_window, zero=True)
         checked_write_timeout = _duration("write_timeout", write_timeout, zero=False)
         return cls(
-            resume_window=_duration("resume_window", resume_window, zero=True),
+            resume_window=checked_resume_window,
             ping_interval=_ping_interval(ping_interval, checked_write_timeout),
             write_timeout=checked_write_timeout,
+            stall_timeout=_stall_timeout(stall_timeout, checked_resume_window),
             send_buffer=_count("send_buffer", send_buffer, "messages"),
             send_buffer_bytes=_count("send_buffer_bytes", send_buffer_bytes, "bytes"),
             max_message_size=_count("max_message_size", max_message_size, "bytes"),
@@ -199,6 +211,17 @@ def _ping_interval(value: object, write_timeout: float) -> float | None:
             f"more than write_timeout ({write_timeout} seconds), or None for no heartbeat",
         )
     return interval
+
+
+def _stall_timeout(value: object, resume_window: float) -> float:
+    if value is None:
+        return resume_window if resume_window >= ACK_DELAY else _USUAL_STALL_TIMEOUT
+    timeout = _duration("stall_timeout", value, zero=False)
+    if timeout < ACK_DELAY:
+        raise _wrong_value(
+            "stall_timeout", value, f"at least {ACK_DELAY} seconds: a client may take that for its $ack"
+        )
+    return timeout
 
 
 def _count(name: str, value: object, unit: str) -> int:

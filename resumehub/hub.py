@@ -52,9 +52,9 @@ class Hub:
     a plain client cannot resume such a session. To refuse, raise ``ConnectRejected`` (401) or a werkzeug
     ``HTTPException``. An application that calls ``upgrade`` in its views needs no ``connect``.
 
-    Options: ``resume_window``, ``ping_interval``, ``write_timeout`` (seconds), ``send_buffer``
-    (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``, ``on_full``,
-    ``max_rooms``, ``callback_threads``, ``allowed_origins``, ``on_duplicate``, ``subprotocols``,
+    Options: ``resume_window``, ``ping_interval``, ``write_timeout``, ``stall_timeout`` (seconds),
+    ``send_buffer`` (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``,
+    ``on_full``, ``max_rooms``, ``callback_threads``, ``allowed_origins``, ``on_duplicate``, ``subprotocols``,
     ``compression``: see ``resumehub.config.Config`` and docs/reference/api.md. ``codec``, ``metrics`` and
     ``clock`` are objects with the methods of ``resumehub.codec.Codec``, ``metrics.Metrics`` and
     ``clock.Clock``.
@@ -70,6 +70,7 @@ class Hub:
         resume_window: float = 30.0,
         ping_interval: float | None = 20.0,
         write_timeout: float = 10.0,
+        stall_timeout: float | None = None,
         send_buffer: int = 256,
         send_buffer_bytes: int = 1 << 20,
         max_message_size: int = 64 * 1024,
@@ -93,6 +94,7 @@ class Hub:
             resume_window=resume_window,
             ping_interval=ping_interval,
             write_timeout=write_timeout,
+            stall_timeout=stall_timeout,
             send_buffer=send_buffer,
             send_buffer_bytes=send_buffer_bytes,
             max_message_size=max_message_size,

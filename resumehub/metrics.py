@@ -151,8 +151,9 @@ class Metrics(Protocol):
     def send_buffer(self, room_id: str, connection_id: str, used: int, capacity: int, /) -> None:
         """A session's outgoing buffer now holds ``used`` of at most ``capacity`` messages.
 
-        ``capacity`` is the hub's ``send_buffer``. Reports of different threads may arrive in another
-        order: take a maximum from them, not an exact current value.
+        ``capacity`` is the hub's ``send_buffer``. For a client of ``resumehub.v1`` a row of messages that it
+        misses counts as one, so ``used`` may be above ``capacity``. Reports of different threads may arrive
+        in another order: take a maximum from them, not an exact current value.
 
         Threads: any that sends or writes: an application thread, a reader thread, a callbacks thread, a
         writer thread, or the hub thread.

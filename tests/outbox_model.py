@@ -41,6 +41,8 @@ class Model:
     #: The last message before the client began to count.
     before: int = -1
     ledger: Ledger = field(default_factory=Ledger)
+    #: A client that acknowledges has not done so since something found no room, or took the last of it.
+    full: bool = False
 
     # -- bounds -----------------------------------------------------------------------------
 
@@ -55,10 +57,27 @@ class Model:
         frames, taken = len(ids) + bool(size), sum(self.sizes[i] for i in ids) + size
         return frames <= self.max_frames and taken <= self.max_bytes
 
+    def is_at_a_bound(self) -> bool:
+        firm = self.firm()
+        return len(firm) >= self.max_frames or sum(self.sizes[i] for i in firm) >= self.max_bytes
+
+    def see_full(self, full: bool) -> None:
+        self.full = self.keep is Retention.UNTIL_ACKED and (self.full or full)
+
+    def gaps(self) -> int:
+        """How often a client that acknowledges is told of missing messages, of neighbouring ones once."""
+        if self.keep is not Retention.UNTIL_ACKED:
+            return 0
+        sent = [message is None for message in self.got[self.known :]]
+        unsent = [message in self.lost for message in range(len(self.got), len(self.sizes))]
+        return runs(sent) + runs(unsent)
+
     def put(self, size: int) -> bool:
         if not self.fits(self.firm(), size):
+            self.see_full(True)
             return False
         self.accept(size)
+        self.see_full(self.is_at_a_bound())
         self.make_room()
         return True
 
@@ -72,6 +91,7 @@ class Model:
         spared = [self.begun] if self.begun is not None else []
         unmovable = [i for i in self.firm() if i not in self.waiting] + spared
         if not self.fits(unmovable, size) or (self.ahead and not self.fits(self.firm(), size)):
+            self.see_full(size <= self.max_bytes)
             self.lost.add(len(self.sizes))
             self.sizes.append(size)
             self.ledger.accepted += 1
@@ -108,6 +128,7 @@ class Model:
         if self.pinned is not None:
             self.deferred = received
             return
+        self.full = self.full and received <= self.known
         self.known = max(self.known, received)
         for message in self.got[:received]:
             if message in self.kept:
@@ -166,6 +187,12 @@ class Model:
         self.waiting = again + self.waiting
         self.deferred = 0
         self.acknowledge(received)
+        self.see_anew()
+
+    def see_anew(self) -> None:
+        """Another transport, or another process: what was refused is not known any more."""
+        self.full = False
+        self.see_full(self.is_at_a_bound())
 
     def release_history(self) -> None:
         self.pinned = None
@@ -180,3 +207,8 @@ class Model:
         self.ledger.written += len(self.kept)
         self.kept, self.got, self.seen, self.known = [], [], [], 0
         self.before = (self.waiting[0] if self.waiting else len(self.sizes)) - 1
+
+
+def runs(row: list[bool]) -> int:
+    """How many there are in a row that are true, counting neighbours as one."""
+    return sum(here and not before for before, here in zip([False, *row], row, strict=False))

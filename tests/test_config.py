@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resumehub.config import MAX_DURATION, Config, normalize_origin, validate_identifier
 
-DURATIONS = ["resume_window", "ping_interval", "write_timeout"]
+DURATIONS = ["resume_window", "ping_interval", "write_timeout", "stall_timeout"]
 # More digits than Python prints: repr() of it raises.
 HUGE: Any = pytest.param(10**5000, id="more digits than can be printed")
 HUGE_NEGATIVE: Any = pytest.param(-(10**5000), id="less than can be printed")
@@ -38,6 +38,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         resume_window=30.0,
         ping_interval=20.0,
         write_timeout=10.0,
+        stall_timeout=30.0,
         send_buffer=256,
         send_buffer_bytes=1_048_576,
         max_message_size=65_536,
@@ -78,6 +79,8 @@ def test_whole_seconds_become_floats() -> None:
         {"ping_interval": None},
         {"ping_interval": None, "write_timeout": 1000},
         {"ping_interval": 10.001},
+        {"stall_timeout": 1},
+        {"stall_timeout": MAX_DURATION},
         {"write_timeout": 0.001},
         {"write_timeout": MAX_DURATION, "ping_interval": None},
         *({name: 1} for name in COUNTS),
@@ -101,11 +104,36 @@ def test_a_duration_out_of_range_is_refused(name: str, value: float) -> None:
         build(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["ping_interval", "write_timeout"])
+@pytest.mark.parametrize("name", ["ping_interval", "write_timeout", "stall_timeout"])
 def test_zero_is_no_interval(name: str) -> None:
     """Only resume_window may be zero; the error says so."""
     with pytest.raises(ValueError, match=rf"^{name} is 0: it must be .*more than 0"):
         build(**{name: 0})
+
+
+@pytest.mark.parametrize("value", [0.001, 0.999])
+def test_a_client_has_the_second_that_it_may_take_for_an_ack(value: float) -> None:
+    """Else one that does all that the protocol asks of it would be cut."""
+    with pytest.raises(ValueError, match=rf"^stall_timeout is {value}: it must be at least 1.0 seconds"):
+        build(stall_timeout=value)
+
+
+@pytest.mark.parametrize(
+    ("options", "timeout"),
+    [
+        ({}, 30.0),
+        ({"resume_window": 300}, 300.0),
+        ({"resume_window": 0}, 30.0),
+        ({"resume_window": 0.5}, 30.0),
+        ({"resume_window": 300, "stall_timeout": 5}, 5.0),
+    ],
+    ids=str,
+)
+def test_a_silent_client_is_given_what_an_absent_one_is_given(
+    options: dict[str, Any], timeout: float
+) -> None:
+    """Where that is nothing, or too short for an acknowledgement, it is half a minute."""
+    assert build(**options).stall_timeout == timeout
 
 
 @pytest.mark.parametrize(

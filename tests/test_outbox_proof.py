@@ -122,6 +122,57 @@ def test_of_a_hole_the_client_is_told_again_what_it_does_not_know() -> None:
     assert row(box, 2) == "cdef"
 
 
+def test_holes_that_meet_behind_a_transport_are_one() -> None:
+    """One was told on the old transport, one had begun, one came while the client was away."""
+    box = outbox(Retention.UNTIL_ACKED, written="a", max_frames=1)
+    box.put_dropping(frame("b"))
+    assert sent(box) == "[2-2]"
+    box.put_dropping(frame("c"))
+    gap = box.unannounced()
+    assert gap is not None
+    gap.frame = frame("missed")
+    box.started = True
+    box.put_dropping(frame("d"))
+    assert box.used_frames == 4  # one message and three gaps: what has begun stays as it is
+    box.unbegin()
+    assert box.used_frames == 3
+    assert row(box, 1) == "[2-4]"
+    assert box.used_frames == 1  # to resume behind the message is to acknowledge it
+
+
+def test_a_control_message_between_holes_keeps_them_apart_only_while_it_is_there() -> None:
+    box = outbox(Retention.UNTIL_ACKED, written="a", max_frames=1)
+    box.put_dropping(frame("b"))
+    box.place_last("replayed").frame = frame("$")
+    box.put_dropping(frame("c"))
+    assert box.used_frames == 3
+    box.forget_notices()
+    assert box.used_frames == 2
+    assert sent(box) == "[2-3]"
+
+
+def test_a_window_is_full_until_something_is_acknowledged() -> None:
+    box = outbox(Retention.UNTIL_ACKED, max_frames=2)
+    put(box, "a")
+    assert not box.full
+    put(box, "b")
+    assert box.full
+    sent(box)
+    assert box.acknowledge(0)
+    assert box.full
+    assert box.acknowledge(1)
+    assert not box.full
+
+
+def test_a_window_is_full_when_a_message_finds_no_room() -> None:
+    """Not for one that is too large for any window: that says nothing of the client."""
+    box = outbox(Retention.UNTIL_ACKED, waiting="a", max_bytes=10)
+    assert box.put_dropping(frame("b", 11)) == 1
+    assert not box.full
+    assert not box.put(frame("b", 10))
+    assert box.full
+
+
 # -- control messages ------------------------------------------------------------------------------
 
 

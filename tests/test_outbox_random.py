@@ -50,6 +50,7 @@ class Pair:
         if may:
             box.passed(self.frame(size), size)
             model.accept(size)
+            model.see_full(model.is_at_a_bound())
             model.write()
             if model.pinned is None:
                 model.make_room()
@@ -57,6 +58,12 @@ class Pair:
     def broadcast(self, n: int) -> None:
         size = SIZES[n % 4]
         assert self.box.put_dropping(self.frame(size)) == self.model.broadcast(size)
+
+    def flood(self, n: int) -> None:
+        """A busy room, whose messages are written, or told to be missing, one by one."""
+        for _ in range(self.box.max_frames + 2):
+            self.broadcast(0)
+            self.write(n)
 
     def begin(self, n: int) -> None:
         if first := self.box.first(1, 100):
@@ -84,6 +91,10 @@ class Pair:
 
     def notify(self, n: int) -> None:
         self.box.notify(Notice("ab"[n % 2], Frame(Opcode.TEXT, b"notice")))
+
+    def place(self, n: int) -> None:
+        """A resumed client is to be told that this was all."""
+        self.box.place_last("replayed").frame = Frame(Opcode.TEXT, b"notice")
 
     def acknowledge(self, n: int) -> None:
         if self.box.keep is Retention.UNTIL_ACKED:
@@ -136,6 +147,7 @@ class Pair:
         """Another process goes on with what was written down; never while a resume is decided."""
         if self.model.pinned is None:
             self.box = Outbox.from_state(threading.Lock(), self.box.export())
+            self.model.see_anew()
 
     # -- what must hold ---------------------------------------------------------------------
 
@@ -146,12 +158,20 @@ class Pair:
         assert box.ledger.accepted == box.ledger.settled + box.held
         assert (len(box), box.sent_to) == (len(model.waiting), len(model.got))
         firm = [model.sizes[i] for i in model.firm()]
-        assert (box.used_frames, box.used_bytes) == (len(firm), sum(firm))
+        gaps = box.used_frames - len(firm)
+        assert model.gaps() <= gaps <= model.gaps() + self.separated()
+        assert (box.used_bytes, box.full) == (sum(firm), model.full)
         undelivered = model.kept + model.waiting if box.keep is Retention.UNTIL_ACKED else model.waiting
         assert [frame.size for frame in box.undelivered()] == [model.sizes[i] for i in undelivered]
         if box.keep is not Retention.NOTHING:
             for received in range(max(len(model.got), len(model.seen)) + 2):
                 assert box.resume_position(received) == model.resume_position(received), received
+
+    def separated(self) -> int:
+        """How many neighbouring gaps can't be one: what has begun is between them, or a control message."""
+        unsent = self.box.unsent
+        begun = self.box.started and isinstance(unsent[0], Gap)
+        return begun + sum(isinstance(item, Notice) for item in unsent)
 
     def end(self) -> None:
         unproven = [frame.size for frame in self.box.undelivered()]
@@ -166,9 +186,11 @@ WORDS = {
         Pair.send,
         Pair.pass_by,
         Pair.broadcast,
+        Pair.flood,
         Pair.begin,
         Pair.write,
         Pair.notify,
+        Pair.place,
         Pair.acknowledge,
         Pair.look,
         Pair.decide,

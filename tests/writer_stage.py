@@ -19,12 +19,16 @@ class Owner:
     def __init__(self) -> None:
         self.flushed: list[Flushed] = []
         self.writers: list[TransportWriter] = []
+        self.full_windows = 0
 
     def on_flushed(self, writer: TransportWriter, flushed: Flushed) -> None:
         self.flushed.append(flushed)
 
     def start_writer(self, writer: TransportWriter) -> None:
         self.writers.append(writer)
+
+    def window_full(self, writer: TransportWriter) -> None:
+        self.full_windows += 1
 
     def reports(self) -> list[str]:
         """What it has heard that matters, in order: stalled, failed, close_sent."""

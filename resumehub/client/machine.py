@@ -261,7 +261,7 @@ class ClientMachine:
         was_open = self.state is ClientState.CONNECTED
         self.live = False
         error = TransportLost(lost.code, lost.reason)
-        verdict = of_close(lost.code, lost.by_peer)
+        verdict = of_close(lost.code, lost.by_peer, lost.reason)
         if self._leaving:
             self._end(None)
         elif verdict is DialVerdict.ENDED:

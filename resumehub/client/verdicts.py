@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ..codes import CloseCode
+from ..protocol.control_messages import NO_ACK
 
 
 class DialVerdict(Enum):
@@ -43,8 +44,10 @@ _NOT_NOW = (408, 425, 429)
 _NOT_EVER = (501, 505)
 
 
-def of_close(code: int, by_peer: bool) -> DialVerdict:
+def of_close(code: int, by_peer: bool, reason: str = "") -> DialVerdict:
     """The verdict on a transport that ended with ``code``, which the server has sent if ``by_peer``."""
+    if reason == NO_ACK:  # our application handles nothing for long; that is no fault of a message
+        return DialVerdict.RETRY
     return _CLOSE_CODES.get(code, DialVerdict.RETRY) if by_peer else DialVerdict.RETRY
 
 

@@ -97,13 +97,23 @@ class WriteStalled:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowFull:
+    """The client has acknowledged so little that no message, or none of some size, can be sent to it."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """The answer to an ``Inspect`` effect.
 
     ``heard``: bytes came in since the last Ping. ``reading_since``: since when a thread reads the transport
     (None: no thread does, since its reader runs a callback). ``took_at``: when the peer last took bytes that
     had had to wait. ``blocked``: bytes wait now for the peer to take more. ``pinged_at``: when the last Ping
-    was really sent, which is later than it was due if the hub thread was late.
+    was really sent, which is later than it was due if the hub thread was late. ``full_since``: since when the
+    client's window is full and nothing of it was acknowledged; None: it is not full. ``reads_on_since``:
+    since when no reader has had to wait for room for messages; infinite while one does. ``seen_at``: the time
+    of this look, which is later than the deadline if the hub thread was late.
     """
 
     transport: int
@@ -113,6 +123,9 @@ class Observed:
     took_at: float
     blocked: bool
     pinged_at: float
+    full_since: float | None = None
+    reads_on_since: float = float("-inf")
+    seen_at: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +242,10 @@ class Tick:
 EndReport = PeerClosed | PeerGone | PeerFailed | TransportAborted
 """A thread's report that a transport is coming to its end."""
 
-TransportReport = EndReport | CloseSent | WriteFailed | WriteStalled | Observed | Released
-SessionReport = Register | HandlerFailed | Acknowledged | AckDue | GapFound
+NeedsDeadline = WriteStalled | WindowFull | AckDue
+"""A live transport needs a deadline."""
+
+TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed | Released
+SessionReport = Register | HandlerFailed | Acknowledged | GapFound
 Order = Kick | Close | JoinRoom | LeaveRoom | Export | Adopt | Shutdown | AbortAll | Tick
 Command = TransportReport | SessionReport | Order

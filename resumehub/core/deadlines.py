@@ -23,6 +23,7 @@ class DeadlineKind(Enum):
     STALL = "the peer should have taken some bytes"
     CLOSE = "the close frame should be out"
     ANSWER = "the peer should have answered the close frame"
+    WINDOW = "the client should have acknowledged something of a full window"
     ACK = "what has been handled is to be acknowledged"
 
     # By default an Enum hashes the name of its member, in Python code: half of the time of a look-up. There

@@ -124,8 +124,8 @@ class Machine:
                 self._transport_machine.ended(command)
             case c.CloseSent(number) | c.WriteFailed(number):
                 self._transport_machine.nothing_more_to_write(number)
-            case c.WriteStalled(number):
-                self._transport_machine.write_stalled(number)
+            case c.WriteStalled() | c.WindowFull() | c.AckDue():
+                self._transport_machine.needs_deadline(command)
             case c.Observed():
                 self._transport_machine.observed(command)
             case c.Released(number):
@@ -142,8 +142,6 @@ class Machine:
                 self._handler_failed(command)
             case c.Acknowledged(number):
                 self._acknowledged(number)
-            case c.AckDue(number):
-                self._transport_machine.ack_due(number)
             case c.GapFound():
                 self._gap_found(command)
             case c.Export(connection_id, life):

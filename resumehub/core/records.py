@@ -29,6 +29,7 @@ class Rules:
     resume_window: float = 30.0
     ping_interval: float | None = 20.0
     write_timeout: float = 10.0
+    stall_timeout: float = 30.0
     max_sessions: int = 10_000
     max_rooms: int = 64
     refuse_duplicates: bool = False
@@ -78,5 +79,7 @@ class TransportState:
     """Our close frame is out, or can never get out."""
     peer_done: bool = False
     """The peer has said that it sends nothing more."""
+    ack_due_at: float = float("-inf")
+    """When the deadline of its full window was due that fell due last."""
     discarded: bool = False
     """The peer took nothing for so long that what waited before the close frame was dropped."""

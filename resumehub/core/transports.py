@@ -23,17 +23,24 @@ means for a session (``TransportOwner``). Pure. Read next: ``records.py``, ``dea
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, assert_never
 
+from ..codes import CloseCode
 from ..errors import HeartbeatTimeout, ResumeHubError, TransportLost
-from ..protocol.control_messages import ACK_DELAY
+from ..protocol.control_messages import ACK_DELAY, NO_ACK
 from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .plan import Plan
 from .records import CloseFrame, Phase, Rules, TransportState
 
-_WHILE_ALIVE = (DeadlineKind.PING, DeadlineKind.PONG, DeadlineKind.STALL, DeadlineKind.ACK)
+_WHILE_ALIVE = (
+    DeadlineKind.PING,
+    DeadlineKind.PONG,
+    DeadlineKind.STALL,
+    DeadlineKind.WINDOW,
+    DeadlineKind.ACK,
+)
 _OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
 
 
@@ -62,6 +69,7 @@ class TransportMachine:
         self._deadlines = deadlines
         self._owner = owner
         self._write_timeout = rules.write_timeout
+        self._stall_timeout = rules.stall_timeout
         self._ping_interval = rules.ping_interval
 
     # -- beginnings -------------------------------------------------------------------------
@@ -146,21 +154,22 @@ class TransportMachine:
         else:
             self._deadlines.arm(DeadlineKind.ANSWER, transport.number, self._plan.now + self._write_timeout)
 
-    def write_stalled(self, number: int) -> None:
-        """The peer has taken no more bytes: it must take some within ``write_timeout``."""
-        transport = self.by_number.get(number)
+    def needs_deadline(self, report: c.NeedsDeadline) -> None:
+        """Something must happen within a time: the peer takes bytes, or acknowledges, or we acknowledge."""
+        transport, now = self.by_number.get(report.transport), self._plan.now
         if transport is None or transport.phase is not Phase.LIVE:
-            self._plan.ignore("a transport that closes has a deadline already")
-        else:
-            self._deadlines.arm(DeadlineKind.STALL, number, self._plan.now + self._write_timeout)
-
-    def ack_due(self, number: int) -> None:
-        """A message was handled: acknowledge it after ``ACK_DELAY``, if that is not to happen already."""
-        transport = self.by_number.get(number)
-        if transport is None or transport.phase is not Phase.LIVE:
-            self._plan.ignore("a transport that closes acknowledges nothing")
-        elif self._deadlines.armed_at(DeadlineKind.ACK, number) is None:
-            self._deadlines.arm(DeadlineKind.ACK, number, self._plan.now + ACK_DELAY)
+            self._plan.ignore("a transport that closes has a deadline already, and acknowledges nothing")
+            return
+        match report:
+            case c.WriteStalled(number):
+                self._deadlines.arm(DeadlineKind.STALL, number, now + self._write_timeout)
+            case c.WindowFull(number):
+                self._deadlines.arm(DeadlineKind.WINDOW, number, now + self._stall_timeout)
+            case c.AckDue(number):
+                if self._deadlines.armed_at(DeadlineKind.ACK, number) is None:
+                    self._deadlines.arm(DeadlineKind.ACK, number, now + ACK_DELAY)
+            case _:
+                assert_never(report)
 
     # -- deadlines --------------------------------------------------------------------------
 
@@ -178,6 +187,9 @@ class TransportMachine:
                 self.abort(transport)
             case DeadlineKind.ACK:
                 self._plan.add(e.SendAck(due.owner))
+            case DeadlineKind.WINDOW:
+                transport.ack_due_at = due.at
+                self._plan.add(e.Inspect(due.owner, due.kind))
             case _:
                 self._plan.add(e.Inspect(due.owner, due.kind))
 
@@ -192,6 +204,8 @@ class TransportMachine:
             self._plan.ignore("a transport that closes has its own deadline")
         elif seen.kind is DeadlineKind.PONG:
             self._pong_overdue(transport, seen)
+        elif seen.kind is DeadlineKind.WINDOW:
+            self._ack_overdue(transport, seen)
         elif seen.blocked and not self._postponed(DeadlineKind.STALL, seen, seen.took_at):
             self._owner.transport_lost(transport.number, TransportLost(1006, "the peer stopped reading"))
             self.abort(transport)
@@ -208,6 +222,22 @@ class TransportMachine:
             self._owner.heartbeat_failed(transport.number)
             self._owner.transport_lost(transport.number, HeartbeatTimeout())
             self.abort(transport)
+
+    def _ack_overdue(self, transport: TransportState, seen: c.Observed) -> None:
+        """The client had its time to acknowledge: part with its transport, if it could have."""
+        if seen.full_since is None:
+            return  # it has acknowledged, and when the window is full again there is a new deadline
+        since = max(seen.full_since, seen.took_at, seen.reads_on_since)
+        if seen.blocked or since == float("inf"):
+            # Not all of the window has reached the client, or its $ack waits behind messages of its own.
+            since = self._plan.now
+        if seen.seen_at > transport.ack_due_at + ACK_DELAY:
+            since = seen.seen_at  # the hub was away, and its readers with it: the $ack may wait for them
+        if since + self._stall_timeout > self._plan.now:
+            self._deadlines.arm(DeadlineKind.WINDOW, transport.number, since + self._stall_timeout)
+            return
+        close = (int(CloseCode.POLICY_VIOLATION), NO_ACK)
+        self._owner.transport_lost(transport.number, TransportLost(*close), close)
 
     def _close_overdue(self, transport: TransportState, seen: c.Observed) -> None:
         if self._postponed(DeadlineKind.CLOSE, seen, seen.took_at):

@@ -136,13 +136,13 @@ class Reader:
             return False
         if self._queued and self._session.serial_queue.is_full():
             # No thread reads now, so no deadline for a Pong may run.
-            self.io.reading_since = None
+            self.io.reading_since, self.io.reads_on_since = None, float("inf")
             self._wait_for_room(self._session.serial_queue)
         return True
 
     def _wait_for_room(self, serial_queue: SerialQueue) -> None:
         serial_queue.wait_for_room(self._may_stop_waiting)
-        self.io.reading_since = self._services.clock.monotonic()
+        self.io.reading_since = self.io.reads_on_since = self._services.clock.monotonic()
 
     def _control(self, session: Session, message: Message) -> None:
         """Handle a control message. It changes nothing once the session is on another transport."""
@@ -278,7 +278,7 @@ class SharedReader(Reader):
         self._session.serial_queue.when_room(self._go_on)
 
     def _go_on(self) -> None:
-        self.io.reading_since = self._services.clock.monotonic()
+        self.io.reading_since = self.io.reads_on_since = self._services.clock.monotonic()
         self._leader_followers.enter(self)
 
     def _wait_for_room(self, serial_queue: SerialQueue) -> None:

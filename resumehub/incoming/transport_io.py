@@ -65,7 +65,9 @@ class TransportIO:
         self.seen_callback_runs = -1
         #: Since when a thread reads; None while none does.
         self.reading_since: float | None = None
-        #: The same for a transport from another process, until its reader begins here.
+        #: Since when no reader waits for room for messages; infinite while one does.
+        self.reads_on_since = float("-inf")
+        #: ``reading_since`` of a transport from another process, until its reader begins here.
         self.listened_since: float | None = None
         self._ended = False
         self._closing = False
@@ -105,7 +107,8 @@ class TransportIO:
         right to write must be held.
         """
         assert self.writer is not None, "a session is attached to it"
-        took_at = self.writer.took_at
+        assert self.session is not None, "as above"
+        took_at, full_since = self.writer.progress.took_at, self.writer.window.look(self.session.outbox)
         reading_since = now if self.reading_since is None else self.reading_since
         read = [DataReceived(call.data, 0) for call in messages]
         events = [event for event in self.backlog if isinstance(event, _HANDED_ON)]
@@ -119,7 +122,8 @@ class TransportIO:
             pinged_ago=now - self.pinged_at if self.pinged_at != float("-inf") else None,
             heard=self.transport.heard != self.ping_mark,
             reading_ago=now - reading_since,
-            blocked=self.writer.blocked,
+            blocked=self.writer.progress.blocked,
+            full_ago=now - full_since if full_since is not None else None,
         )
 
     def restore(self, live: LiveTransport, now: float) -> None:

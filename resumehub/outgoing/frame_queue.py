@@ -48,6 +48,8 @@ class FrameQueue:
     #: Whether the first item has begun on the present transport; an item that has begun is never dropped.
     started: bool = False
     refusal: Exception | None = None
+    #: Whether the client's window has no room, as far as is known, since its last acknowledgement.
+    full: bool = False
     #: What is to be written next. Other modules read it and do not change it.
     unsent: deque[Item] = field(default_factory=deque)
     unsent_bytes: int = 0
@@ -55,6 +57,7 @@ class FrameQueue:
     sent_to: int = 0
     _unsent_frames: int = 0
     _specials: int = 0  # items of ``unsent`` that are not frames
+    _notices: int = 0  # those of them that are control messages
     _sent: deque[Frame | Gap] = field(default_factory=deque)
     _sent_frames: int = 0
     _sent_bytes: int = 0
@@ -71,8 +74,15 @@ class FrameQueue:
 
     @property
     def used_frames(self) -> int:
-        """How many frames count against the bound."""
-        return self._unsent_frames + self.held_frames
+        """How many frames count against the bound; and the gaps that a client is told of, each as one.
+
+        A gap takes the memory of a frame, so it is shown. It takes no frame's room: what makes room for a
+        broadcast would find none, and an acknowledgement of one message would make room for none.
+        """
+        used = self._unsent_frames + self.held_frames
+        if self.keep is _UNTIL_ACKED:
+            used += len(self._sent) - self._sent_frames + self._specials - self._notices
+        return used
 
     @property
     def used_bytes(self) -> int:
@@ -84,18 +94,28 @@ class FrameQueue:
         """How many frames are in no column of the ledger yet (see ``ledger.py``)."""
         return self._unsent_frames + self._sent_frames
 
+    @property
+    def released_to(self) -> int:
+        """Up to which number the frames are no longer kept: a client that acknowledges has said so."""
+        return self._released_to
+
     # -- accepting --------------------------------------------------------------------------
 
     def put(self, frame: Frame) -> bool:
         """Accept a frame. False if there is no room for it; then nothing changes."""
         size = len(frame.payload)
+        keep = self.keep
         if not self.has_room(size):
+            self.full = keep is _UNTIL_ACKED
             return False
         self.unsent.append(frame)
         self._unsent_frames += 1
         self.unsent_bytes += size
         self.ledger.accepted += 1
-        if self.keep is not _HISTORY:
+        if keep is _UNTIL_ACKED:
+            self._last += 1
+            self.full = self.full or self._is_at_a_bound()
+        elif keep is _NOTHING:
             self._last += 1
         elif self._sent_frames:
             self._make_room()
@@ -125,7 +145,11 @@ class FrameQueue:
         self._sent_bytes += size
         if keep is _UNTIL_ACKED:
             self._last += 1
-        if keep is _UNTIL_ACKED or self._history_held:
+            self.held_frames += 1
+            self._held_bytes += size
+            if self.held_frames >= self.max_frames or self._held_bytes >= self.max_bytes:
+                self.full = True
+        elif self._history_held:
             self.held_frames += 1
             self._held_bytes += size
         elif self._sent_frames > self.max_frames or self._sent_bytes > self.max_bytes:
@@ -150,12 +174,14 @@ class FrameQueue:
             at += 1
         self.unsent.insert(at, notice)
         self._specials += 1
+        self._notices += 1
 
     def place_last(self, kind: str) -> Notice:
         """Keep the last place for a control message; its frame must be set before any thread writes."""
         notice = Notice(kind, _NO_FRAME, placed=True)
         self.unsent.append(notice)
         self._specials += 1
+        self._notices += 1
         return notice
 
     # -- writing ----------------------------------------------------------------------------
@@ -212,8 +238,9 @@ class FrameQueue:
             return item
         self._specials -= 1
         if isinstance(item, Gap):
-            self.sent_to = item.last
-            self._sent.append(item)
+            self._gap_written(item)
+        else:
+            self._notices -= 1
         return item
 
     def written_frames(self, frames: list[Frame], sizes: list[int]) -> None:
@@ -235,6 +262,21 @@ class FrameQueue:
             self._held_bytes += size
 
     # -- helpers ----------------------------------------------------------------------------
+
+    def _is_at_a_bound(self) -> bool:
+        return (
+            self._unsent_frames + self.held_frames >= self.max_frames
+            or self.unsent_bytes + self._held_bytes >= self.max_bytes
+        )
+
+    def _gap_written(self, gap: Gap) -> None:
+        """Keep a gap that was told, as one with the gap before it: each broadcast may make another one."""
+        self.sent_to = gap.last
+        before = self._sent[-1] if self._sent else None
+        if isinstance(before, Gap):
+            before.last, before.frame = gap.last, None
+        else:
+            self._sent.append(gap)
 
     def _make_room(self) -> None:
         """Let the oldest history go, until new frames have room."""

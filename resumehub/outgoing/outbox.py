@@ -22,7 +22,7 @@ from ..reasons import DropReason
 from ..runtime.base import Lock
 from .frame_queue import FrameQueue
 from .items import Gap, Item, Notice, Retention
-from .outbox_state import FrameState, GapState, ItemState, NoticeState, OutboxState
+from .outbox_state import OutboxState, item_of, state_of
 
 # Members of an enumeration are looked up, and this is asked for every ``$ack``.
 _UNTIL_ACKED = Retention.UNTIL_ACKED
@@ -118,12 +118,13 @@ class Outbox(FrameQueue):
                     self._cut(item, received)
                     self.sent_to = max(received, item.first - 1)
             self.unsent.appendleft(item)
+            self._join_gaps()
         self._history_held = self._ahead = False
         self._deferred = 0
         self._release(received)
-        if (
-            self.keep is not Retention.UNTIL_ACKED
-        ):  # the old transport may have carried what the client was ahead by
+        if self.keep is _UNTIL_ACKED:
+            self.full = self._is_at_a_bound()
+        else:  # the old transport may have carried what the client was ahead by
             self.held_frames = self._held_bytes = 0
         return self._unsent_frames
 
@@ -132,6 +133,7 @@ class Outbox(FrameQueue):
         if self.started:
             self._carried(_behind(self.unsent[0], self.sent_to + 1) - 1)
             self.started = False
+        self._join_gaps()
 
     def restart(self) -> None:
         """A plain client starts to count again: the next frame is number 1."""
@@ -144,9 +146,15 @@ class Outbox(FrameQueue):
 
     def forget_notices(self) -> None:
         """Remove the control messages: they were for the older transport."""
-        if self._specials:
-            self.unsent = deque(item for item in self.unsent if not isinstance(item, Notice))
-            self._specials = sum(not isinstance(item, Frame) for item in self.unsent)
+        if not self._notices:
+            return
+        left, self.unsent = self.unsent, deque()
+        self._specials -= self._notices
+        self._notices = 0
+        while left:  # from behind, so that what meets is at the front
+            if not isinstance(item := left.pop(), Notice):
+                self.unsent.appendleft(item)
+                self._join_gaps()
 
     # -- what the client misses -------------------------------------------------------------
 
@@ -162,6 +170,8 @@ class Outbox(FrameQueue):
             or self.held_frames + int(isinstance(begun, Frame)) >= self.max_frames
             or (self._ahead and not self.has_room(frame.size))  # ``rewind`` counts ``unsent`` off
         ):
+            if frame.size <= self.max_bytes:  # else no window is large enough, so this one need not be full
+                self.full = self.keep is _UNTIL_ACKED
             self.ledger.accepted += 1
             self.ledger.dropped += 1
             self._last += 1
@@ -207,6 +217,16 @@ class Outbox(FrameQueue):
         self.unsent.insert(at, gap)
         self._specials += 1
 
+    def _join_gaps(self) -> None:
+        """If two gaps have met at the front of ``unsent``, make one of them."""
+        if len(self.unsent) < 2 or self.started:
+            return
+        gap, behind = self.unsent[0], self.unsent[1]
+        if isinstance(gap, Gap) and isinstance(behind, Gap):
+            gap.last, gap.frame = behind.last, None
+            del self.unsent[1]
+            self._specials -= 1
+
     def _behind_gaps(self) -> int:
         """For a plain client: the number of the first frame behind the last gap. 0 if there is no gap."""
         if self.keep is Retention.UNTIL_ACKED:
@@ -229,6 +249,7 @@ class Outbox(FrameQueue):
         dropped = [item for item in self.unsent if isinstance(item, Frame)]
         self.unsent = deque(kept)
         self._specials = sum(not isinstance(item, Frame) for item in kept)
+        self._notices = sum(isinstance(item, Notice) for item in kept)
         self._unsent_frames = len(kept) - self._specials
         self.unsent_bytes = sum(item.size for item in kept if isinstance(item, Frame))
         self.started = bool(kept)
@@ -255,9 +276,9 @@ class Outbox(FrameQueue):
             retention=self.keep,
             max_frames=self.max_frames,
             max_bytes=self.max_bytes,
-            unsent=tuple(map(_export, self.unsent)),
+            unsent=tuple(map(state_of, self.unsent)),
             started=self.started,
-            sent=tuple(map(_export, self._sent)),
+            sent=tuple(map(state_of, self._sent)),
             sent_to=self.sent_to,
             released_to=self._released_to,
             carried_to=self._carried_to,
@@ -271,13 +292,14 @@ class Outbox(FrameQueue):
         """The outbox that ``export`` described. Raises: ValueError, as ``OutboxState.check``."""
         state.check()
         outbox = cls(lock, state.max_frames, state.max_bytes, state.retention)
-        outbox.unsent = deque(map(_restore, state.unsent))
+        outbox.unsent = deque(map(item_of, state.unsent))
         frames = [item for item in outbox.unsent if isinstance(item, Frame)]
         outbox._unsent_frames = len(frames)
         outbox.unsent_bytes = sum(frame.size for frame in frames)
         outbox._specials = len(outbox.unsent) - len(frames)
+        outbox._notices = sum(isinstance(item, Notice) for item in outbox.unsent)
         outbox.started = state.started
-        for item in map(_restore, state.sent):
+        for item in map(item_of, state.sent):
             assert not isinstance(item, Notice), "checked above"
             outbox._sent.append(item)
         sent = [item for item in outbox._sent if isinstance(item, Frame)]
@@ -288,6 +310,7 @@ class Outbox(FrameQueue):
         outbox.sent_to, outbox._released_to = state.sent_to, state.released_to
         outbox._carried_to, outbox._sure_to = state.carried_to, state.sure_to
         outbox._last = state.last
+        outbox.full = state.retention is _UNTIL_ACKED and outbox._is_at_a_bound()
         outbox.ledger = replace(state.ledger)
         return outbox
 
@@ -308,6 +331,8 @@ class Outbox(FrameQueue):
             self.written()
 
     def _release(self, received: int) -> None:
+        if received > self._released_to:
+            self.full = False
         if received > self._released_to and (
             len(self._sent) == self._sent_frames == self.sent_to - self._released_to
         ):
@@ -361,26 +386,6 @@ class Outbox(FrameQueue):
         if gap.first <= received:
             gap.first = received + 1
             gap.frame = None
-
-
-def _export(item: Item) -> ItemState:
-    match item:
-        case Frame():
-            return FrameState.of(item)
-        case Notice(kind=kind, frame=frame, placed=placed):
-            return NoticeState(kind, FrameState.of(frame), placed)
-        case Gap(first=first, last=last, frame=frame):
-            return GapState(first, last, FrameState.of(frame) if frame is not None else None)
-
-
-def _restore(state: ItemState) -> Item:
-    match state:
-        case FrameState():
-            return state.make()
-        case NoticeState(kind, frame, placed):
-            return Notice(kind, frame.make(), placed=placed)
-        case GapState(first, last, told):
-            return Gap(first, last, told.make() if told is not None else None)
 
 
 def _behind(item: Item, number: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..message import Frame, Opcode
-from .items import Retention
+from .items import Gap, Item, Notice, Retention
 from .ledger import Ledger
 
 
@@ -52,6 +52,28 @@ class NoticeState:
 
 
 ItemState = FrameState | GapState | NoticeState
+
+
+def state_of(item: Item) -> ItemState:
+    """An item of an outbox as a value."""
+    match item:
+        case Frame():
+            return FrameState.of(item)
+        case Notice(kind=kind, frame=frame, placed=placed):
+            return NoticeState(kind, FrameState.of(frame), placed)
+        case Gap(first=first, last=last, frame=frame):
+            return GapState(first, last, FrameState.of(frame) if frame is not None else None)
+
+
+def item_of(state: ItemState) -> Item:
+    """The item of a value."""
+    match state:
+        case FrameState():
+            return state.make()
+        case NoticeState(kind, frame, placed):
+            return Notice(kind, frame.make(), placed=placed)
+        case GapState(first, last, told):
+            return Gap(first, last, told.make() if told is not None else None)
 
 
 @dataclass(frozen=True, slots=True)

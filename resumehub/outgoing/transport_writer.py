@@ -22,6 +22,8 @@ from ..runtime.base import Condition, Lock, Runtime
 from ..transport.base import Transport
 from .items import Gap, Notice
 from .outbox import Outbox
+from .peer_progress import PeerProgress
+from .window_watch import WindowWatch
 from .wire_queue import WireQueue, WireState, Write
 from .write_results import BARRED, BEGUN, PASSED, Flushed, Passage, TransportWriterOwner
 
@@ -41,11 +43,10 @@ class TransportWriter:
     label: tuple[str, str] | None = None
     #: A name for logs and traces.
     whose: str = ""
-    took_at: float = float("-inf")
     #: The last of the peer's messages that we have acknowledged; from the ``$hello`` on.
     acked: int = 0
-    #: Whether bytes wait for the peer to take more.
-    blocked: bool = False
+    progress: PeerProgress = field(init=False)
+    window: WindowWatch = field(init=False)
     # None where no frame may go straight to the kernel: the transport compresses (its bytes must be kept), a
     # close frame is due, or the connection is broken.
     _direct: Write | None = field(init=False)
@@ -53,7 +54,6 @@ class TransportWriter:
     _left: Condition = field(init=False)
     _wire: WireQueue = field(init=False)
     _half_close: bool = False
-    _stall_reported: bool = False
     _writer_running: bool = False
     _broken: bool = False
     # Whether a thread has taken the right to write (``hold``), and whether every other thread has left.
@@ -65,6 +65,8 @@ class TransportWriter:
         self._direct = None if self.transport.stateful else self.transport.write
         self._lock = self._outbox.lock
         self._left = runtime.condition(self._lock)
+        self.progress = PeerProgress(self._clock)
+        self.window = WindowWatch(self._lock, self._clock)
         self._wire = WireQueue(self.transport, handshake_response)
 
     # -- sending: with the lock held --------------------------------------------------------
@@ -102,12 +104,16 @@ class TransportWriter:
                 return BARRED  # ``pump`` gets the error again, and reports it
             if taken == len(wire):
                 outbox.passed(frame, size)
-                return PASSED
-            if not taken:
+                if not outbox.full:
+                    return PASSED
+            elif not taken:
                 return BARRED
-            outbox.put(frame)
-            self._wire.begin(memoryview(wire)[taken:], outbox)
-            return BEGUN
+            else:
+                outbox.put(frame)
+                self._wire.begin(memoryview(wire)[taken:], outbox)
+                return BEGUN
+        self.report(None)
+        return PASSED
 
     def pump_if_full(self, size: int) -> Flushed | None:
         """Lock held: ``pump``, if there is no room for ``size`` bytes: what waits may only be held back."""
@@ -131,7 +137,9 @@ class TransportWriter:
             )
 
     def report(self, flushed: Flushed | None) -> None:
-        """Report what ``pump`` did. The thread that called ``pump`` calls this at once, without the lock."""
+        """Report what ``pump`` did, and a window that is full. Without the lock, at once after ``pump``."""
+        if self.window.has_news(self._outbox):
+            self._owner.window_full(self)
         while flushed is not None:
             self._owner.on_flushed(self, flushed)
             if flushed.writer_wanted:
@@ -197,8 +205,7 @@ class TransportWriter:
             wire.close = self.transport.encode_close(code, reason)
             wire.close_after_data = after_data
             self._direct = None
-            start = not self._writer_running
-            self._writer_running = True
+            start, self._writer_running = not self._writer_running, True
         if start:
             self._owner.start_writer(self)
 
@@ -244,9 +251,7 @@ class TransportWriter:
     def inspect(self) -> tuple[float, bool]:
         """When the peer last took bytes that it had refused before, and whether bytes wait now."""
         with self._lock:
-            if not self.blocked:
-                self._stall_reported = False
-            return self.took_at, self.blocked
+            return self.progress.look()
 
     # -- threads ----------------------------------------------------------------------------
 
@@ -264,7 +269,7 @@ class TransportWriter:
         with self._lock:
             flushed = self._write_out() if not (self._broken or self._held) else Flushed()
             flushed.writer_wanted = False
-            drained = self._broken or self._held or not self.blocked
+            drained = self._broken or self._held or not self.progress.blocked
             if drained:
                 self._held_alone = self._writer_running = self._held
                 self._left.notify_all()
@@ -334,8 +339,7 @@ class TransportWriter:
         assert self._outbox is not None, "only a session is restored"
         self._wire.restore(state, self._outbox)
         self.acked = acked
-        self.took_at = took_at
-        self.blocked = self._stall_reported = blocked
+        self.progress.restore(took_at, blocked)
 
     # -- the writing itself: lock held ------------------------------------------------------
 
@@ -348,27 +352,25 @@ class TransportWriter:
 
     def _write_out(self) -> Flushed:
         flushed, queue = Flushed(), self._wire
-        if self._direct and self._outbox is not None and not (queue.pieces or queue.lane or self.blocked):
+        waits = queue.pieces or queue.lane or self.progress.blocked
+        if self._direct and self._outbox is not None and not waits:
             flushed.sizes = queue.write_all_at_once(self._direct, self._outbox)
         while not queue.closed and (queue.pieces or queue.choose(self._outbox)):
             try:
                 taken = self.transport.write(queue.pieces)
             except OSError:
-                # Only writing stops. The reader first reads what the kernel has, since a close frame may
-                # be in it, and then reports the end.
+                # Only writing stops. The reader first reads what the kernel has: perhaps a close frame.
                 self._break()
                 flushed.failed = True
                 break
             if taken == 0:
                 self._stall(flushed)
                 break
-            if self.blocked:
-                self.took_at = self._clock.monotonic()
-                self.blocked = False
+            self.progress.took()
             self._account(taken, flushed)
         else:
             # Without this line a writer thread would loop for ever once ``detach`` has taken the frames.
-            self.blocked = False
+            self.progress.blocked = False
         if self._outbox is not None:
             flushed.left = self._outbox.used_frames
             if not queue.pieces and not queue.closed:
@@ -383,17 +385,12 @@ class TransportWriter:
                 self.transport.finish_writing()
 
     def _stall(self, flushed: Flushed) -> None:
-        if not self.blocked:
-            self.took_at = self._clock.monotonic()  # until now the peer took everything
-        self.blocked = True
         self._wire.forget_unbegun()
-        flushed.stalled = not self._stall_reported
-        self._stall_reported = True
-        flushed.writer_wanted = not self._writer_running
-        self._writer_running = True
+        flushed.stalled = self.progress.stalled()
+        flushed.writer_wanted, self._writer_running = not self._writer_running, True
 
     def _break(self) -> None:
         self._broken = True
         self._direct = None
-        self.blocked = False
+        self.progress.blocked = False
         self._wire.clear(self._outbox)

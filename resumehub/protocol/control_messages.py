@@ -21,6 +21,10 @@ MISSED: Final = "$missed"
 ACK_DELAY: Final = 1.0
 """Seconds after which handled messages are acknowledged, unless half of a window is full before."""
 
+NO_ACK: Final = "no $ack came while the window was full"
+"""With this reason a transport is closed with 1008 that brings no ``$ack``. No message of the client's is to
+blame for it, as one is for any other 1008."""
+
 MAX_NUMBER: Final = 10**18
 """More than any message's number ever is."""
 

@@ -265,7 +265,8 @@ class EffectRunner:
 
     def _inspect(self, effect: e.Inspect) -> Observed:
         io = self._transports[effect.transport]
-        took_at, blocked = self._writer(effect.transport).inspect()
+        writer = self._writer(effect.transport)
+        took_at, blocked = writer.inspect()
         return Observed(
             transport=effect.transport,
             kind=effect.kind,
@@ -274,6 +275,9 @@ class EffectRunner:
             took_at=took_at,
             blocked=blocked,
             pinged_at=io.pinged_at,
+            full_since=writer.window.full_since(io.session.outbox) if io.session is not None else None,
+            reads_on_since=io.reads_on_since,
+            seen_at=self._services.clock.monotonic(),
         )
 
     def _abort(self, io: TransportIO) -> None:

@@ -74,6 +74,7 @@ class HubLoop:
                 resume_window=config.resume_window,
                 ping_interval=config.ping_interval,
                 write_timeout=config.write_timeout,
+                stall_timeout=config.stall_timeout,
                 max_sessions=config.max_sessions,
                 max_rooms=config.max_rooms,
                 refuse_duplicates=config.on_duplicate == "reject",

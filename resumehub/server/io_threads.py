@@ -120,6 +120,10 @@ class IOThreads:
         writer.writer_failed()
         self._commands.put(c.TransportAborted(writer.number))
 
+    def window_full(self, writer: TransportWriter) -> None:
+        """Any thread, without a lock: a client of ``resumehub.v1`` must acknowledge before it gets more."""
+        self._commands.put(c.WindowFull(writer.number))
+
     def on_flushed(self, writer: TransportWriter, flushed: Flushed) -> None:
         """Any thread, without a lock: what one round of writing did."""
         if flushed.close_sent:

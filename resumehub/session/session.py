@@ -248,6 +248,7 @@ class Session:
             self._services.control_messages.say_hello(self, writer, attach, handled, waiting, last)
         with outbox.lock:
             self.writer = writer
+        writer.report(None)  # the window may be full of what waits
 
     def detach(self) -> None:
         """Part with the present transport: it gets no more frames, and no message of it starts."""
@@ -380,6 +381,8 @@ class Session:
         took_at = now - live.took_ago if live.took_ago is not None else float("-inf")
         with self.outbox.lock:
             writer.restore(live.wire, live.acked, took_at, live.blocked)
+            if live.full_ago is not None:
+                writer.window.restore(self.outbox, now - live.full_ago)
             self.writer = writer
 
 

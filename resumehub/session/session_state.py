@@ -66,7 +66,8 @@ class LiveTransport:
     messages that we acknowledged. ``acknowledged``: whether the client has acknowledged any on this
     transport. In seconds: ``took_ago`` since the peer took bytes that it had refused before and
     ``pinged_ago`` since the last Ping (None for never), ``reading_ago`` since a thread reads. ``heard``:
-    whether anything came since that Ping. ``blocked``: whether bytes wait for the peer.
+    whether anything came since that Ping. ``blocked``: whether bytes wait for the peer. ``full_ago``: since
+    the client's window was seen to be full, with nothing acknowledged after that; None: it is not.
     """
 
     subprotocol: str
@@ -79,6 +80,7 @@ class LiveTransport:
     heard: bool
     reading_ago: float
     blocked: bool
+    full_ago: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ const TOKEN = "resumehub.token.";
 /** What we close a socket with that we have given up: anything but 1000, which would end the session. */
 const REPLACED = 4000;
 
+/** The reason of a 1008 that blames no message of ours: the page has handled, and acknowledged, nothing for long. */
+const NO_ACK = "no $ack came while the window was full";
+
 /** What a close code means for the session. Every other code, and a lost network (1006): dial again, and resume. */
 const FATES = {
   1000: "over",      // the application closed it, kicked us, or somebody else has our id now
@@ -217,7 +220,7 @@ export class Machine {
     if (fate === "over") this.#end(cause);
     else if (fate === "expired") this.#expire(cause, now);
     else {
-      if (fate === "blamed" && this.#written > 0) this.#blamed = cause;
+      if (fate === "blamed" && reason !== NO_ACK && this.#written > 0) this.#blamed = cause;
       // A plain dial that the hub refused for the moment has made no session.
       if (!this.#proven && (code === 4503 || code === 1013 || code === 1001)) this.#head.live = this.#resuming;
       this.#lose(cause, now);

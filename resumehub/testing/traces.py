@@ -18,7 +18,7 @@ from ..trace import LANES
 Record = dict[str, Any]
 
 _FROM_READER = ("PeerClosed", "PeerGone", "PeerFailed", "Released")
-_FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled")
+_FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled", "WindowFull")
 _FROM_APP = ("Kick", "Close", "JoinRoom", "LeaveRoom", "Shutdown", "AbortAll", "HandlerFailed")
 _TO_READER = ("AttachTransport", "DetachTransport", "AdmitToRefuse")
 _TO_WRITER = ("SendClose", "DiscardUnsent", "SendPing")
@@ -190,6 +190,7 @@ _TELLERS: dict[str, Callable[[Record], str]] = {
     "CloseSent": lambda r: f"the close frame of transport {r['transport']} is out",
     "WriteFailed": lambda r: f"transport {r['transport']} cannot be written any more",
     "WriteStalled": lambda r: f"the peer of transport {r['transport']} takes no more bytes",
+    "WindowFull": lambda r: f"the client on transport {r['transport']} must acknowledge before it gets more",
     "Released": lambda r: f"transport {r['transport']} is closed",
     "Kick": lambda r: f"the application kicks {r['connection_id']!r}",
     "Close": lambda r: f"the application closes session {r['epoch']}",

@@ -10,6 +10,7 @@ from resumehub.client import commands as c
 from resumehub.client import effects as e
 from resumehub.client.verdicts import DialVerdict, of_close, of_status
 from resumehub.errors import HandshakeRefused, HeartbeatTimeout, RetriesExhausted, SessionExpired
+from resumehub.protocol.control_messages import NO_ACK
 from tests.client.client_machine_driver import Bench, hello, of
 
 CLOSE_CODES = [
@@ -57,6 +58,12 @@ def test_each_close_code_has_one_meaning(code: int, verdict: DialVerdict) -> Non
     """A client stays away, gives up or comes back exactly as the table on the wire's page says."""
     assert of_close(code, by_peer=True) is verdict
     assert of_close(code, by_peer=False) is DialVerdict.RETRY
+
+
+def test_a_client_that_was_too_slow_blames_no_message() -> None:
+    """The hub closes with 1008 when no $ack comes: what this end has sent has nothing to do with it."""
+    assert of_close(1008, by_peer=True, reason=NO_ACK) is DialVerdict.RETRY
+    assert of_close(1008, by_peer=True, reason="an $ack that cannot be") is DialVerdict.MESSAGE_REJECTED
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES)

@@ -42,6 +42,8 @@ class MachineDriver:
         self.reading_since: float | None = 0.0
         self.took_at = -INF
         self.blocked = True
+        self.full_since: float | None = None
+        self.reads_on_since = -INF
         self._pinged_at: dict[int, float] = {}
 
     # -- doing ------------------------------------------------------------------------------
@@ -76,6 +78,9 @@ class MachineDriver:
             took_at=self.took_at,
             blocked=self.blocked,
             pinged_at=self._pinged_at.get(number, -INF),
+            full_since=self.full_since,
+            reads_on_since=self.reads_on_since,
+            seen_at=self.now,
         )
 
     def wait(self, seconds: float) -> list[e.Effect]:

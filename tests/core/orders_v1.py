@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
+from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.invariants import broken
 from resumehub.core.machine import Machine
 from resumehub.core.resume import ResumeRequest
@@ -35,6 +36,7 @@ class V1FakeShell(FakeShell):
         self.handled: list[int] = []
         self.line: int | None = None  # the connection that the client has now
         self.closes: list[tuple[int, int]] = []
+        self.full: dict[int, float] = {}  # since when the client's window is full, on which transport
         self.register(resume_request=ResumeRequest(v1=True, fresh_token="token 1", user="ada"))
         self.token = self.greetings[1]
         self.late_dial = self._claim()
@@ -62,6 +64,7 @@ class V1FakeShell(FakeShell):
         insist(frames == due[: len(frames)], f"{frames} came on transport {self.line}, where {due} was due")
         self.handled = self.sessions[1].accepted[: self.counts[self.line] + len(frames)]
         if wire.close is None and not wire.aborted:
+            self.full.pop(self.line, None)
             self.do(c.Acknowledged(self.line))
 
     def thief(self) -> None:
@@ -69,6 +72,13 @@ class V1FakeShell(FakeShell):
         self.register(resume_request=replace(self._claim(), user="bob"), **self._seen)
 
     _seen: ClassVar[dict[str, Any]] = {"resume": True, "seen": "life 1", "seen_room": "lobby"}
+
+    def fill(self) -> None:
+        """The application has sent a whole window, which is full until the client acknowledges some of it."""
+        number = self.present()
+        if number in self.greetings:
+            self.full.setdefault(number, self.now)
+            self.do(c.WindowFull(number))
 
     def _claim(self) -> ResumeRequest:
         attempt = max(self.attempts.values(), default=0) + 1
@@ -92,6 +102,14 @@ class V1FakeShell(FakeShell):
                     self._rewind(epoch, received)
             case e.SendClose(number, code):
                 self.closes.append((number, int(code)))
+                silent = self.now - self.full.get(number, self.now)
+                insist(
+                    code != 1008 or silent >= self.machine.rules.stall_timeout,
+                    f"transport {number} of a client that counts right is closed 1008",
+                )
+            case e.Inspect(number, DeadlineKind.WINDOW as kind):
+                full_since = self.full.get(number)
+                return c.Observed(number, kind, False, 0.0, float("-inf"), False, 0.0, full_since)
         return super()._execute(effect)
 
     def _rewind(self, epoch: int, received: int) -> None:
@@ -104,12 +122,13 @@ class V1FakeShell(FakeShell):
     def check(self) -> None:
         super().check()
         for number, code in self.closes:
-            insist(code != 1008, f"transport {number} of a client that counts right is closed 1008")
             awaited = number in self.attempts and number not in self.given_up
             insist(code != 4403 or not awaited, f"transport {number} of the client gets 4403")
         session = self.machine.sessions.get("u1")
         if session is None or session.epoch != 1:
             return
+        silent = self.now - self.full.get(session.transport or 0, self.now)
+        insist(silent <= self.machine.rules.stall_timeout, f"transport {session.transport} was never cut")
         admitted = [attempt for number, attempt in self.attempts.items() if number in self.greetings]
         present = self.attempts.get(session.transport or 0, 0)
         insist(
@@ -141,6 +160,7 @@ WORDS: dict[str, Callable[[V1FakeShell], None]] = {
     ),
     "thief": lambda shell: shell.thief(),
     "plain client": lambda shell: shell.register(),
+    "fill": lambda shell: shell.fill(),
     "a second": lambda shell: shell.wait(1),
     "expire": lambda shell: shell.wait(30),
     "kick": lambda shell: shell.do(c.Kick("u1")),

@@ -14,10 +14,12 @@ from itertools import permutations, product
 import pytest
 
 from resumehub.core import commands as c
-from resumehub.core.machine import Machine
+from resumehub.core.deadlines import DeadlineKind
+from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import SessionRecord
 from resumehub.core.resume import Tokens
 from resumehub.core.states import Transition
+from resumehub.core.transports import TransportMachine
 from tests.core.orders_v1 import WORDS, first_broken, play, play_all
 
 SEVEN = ("drop", "resume", "second resume", "late dial", "hear", "late ack", "send")
@@ -45,6 +47,12 @@ def test_every_order_with_an_end(end: str, note_orders: Note) -> None:
 def test_every_three_things_however_often(options: dict[str, object], note_orders: Note) -> None:
     once = sorted(set(WORDS) - {"second resume", "hear again"})
     note_orders(play_all(product(once, repeat=3), **options))
+
+
+def test_every_order_of_a_window_that_is_full(note_orders: Note) -> None:
+    """A client that acknowledges in time keeps its transport; one that does not keeps only its session."""
+    words = ("fill", "hear", "newest drops", "resume", "a second", "expire", "send")
+    note_orders(play_all(permutations(words, 6)))
 
 
 def test_the_client_reads_all_in_the_end() -> None:
@@ -96,9 +104,34 @@ class AsksForTheTokenAlone(Machine):
         super()._register(replace(registration, resume_request=own))
 
 
+class AsksNobody(TransportMachine):
+    def observed(self, seen: c.Observed) -> None:
+        super().observed(replace(seen, full_since=0.0) if seen.kind is DeadlineKind.WINDOW else seen)
+
+
+class TakesTheDeadlineForTheAnswer(Machine):
+    """Cuts whoever had a full window once, though it has acknowledged since."""
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules, transports=AsksNobody)
+
+
+class ForgetsTheWindow(Machine):
+    """Lets a client that acknowledges nothing stay for ever."""
+
+    def _dispatch(self, command: c.Command) -> None:
+        if not isinstance(command, c.WindowFull):
+            super()._dispatch(command)
+
+
+FULL = ("fill", "hear", "resume", "expire", "a second")
+
+
 @pytest.mark.parametrize(
     ("naive", "words", "complaint"),
     [
+        (TakesTheDeadlineForTheAnswer, FULL, "is closed 1008"),
+        (ForgetsTheWindow, FULL, "was never cut"),
         (BelievesOldAcks, SEVEN, "of the client gets 4403"),
         (KeepsOneToken, SEVEN, "of the client gets 4403"),
         (CountsNoDials, SEVEN, "has the session, and not the latest one"),
@@ -109,6 +142,6 @@ class AsksForTheTokenAlone(Machine):
 def test_a_machine_without_its_guard_is_caught(
     naive: type[Machine], words: tuple[str, ...], complaint: str
 ) -> None:
-    told = first_broken(permutations(words, 3), naive)
+    told = first_broken(permutations(words, 4), naive)
     assert complaint in told
     assert "replay: python -m tests.core.orders_v1 " in told

@@ -114,7 +114,7 @@ GUARDS = (
         "it should be cut, and is open",
     ),
     Guard(
-        "a stall of a transport that is gone",
+        "a transport that is gone needs no deadline",
         FILE,
         'if transport is None or transport.phase is not Phase.LIVE:\n            self._plan.ignore("a '
         "transport that closes has",
@@ -125,43 +125,11 @@ GUARDS = (
         "AttributeError",
     ),
     Guard(
-        "a transport that closes has one deadline",
+        "a transport that closes has a deadline already",
         FILE,
         'if transport is None or transport.phase is not Phase.LIVE:\n            self._plan.ignore("a '
         "transport that closes has",
         'if transport is None:\n            self._plan.ignore("a transport that closes has',
-        "The peer stops reading while it is told goodbye: it would be given up for not reading.",
-        (
-            "u1 connects",
-            "u1 is kicked",
-            "transport 1 takes no more",
-            "10 seconds pass",
-        ),
-        "a live transport carries a session",
-        because="It saves a look: what is seen of a transport that closes is not about its session.",
-        besides="what is seen of a transport that closes is not about its session",
-    ),
-    Guard(
-        "a transport that is gone acknowledges nothing",
-        FILE,
-        'if transport is None or transport.phase is not Phase.LIVE:\n            self._plan.ignore("a '
-        "transport that closes ack",
-        'if transport.phase is not Phase.LIVE:\n            self._plan.ignore("a transport that closes ack',
-        "A handler returns when its transport has been released.",
-        (
-            "u1 connects",
-            "transport 1 breaks",
-            "transport 1 is released",
-            "transport 1 owes an acknowledgement",
-        ),
-        "AttributeError",
-    ),
-    Guard(
-        "a transport that closes acknowledges nothing",
-        FILE,
-        'if transport is None or transport.phase is not Phase.LIVE:\n            self._plan.ignore("a '
-        "transport that closes ack",
-        'if transport is None:\n            self._plan.ignore("a transport that closes ack',
         "A handler returns when its session has been kicked: an $ack would follow the close frame.",
         ("u1 connects", "u1 is kicked", "transport 1 owes an acknowledgement", "5 seconds pass"),
         "an $ack is due on transport 1, which closes",

@@ -35,6 +35,7 @@ class Stage(FakeShell):
         self.reading_since: float | None = 0.0
         self.took_at = -INF
         self.blocked = True
+        self.full_since: float | None = None
         self._pinged_at: dict[int, float] = {}
         self._commands = 0
 
@@ -66,7 +67,15 @@ class Stage(FakeShell):
             case e.Inspect(number, kind):
                 pinged_at = self._pinged_at.get(number, -INF)
                 return c.Observed(
-                    number, kind, self.heard, self.reading_since, self.took_at, self.blocked, pinged_at
+                    number,
+                    kind,
+                    self.heard,
+                    self.reading_since,
+                    self.took_at,
+                    self.blocked,
+                    pinged_at,
+                    full_since=self.full_since,
+                    seen_at=self.now,
                 )
         return super()._execute(effect)
 
@@ -169,6 +178,8 @@ HAPPENS: dict[str, Act] = {
     r"transport (\d) is given up": command(c.TransportAborted),
     r"a write to transport (\d) fails": command(c.WriteFailed),
     r"transport (\d) takes no more": command(c.WriteStalled),
+    r"the window of transport (\d) is full": command(c.WindowFull),
+    r"clients acknowledge nothing": set_peers(full_since=now),
     r"the close frame of transport (\d) is out": command(c.CloseSent),
     r"transport (\d) is released": command(c.Released),
     r"(u\d) is kicked": command(c.Kick),

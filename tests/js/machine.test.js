@@ -274,6 +274,17 @@ describe("what a close code means", () => {
     });
   }
 
+  it("blames no message when it is itself too slow to acknowledge", () => {
+    const play = new Play().connected();
+    ["one", "two"].forEach((text) => play.send(text));
+
+    play.closed(1008, "no $ack came while the window was full");
+    play.advance(500);
+    play.connected({ resumed: true, received: 0 });
+
+    assert.deepEqual(play.told("rejected"), []);
+  });
+
   it("blames nobody when the server turns out to have handled everything", () => {
     const play = new Play().connected();
     play.send("one");

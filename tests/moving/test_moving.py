@@ -133,6 +133,29 @@ def test_a_peer_that_does_not_read_is_given_up_when_it_would_have_been() -> None
         assert lived(steps, [at], v1=False, window=10)[0] == expected, at
 
 
+def test_a_client_that_acknowledges_nothing_is_cut_when_it_would_have_been() -> None:
+    """Its window is full since before the move, or since after it; gaps beside each other stay one."""
+    steps: list[Step] = [
+        ("wait", 3.0),
+        ("send", "all"),
+        ("broadcast", "missed"),
+        ("wait", 14.0),
+        ("broadcast", "missed, too"),
+        ("wait", 15.9),
+        ("wait", 0.2),
+        ("resume", None),
+        ("wait", 29.9),
+        ("say", text("$ack", {"received": 3})),
+        ("wait", 0.2),
+        ("wait", 31.0),
+    ]
+    how: dict[str, Any] = {"v1": True, "window": None, "send_buffer": 1, "ping_interval": None}
+    expected, _ = lived(steps, **how)
+    assert b"no $ack" in expected[-2], "it was cut"  # type: ignore[operator]
+    for at in range(len(steps)):
+        assert lived(steps, [at], **how)[0] == expected, at
+
+
 SMALL = {"send_buffer": 4, "send_buffer_bytes": 200}
 
 STEPS = st.one_of(

@@ -71,7 +71,7 @@ export interface Options extends Callbacks {
   plain?: boolean;
   /** One for each session of a page. Default "default". */
   name?: string;
-  /** What outlives a reload. Default sessionStorage; null: nothing does. */
+  /** What outlives a reload; pages may share it. Default sessionStorage; null: nothing does. */
   storage?: Storage | null;
   /** Messages that may wait for their acknowledgement. Default 256. */
   sendBuffer?: number;
@@ -116,6 +116,8 @@ export interface Platform {
   window: any;
   navigator: any;
   document: any;
+  /** The default of `storage`, and where a page looks which record of a shared storage was its own. */
+  sessionStorage: Storage | null;
   /** What a relative address is relative to. */
   base: string | undefined;
   /** Gets what callbacks throw, and what could not be decoded or kept. */
@@ -141,7 +143,7 @@ export interface Session {
   readonly state: State;
   /** The id of the connection; null before it is known, and in plain mode. */
   readonly id: string | null;
-  /** The random name of this tab: a reload keeps it, a duplicate of the tab has another. "" before the first dial. */
+  /** The random name of this tab (or frame): a reload keeps it, a duplicate of the tab has another. "" before the first dial. */
   readonly tab: string;
   readonly stats: Stats;
   /** Send, now or when the connection is back. Throws SendBufferFull, SessionClosed, MessageTooBig, TypeError. */

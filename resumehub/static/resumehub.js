@@ -14,8 +14,8 @@
 //             happened, and *effects* come out, a list of plain objects that say what is to be done. So a test can
 //             step it through any order of events, and every decision is in one place.
 //   Session   does it: owns the socket, the timer, the storage and your callbacks, and decides nothing.
-//   claim     finds out whether this page is the only one with the storage that it sees. (A duplicated tab has a
-//             copy of it, and two pages with one session would take it from each other for ever.)
+//   claim     finds a record for this page in the storage that it sees, which no other page uses. (Two pages with one
+//             session would take it from each other for ever.)
 //
 // Times are milliseconds here, as everywhere in JavaScript; on the wire they are seconds.
 
@@ -700,6 +700,7 @@ const surroundings = () => ({
   window: globalThis,                               // or a Worker's scope, which is told of the network as well
   navigator: globalThis.navigator,
   document: globalThis.document,
+  sessionStorage: sessionStorageOrNone(),
   base: globalThis.location?.href,
   report: (error) => (globalThis.reportError ?? console.error)(error),
 });
@@ -714,9 +715,10 @@ class Session {
   #url;
   #machine;
   #name = null;
-  #notebook = null;          // what outlives a reload; null: nothing does
-  #claiming = new AbortController();   // ends the wait for the claim on this tab
-  #release = null;           // gives the claim back; null: we have none (yet), and what is kept is not ours
+  #records = null;           // where something may outlive a reload; null: nowhere
+  #notebook = null;          // the record that is ours; null: none (yet)
+  #claiming = new AbortController();   // ends the wait for it
+  #release = () => {};       // lets others have it
   #socket = null;
   #turn = 0;                 // of dials: an address that took too long is not dialed any more
   #timer = null;
@@ -731,13 +733,13 @@ class Session {
     this.#url = typeof url === "function" ? url : () => url;
     if (typeof url !== "function") this.#address(url, {});   // a bad one fails here, in the caller's face
     this.#machine = new Machine(options);
-    const where = storage === undefined ? sessionStorageOrNone() : storage;
+    const where = storage === undefined ? this.#platform.sessionStorage : storage;
     if (where) {
       if (names.has(name)) throw new Error(`this page has a session named "${name}" already: give each a name of its own`);
       names.add(name);
       this.#name = name;
       const key = options.plain ? `resumehub.plain.${name}` : `resumehub.${name}`;   // a session is one or the other, for life
-      this.#notebook = new Notebook(where, key, this.#platform.report);
+      this.#records = new Records(where, key, this.#platform);
     }
     this.#begin();
   }
@@ -774,8 +776,9 @@ class Session {
     await null;                                     // whoever called connect() has its result before the first callback
     const { signal } = this.#claiming;
     if (signal.aborted) return;
-    const { tab, kept, release } = await claim(this.#notebook, this.#platform, signal);
+    const { tab, notebook, kept, release } = await claim(this.#records, this.#platform, signal);
     if (signal.aborted) return release();
+    this.#notebook = notebook;
     this.#release = release;
     this.#listen();
     this.#run(this.#machine.start(this.#now(), tab, kept));
@@ -933,9 +936,8 @@ class Session {
     this.#listening.splice(0).forEach((stop) => stop());
     names.delete(this.#name);
     this.#claiming.abort();
-    // A session that ends before it has begun (React's StrictMode does so on every load) has nothing to clear: what a former
-    // page has kept stays for the next connect().
-    if (!this.#release) return;
+    // A session that ends before it has begun (React's StrictMode does so on every load) has no record yet: what a former page
+    // has kept stays for the next connect().
     this.#notebook?.clear();
     this.#release();
   }
@@ -962,24 +964,111 @@ export function connect(url, options = {}) {
 
 // -- what outlives a reload, and whose it is -------------------------------------------------------------
 
-/** A storage's view of one session: the head under one key, each message that is not acknowledged under another. */
-class Notebook {
-  tab = "";                  // whose messages: what another tab has left behind is never taken for ours
+// A storage may be shared: the frames of a tab have one sessionStorage, all tabs one localStorage. So each page has a record of its
+// own in it, whose name is random, and nobody touches a record that another page uses. For the session "default":
+//
+//   resumehub.default             a list of the records: the name (`tab`) of each, and the *place* of the page that made it
+//   resumehub.default.<tab>       the head of a record
+//   resumehub.default.<tab>.<n>   our message n, as long as it is not acknowledged
+
+/** All records of one session's name in a storage. */
+class Records {
   #storage;
   #key;
-  #report;
+  #platform;
+  #place;
 
-  constructor(storage, key, report) {
+  constructor(storage, key, platform) {
     this.#storage = storage;
     this.#key = key;
+    this.#platform = platform;
+    // A duplicated tab has a copy of its sessionStorage. Nothing else is ever copied: it is shared.
+    this.copied = storage === platform.sessionStorage;
+    this.#place = pathOf(platform.window);
+  }
+
+  /** What this page may go on with, best first: `[tab, patience]`. */
+  candidates() {
+    const { window } = this.#platform;
+    const mine = this.#place + this.#mark();
+    const places = (fits) => this.#list().filter(([, place]) => fits(place)).map(([tab]) => tab);
+    const ours = places((place) => place === mine);
+    // Frames may have been removed and added, so that their indexes have changed: then another's record is free.
+    const beside = ours.some((tab) => isInUse(tab, window)) ? places((place) => place !== mine && parentOf(place) === parentOf(mine)) : [];
+    const others = this.copied ? beside : places((place) => place !== mine);
+    return [...ours.map((tab) => [tab, CLAIM_PATIENCE]), ...others.map((tab) => [tab, this.copied ? CLAIM_PATIENCE : 0])];
+  }
+
+  /** Another tab has this record of ours: ours is a copy, or the mark is that says which one in a shared storage is ours. */
+  disown(tab) {
+    if (this.copied) this.notebook(tab).clear();
+    else if (this.#list().some(([other, place]) => other === tab && place === this.#place + this.#mark())) this.#mark(randomName());
+  }
+
+  notebook(tab) { return new Notebook(this.#storage, this, `${this.#key}.${tab}`, tab, this.#platform.report); }
+
+  has(tab) { return (this.#storage.getItem(this.#key) ?? "").includes(tab); }
+
+  /** Enter a record, at this page's place; or beside it, if another page of this tab has a record that was made here. */
+  add(tab) {
+    const list = this.#list();
+    const mine = this.#place + this.#mark();
+    const taken = (place) => list.some(([other, its]) => its === place && isInUse(other, this.#platform.window));
+    let place = mine;
+    for (let index = 0; taken(place); index += 1) place = parentOf(mine) + index + this.#mark();
+    this.#storage.setItem(this.#key, JSON.stringify([...list, [tab, place]]));
+  }
+
+  remove(tab) {
+    const list = this.#list().filter(([other]) => other !== tab);
+    if (list.length > 0) this.#storage.setItem(this.#key, JSON.stringify(list));
+    else this.#storage.removeItem(this.#key);
+  }
+
+  #list() {
+    try {
+      return JSON.parse(this.#storage.getItem(this.#key)).filter(Array.isArray);
+    } catch {
+      return [];                                    // nothing there, or nothing of ours
+    }
+  }
+
+  // Tells the pages apart that are in the same place of different tabs. It outlives a reload.
+  #mark(change = null) {
+    if (this.copied) return "";
+    try {
+      const { sessionStorage } = this.#platform;
+      const mark = change ?? sessionStorage.getItem("resumehub.mark") ?? randomName();
+      sessionStorage.setItem("resumehub.mark", mark);
+      return `@${mark}`;
+    } catch {
+      return "";                                    // then any record that no page uses will do
+    }
+  }
+}
+
+/** One record. */
+class Notebook {
+  #storage;
+  #records;
+  #key;
+  #tab;
+  #report;
+  #last = null;              // the head as we know it: whoever finds another one there has lost the record
+
+  constructor(storage, records, key, tab, report) {
+    this.#storage = storage;
+    this.#records = records;
+    this.#key = key;
+    this.#tab = tab;
     this.#report = report;
   }
 
   /** `{ head, unacked }` as the page before left it, or null. */
   load() {
     try {
-      const head = JSON.parse(this.#storage.getItem(this.#key));
-      this.tab = head.tab;
+      this.#last = this.#storage.getItem(this.#key);
+      const head = JSON.parse(this.#last);
       const unacked = [];
       const next = () => this.#storage.getItem(this.#entry(head.acked + 1 + unacked.length));
       for (let text = next(); text !== null; text = next()) unacked.push({ text, size: bytesOf(text) });
@@ -989,57 +1078,111 @@ class Notebook {
     }
   }
 
-  save(head) { this.#write(this.#key, JSON.stringify(head)); }
+  save(head) {
+    this.#last = JSON.stringify(head);
+    this.#write(this.#key, this.#last);
+  }
 
   keep(number, text) { this.#write(this.#entry(number), text); }
 
   forget(number) { this.#storage?.removeItem(this.#entry(number)); }
 
+  /** Remove it, unless somebody else has gone on with it. */
   clear() {
+    const known = this.#last;
     const kept = this.#storage && this.load();
-    if (!kept) return;
+    if (!kept || (known ?? this.#last) !== this.#last) return;
     kept.unacked.forEach((_, index) => this.forget(kept.head.acked + 1 + index));
     this.#storage.removeItem(this.#key);
+    this.#records.remove(this.#tab);
   }
 
   // A full storage costs the next page its resume, and nothing else; half a record would cost it messages.
   #write(key, text) {
     try {
       this.#storage?.setItem(key, text);
+      // Of two tabs that enter their records in one list at once one may be left out: so it looks.
+      if (this.#storage && !this.#records.has(this.#tab)) this.#records.add(this.#tab);
     } catch (error) {
       this.#report(error);
+      this.#last = null;
       this.clear();
       this.#storage = null;
     }
   }
 
-  #entry(number) { return `${this.#key}.${this.tab}.${number}`; }
+  #entry(number) { return `${this.#key}.${number}`; }
 }
 
 /** How long to wait for a page that is just going away (a reload), or for the answer of one that is here. */
 const CLAIM_PATIENCE = 1_000;
 
 /**
- * Make sure that this page is the only one with what its storage says. A duplicated tab begins with a copy of the original's
- * sessionStorage; it must not present the original's token. So each tab has a random name, beside the record, and
- * whoever uses the record holds a lock of that name for as long as the page lives. The copy does not get it.
+ * Find a record for this page that no other page uses: that of the page before in the same place, or a new one.
+ *
+ * Whoever uses a record says so in its window (frames of a tab can see each other's: `isInUse`), and holds a lock of the record's
+ * name for as long as the page lives. Who does not get the lock although no page of the tab has the record, has a copy of it: a
+ * duplicated tab begins with a copy of the original's sessionStorage, and must not present the original's token.
  */
-async function claim(notebook, platform, signal) {
-  if (!notebook) return { tab: randomName(), kept: null, release() {} };
-  let kept = notebook.load();
-  if (kept) {
-    const { tab } = kept.head;
-    const release = await hold(`resumehub.${tab}`, platform, CLAIM_PATIENCE, signal);
-    if (release) kept = notebook.load();            // until now the page before may have written in it
-    if (release && kept?.head.tab === tab) return { tab, kept, release };
-    release?.();
-    if (signal.aborted) return { release() {} };    // nobody waits for it any more: no lock says nothing about whose it is
-    notebook.clear();
+async function claim(records, platform, signal) {
+  if (!records) return { tab: randomName(), notebook: null, kept: null, release() {} };
+  for (const [tab, patience] of records.candidates()) {
+    if (isInUse(tab, platform.window)) continue;
+    const release = await take(tab, platform, patience, signal);
+    // Nobody waits for it any more: not to have the lock says nothing about whose record it is.
+    if (signal.aborted) return { release: release ?? (() => {}) };
+    const notebook = records.notebook(tab);
+    const kept = release && notebook.load();        // only now: until it was ours the page before may have written in it
+    if (kept) return { tab, notebook, kept, release };
+    if (release) release();
+    else records.disown(tab);
   }
-  const tab = notebook.tab = randomName();
+  const tab = randomName();
   // Nobody else can have a fresh name, so there is nothing to be impatient about: not to hold it would invite a thief.
-  return { tab, kept: null, release: await hold(`resumehub.${tab}`, platform, null, signal) ?? (() => {}) };
+  const release = await take(tab, platform, null, signal) ?? (() => {});
+  return { tab, notebook: records.notebook(tab), kept: null, release };
 }
+
+/** Under this key each window has the names of the records that it uses. */
+const IN_USE = Symbol.for("resumehub.records");
+
+/** Whether a page of this tab has the record: this one, or any frame of the same origin. */
+function isInUse(tab, window) {
+  const look = (one) => {
+    try {
+      if (one[IN_USE]?.has(tab)) return true;
+    } catch { /* a frame of another origin; it has another storage as well */ }
+    for (let index = 0; index < (one?.length ?? 0); index += 1) if (look(one[index])) return true;
+    return false;
+  };
+  return look(window?.top ?? window);
+}
+
+// Say that we use the record, and hold its lock. The first without waiting: no frame can come in between.
+async function take(tab, platform, patience, signal) {
+  const used = platform.window && (platform.window[IN_USE] ??= new Set());
+  used?.add(tab);
+  const release = await hold(`resumehub.${tab}`, platform, patience, signal);
+  if (!release) used?.delete(tab);
+  return release && (() => {
+    used?.delete(tab);
+    release();
+  });
+}
+
+/** Where in its tab a page is: the indexes of the frames on the way to it. "0" is the page itself, "0.1" its second frame. */
+function pathOf(window) {
+  const path = [];
+  let one = window;
+  for (; one?.parent && one.parent !== one; one = one.parent) {
+    let index = 0;
+    while (index < one.parent.length && one.parent[index] !== one) index += 1;
+    path.unshift(index);
+  }
+  return [0, ...path].join(".");
+}
+
+const parentOf = (place) => place.replace(/\d+(@.*)?$/, "");
 
 // Give a function that lets go of the name; or null if somebody else keeps it, or `signal` has ended the wait. Where the
 // browser has neither locks nor channels, or refuses them, nobody can be asked, and the name is taken for free.
@@ -1060,11 +1203,12 @@ function holdByLock(name, { locks, setTimeout, clearTimeout }, patience, signal)
   return new Promise((resolve, reject) => {
     const tooLong = new AbortController();
     const giveUp = () => tooLong.abort();
-    const timer = patience === null ? null : setTimeout(giveUp, patience);
+    const timer = patience ? setTimeout(giveUp, patience) : null;
     signal.addEventListener("abort", giveUp);
-    locks.request(name, { signal: tooLong.signal }, () => {
+    const options = patience === 0 ? { ifAvailable: true } : { signal: tooLong.signal };
+    locks.request(name, options, (lock) => {
       clearTimeout(timer);
-      return new Promise((release) => { resolve(release); });
+      return lock ? new Promise((release) => { resolve(release); }) : resolve(null);
     }).catch((error) => {
       clearTimeout(timer);
       if (tooLong.signal.aborted) resolve(null);
@@ -1087,7 +1231,7 @@ function holdByChannel(name, { BroadcastChannel, setTimeout, clearTimeout }, pat
     const timer = setTimeout(() => {
       mine = true;
       resolve(() => channel.close());
-    }, patience ?? 0);
+    }, patience === null ? 0 : CLAIM_PATIENCE);
     signal.addEventListener("abort", () => { if (!mine) giveUp(); });
     channel.onmessage = ({ data: { ask, taken } }) => {
       if (ask) channel.postMessage(mine || me < ask ? { taken: ask } : { ask: me });

@@ -5,7 +5,7 @@ Served by a process of its own (``tests.integration.servers.werkzeug``). The hub
 
 | path | does |
 |---|---|
-| ``/`` | a page: ``session`` is the client's session, ``log`` what it told |
+| ``/`` | a page: ``session`` is the client's session, ``log`` what it told; ``?frames=2``: in frames, too |
 | ``/?worker`` | the same, with the client in a Worker: ``session`` has what the Worker has told of it |
 | ``/ws?id=`` | the hub; it echoes each message |
 | ``/handled`` | JSON: what the hub's application has handled |
@@ -36,6 +36,7 @@ window.log = [];
 const note = (kind) => (detail) => window.log.push({ kind, ...detail });
 window.session = connect(({ tab }) => `/ws?id=${tab}`, {
   platform: query.has("nolocks") ? { locks: undefined } : {},
+  storage: query.has("local") ? localStorage : undefined,
   pause: () => Number(query.get("pause") ?? 20),
   onMessage(event, payload) {
     window.log.push({ kind: "message", payload });
@@ -48,6 +49,12 @@ window.session = connect(({ tab }) => `/ws?id=${tab}`, {
   onClosed: note("closed"),
   onState: note("state"),
 });
+window.frame = () => {
+  const frame = document.createElement("iframe");
+  frame.src = location.href.replace(/frames=\\d+/, "");
+  document.body.append(frame);
+};
+for (let i = Number(query.get("frames") ?? 0); i > 0; i -= 1) window.frame();
 """
 
 WORKER = """

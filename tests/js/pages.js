@@ -147,7 +147,8 @@ export class Page {
         WebSocket: class extends Socket { constructor(...address) { super(...address); sockets.push(this); } },
         setTimeout: (run, pause) => this.#timers.push({ run, pause }),
         clearTimeout: (number) => { if (number) this.#timers[number - 1] = null; },
-        locks: mine, BroadcastChannel: undefined, window: undefined, document: undefined, base: "http://hub/",
+        locks: mine, BroadcastChannel: undefined, window: undefined, document: undefined,
+        sessionStorage: this.storage, base: "http://hub/",
         report: (error) => this.reported.push(error),
         ...change,
         ...(change.BroadcastChannel && { BroadcastChannel: class extends change.BroadcastChannel {
@@ -176,5 +177,73 @@ export class Page {
     this.mine.drop();
     this.channels.forEach((channel) => channel.close());
     await settle();
+  }
+}
+
+/** A window of a tab, with frames in it. Another origin sees of it what browsers let it see. */
+class Window extends EventTarget {
+  length = 0;
+  constructor(parent = null) {
+    super();
+    this.parent = parent ?? this;
+    this.top = parent ? parent.top : this;
+  }
+
+  add(frame) {
+    this[this.length] = frame;
+    this.length += 1;
+    return frame;
+  }
+
+  remove(frame) {
+    const rest = Array.from(this).filter((one) => one !== frame);
+    for (let index = 0; index < this.length; index += 1) delete this[index];
+    this.length = 0;
+    rest.forEach((one) => this.add(one));
+  }
+
+  get foreign() {
+    return new Proxy(this, { get: (window, name) => {
+      if (["length", "parent", "top"].includes(name) || /^\d+$/.test(String(name))) return window[name];
+      throw Object.assign(new Error(`Blocked a frame from accessing ${String(name)}`), { name: "SecurityError" });
+    } });
+  }
+}
+
+/** A tab of a browser: a page, its frames, and the sessionStorage that they share. */
+export class Tab {
+  storage = new Storage();
+  pages = [];
+  #window;
+
+  constructor(browser, platform = {}) {
+    Object.assign(this, { browser, platform });
+  }
+
+  page() {
+    this.#window = new Window();
+    return this.#load(this.#window);
+  }
+
+  frame(parent = this.#window) { return this.#load(parent.add(new Window(parent))); }
+
+  /** A frame of another origin. */
+  stranger() { return this.#window.add(new Window(this.#window).foreign); }
+
+  async remove(page) {
+    page.window.parent.remove(page.window);
+    await page.die();
+  }
+
+  /** The page is gone, with its frames. */
+  async leave() { await Promise.all(this.pages.splice(0).map((page) => page.die())); }
+
+  duplicate() { return Object.assign(new Tab(this.browser, this.platform), { storage: this.storage.copy() }); }
+
+  #load(window) {
+    const { storage, browser, platform } = this;
+    const page = Object.assign(new Page({ storage, browser, window, ...platform }), { window });
+    this.pages.push(page);
+    return page;
   }
 }

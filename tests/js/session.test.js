@@ -37,8 +37,12 @@ let server;
 let sessions;
 let reported;
 let locks;
-const quick = (options = {}) => ({ firstPause: 1, longestPause: 5, ackDelay: 5, storage: null, ...options, platform: platform(options.platform) });
-const platform = (change) => ({ WebSocket, locks, BroadcastChannel: undefined, report: (error) => reported.push(error), ...change });
+const quick = ({ storage = null, ...options } = {}) => ({
+  firstPause: 1, longestPause: 5, ackDelay: 5, storage, ...options, platform: platform({ sessionStorage: storage, ...options.platform }),
+});
+const platform = (change) => ({
+  WebSocket, locks, BroadcastChannel: undefined, window: new EventTarget(), report: (error) => reported.push(error), ...change,
+});
 
 function open(options = {}, url = server.url) {
   const session = connect(url, quick(options));
@@ -271,7 +275,7 @@ describe("a reload", { timeout: 10_000 }, () => {
 
     const second = open({ storage: renamed(copy, "a", "b"), name: "b" }, other.url);
     await until(() => second.state === "open");
-    assert.equal(copy.size, 1);                 // its own record; what it had copied is gone
+    assert.equal(copy.size, 2);                 // its own record and its name; what it had copied is gone
     assert.deepEqual(other.handled, []);
 
     assert.notEqual(second.tab, first.tab);

@@ -123,6 +123,89 @@ def test_a_duplicated_tab_gets_a_session_of_its_own(
     assert ada.log("drop") == ada.log("closed") == []
 
 
+LOCKS = pytest.mark.parametrize("locks", ["", "&nolocks"], ids=["by locks", "by asking each other"])
+
+
+class Frames:
+    """A page with two frames, each with a session: window 0 is the page itself, 1 and 2 are the frames."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def run(self, where: int, script: str) -> Any:
+        """Run ``script`` about the window ``w``."""
+        return self.client.page.run(f"const w = {where} ? frames[{where} - 1] : window; {script}")
+
+    def open(self) -> Frames:
+        for where in range(3):
+            self.client.wait(
+                lambda where=where: self.run(where, "return w?.session?.state") == "open", f"window {where}"
+            )
+        return self
+
+    def tabs(self) -> list[str]:
+        return [str(self.run(where, "return w.session.tab")) for where in range(3)]
+
+
+@LOCKS
+def test_a_page_and_its_frames_keep_their_sessions_over_a_reload(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+    locks: str,
+) -> None:
+    """They share one sessionStorage, and none touches the record of another, with what it has to send."""
+    page = Frames(Client(browser.open(f"{server.url}/?pause=3600000&frames=2{locks}"), server)).open()
+    tabs = page.tabs()
+    for where, tab in enumerate(tabs):
+        ask(server, f"/cut?id={tab}")
+        page.client.wait(
+            lambda where=where: page.run(where, "return w.session.state") == "waiting", "the drop"
+        )
+        page.run(where, f"w.session.send('say', 'unsent by {where}')")
+
+    page.client.page.reload()
+
+    assert page.open().tabs() == tabs
+    unsent = [f"unsent by {where}" for where in range(3)]
+    page.client.wait(lambda: sorted(ask(server, "/handled")) == unsent, "what was not sent")
+    assert [
+        page.run(where, "return w.log.map(({kind}) => kind).includes('connect')") for where in range(3)
+    ] == [False] * 3
+
+
+@LOCKS
+def test_a_frame_that_is_removed_and_added_again_goes_on_with_its_session(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+    locks: str,
+) -> None:
+    """The frame behind it has its place by then, and keeps its own session."""
+    page = Frames(Client(browser.open(f"{server.url}/?frames=2{locks}"), server)).open()
+    own, first, second = page.tabs()
+
+    page.client.page.run("document.querySelector('iframe').remove(); frame()")
+
+    assert page.open().tabs() == [own, second, first]
+    assert page.client.log("drop") == []
+
+
+@LOCKS
+def test_tabs_with_one_local_storage_keep_their_sessions_over_reloads(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+    locks: str,
+) -> None:
+    clients = [visit(browser, server, f"?local{locks}") for _ in range(2)]
+    tabs = [client.tab() for client in clients]
+    assert tabs[0] != tabs[1]
+
+    for client in reversed(clients):
+        client.page.reload()
+
+    assert [client.open().tab() for client in clients] == tabs
+    clients[0].page.run("localStorage.clear()")
+
+
 def test_it_dials_at_once_when_the_browser_is_online_again(server: ServerProcess, browser: Browser) -> None:  # noqa: F811
     """Not after a pause: here that would be an hour."""
     browser.expected_complaints.append("ERR_INTERNET_DISCONNECTED")

@@ -59,6 +59,15 @@ class Codec(Protocol):
         ...
 
 
+def check_message(message: object) -> None:
+    """Make sure that it is a Message. Raises: TypeError, which says what to write. Threads: any."""
+    if not isinstance(message, Message):
+        raise TypeError(
+            f"only a Message can be sent, not {_a(message)}: write Message(event, payload) or "
+            "Message(payload=…)"
+        )
+
+
 def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False) -> Frame:
     """Encode ``message`` for sending.
 
@@ -70,11 +79,7 @@ def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False
     valid Unicode; whatever ``codec.encode`` raises.
     Threads: any. Blocks: never, unless the codec does.
     """
-    if not isinstance(message, Message):
-        raise TypeError(
-            f"only a Message can be sent, not {_a(message)}: write Message(event, payload) or "
-            "Message(payload=…)"
-        )
+    check_message(message)
     event = message.event
     if not isinstance(event, str):
         raise TypeError(f"the event of a Message must be a str, not {_a(event)}")

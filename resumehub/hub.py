@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .arguments import check_id, read_excluded, read_rooms
 from .clock import Clock, SystemClock
-from .codec import Codec, JSONCodec, encode_frame
+from .codec import Codec, JSONCodec, check_message, encode_frame
 from .config import Config
 from .core.commands import Kick
 from .errors import ConnectionNotFound
+from .handlers import check_handler
 from .message import Message
 from .metrics import Metrics, NoopMetrics
 from .runtime.base import Runtime
@@ -32,7 +34,14 @@ if TYPE_CHECKING:
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")
+HOOKS = {
+    "on_connect": ("connection",),
+    "on_message": ("connection", "message"),
+    "on_transport_drop": ("connection", "error"),
+    "on_transport_restore": ("connection",),
+    "on_disconnect": ("connection", "error"),
+}
+"""The hooks, with the arguments of their handlers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +97,8 @@ class Hub:
         trace: Trace | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
-        if connect is not None and not callable(connect):
-            raise TypeError(f"connect must be a function of the request, or None, not {connect!r}")
+        if connect is not None:
+            check_handler(connect, "Hub(connect)", "request", advice=_NO_APPLICATION)
         self.config = Config.build(
             resume_window=resume_window,
             ping_interval=ping_interval,
@@ -160,8 +169,7 @@ class Hub:
         return self._register("on_disconnect", handler)
 
     def _register(self, hook: str, handler: Handler) -> Handler:
-        if not callable(handler):
-            raise TypeError(f"{hook} takes a function, not {handler!r}")
+        check_handler(handler, f"hub.{hook}", *HOOKS[hook])
         self.runner.add_handler(hook, handler)
         return handler
 
@@ -170,8 +178,11 @@ class Hub:
     def send(self, connection_id: str, message: Message) -> None:
         """Queue ``message`` for one session; see ``Connection.send``.
 
-        Raises: ConnectionNotFound, and what ``Connection.send`` raises. Threads: any. Blocks: never.
+        Raises: TypeError, whoever is there, for an id that is no str and for what is no Message;
+        ConnectionNotFound; what ``Connection.send`` raises. Threads: any. Blocks: never.
         """
+        check_id("connection_id", connection_id)
+        check_message(message)
         loop = self.runner.open_loop()
         session = loop.registry.sessions.get(connection_id) if loop is not None else None
         if session is None:
@@ -179,21 +190,23 @@ class Hub:
         session.send(message)
 
     def broadcast(
-        self, room_id: str | Iterable[str], message: Message, exclude: Iterable[str | Connection] = ()
+        self, room_id: str | Iterable[str], message: Message, exclude: Iterable[str | Connection] | None = ()
     ) -> None:
         """Queue ``message`` for every session of a room, or of several, suspended ones included.
 
         A session that is in several of the rooms gets it once. A receiver whose buffer is full loses its
-        oldest unsent messages (``message_dropped``). ``exclude`` takes ids and connections. A room without
-        members is no error. If a handler broadcasts and its thread has more messages to handle, frames may
-        be written together with later ones: at most 5 ms later (10 ms, if a handler blocks meanwhile).
+        oldest unsent messages (``message_dropped``). ``exclude`` takes ids and connections, None for
+        nobody. A room without members is no error. If a handler broadcasts and its thread has more messages
+        to handle, frames may be written together with later ones: at most 5 ms later (10 ms, if a handler
+        blocks meanwhile).
 
         Raises: HubClosed; TypeError or ValueError when ``message`` cannot be encoded; TypeError for a room
         id that is no str. Threads: any. Blocks: until earlier broadcasts to the same rooms are queued; never
         for the network.
         """
+        room_ids = read_rooms(room_id)
         frame = encode_frame(self.runner.codec, message)
-        excluded, room_ids = _ids(exclude), _room_ids(room_id)
+        excluded = read_excluded(exclude)
         loop = self.runner.open_loop()
         rooms = loop.registry.found(room_ids) if loop is not None else []
         if loop is not None and rooms:
@@ -205,9 +218,10 @@ class Hub:
         On return the session is in no table and its id is free. Messages that were sent earlier are
         still written before the close frame; on_disconnect runs soon after.
 
-        Raises: ConnectionNotFound; HubClosed. Threads: any. Blocks: until the hub thread has done
-        it; never for the network or a callback.
+        Raises: ConnectionNotFound; HubClosed; TypeError for an id that is no str. Threads: any. Blocks: until
+        the hub thread has done it; never for the network or a callback.
         """
+        check_id("connection_id", connection_id)
         loop = self.runner.open_loop()
         if loop is None:
             raise ConnectionNotFound(connection_id)
@@ -216,18 +230,30 @@ class Hub:
     # -- looking ----------------------------------------------------------------------------
 
     def get(self, connection_id: str) -> Connection | None:
-        """The connection with this id, suspended or not; None if there is none. Threads: any."""
+        """The connection with this id, suspended or not; None if there is none.
+
+        Raises: TypeError for an id that is no str. Threads: any. Blocks: never.
+        """
+        check_id("connection_id", connection_id)
         session = self.runner.registry().sessions.get(connection_id)
         return session.connection if session is not None else None
 
     def connections(self, room_id: str) -> list[Connection]:
-        """The connections of a room in order of joining, suspended ones included. Threads: any."""
+        """The connections of a room in order of joining, suspended ones included.
+
+        Raises: TypeError for an id that is no str. Threads: any. Blocks: never.
+        """
+        check_id("room_id", room_id)
         room = self.runner.registry().rooms.get(room_id)
         members = room.members() if room is not None else []
         return [connection for session in members if (connection := session.connection) is not None]
 
     def count(self, room_id: str) -> int:
-        """How many sessions are in a room, suspended ones included. Threads: any. Blocks: never."""
+        """How many sessions are in a room, suspended ones included.
+
+        Raises: TypeError for an id that is no str. Threads: any. Blocks: never.
+        """
+        check_id("room_id", room_id)
         room = self.runner.registry().rooms.get(room_id)
         return len(room) if room is not None else 0
 
@@ -316,12 +342,18 @@ class Hub:
         """Abort a session's transport, as a broken network would; False if it has none.
 
         The session is suspended, and its client may resume. For demos and tests.
-        Threads: any. Blocks: never.
+        Raises: TypeError for an id that is no str. Threads: any. Blocks: never.
         """
+        check_id("connection_id", connection_id)
         session = self.runner.registry().sessions.get(connection_id)
         writer = session.writer if session is not None else None
         return writer is not None and self.runner.abort(writer.number)
 
+
+_NO_APPLICATION = (
+    ". It says which client a request is. An application is not given to a hub: make Hub(), and call "
+    "hub.upgrade(request, room_id) in a view, or mount hub.wsgi_app in the application"
+)
 
 _METRICS = tuple(name for name in vars(NoopMetrics) if not name.startswith("_"))
 
@@ -334,25 +366,3 @@ def _having(name: str, value: Any, default: Callable[[], Any], *methods: str) ->
         what = "an object, not a class" if isinstance(value, type) else f"an object with {', '.join(missing)}"
         raise TypeError(f"{name} must be {what}; got {value!r}")
     return value
-
-
-def _room_ids(room_id: str | Iterable[str]) -> list[str]:
-    several: Any = room_id
-    if isinstance(room_id, str) or not isinstance(several, Iterable):
-        several = [room_id]
-    room_ids: list[str] = list(dict.fromkeys(several))
-    for one in room_ids:
-        if not isinstance(one, str):
-            raise TypeError(f"broadcast takes a room id, or several, not {one!r}")
-    return room_ids
-
-
-def _ids(exclude: Iterable[str | Connection]) -> frozenset[str]:
-    if isinstance(exclude, str | Connection):
-        exclude = (exclude,)
-    ids = set()
-    for one in exclude:
-        if not isinstance(one, str | Connection):
-            raise TypeError(f"exclude takes connection ids and connections, not {one!r}")
-        ids.add(one if isinstance(one, str) else one.id)
-    return frozenset(ids)

@@ -29,11 +29,11 @@ After a handler that raises, no other one runs; the hub handles the exception (c
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
+from .handlers import check_handler, name_of
 from .message import RESERVED_PREFIX, Message, is_reserved
 from .runtime.system import make_lock
 
@@ -101,7 +101,7 @@ class Router:
             )
 
         def register(handler: _H) -> _H:
-            _check_callable(handler, f"router.on({pattern!r})", "connection", "message")
+            check_handler(handler, f"router.on({pattern!r})", "connection", "message")
             with self._lock:
                 self._routes = self._routes.with_handler(pattern, handler)
             return handler
@@ -117,11 +117,11 @@ class Router:
         ValueError for a second fallback.
         Threads: any. Blocks: never.
         """
-        _check_callable(handler, "router.fallback", "connection", "message")
+        check_handler(handler, "router.fallback", "connection", "message")
         with self._lock:
             if self._routes.fallback is not None:
                 raise ValueError(
-                    f"router.fallback: {_name(self._routes.fallback)} is the fallback already, and there "
+                    f"router.fallback: {name_of(self._routes.fallback)} is the fallback already, and there "
                     "is only one; call the other from it"
                 )
             self._routes = replace(self._routes, fallback=handler)
@@ -138,10 +138,10 @@ class Router:
         ValueError for middleware that is in use already.
         Threads: any. Blocks: never.
         """
-        _check_callable(middleware, "router.use", "connection", "message", "next")
+        check_handler(middleware, "router.use", "connection", "message", "next")
         with self._lock:
             if middleware in self._routes.middleware:
-                raise ValueError(f"router.use: {_name(middleware)} is in use already")
+                raise ValueError(f"router.use: {name_of(middleware)} is in use already")
             self._routes = replace(self._routes, middleware=(*self._routes.middleware, middleware))
         return middleware
 
@@ -170,7 +170,7 @@ class _Routes:
         key = pattern[:-1] if wildcard else pattern
         handlers = table.get(key, ())
         if handler in handlers:
-            raise ValueError(f"router.on({pattern!r}): {_name(handler)} is registered for it already")
+            raise ValueError(f"router.on({pattern!r}): {name_of(handler)} is registered for it already")
         extended = {**table, key: (*handlers, handler)}
         if wildcard:
             longest_first = dict(sorted(extended.items(), key=lambda item: -len(item[0])))
@@ -194,37 +194,3 @@ def _around(middleware: Middleware, inner: Handler) -> Handler:
         middleware(connection, message, inner)
 
     return step
-
-
-def _check_callable(function: object, where: str, *arguments: str) -> None:
-    """Raise TypeError at registration for a function that would fail with the first message."""
-    wanted = f"a function of ({', '.join(arguments)})"
-    if not callable(function):
-        raise TypeError(f"{where} takes {wanted}, not {type(function).__name__}")
-    if any(_runs_nothing(called) for called in (function, function.__call__)):
-        raise TypeError(
-            f"{where} takes {wanted}; {_name(function)} is async or a generator, and calling it would run "
-            "nothing of it: use a plain def"
-        )
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return  # Some builtins have no signature: an error shows with the first message.
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        raise TypeError(
-            f"{where} takes {wanted}; {_name(function)}{signature} can't be called so: {error}"
-        ) from None
-
-
-def _runs_nothing(function: object) -> bool:
-    return (
-        inspect.iscoroutinefunction(function)
-        or inspect.isasyncgenfunction(function)
-        or inspect.isgeneratorfunction(function)
-    )
-
-
-def _name(function: object) -> str:
-    return getattr(function, "__qualname__", None) or repr(function)

@@ -35,7 +35,7 @@ from tests.package_source import (
 
 LAYERS = {
     "values": ["errors", "message", "admission", "codes", "reasons", "json_rules", "protocol"],
-    "contracts": ["codec", "config", "clock", "metrics", "stats", "runtime", "trace"],
+    "contracts": ["codec", "config", "handlers", "clock", "metrics", "stats", "runtime", "trace"],
     "core": ["core"],
     "transport": ["transport"],
     "outgoing": ["outgoing"],
@@ -43,7 +43,7 @@ LAYERS = {
     "incoming": ["incoming"],
     "server": ["server"],
     "wsgi": ["wsgi"],
-    "hub": ["hub", "router"],
+    "hub": ["hub", "arguments", "router"],
     "root": ["__init__"],
     "edges": ["client", "contrib", "cli", "demo", "__main__"],
     "testing": ["testing"],

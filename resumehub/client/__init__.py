@@ -23,6 +23,7 @@ from typing import Any
 
 from ..clock import Clock, SystemClock
 from ..codec import Codec, JSONCodec
+from ..handlers import check_handler
 from ..runtime.base import Runtime
 from ..runtime.system import SystemRuntime
 from .address import read_address
@@ -35,6 +36,18 @@ from .states import ClientState as State
 from .stats import ClientStats as Stats
 
 __all__ = ["Client", "State", "Stats", "connect"]
+
+
+_ARGUMENTS = {
+    "on_message": ("message",),
+    "on_transport_drop": ("error",),
+    "on_transport_restore": (),
+    "on_session_expired": ("error",),
+    "on_disconnect": ("error",),
+    "on_missed": ("first", "last"),
+    "on_message_rejected": ("message", "error"),
+}
+"""What a callback gets behind the client."""
 
 
 def connect(
@@ -127,6 +140,9 @@ def connect(
         "on_missed": on_missed,
         "on_message_rejected": on_message_rejected,
     }
+    for hook, function in callbacks.items():
+        if function is not None:
+            check_handler(function, hook, "client", *_ARGUMENTS[hook])
     return Client(make, callbacks)
 
 

@@ -228,6 +228,29 @@ def test_it_knows_that_the_main_thread_has_returned() -> None:
     assert done.stdout.split() == ["before", "False", "after", "True"]
 
 
+WITH_A_JOB = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from resumehub.runtime.system import SystemRuntime
+runtime, noticed, never = SystemRuntime(), threading.Event(), threading.Event()
+def look():
+    while not runtime.main_thread_returned():
+        never.wait(0.01)
+    print("the main thread is alive:", threading.main_thread().is_alive())
+    noticed.set()
+runtime.spawn("look", look, daemon=False)
+ThreadPoolExecutor().submit(noticed.wait, 30)
+"""
+
+
+def test_it_knows_that_the_main_thread_waits_only_for_an_executor() -> None:
+    """gunicorn's request threads are of one, and Python waits for them before the main thread has ended."""
+    command = [sys.executable, "-c", WITH_A_JOB]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=50, check=True)
+    assert done.stdout.strip() == "the main thread is alive: True"
+
+
 # -- sockets -----------------------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ def look_at_server(runtime: Runtime, borrowed: int) -> ServerState:
     alone = getattr(worker, "ppid", None) not in (None, os.getppid())  # its master is gone
     return ServerState(
         returned,
-        told_to_stop=bool(borrowed) and (getattr(worker, "alive", True) is False or alone),
+        told_to_stop=getattr(worker, "alive", True) is False or alone,
         under_way=_has_requests(worker, borrowed),
         kill_after=_graceful_timeout(worker),
     )

@@ -1,4 +1,4 @@
-"""What a hub sees of the server in whose process it runs. Real servers: ``integration/test_server_end.py``."""
+"""What a hub sees of the server in whose process it runs; real ones: ``integration/test_server_end.py``."""
 
 from __future__ import annotations
 

@@ -101,11 +101,13 @@ class Runtime(Protocol):
     function that returns, on any thread, how many seconds of processor time the thread that called
     ``stopwatch`` has used. ``poller`` returns None if each transport gets a reader thread of its own.
     ``eager``: a reader that shares its thread gives the lead away before each callback, and not only after
-    slow ones.
+    slow ones. ``spare_threads``: so many threads for callbacks a hub starts with, 1 or more, for the time
+    when no more can be started.
     """
 
     #: See above.
     eager: bool
+    spare_threads: int
 
     def lock(self, what: str = "a lock") -> Lock: ...
     def condition(self, lock: Lock) -> Condition: ...

@@ -10,14 +10,21 @@ import os
 import queue
 import select
 import socket
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ..clock import stopwatch
 from .base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread
 from .stacks import stack_of
 from .thread_cache import ThreadCache
+
+STARTS_NONE_AT_THE_END: Final = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 3)
+"""Whether this Python starts no thread once the main thread has returned."""
+
+SPARES_WHERE_NONE_START: Final = 8
+"""So many callbacks can run at once then, at the end of a process."""
 
 
 class SystemRuntime:
@@ -29,6 +36,7 @@ class SystemRuntime:
     """
 
     eager = False
+    spare_threads = SPARES_WHERE_NONE_START if STARTS_NONE_AT_THE_END else 1
     _cache: ThreadCache | None = None
     _share = False
 

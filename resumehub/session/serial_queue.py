@@ -226,7 +226,7 @@ class CallbackPool:
     They are not threads of ``concurrent.futures``, which refuses work once the main thread has
     returned: at that time a server that was told to stop drains its sessions. One more, the *spare* thread,
     is started with the hub and joins them when no other can be started: at a limit of threads, and at the end
-    of a process on Python 3.12.0 to 3.12.2.
+    of a process on Python 3.12.0 to 3.12.2. On those versions there are a few of them.
     """
 
     def __init__(
@@ -234,21 +234,23 @@ class CallbackPool:
     ) -> None:
         self._spawn = spawn
         self._limit = limit
+        self._spares_wanted = runtime.spare_threads
         self._lock = runtime.lock("the callback pool")
         self._work = runtime.condition(self._lock)
         self._waiting: deque[SerialQueue] = deque()
         self._threads = 0
         self._idle = 0
         self._closed = False
-        # The spare thread waits for a call; whether it does, and whether it has been called.
+        # Spare threads wait for a call: how many do, and how many have been called and do not know it yet.
         self._called = runtime.condition(self._lock)
-        self._has_spare = self._is_called = False
+        self._spares = self._calls = 0
 
     def start(self) -> None:
-        """Start the spare thread. Raises: RuntimeError if the system can't; then don't use the pool."""
-        self._spawn("spare", self._stand_by)
-        with self._lock:
-            self._has_spare = True
+        """Start the spare threads. Raises: RuntimeError if the system can't; then don't use the pool."""
+        for _ in range(min(self._spares_wanted, self._limit)):
+            self._spawn("spare", self._stand_by)
+            with self._lock:
+                self._spares += 1
 
     def submit(self, serial_queue: SerialQueue) -> None:
         """Have a thread of the pool run the queue. Never blocks."""
@@ -264,8 +266,9 @@ class CallbackPool:
             except RuntimeError:
                 # Nothing is lost: the queue waits for the pool's threads, of which there is at least one.
                 with self._lock:
-                    if self._has_spare:
-                        self._has_spare, self._is_called = False, True
+                    if self._spares:
+                        self._spares -= 1
+                        self._calls += 1
                         self._called.notify()
                     else:
                         self._threads -= 1
@@ -275,15 +278,16 @@ class CallbackPool:
         with self._lock:
             self._closed = True
             self._work.notify_all()
-            self._called.notify()
+            self._called.notify_all()
 
     def _stand_by(self) -> None:
         with self._lock:
-            while not (self._closed or self._is_called):
+            while not (self._closed or self._calls):
                 self._called.wait()
-            if not self._is_called:
-                self._has_spare = False
+            if not self._calls:
+                self._spares -= 1
                 return
+            self._calls -= 1
         self._serve()
 
     def _serve(self) -> None:

@@ -36,6 +36,7 @@ class ControlledRuntime:
 
     #: No time passes here, so no callback would turn out to be slow.
     eager = True
+    spare_threads = 1
 
     def __init__(self, scheduler: Scheduler, *, stop_at_locks: bool = True, share: bool = False) -> None:
         self._scheduler = scheduler

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 
-from resumehub.runtime.system import SystemRuntime
+from resumehub.runtime.system import SPARES_WHERE_NONE_START, SystemRuntime
 from tests.integration.flask_app import app
 
 __all__ = ["app"]
@@ -21,4 +21,5 @@ def _start_unless_at_the_end(thread: threading.Thread) -> None:
     _start(thread)
 
 
+SystemRuntime.spare_threads = SPARES_WHERE_NONE_START
 threading.Thread.start = _start_unless_at_the_end  # type: ignore[method-assign]

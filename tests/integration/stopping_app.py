@@ -4,11 +4,12 @@
 the test's own port (``$GATE``), says "here", and does what it reads there, a line each: "told" waits until
 the hub takes no more connections, "say" broadcasts, "go" ends the request. Each is answered with "done".
 ``/pid`` gives the worker's id. A session whose id begins with "stuck" has an on_disconnect that does not
-return.
+return. With ``$NO_THREAD_AT_THE_END`` the process is one that can start no thread then.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import threading
@@ -19,6 +20,9 @@ from resumehub import Connection, Hub, Message
 
 PATIENCE = 60.0
 """A hang guard in real seconds."""
+
+if "NO_THREAD_AT_THE_END" in os.environ:
+    importlib.import_module("tests.integration.no_thread_at_the_end")
 
 hub = Hub(lambda request: ("lobby", request.args["id"]))
 

@@ -75,8 +75,8 @@ def held() -> Iterator[Held]:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.settimeout(PATIENCE)
 
-        def make(*args: str, ids: tuple[str, ...] = ("ada", "bob")) -> Any:
-            gate = {"GATE": str(listener.getsockname()[1])}
+        def make(*args: str, ids: tuple[str, ...] = ("ada", "bob"), **env: str) -> Any:
+            gate = {"GATE": str(listener.getsockname()[1]), **env}
             server = stack.enter_context(gunicorn(APP, *args, env=gate, probe="/pid"))
             clients = [stack.enter_context(joined(server, one)) for one in ids]
             request = HeldRequest(server, listener)
@@ -178,10 +178,11 @@ def test_a_worker_whose_master_was_killed_tells_its_sessions(held) -> None:
 
 
 @pytest.mark.contract("C8")
+@pytest.mark.parametrize("env", [{}, {"NO_THREAD_AT_THE_END": "1"}], ids=["3.12.3", "3.12.2"])
 @pytest.mark.parametrize("under_way", [True, False], ids=["a request is under way", "no request is"])
-def test_a_callback_that_does_not_return_is_in_the_log_before_the_kill(held, under_way) -> None:
+def test_a_callback_that_does_not_return_is_in_the_log_before_the_kill(held, under_way, env) -> None:
     """With its stack, down to the line that does not return; the others have run."""
-    server, request, clients = held(*GTHREAD, *SHORT, ids=("stuck-1", "ada"))
+    server, request, clients = held(*GTHREAD, *SHORT, ids=("stuck-1", "ada"), **env)
     if not under_way:
         request.go()
 

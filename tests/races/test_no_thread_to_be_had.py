@@ -113,6 +113,20 @@ def test_nobody_to_run_callbacks_makes_them_wait_for_the_spare_thread(stage, ref
         one.recorder.wait_for("disconnect", name)
 
 
+def test_spare_threads_run_callbacks_side_by_side(stage):
+    """Where no thread can be started at the end, one callback that is stuck must not hold up all others."""
+    runtime = ShortOfThreads(callbacks=100)
+    runtime.spare_threads = 3
+    one = stage(_runtime=runtime)
+    stuck = Gate()
+    one.hub.on_transport_drop(stuck.hold)
+    for name in ("u1", "u2", "u3"):
+        one.open(name).drop()
+    for _ in range(3):
+        stuck.wait_reached()
+    stuck.open()
+
+
 def test_nobody_to_stand_in_for_a_stuck_reader_leaves_its_transport_as_it_is(stage):
     """Its pings are answered when the handler has returned; the watcher has asked for a thread until then."""
     runtime = ShortOfThreads()

@@ -29,8 +29,13 @@ class Undecodable(ValueError):
     """The input is no message, or none that the application may see. Internal to resumehub.
 
     Next: count the message, log once per connection, skip it (contract C11). The text says what was
-    wrong and has no content of the input, so it can be logged unchanged.
+    wrong and has no content of the input, so it can be logged unchanged. ``told``: what the client is told;
+    the same, but for a codec of the application's, of which it learns nothing.
     """
+
+    def __init__(self, problem: str, told: str = "") -> None:
+        super().__init__(problem)
+        self.told = told or problem
 
 
 class Codec(Protocol):
@@ -125,11 +130,11 @@ def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = Fa
                 f"{type(codec).__name__}.decode returned an event that is {_a(message.event)}, not a str"
             )
         elif is_reserved(message.event) and not allow_reserved:
-            problem = "an event that begins with '$': such names are reserved for resumehub"
+            raise Undecodable("an event that begins with '$': such names are reserved for resumehub")
         else:
             return message
     # Raised outside of the except block, so that the codec's exception is not chained.
-    raise Undecodable(problem)
+    raise Undecodable(problem, "the server's codec can't decode it")
 
 
 class JSONCodec:

@@ -24,6 +24,7 @@
 
     * ``DuplicateConnectionId``: a newer connect took the id
     * ``HandlerError``: one of your handlers raised
+    * ``MessageRejected``: the server could not decode a message of yours
     * ``SessionExpired``, ``HandshakeRefused``, ``RetriesExhausted``: why a client gave up
 
 Plain values; any thread. Nothing of the package is imported here, except for the type checker. Ids are
@@ -186,6 +187,20 @@ class HandshakeRefused(ResumeHubError):
         super().__init__(f"the handshake was refused {what}" + (f": {detail}" if detail else ""))
         self.status = status
         self.detail = detail
+
+
+class MessageRejected(ResumeHubError):
+    """The server could not decode this message, and its application has not seen it.
+
+    ``number``: which message of the session it was, from 1 on. ``reason``: the server's, without the content.
+    """
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(
+            f"the server could not decode message {number}: {reason}; give client and server the same codec"
+        )
+        self.number = number
+        self.reason = reason
 
 
 class RetriesExhausted(ResumeHubError):

@@ -38,8 +38,8 @@ _NUMBERS: Final = {int, float}
 def is_too_deep(text: str, most: int) -> bool:
     """Whether more than ``most`` arrays and objects are open at once anywhere in a JSON text.
 
-    It takes time in proportion to the text, whatever is in it. In a text that is no JSON, what counts is how
-    deep a parser gets before it fails.
+    It takes time in proportion to the text, whatever is in it. It may be wrong about a text that is no JSON;
+    but if a parser gets that deep before it fails, the answer is True.
     """
     if text.count("[") + text.count("{") <= most:
         return False

@@ -195,6 +195,14 @@ def test_a_newer_control_message_replaces_one_of_its_kind() -> None:
     assert sent(box) == "!2a"
 
 
+def test_a_newer_acknowledgement_goes_behind_what_must_come_before_it() -> None:
+    """A rejection that waits behind an older acknowledgement is told before the newer one covers it."""
+    box = outbox(Retention.UNTIL_ACKED, waiting="a")
+    for kind, name in (("rejected 1", "x"), ("ack", "1"), ("rejected 2", "y"), ("ack", "2")):
+        box.notify(note(kind, name))
+    assert sent(box) == "xy2a"
+
+
 def test_one_that_has_begun_is_not_replaced() -> None:
     box = outbox(Retention.UNTIL_ACKED, waiting="a")
     box.notify(note("ack", "1"))

@@ -61,7 +61,7 @@ def connect(
     on_session_expired: Callable[..., Any] | None = None,
     on_disconnect: Callable[..., Any] | None = None,
     on_missed: Callable[..., Any] | None = None,
-    on_message_rejected: Callable[..., Any] | None = None,
+    on_rejected: Callable[..., Any] | None = None,
     headers: Headers = (),
     cookies: Mapping[str, str] | None = None,
     subprotocols: Sequence[str] = (),
@@ -87,7 +87,7 @@ def connect(
     and run one at a time on a thread of the client's: ``on_message(client, message)``,
     ``on_transport_drop(client, error)``, ``on_transport_restore(client)``,
     ``on_session_expired(client, error)``, ``on_disconnect(client, error)``,
-    ``on_missed(client, first, last)``, ``on_message_rejected(client, message, error)``.
+    ``on_missed(client, first, last)``, ``on_rejected(client, message, error)``.
 
     Raises: TypeError, ValueError for wrong arguments; RuntimeError when the system gives no thread.
     Threads: any. Blocks: never.
@@ -138,7 +138,7 @@ def connect(
         "on_session_expired": on_session_expired,
         "on_disconnect": on_disconnect,
         "on_missed": on_missed,
-        "on_message_rejected": on_message_rejected,
+        "on_rejected": on_rejected,
     }
     for hook, function in callbacks.items():
         if function is not None:

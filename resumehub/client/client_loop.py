@@ -16,10 +16,10 @@ from typing import Any, assert_never
 from ..clock import Clock
 from ..codec import encode_frame
 from ..codes import CloseCode
-from ..errors import ResumeHubError, SessionExpired, TransportLost
+from ..errors import MessageRejected, ResumeHubError, SessionExpired, TransportLost
 from ..message import Message
 from ..protocol import control_messages
-from ..protocol.control_messages import Hello
+from ..protocol.control_messages import Hello, Rejection
 from ..runtime.base import Runtime, Thread
 from ..runtime.command_loop import CommandLoop, Reply
 from . import commands as c
@@ -205,6 +205,8 @@ class ClientLoop:
         if hello is not None:
             self.token, self.connection_id = hello.token, hello.connection_id
             self.max_message_size = hello.max_message_size
+            for rejection in hello.rejected:
+                self.not_decoded(rejection)
         left_out = self.sender.attach(
             transport,
             hello.received if hello is not None else None,
@@ -224,7 +226,7 @@ class ClientLoop:
         if code is None or (hello is not None and size > hello.max_message_size):
             code = CloseCode.TOO_BIG
         log.warning("the server rejects a message of %d bytes (%d): it is not sent again", size, code)
-        self._callbacks.queue("on_message_rejected", left_out.message, TransportLost(code))
+        self._callbacks.queue("on_rejected", left_out.message, TransportLost(code))
 
     def _end(self, error: ResumeHubError | None) -> None:
         self.in_doubt = [outgoing.message for outgoing in self.sender.end()]
@@ -232,6 +234,15 @@ class ClientLoop:
             error.in_doubt = list(self.in_doubt)
 
     # -- reports ------------------------------------------------------------------------------
+
+    def not_decoded(self, rejection: Rejection) -> None:
+        """The server could not decode a message of ours; before it acknowledges that."""
+        outgoing = self.sender.reject(rejection.number)
+        if outgoing is not None:
+            self.counters.rejected += 1
+            log.warning("the server can't decode a message of %d bytes", outgoing.frame.size)
+            error = MessageRejected(rejection.number, rejection.reason)
+            self._callbacks.queue("on_rejected", outgoing.message, error)
 
     def _handled(self, number: int, size: int) -> None:
         # A plain server gets no acknowledgements, so the driver need not know.

@@ -38,6 +38,8 @@ class ClientOutbox:
         self._messages: deque[OutgoingMessage] = deque()
         self._written = 0
         self._written_bytes = 0
+        # The numbers of those that the server could not decode: they wait only to be acknowledged.
+        self._rejected: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -82,6 +84,15 @@ class ClientOutbox:
             self._written_bytes -= self._take().frame.size
             self._written -= 1
             self.acknowledged += 1
+            self._rejected.discard(self.acknowledged)
+
+    def reject(self, number: int) -> OutgoingMessage | None:
+        """The server could not decode the message; None if it is not here, or has been rejected already."""
+        index = number - self.acknowledged - 1
+        if number in self._rejected or not 0 <= index < len(self._messages):
+            return None
+        self._rejected.add(number)
+        return self._messages[index]
 
     def rewind(self) -> bool:
         """A new transport: all that is here is to be written again. True if some of it had been written."""
@@ -104,8 +115,9 @@ class ClientOutbox:
         return larger
 
     def clear(self) -> list[OutgoingMessage]:
-        """Take out all messages, oldest first."""
-        left = list(self._messages)
+        """Take out all messages, oldest first; give those whose fate is not known."""
+        numbered = enumerate(self._messages, self.acknowledged + 1)
+        left = [outgoing for number, outgoing in numbered if number not in self._rejected]
         self._messages.clear()
         self._written = self._written_bytes = self.used_bytes = 0
         return left

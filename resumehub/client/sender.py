@@ -91,6 +91,11 @@ class Sender:
             self._report_if_drained()
             return True
 
+    def reject(self, number: int) -> OutgoingMessage | None:
+        """The server could not decode the message of this number; give it, the first time."""
+        with self._lock:
+            return self._outbox.reject(number)
+
     def knows(self, received: int) -> bool:
         """Whether a server can have handled so many messages."""
         with self._lock:

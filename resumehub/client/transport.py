@@ -49,6 +49,8 @@ class ClientParts(Protocol):
 
     def put(self, command: c.Command) -> bool: ...
 
+    def not_decoded(self, rejection: control_messages.Rejection) -> None: ...
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ClientTransport:
@@ -265,6 +267,8 @@ class ClientTransport:
         elif message.event == control_messages.MISSED:
             _, last = control_messages.read_missed(message)
             self.client.inbox.put(self.dial, Arrival(None, missed_to=last))
+        elif message.event == control_messages.REJECTED:
+            self.client.not_decoded(control_messages.read_rejected(message))
         return None
 
     # -- how it ended -------------------------------------------------------------------------

@@ -165,13 +165,17 @@ class FrameQueue:
                 self._make_room()
 
     def notify(self, notice: Notice) -> None:
-        """Queue a control message ahead of all that has not begun; it replaces an older one of its kind."""
+        """Queue a control message ahead of all data that has not begun, behind the others that wait.
+
+        It replaces an older one of its kind, which may be ahead of something that must come before this one.
+        """
         at = int(self.started)
         while at < len(self.unsent) and isinstance(other := self.unsent[at], Notice) and not other.placed:
             if other.kind == notice.kind:
-                self.unsent[at] = notice
-                return
-            at += 1
+                del self.unsent[at]
+                self._specials -= 1
+            else:
+                at += 1
         self.unsent.insert(at, notice)
         self._specials += 1
         self._notices += 1

@@ -159,10 +159,10 @@ class TransportWriter:
 
     # -- the session's control messages: any thread -----------------------------------------
 
-    def send_ack(self, received: int, frame: Frame) -> None:
+    def send_ack(self, received: int, notices: list[Notice]) -> None:
         """Acknowledge the peer's messages up to ``received``, unless that or more was sent. Never blocks.
 
-        Goes ahead of unsent data; nothing is sent once the session has been detached.
+        ``notices``: the acknowledgement comes last. Ahead of unsent data; nothing once detached.
         """
         with self._lock:
             if received <= self.acked:
@@ -171,7 +171,8 @@ class TransportWriter:
             self.acked = received
             if self._outbox is None or self._wire.close_in_pieces or self._broken:
                 return
-            self._outbox.notify(Notice("ack", frame))
+            for notice in notices:
+                self._outbox.notify(notice)
             flushed = self.pump()
         self.report(flushed)
 

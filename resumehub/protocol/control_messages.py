@@ -17,6 +17,7 @@ HELLO: Final = "$hello"
 REPLAYED: Final = "$replayed"
 ACK: Final = "$ack"
 MISSED: Final = "$missed"
+REJECTED: Final = "$rejected"
 
 ACK_DELAY: Final = 1.0
 """Seconds after which handled messages are acknowledged, unless half of a window is full before."""
@@ -29,13 +30,32 @@ MAX_NUMBER: Final = 10**18
 """More than any message's number ever is."""
 
 
+MAX_REASON: Final = 200
+"""Characters of a reason that one end tells the other."""
+
+
 class Malformed(ValueError):
     """A control message breaks the protocol. The text of this error has no content of the message."""
 
 
 @dataclass(frozen=True, slots=True)
+class Rejection:
+    """A message of the client's that no handler has seen, since it could not be decoded.
+
+    ``number``: the message's. ``reason``: says nothing of its content.
+    """
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message on every connection."""
+    """The first message on every connection.
+
+    ``rejected``: messages of ours, up to ``received``, that the server could not decode and that we may not
+    have heard of.
+    """
 
     connection_id: str
     token: str = field(repr=False)  # a secret: it opens the session
@@ -46,6 +66,7 @@ class Hello:
     window_bytes: int
     ping_interval: float | None
     max_message_size: int
+    rejected: tuple[Rejection, ...] = ()
 
 
 # -- writing ----------------------------------------------------------------------------
@@ -64,6 +85,16 @@ def ack(received: int) -> Message:
 def missed(first: int, last: int) -> Message:
     """The messages ``first`` to ``last`` will never come."""
     return Message(MISSED, {"from": first, "to": last})
+
+
+def rejected(rejection: Rejection) -> Message:
+    """A message of yours was not decoded; it counts as handled, and ``$ack`` is about to say so."""
+    return Message(REJECTED, rejection_payload(rejection))
+
+
+def rejection_payload(rejection: Rejection) -> dict[str, Any]:
+    """A rejection as ``$rejected`` and ``$hello`` say it."""
+    return {"number": rejection.number, "reason": rejection.reason[:MAX_REASON]}
 
 
 def replayed(messages: int) -> Message:
@@ -95,6 +126,7 @@ def read_hello(message: Message) -> Hello:
         window_bytes=_count(window, "bytes", 1),
         ping_interval=None if ping is None else float(ping),
         max_message_size=_count(said, "max_message_size", 1),
+        rejected=_rejections(said.get("rejected", [])),
     )
 
 
@@ -115,6 +147,20 @@ def read_missed(message: Message) -> tuple[int, int]:
     if last < first:
         raise Malformed("$missed ends before it begins")
     return first, last
+
+
+def read_rejected(message: Message) -> Rejection:
+    """Which message of ours the server did not decode, and why. Raises: Malformed."""
+    said = message.payload
+    if not isinstance(said, dict):
+        raise Malformed("$rejected has no payload")
+    return Rejection(_count(said, "number", 1), _text(said, "reason")[:MAX_REASON])
+
+
+def _rejections(said: Any) -> tuple[Rejection, ...]:
+    if not isinstance(said, list):
+        raise Malformed("the rejected of $hello is no list")
+    return tuple(read_rejected(Message(REJECTED, one)) for one in said)
 
 
 def _count(said: dict[str, Any], name: str, least: int = 0) -> int:

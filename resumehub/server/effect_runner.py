@@ -170,7 +170,7 @@ class EffectRunner:
                 config.send_buffer_bytes,
                 self._retention(effect.credentials),
             ),
-            inbound_fence=InboundFence(runtime.lock(f"the inbound fence of {whose}")),
+            inbound_fence=InboundFence(runtime.lock(f"the inbound fence of {whose}"), config.send_buffer),
             serial_queue=self._serial_queue(effect.connection_id, whose),
             ended=runtime.event(f"on_disconnect of {whose} to return"),
             credentials=effect.credentials,

@@ -1,4 +1,4 @@
-"""The hub's own messages in a ``resumehub.v1`` session: ``$hello``, ``$replayed``, ``$ack``, ``$missed``.
+"""The hub's own messages in a ``resumehub.v1`` session: ``$hello``, ``$ack``, ``$rejected``, ``$missed``, ….
 
 It encodes them with the hub's codec and hands them to the transport's writer. The machine, ``delayed_ack.py``
 and the outbox decide when each is due. If the codec fails, the transport is dropped, since its client would
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from ..codec import Codec, encode_frame
 from ..core.commands import AckDue, Command, TransportAborted
@@ -60,6 +61,7 @@ class ControlMessages:
             resume_window=limits.resume_window,
             ping_interval=limits.ping_interval,
             max_message_size=limits.max_message_size,
+            **self._rejections(session, handled),
         )
         frame = self._encode(writer, hello)
         if last is not None:
@@ -85,13 +87,28 @@ class ControlMessages:
             return
         delayed_ack.sent()
         received = session.inbound_fence.handled
-        frame = self._encode(writer, control_messages.ack(received))
-        if frame is not None:
-            writer.send_ack(received, frame)
+        notices: list[Notice] = []
+        # First what was rejected: by the acknowledgement the client forgets the messages that it covers.
+        for rejection in session.inbound_fence.rejected(writer.acked, received):
+            # Of a client that reads nothing no more of them wait than its window has messages.
+            kind = f"rejected {rejection.number % session.outbox.max_frames}"
+            self._add(notices, writer, kind, control_messages.rejected(rejection))
+        if self._add(notices, writer, "ack", control_messages.ack(received)):
+            writer.send_ack(received, notices)
 
     def encode_gap(self, writer: TransportWriter, gap: Gap) -> Frame | None:
         """The ``$missed`` that tells of a gap; None if the codec can't (then the transport is dropped)."""
         return self._encode(writer, control_messages.missed(gap.first, gap.last))
+
+    def _rejections(self, session: Session, handled: int) -> dict[str, Any]:
+        rejected = session.inbound_fence.rejected(0, handled)
+        return {"rejected": [control_messages.rejection_payload(one) for one in rejected]} if rejected else {}
+
+    def _add(self, notices: list[Notice], writer: TransportWriter, kind: str, message: Message) -> bool:
+        frame = self._encode(writer, message)
+        if frame is not None:
+            notices.append(Notice(kind, frame))
+        return frame is not None
 
     def _encode(self, writer: TransportWriter, message: Message) -> Frame | None:
         try:

@@ -76,7 +76,9 @@ class MessageCall:
         observers = services.observers
         # Counted when its handler starts, not when it returns: otherwise a message whose handler always
         # raises would come back after every resume.
-        if not session.inbound_fence.start(self._generation):
+        # The reader has decoded it already in a v1 session, whose client is told if that was impossible.
+        rejected = self._message.told if isinstance(self._message, Undecodable) else None
+        if not session.inbound_fence.start(self._generation, rejected):
             return
         if observers.trace is not None:
             observers.note(

@@ -2,25 +2,33 @@
 
 The hub thread detaches a transport while other threads start handlers. So the fence has a lock of its own,
 which is held for one look or one change only. It decides nothing: the hub thread sets it, and the thread on
-which a handler raised. Read next: ``handler_calls.py``, which asks it before each message.
+which a handler raised. It counts the messages that start, and keeps which of them could not be decoded, for
+as long as the client may not know of it. Read next: ``handler_calls.py``, which asks it before each message.
 """
 
 from __future__ import annotations
 
+from ..protocol.control_messages import Rejection
 from ..runtime.base import Lock
 
 
 class InboundFence:
-    """One session's fence. Any thread. Blocks: only while another thread is in a call."""
+    """One session's fence. Any thread. Blocks: only while another thread is in a call.
 
-    __slots__ = ("_fenced", "_generation", "_lock", "handled")
+    ``window``: how many messages of a ``resumehub.v1`` client may be unacknowledged.
+    """
 
-    def __init__(self, lock: Lock) -> None:
+    __slots__ = ("_fenced", "_generation", "_lock", "_rejected", "_window", "handled")
+
+    def __init__(self, lock: Lock, window: int) -> None:
         self._lock = lock
         self._generation = 0
         # Kept, since a handler may raise before the hub thread has attached the transport for which it ran
         # (tests/races/test_refused_entry_against_resume.py).
         self._fenced = 0.0
+        self._window = window
+        # A new tuple each time, so that it can be read without the lock; and nearly every session has none.
+        self._rejected: tuple[Rejection, ...] = ()
         #: Messages whose handler has started, in the session's life.
         self.handled = 0
 
@@ -49,20 +57,36 @@ class InboundFence:
         """Whether a message of ``generation`` may start. It may change at any time; ``start`` decides."""
         return generation == self._generation  # without the lock: the answer can be old in any case
 
-    def export(self) -> tuple[int, float]:
-        """Messages whose handler has started, and the last generation whose messages may not start."""
+    def export(self) -> tuple[int, float, tuple[Rejection, ...]]:
+        """Messages whose handler has started; the last generation whose messages may not; ``rejected``."""
         with self._lock:
-            return self.handled, self._fenced
+            return self.handled, self._fenced, self._rejected
 
-    def restore(self, handled: int, fenced: float) -> None:
+    def restore(self, handled: int, fenced: float, rejected: tuple[Rejection, ...]) -> None:
         """Go on from what ``export`` returned."""
         with self._lock:
-            self.handled, self._fenced = handled, fenced
+            self.handled, self._fenced, self._rejected = handled, fenced, rejected
 
-    def start(self, generation: int) -> bool:
-        """Whether a message of ``generation`` may start now; if so, it counts as handled."""
+    def rejected(self, behind: int, upto: int) -> list[Rejection]:
+        """Of the messages with a number above ``behind``, up to ``upto``: those that were not decoded.
+
+        Only those that the client may not know of: it sends no message that is a window behind another one
+        before it has heard all about that one.
+        """
+        behind = max(behind, self.handled - self._window)
+        return [one for one in self._rejected if behind < one.number <= upto]
+
+    def start(self, generation: int, rejected: str | None = None) -> bool:
+        """Whether a message of ``generation`` may start now; if so, it counts as handled.
+
+        ``rejected``: why it can't be decoded, for a client that is told; None otherwise.
+        """
         with self._lock:
             if generation != self._generation:
                 return False
+            if rejected is not None:
+                # Before it counts: whoever acknowledges it must find it here.
+                kept = self._rejected[1 - self._window :] if self._window > 1 else ()
+                self._rejected = (*kept, Rejection(self.handled + 1, rejected))
             self.handled += 1
             return True

@@ -316,13 +316,14 @@ class Session:
         The session must be fenced: no callback runs or starts, no thread reads or writes its transport.
         """
         assert self.connection is not None, "its on_disconnect has not run"
-        handled, fenced = self.inbound_fence.export()
+        handled, fenced, rejected = self.inbound_fence.export()
         state = SessionState(
             decisions=decisions,
             limits=self.limits,
             data=self.connection.data,
             handled=handled,
             fenced=fenced,
+            rejected=rejected,
             undecodable_logged=self.undecodable_logged,
             delayed_ack=self.delayed_ack.export() if self.delayed_ack is not None else None,
             outbox=self.outbox.export(),
@@ -351,8 +352,8 @@ class Session:
             lock = runtime.lock(f"the delayed ack of {whose}")
             delayed_ack = DelayedAck(lock, outbox.max_frames, outbox.max_bytes)
             delayed_ack.restore(state.delayed_ack)
-        inbound_fence = InboundFence(runtime.lock(f"the inbound fence of {whose}"))
-        inbound_fence.restore(state.handled, state.fenced)
+        inbound_fence = InboundFence(runtime.lock(f"the inbound fence of {whose}"), outbox.max_frames)
+        inbound_fence.restore(state.handled, state.fenced, state.rejected)
         return cls(
             services,
             epoch,

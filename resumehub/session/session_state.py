@@ -21,6 +21,7 @@ from ..core.moving import DecisionState, ErrorState
 from ..errors import SessionStateError
 from ..outgoing.outbox_state import OutboxState
 from ..outgoing.wire_queue import WireState
+from ..protocol.control_messages import Rejection
 from .plain_values import PlainValueError, dump, load
 
 VERSION: Final = 1
@@ -89,6 +90,7 @@ class SessionState:
 
     ``decisions``: what the machine knows. ``data``: ``connection.data``, which must be JSON. ``handled``:
     messages whose handler has started. ``fenced``: the last generation whose messages may not start.
+    ``rejected``: messages of a v1 client that were not decoded, and of which it may not know.
     ``transport``: None while the session is suspended.
     """
 
@@ -97,6 +99,7 @@ class SessionState:
     data: Any
     handled: int
     fenced: float
+    rejected: tuple[Rejection, ...]
     undecodable_logged: bool
     delayed_ack: AckState | None
     outbox: OutboxState

@@ -42,8 +42,11 @@ export interface Callbacks {
   onMissed?(detail: { from: number; to: number; count: number }): unknown;
   /** The session is gone. Unless `renew` is false, a new one begins. */
   onExpired?(detail: Expired): void;
-  /** The server did not accept this message, and ended the connection for it; or it would (code 1009). It is not sent again. */
-  onRejected?(detail: Cause & { message: Message }): void;
+  /**
+   * The server did not accept this message; it is not sent again. `code` null: its codec could not decode it, `number` says which
+   * message of the session it was, and the connection goes on. Else it ended the connection for it, or would (1009).
+   */
+  onRejected?(detail: { code: number | null; reason: string; number?: number; message: Message }): void;
   /** The session is over, and the client does not come back. */
   onClosed?(detail: Cause & { inDoubt: Message[] }): void;
   onState?(detail: StateDetail): void;
@@ -178,7 +181,7 @@ export class Machine {
   constructor(options?: Options);
   readonly state: State;
   readonly head: { tab: string; live: boolean; token: string | null; id: string | null; handled: number; acked: number; attempt: number };
-  readonly unacked: { text: string; size: number; written: boolean }[];
+  readonly unacked: { text: string; size: number; written: boolean; rejected?: boolean }[];
   readonly stats: Omit<Stats, "unacked" | "unackedBytes">;
   readonly inFlight: { messages: number; bytes: number };
   readonly deadline: number;

@@ -99,7 +99,7 @@ const newHead = (tab) => ({
  */
 export class Machine {
   state = "idle";            // idle → connecting → open → waiting → connecting …; and closed, from where nothing leads back
-  unacked = [];              // {text, size, written}: ours, in order, until the server has dealt with them
+  unacked = [];              // {text, size, written, rejected}: ours, in order, until the server has dealt with them
   stats = {
     dials: 0, drops: 0, resumes: 0, sent: 0, resent: 0, received: 0, skipped: 0, missed: 0, rejected: 0,
   };
@@ -374,8 +374,8 @@ export class Machine {
 
   // Gives the messages of ours that nobody knows the fate of. What has arrived and waits for the application stays.
   #loseSession() {
-    const inDoubt = this.unacked;
-    this.#forget(1, inDoubt.length);
+    const inDoubt = this.unacked.filter((entry) => !entry.rejected);
+    this.#forget(1, this.unacked.length);
     this.unacked = [];
     this.#bytes = this.#written = this.#writtenBytes = this.#accepted = 0;
     this.#blamed = null;
@@ -405,6 +405,8 @@ export class Machine {
       this.#queue({ kind: "restore", detail: { replayed: payload.messages } });
     } else if (event === "$missed") {
       this.#miss(payload, now);
+    } else if (event === "$rejected") {
+      this.#reject(payload);
     }                                               // unknown ones are for newer clients
   }
 
@@ -424,6 +426,7 @@ export class Machine {
     this.#ackSent = payload.replay_from - 1;
     this.#ackBytes = 0;
     this.#replaying = payload.resumed;
+    (payload.rejected ?? []).forEach((rejection) => this.#reject(rejection));   // before they are forgotten
     this.#releaseUpTo(payload.received);
     this.#dropUnsendable();
     this.#save();                                   // the new token is safe before the server learns that we have it
@@ -544,6 +547,16 @@ export class Machine {
       this.#written -= 1;
       this.#writtenBytes -= size;
     }
+  }
+
+  // The server could not decode this message. It says so before it acknowledges it, and may say it again on the next connection.
+  #reject({ number, reason }) {
+    this.#trace("rejected", { number, reason });
+    const entry = this.unacked[number - this.#head.acked - 1];
+    if (!entry || entry.rejected) return;
+    entry.rejected = true;
+    this.stats.rejected += 1;
+    this.#tell("rejected", { code: null, reason, number, message: entry });
   }
 
   // Only now, with the server's count in hand, is it known which message is the first that was not handled.

@@ -169,7 +169,7 @@ def test_a_full_buffer_is_an_error_and_not_a_loss(server: FakeServer) -> None:
 
 def test_a_message_that_the_server_cannot_take_is_reported_and_left_out(server: FakeServer) -> None:
     """Sent again and again it would end each new connection: 1009 for ever."""
-    noted = Noted("on_message_rejected")
+    noted = Noted("on_rejected")
     client = server.client(**noted.callbacks)
     peer = server.welcome()
     for payload in ("fine", "too big", "fine again"):
@@ -178,26 +178,26 @@ def test_a_message_that_the_server_cannot_take_is_reported_and_left_out(server: 
     peer.close(1009, "message too big")
     again = server.welcome(resumed=True, received=1)
     assert again.read() == ("n", "fine again")
-    _, message, error = noted.wait("on_message_rejected")
+    _, message, error = noted.wait("on_rejected")
     assert (message, error.code) == (Message("n", "too big"), 1009)
     assert client.stats().rejected == 1
 
 
 def test_a_message_over_the_servers_limit_is_left_out_before_it_is_written(server: FakeServer) -> None:
     """It was queued before the limit was known, or the next server has a smaller one."""
-    noted = Noted("on_message_rejected")
+    noted = Noted("on_rejected")
     client = server.client(**noted.callbacks)
     for payload in ("fine", "too big " * 10, "fine again"):
         client.send(Message("n", payload))
 
     peer = server.welcome(max_message_size=60)
     assert [peer.read() for _ in range(2)] == [("n", "fine"), ("n", "fine again")]
-    _, message, error = noted.wait("on_message_rejected")
+    _, message, error = noted.wait("on_rejected")
     assert (message, error.code) == (Message("n", "too big " * 10), 1009)
     peer.vanish()
 
     again = server.welcome(resumed=True, received=1, max_message_size=30)
-    _, message, error = noted.wait("on_message_rejected", 2)
+    _, message, error = noted.wait("on_rejected", 2)
     assert (message, error.code) == (Message("n", "fine again"), 1009)
     client.send(Message("n", 4))
     assert again.read() == ("n", 4)

@@ -91,6 +91,7 @@ def test_what_cannot_be_decoded_counts(stage) -> None:
     peer.ws.send("no JSON")
     peer.ws.send(b"\x00")
     peer.say("a")
+    assert [peer.read()[0], peer.read()[0]] == ["$rejected", "$rejected"]
     assert peer.read() == ("$ack", {"received": 3})
     assert s.hub.stats().undecodable == 2
 

@@ -285,6 +285,50 @@ describe("what a close code means", () => {
     assert.deepEqual(play.told("rejected"), []);
   });
 
+  describe("a message that the server could not decode", () => {
+    const odd = { number: 2, reason: "JSON that is nested too deeply" };
+    const sent = () => {
+      const play = new Play().connected();
+      ["one", "two", "three"].forEach((text) => play.send(text));
+      return play;
+    };
+    const told = (play) => play.told("rejected").map(({ message, ...cause }) => [message.text, cause]);
+
+    it("is told before it is forgotten, and the connection goes on", () => {
+      const play = sent();
+      play.control("$rejected", odd);
+      play.control("$ack", { received: 3 });
+      assert.deepEqual(told(play), [["two", { code: null, ...odd }]]);
+      assert.deepEqual([play.machine.state, play.machine.unacked, play.machine.stats.rejected], ["open", [], 1]);
+    });
+
+    it("is told once, also when it is told again, or was lost on the way", () => {
+      const play = sent();
+      play.control("$rejected", odd);
+      play.closed(1006);
+      play.advance(500);
+      play.connected({ resumed: true, received: 3, rejected: [odd, { number: 3, reason: "late" }] });
+      play.closed(1006);
+      play.advance(1_000);
+      play.connected({ resumed: true, received: 3, rejected: [odd, { number: 3, reason: "late" }] });
+      assert.deepEqual(told(play).map(([text]) => text), ["two", "three"]);
+    });
+
+    it("is not in doubt", () => {
+      const play = sent();
+      play.control("$rejected", odd);
+      play.closed(4100);
+      assert.deepEqual(play.told("expired")[0].inDoubt.map(({ text }) => text), ["one", "three"]);
+      assert.equal(play.all("forget").length, 3);
+    });
+
+    it("may be one that is not ours, or no message at all", () => {
+      const play = sent();
+      for (const number of [null, 0, 4, 1e9, "2x"]) play.control("$rejected", { number, reason: "a control message" });
+      assert.deepEqual([told(play), play.machine.state], [[], "open"]);
+    });
+  });
+
   it("blames nobody when the server turns out to have handled everything", () => {
     const play = new Play().connected();
     play.send("one");

@@ -71,7 +71,7 @@ def connect(
     send_buffer: int = 256,
     send_buffer_bytes: int = 1 << 20,
     max_message_size: int = 16 << 20,
-    backoff: tuple[float, float] = (0.5, 30.0),
+    backoff: tuple[float, float] = (0.5, 10.0),
     max_retries: int | None = None,
     open_timeout: float = 10.0,
     heartbeat_margin: float = 10.0,

@@ -57,6 +57,8 @@ class ClientMachine:
         self.closing = False
         self.error: ResumeHubError | None = None
         self.failures = 0
+        self._doublings = 0
+        self._bound = self._at_least = 0.0
         self._opened_at = 0.0
         self._dropped = False
         self._resumed = False
@@ -112,8 +114,7 @@ class ClientMachine:
             case c.LastHeard(dial, heard_at):
                 self._last_heard(dial, heard_at)
             case c.Drawn(seconds):
-                if self.state is ClientState.WAITING and ClientDeadline.RETRY not in self.deadlines:
-                    self.deadlines[ClientDeadline.RETRY] = self.now + seconds
+                self._drawn(seconds)
             case c.Handled(number, size):
                 self._message_handled(number, size)
             case c.Drained():
@@ -291,7 +292,7 @@ class ClientMachine:
         self.state = ClientState.WAITING
         self._dropped = True
         if self.now - self._opened_at >= self.rules.stable_after:
-            self.failures = 0
+            self.failures = self._doublings = 0
         self._do(e.QueueCallback("on_transport_drop", error))
         self._retry(error, at_least)
 
@@ -303,10 +304,19 @@ class ClientMachine:
             self._end(RetriesExhausted(limit, error))
         else:
             self.state = ClientState.WAITING
-            # Full jitter: anything from 0 to the bound, which doubles with each failure.
-            bound = min(self.rules.cap, self.rules.initial * 2.0 ** min(self.failures, 60))
+            # Full jitter: anything from 0 to the bound.
+            self._bound = min(self.rules.cap, self.rules.initial * 2.0 ** min(self._doublings, 60))
+            self._at_least = min(at_least, self.rules.longest_told)
             self.failures += 1
-            self._do(e.DrawPause(bound, at_least))
+            self._do(e.DrawPause(self._bound, self._at_least))
+
+    def _drawn(self, seconds: float) -> None:
+        if self.state is not ClientState.WAITING or ClientDeadline.RETRY in self.deadlines:
+            return
+        self.deadlines[ClientDeadline.RETRY] = self.now + seconds
+        # The bound doubles behind a long pause only, so it is never more than about twice the time that has
+        # passed. Behind a few short ones it would be far more than a short outage lasts.
+        self._doublings += 2 * (seconds - self._at_least) >= self._bound
 
     # -- the end ------------------------------------------------------------------------------
 

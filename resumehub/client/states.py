@@ -35,15 +35,17 @@ class ClientRules:
 
     ``heartbeat_margin``: how late a server's Ping may come. ``silence_timeout``: the same for a plain
     server, which does not tell how often it pings; None: no silence is too long. ``stable_after``: behind a
-    transport that was open for so long the pauses begin with ``initial`` again.
+    transport that was open for so long the pauses begin with ``initial`` again. ``longest_told``: how long a
+    server may have the client wait (``Retry-After``, 4503) before its next pause.
     """
 
     plain: bool = False
     resume: bool = True
     initial: float = 0.5
-    cap: float = 30.0
+    cap: float = 10.0
     max_retries: int | None = None
     open_timeout: float = 10.0
     heartbeat_margin: float = 10.0
     silence_timeout: float | None = None
     stable_after: float = 5.0
+    longest_told: float = 300.0

@@ -46,7 +46,7 @@ const DEFAULTS = {
   sendBuffer: 256,               // messages that may wait for their acknowledgement; the server's window, if smaller
   sendBufferBytes: 1 << 20,
   firstPause: 500,               // the pause before a dial is random, up to this …
-  longestPause: 10_000,          // … which doubles with every failure, up to this
+  longestPause: 10_000,          // … which doubles behind every pause of half of it or more, up to this
   pause: null,                   // (failures, cause) => milliseconds: a rule of your own; Infinity: until reconnect()
   retries: Infinity,             // dials in a row that came to nothing, after which the client gives up
   dialTimeout: 10_000,           // for the whole way from the dial to the server's $hello
@@ -124,7 +124,8 @@ export class Machine {
   #replaying = false;
   #resuming = false;         // the current dial asked for a resume
   #proven = false;           // this connection has a session: the server has spoken on it
-  #failures = 0;             // decides about the pause
+  #failures = 0;             // since the last connection that lasted, and how often the bound of the pause has doubled
+  #doublings = 0;
   #inVain = 0;               // dials in a row that led to no session
   #dialAt = Infinity;        // deadlines; Infinity: none
   #dialBy = Infinity;
@@ -333,7 +334,7 @@ export class Machine {
   #lose(cause, now) {
     const wasOpen = this.state === "open";
     if (wasOpen) this.#drop(cause);
-    if (wasOpen && now - this.#openedAt >= this.#options.stableAfter) this.#failures = 0;
+    if (wasOpen && now - this.#openedAt >= this.#options.stableAfter) this.#failures = this.#doublings = 0;
     this.#emit({ do: "detach", code: REPLACED });
     this.#calm();
     this.#inVain += this.#proven ? 0 : 1;
@@ -348,7 +349,11 @@ export class Machine {
   #pause(cause) {
     const { pause, firstPause, longestPause, random } = this.#options;
     if (pause) return pause(this.#failures, cause);
-    return random() * Math.min(longestPause, firstPause * 2 ** this.#failures);
+    const bound = Math.min(longestPause, firstPause * 2 ** this.#doublings);
+    const drawn = random() * bound;
+    // The bound doubles behind a long pause only, so it is never more than about twice the time that has passed.
+    this.#doublings += drawn * 2 >= bound ? 1 : 0;
+    return drawn + toldToWait(cause);
   }
 
   #expire(cause, now) {
@@ -601,6 +606,15 @@ export class Machine {
   #emit(effect) { this.#effects.push(effect); }
 
   #take() { return this.#effects.splice(0); }
+}
+
+/** The longest that a server may have us wait before the next pause, whatever it says. */
+const LONGEST_TOLD = 300_000;
+
+// A hub that is full says in its close reason when to come back.
+function toldToWait({ code, reason }) {
+  const told = code === 4503 ? /\(in (\d{1,9}) seconds\)$/.exec(reason) : null;
+  return told ? Math.min(LONGEST_TOLD, told[1] * 1_000) : 0;
 }
 
 // A gap says in its close reason what could still be had.

@@ -114,7 +114,7 @@ def test_a_lost_connection_is_resumed() -> None:
 
 def test_pauses_double_up_to_a_bound_and_begin_anew_after_a_good_connection() -> None:
     """Full jitter: what is drawn is a part of the bound, and only the bound grows."""
-    bench = Bench(initial=1.0, cap=6.0, chance=0.1)
+    bench = Bench(initial=1.0, cap=6.0, chance=0.5)
     for _ in range(4):
         bench.do(c.DialFailed(bench.machine.dial, TransportLost()))
         bench.wait_for_retry()

@@ -61,6 +61,25 @@ describe("dialing", () => {
     assert.equal(calm.told("state").at(-1).pause, 25);
   });
 
+  it("does not double the bound behind a pause shorter than half of it", () => {
+    const drawn = [0.49, 0, 0.5, 0.1, 1, 0.5];
+    const play = new Play({ firstPause: 100, longestPause: 800, random: () => drawn.shift() });
+    for (let i = 0; i < 6; i += 1) {
+      play.closed(1006);
+      play.advance(500);
+    }
+    const pauses = play.told("state").filter(({ state }) => state === "waiting").map(({ pause }) => pause);
+    assert.deepEqual(pauses, [49, 0, 50, 20, 200, 200]);
+  });
+
+  it("waits as long as a full hub says, five minutes at most", () => {
+    for (const [reason, told] of [["try again later (in 7 seconds)", 7_000], ["(in 999999 seconds)", 300_000], ["later", 0]]) {
+      const play = new Play({ firstPause: 100 });
+      play.closed(4503, reason);
+      assert.equal(play.told("state").at(-1).pause, told + 100);
+    }
+  });
+
   it("begins with short pauses again once a connection has lasted", () => {
     const play = new Play({ firstPause: 100, stableAfter: 5_000 });
     play.closed(1006);

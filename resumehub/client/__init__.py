@@ -26,14 +26,14 @@ from ..codec import Codec, JSONCodec
 from ..handlers import check_handler
 from ..runtime.base import Runtime
 from ..runtime.system import SystemRuntime
-from .address import read_address
 from .client import Client
 from .client_loop import ClientLoop
-from .dialing import Opener, TcpOpener
-from .options import Headers, Options, positive, read_headers
+from .dialing import AddressOrder, Opener, TcpOpener
+from .options import Options, positive
 from .states import ClientRules
 from .states import ClientState as State
 from .stats import ClientStats as Stats
+from .target import Headers, Strings, Targets
 
 __all__ = ["Client", "State", "Stats", "connect"]
 
@@ -51,7 +51,7 @@ _ARGUMENTS = {
 
 
 def connect(
-    url: str,
+    url: str | Callable[[], str],
     *,
     plain: bool = False,
     resume: bool = True,
@@ -62,8 +62,9 @@ def connect(
     on_disconnect: Callable[..., Any] | None = None,
     on_missed: Callable[..., Any] | None = None,
     on_rejected: Callable[..., Any] | None = None,
-    headers: Headers = (),
-    cookies: Mapping[str, str] | None = None,
+    headers: Headers | Callable[[], Headers] = (),
+    cookies: Strings | Callable[[], Strings] | None = None,
+    params: Strings | Callable[[], Strings] | None = None,
     subprotocols: Sequence[str] = (),
     origin: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -80,6 +81,7 @@ def connect(
     random: Callable[[], float] | None = None,
     _runtime: Runtime | None = None,
     _opener: Opener | None = None,
+    _order: AddressOrder | None = None,
 ) -> Client:
     """Begin to connect to ``url`` and return at once; ``wait_connected`` waits.
 
@@ -93,7 +95,8 @@ def connect(
     Threads: any. Blocks: never.
     """
     runtime = _runtime or SystemRuntime()
-    address = read_address(url)
+    order = _order or AddressOrder()
+    targets = Targets(runtime.lock("the targets"), url, headers, cookies, params, origin, ssl_context)
     initial, cap = backoff
     positive("backoff[0]", initial)
     if positive("backoff[1]", cap) < initial:
@@ -103,7 +106,7 @@ def connect(
     if silence_timeout is not None:
         positive("silence_timeout", silence_timeout)
     options = Options(
-        address=address,
+        targets=targets,
         rules=ClientRules(
             plain=plain,
             resume=resume,
@@ -115,16 +118,16 @@ def connect(
             silence_timeout=silence_timeout,
         ),
         codec=codec if codec is not None else JSONCodec(),
-        opener=_opener or TcpOpener(runtime),
-        ssl_context=_context(ssl_context, secure=address.secure),
-        headers=read_headers(headers, cookies or {}, origin),
+        opener=_opener or TcpOpener(runtime, order),
+        order=order,
         subprotocols=tuple(subprotocols),
         max_message_size=int(positive("max_message_size", max_message_size)),
         random=random or SystemRandom().random,
         phase=random or ordinary_chance,
         nonce=token_hex(8),
     )
-    options.wire(resume=False, offer=not plain, asked=0, attempt=1, token="")  # can it be written at all?
+    # Can it be written at all?
+    options.wire(targets.example, resume=False, offer=not plain, asked=0, attempt=1, token="")
     positive("send_buffer", send_buffer)
     positive("send_buffer_bytes", send_buffer_bytes)
 
@@ -144,9 +147,3 @@ def connect(
         if function is not None:
             check_handler(function, hook, "client", *_ARGUMENTS[hook])
     return Client(make, callbacks)
-
-
-def _context(given: ssl.SSLContext | None, *, secure: bool) -> ssl.SSLContext | None:
-    if given is not None and not secure:
-        raise ValueError("ssl_context is for wss:// only")
-    return given if given is not None or not secure else ssl.create_default_context()

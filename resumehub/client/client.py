@@ -60,7 +60,7 @@ class Client:
         except ConnectionClosed as closed:
             raise closed from self.error
         if full is not None:
-            raise SendBufferFull(self.connection_id or loop.options.address.shown, *full)
+            raise SendBufferFull(self.connection_id or loop.options.targets.shown, *full)
 
     # -- receiving --------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class Client:
         self.close(timeout=0.0 if interrupted else 5.0)
 
     def __repr__(self) -> str:
-        return f"<Client of {self._loop.options.address.shown}, {self.state.value}>"
+        return f"<Client of {self._loop.options.targets.shown}, {self.state.value}>"
 
 
 def _bound(client: Client, hook: str, callback: Callable[..., Any]) -> Callable[..., Any]:

@@ -201,6 +201,7 @@ class ClientLoop:
 
     def _attach(self, effect: e.Attach) -> None:
         transport, hello = self._transports[effect.dial], effect.hello
+        self.options.order.worked()
         self.counters.connections += 1
         if hello is not None:
             self.token, self.connection_id = hello.token, hello.connection_id

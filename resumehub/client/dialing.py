@@ -11,8 +11,8 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from ..runtime.base import Runtime
 from ..transport.sockets import ByteStream, PlainSocket, TlsSocket
@@ -20,6 +20,10 @@ from .address import Address
 
 #: Called with each socket as soon as it exists, so that it can be aborted. Raises ``Aborted``.
 Guard = Callable[[socket.socket], None]
+
+
+#: Family, kind, protocol, canonical name, address: as ``socket.getaddrinfo`` gives it.
+ResolvedAddress = tuple[int, int, int, str, Any]
 
 
 class Aborted(Exception):
@@ -32,18 +36,56 @@ class Opener(Protocol):
     def __call__(self, host: str, port: int, guard: Guard) -> socket.socket: ...
 
 
-class TcpOpener:
-    """Over TCP: each address of the name, one after the other."""
+class AddressOrder:
+    """Which of a name's addresses a dial begins with. One object for each client; any thread.
 
-    def __init__(self, runtime: Runtime) -> None:
+    A dial that comes to nothing may have ended at an address that is dead: one that answers nothing, or takes
+    TCP and never says a word. So the next dial begins behind that one. Where a session was had, the next dial
+    begins.
+    """
+
+    def __init__(self) -> None:
+        self._last: object = None
+        self._worked = False
+
+    def order(self, addresses: Sequence[ResolvedAddress]) -> list[ResolvedAddress]:
+        """The addresses, as the resolver gave them, in the order in which they are to be tried."""
+        places = [where for *_, where in addresses]
+        if self._last not in places:
+            return list(addresses)
+        first = places.index(self._last) + (not self._worked)
+        return [*addresses[first:], *addresses[:first]]
+
+    def trying(self, where: object) -> None:
+        """This one is dialled now; until it has worked, it counts as failed."""
+        self._last, self._worked = where, False
+
+    def worked(self) -> None:
+        """The one that was tried last has given a connection to the server's session."""
+        self._worked = True
+
+
+class TcpOpener:
+    """Over TCP: each address of the name, one after the other. ``resolve``: as ``socket.getaddrinfo``."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        order: AddressOrder | None = None,
+        resolve: Callable[[str, int], Sequence[ResolvedAddress]] | None = None,
+    ) -> None:
         self._runtime = runtime
+        self._order = order or AddressOrder()
+        self._resolve = resolve or _resolve
 
     def __call__(self, host: str, port: int, guard: Guard) -> socket.socket:
         failure: OSError = OSError(f"{host} has no address")
-        for family, kind, protocol, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for address in self._order.order(self._resolve(host, port)):
+            family, kind, protocol, _, where = address
             sock = socket.socket(family, kind, protocol)
             try:
                 guard(sock)
+                self._order.trying(where)
                 self._connect(sock, where)
                 return sock
             except OSError as error:
@@ -64,6 +106,10 @@ class TcpOpener:
             raise OSError(number, os.strerror(number))
         sock.getpeername()  # raises if the socket was shut down meanwhile, which SO_ERROR does not tell
         sock.setblocking(True)
+
+
+def _resolve(host: str, port: int) -> Sequence[ResolvedAddress]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def open_stream(

@@ -1,38 +1,32 @@
 """The arguments of ``connect``, checked, and the request that is made of them for each dial.
 
-Headers, cookies and the token are secrets: none of them is in a repr or a log. Wrong arguments raise
+The token is a secret, and in no repr or log. Wrong arguments raise
 ValueError or TypeError at once, in the caller's thread. Values; any thread.
 """
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..codec import Codec
 from ..protocol.tokens import SUBPROTOCOL, TOKEN_PREFIX
-from .address import Address
-from .dialing import Opener
+from .dialing import AddressOrder, Opener
 from .states import ClientRules
+from .target import Target, Targets
 from .wire import Wire
-
-Headers = Mapping[str, str] | Iterable[tuple[str, str]]
-
-#: Headers of the handshake's own.
-_OURS = ("host", "connection", "upgrade")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """Everything that does not change in a client's life."""
 
-    address: Address = field(repr=False)
+    targets: Targets = field(repr=False)
     rules: ClientRules
     codec: Codec
     opener: Opener
-    ssl_context: ssl.SSLContext | None
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    #: Which address of a name a dial begins with; the opener asks it.
+    order: AddressOrder
     subprotocols: tuple[str, ...]
     max_message_size: int
     #: Two sources of numbers from 0 up to 1: for the pauses, and for the phase of acknowledgements
@@ -42,7 +36,9 @@ class Options:
     #: By this the server knows that it is still the same client (``instance=``).
     nonce: str = field(repr=False)
 
-    def wire(self, *, resume: bool, offer: bool, asked: int, attempt: int, token: str) -> Wire:
+    def wire(
+        self, target: Target, *, resume: bool, offer: bool, asked: int, attempt: int, token: str
+    ) -> Wire:
         """The request of one dial. Raises: ValueError."""
         query: dict[str, str] = {}
         if resume:
@@ -56,31 +52,12 @@ class Options:
             tokens = [TOKEN_PREFIX + token] if token else []
             offered = [SUBPROTOCOL, *tokens, *offered]
         return Wire(
-            self.address.authority,
-            self.address.target(**query),
-            self.headers,
+            target.address.authority,
+            target.address.target(**query),
+            target.headers,
             offered,
             self.max_message_size,
         )
-
-
-def read_headers(
-    headers: Headers, cookies: Mapping[str, str], origin: str | None
-) -> tuple[tuple[str, str], ...]:
-    """All headers of the application's. Raises: TypeError, ValueError, which name no header's value."""
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
-    if origin is not None:
-        pairs.append(("Origin", origin))
-    if cookies:
-        pairs.append(("Cookie", "; ".join(f"{name}={value}" for name, value in cookies.items())))
-    for name, value in pairs:
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"the header {name!r} must be a str with a str for its value")
-        if name.lower() in _OURS or name.lower().startswith("sec-websocket-"):
-            raise ValueError(f"the header {name!r} is the handshake's own; leave it out of headers")
-        if any(char in "\r\n\0" for char in name + value):
-            raise ValueError(f"the header {name!r} has a line break in it")
-    return tuple(pairs)
 
 
 def positive(name: str, value: float, *, zero: bool = False) -> float:

@@ -32,6 +32,7 @@ from .inbox import Arrival, Inbox
 from .options import Options
 from .sender import Sender
 from .stats import ClientCounters
+from .target import Target, TargetFailed
 from .wire import Accepted, Data, Rejected, Wire, WireEvent, encode_close
 
 log = logging.getLogger("resumehub.client")
@@ -68,6 +69,7 @@ class ClientTransport:
     phase: float
     heard_at: float = 0.0
     stream: ByteStream | None = None
+    _wire: Wire | None = None
     _sock: socket.socket | None = None
     _aborted: bool = False
 
@@ -121,10 +123,17 @@ class ClientTransport:
         """Connect; give what to report if that fails."""
         options, runtime = self.client.options, self.client.runtime
         try:
+            target = options.targets.next()
+            self._wire = self._request(target)
             self.stream = open_stream(
-                options.address, options.opener, options.ssl_context, runtime, self._guard
+                target.address, options.opener, target.ssl_context, runtime, self._guard
             )
             return None
+        except TargetFailed as failed:
+            log.warning("dial %d is given up: %s", self.dial, failed, exc_info=failed.__cause__)
+            lost = TransportLost(CloseCode.ABNORMAL, f"nothing to dial: {failed}")
+            lost.__cause__ = failed.__cause__
+            return c.DialFailed(self.dial, lost)
         except Aborted:
             return self._lost_without_close()
         except ssl.SSLCertVerificationError as error:
@@ -135,13 +144,24 @@ class ClientTransport:
             lost.__cause__ = error
             return c.DialFailed(self.dial, lost)
 
+    def _request(self, target: Target) -> Wire:
+        try:
+            return self.client.options.wire(
+                target,
+                resume=self.resume,
+                offer=self.offer,
+                asked=self.asked,
+                attempt=self.dial,
+                token=self.token,
+            )
+        except ValueError as error:
+            raise TargetFailed(str(error)) from None
+
     def _use(self) -> c.Command:
         """Shake hands and read to the end; give what to report."""
-        stream = self.stream
+        stream, wire = self.stream, self._wire
         assert stream is not None, "it has been connected"
-        wire = self.client.options.wire(
-            resume=self.resume, offer=self.offer, asked=self.asked, attempt=self.dial, token=self.token
-        )
+        assert wire is not None, "there was a request to connect for"
         try:
             self._send_all(stream, wire.request)
         except OSError:

@@ -81,8 +81,8 @@ class Wire:
         self._rejection: RejectConnection | None = None
         self._body = b""
         self.over = False
-        extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         try:
+            extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
             request = Request(
                 host=authority, target=target, extra_headers=extra, subprotocols=list(subprotocols)
             )

@@ -37,9 +37,9 @@ class FakeServer:
     """Listens on a port of its own. ``client`` makes clients of it; all is closed behind ``with``."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(PATIENCE)
-        self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}/ws"
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(PATIENCE)
+        self.url = f"ws://127.0.0.1:{self.listener.getsockname()[1]}/ws"
         self.clock = FakeClock()
         self._open: list[Peer] = []
         self._clients: list[Client] = []
@@ -52,7 +52,7 @@ class FakeServer:
 
     def accept(self) -> Peer:
         """The next dial, with its request read."""
-        sock, _ = self._listener.accept()
+        sock, _ = self.listener.accept()
         sock.settimeout(PATIENCE)
         self._open.append(Peer(sock))
         return self._open[-1]
@@ -68,13 +68,13 @@ class FakeServer:
 
     def no_dial(self) -> bool:
         """Whether no dial waits to be accepted."""
-        self._listener.settimeout(0.0)
+        self.listener.settimeout(0.0)
         try:
-            self._listener.accept()[0].close()
+            self.listener.accept()[0].close()
         except BlockingIOError:
             return True
         finally:
-            self._listener.settimeout(PATIENCE)
+            self.listener.settimeout(PATIENCE)
         return False
 
     def __enter__(self) -> FakeServer:
@@ -85,7 +85,7 @@ class FakeServer:
             peer.vanish()
         for client in self._clients:
             client.close(timeout=0.0)
-        self._listener.close()
+        self.listener.close()
 
 
 class Peer:

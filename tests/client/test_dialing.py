@@ -176,12 +176,17 @@ def test_a_certificate_of_no_known_authority(tls: str) -> None:
 @pytest.mark.parametrize(
     ("url", "options", "error"),
     [
-        ("http://example.org/", {}, "must begin with ws://"),
+        ("ftp://example.org/", {}, "must begin with ws://"),
         ("ws:///path", {}, "must have a host"),
         (f"ws://{'x' * 70}.example/", {}, "cannot be written"),
         ("ws://ada:secret@example.org/", {}, "user name"),
         ("ws://example.org/#top", {}, "fragment"),
         ("ws://example.org/?resume=true", {}, "'resume' is the client's own"),
+        (
+            "ws://example.org/",
+            {"params": {"received": "7"}},
+            "'received' is the client's own; leave it out of params",
+        ),
         ("ws://example.org/", {"headers": {"Sec-WebSocket-Key": "x"}}, "handshake's own"),
         ("ws://example.org/", {"headers": {"X": "a\r\nY: b"}}, "'X' has a line break"),
         ("ws://example.org/", {"cookies": {"a": "b\n"}}, "'Cookie' has a line break"),

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+<<<<<<< HEAD
 from .arguments import check_id, read_excluded, read_rooms
+=======
+from .arguments import METRICS, component, excluded_ids, room_ids, user_name
+>>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
 from .clock import Clock, SystemClock
 from .codec import Codec, JSONCodec, check_message, encode_frame
 from .config import Config
-from .core.commands import Kick
+from .core.commands import Kick, KickUser
 from .errors import ConnectionNotFound
 from .handlers import check_handler
 from .message import Message
@@ -24,7 +28,7 @@ from .metrics import Metrics, NoopMetrics
 from .runtime.base import Runtime
 from .runtime.system import SystemRuntime
 from .server.hub_runner import HubRunner
-from .server.room import broadcast
+from .server.room import broadcast, send_to_all
 from .session.connection import Connection
 from .stats import Stats
 from .trace import Trace
@@ -123,9 +127,9 @@ class Hub:
         #: Starts and stops the hub's threads; for tests that look inside (``resumehub.testing``).
         self.runner = HubRunner(
             self.config,
-            _having("codec", codec, JSONCodec, "encode", "decode"),
-            _having("metrics", metrics, NoopMetrics, *_METRICS),
-            _having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
+            component("codec", codec, JSONCodec, "encode", "decode"),
+            component("metrics", metrics, NoopMetrics, *METRICS),
+            component("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
             runtime,
             dict.fromkeys(HOOKS, ()),
             trace,
@@ -206,9 +210,13 @@ class Hub:
         """
         room_ids = read_rooms(room_id)
         frame = encode_frame(self.runner.codec, message)
+<<<<<<< HEAD
         excluded = read_excluded(exclude)
+=======
+        excluded, named = excluded_ids(exclude), room_ids(room_id)
+>>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
         loop = self.runner.open_loop()
-        rooms = loop.registry.found(room_ids) if loop is not None else []
+        rooms = loop.registry.found(named) if loop is not None else []
         if loop is not None and rooms:
             broadcast(rooms, frame, excluded, loop.observers, loop.open_cork())
 
@@ -227,6 +235,31 @@ class Hub:
             raise ConnectionNotFound(connection_id)
         loop.put_and_wait(Kick(connection_id))
 
+    def send_to_user(self, user: str, message: Message) -> int:
+        """Queue ``message`` for every session of ``user``, suspended ones included; return for how many.
+
+        Each gets it once. As with a broadcast, a session whose buffer is full loses its oldest unsent
+        messages (``message_dropped``). A user without sessions is no error: the answer is 0.
+
+        Raises: HubClosed; TypeError or ValueError when ``message`` cannot be encoded; TypeError when
+        ``user`` is no str. Threads: any. Blocks: until earlier messages to the same user are queued; never
+        for the network.
+        """
+        frame, user = encode_frame(self.runner.codec, message), user_name(user)
+        loop = self.runner.open_loop()
+        sessions = loop.registry.users.get(user) if loop is not None else None
+        return send_to_all(sessions, frame, loop.observers) if loop is not None and sessions else 0
+
+    def kick_user(self, user: str) -> None:
+        """End every session of ``user`` for good, as ``kick`` does. A user without sessions is no error.
+
+        Raises: HubClosed; TypeError when ``user`` is no str. Threads: any. Blocks: as ``kick``.
+        """
+        loop = self.runner.open_loop()
+        command = KickUser(user_name(user))
+        if loop is not None:
+            loop.put_and_wait(command)
+
     # -- looking ----------------------------------------------------------------------------
 
     def get(self, connection_id: str) -> Connection | None:
@@ -238,6 +271,7 @@ class Hub:
         session = self.runner.registry().sessions.get(connection_id)
         return session.connection if session is not None else None
 
+<<<<<<< HEAD
     def connections(self, room_id: str) -> list[Connection]:
         """The connections of a room in order of joining, suspended ones included.
 
@@ -245,6 +279,17 @@ class Hub:
         """
         check_id("room_id", room_id)
         room = self.runner.registry().rooms.get(room_id)
+=======
+    def connections(self, room_id: str | None = None, *, user: str | None = None) -> list[Connection]:
+        """The connections of a room in order of joining, or those of a user, suspended ones included.
+
+        Raises: TypeError unless exactly one of the two is given. Threads: any.
+        """
+        if (room_id is None) == (user is None):
+            raise TypeError("connections takes either a room_id or user=…")
+        registry = self.runner.registry()
+        room = registry.rooms.get(room_id) if room_id is not None else registry.users.get(user_name(user))
+>>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
         members = room.members() if room is not None else []
         return [connection for session in members if (connection := session.connection) is not None]
 
@@ -348,6 +393,7 @@ class Hub:
         session = self.runner.registry().sessions.get(connection_id)
         writer = session.writer if session is not None else None
         return writer is not None and self.runner.abort(writer.number)
+<<<<<<< HEAD
 
 
 _NO_APPLICATION = (
@@ -366,3 +412,5 @@ def _having(name: str, value: Any, default: Callable[[], Any], *methods: str) ->
         what = "an object, not a class" if isinstance(value, type) else f"an object with {', '.join(missing)}"
         raise TypeError(f"{name} must be {what}; got {value!r}")
     return value
+=======
+>>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)

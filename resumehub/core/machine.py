@@ -1,12 +1,10 @@
 """The pure state machine of the hub: ``handle(command, now) -> effects``.
 
-Everything that is decided about sessions and transports is decided here and in the machine's four parts.
-``TransportMachine`` decides how a transport lives and ends (``transports.py``). ``Moves`` decides which
-session goes on in which process (``moves.py``). ``Capacity`` decides whether there is room for one more
-(``capacity.py``). ``SessionTable`` turns what is decided of a session into effects (``sessions.py``). They
-decide from plain values, and know no thread, socket, clock, log or random number. What can happen to a
-session is the table in ``states.py``; this module says which of its events a command is, and what is done
-about the outcome.
+Everything that is decided about sessions and transports is decided here and in the machine's parts, from
+plain values, without a thread, socket, clock, log or random number. ``TransportMachine`` decides how a
+transport lives and ends, ``Moves`` which session goes on in which process, ``Capacity`` whether there is room
+for one more, ``RoomTable`` who is in which room; ``SessionTable`` turns it into effects. What can happen to a
+session is the table in ``states.py``: this module says which of its events a command is, and does the rest.
 
 The hub thread calls it (``server/hub_loop.py``), and so do tests, with any order of commands they like.
 Deadlines that are due before a command fire before it, each at its own time. Read next: ``states.py``,
@@ -44,11 +42,10 @@ _SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
 
 
 class Machine:
-    """All sessions and transports of one hub. Hub thread only; never blocks.
+    """All sessions and transports of one hub. Hub thread only; never blocks. A test may give its own parts.
 
     To be looked at: ``sessions`` by id and by epoch (``epochs``), how many are in each of the ``rooms``,
-    ``transports`` by number, the ``deadlines`` that are armed. ``draining``: no new session begins any more;
-    ``finished``: after that, nothing is left. A test may give parts of its own.
+    ``transports`` by number, ``deadlines``. ``draining``: no session begins; ``finished``: none is left.
     """
 
     def __init__(
@@ -132,6 +129,9 @@ class Machine:
                 self._transport_machine.forget(number)
             case c.Kick(connection_id):
                 self._kick(connection_id)
+            case c.KickUser(user):
+                for theirs in self._session_table.of_user(user):
+                    self._kick(theirs.connection_id)
             case c.Close(epoch):
                 self._close(self.epochs.get(epoch))
             case c.JoinRoom(epoch):

@@ -36,6 +36,7 @@ class SessionTable:
     ) -> None:
         self.by_id: dict[str, SessionRecord] = {}
         self.by_epoch: dict[int, SessionRecord] = {}
+        self._by_user: dict[str, dict[int, SessionRecord]] = {}
         self._rooms = rooms
         self._plan = plan
         self._deadlines = deadlines
@@ -43,6 +44,10 @@ class SessionTable:
         self._last_epoch = 0
         # The same as the GRACE deadlines, but nothing else: the first of them is found at once.
         self._windows = Deadlines()
+
+    def of_user(self, user: str) -> list[SessionRecord]:
+        """The sessions of one user, in the order in which they began here."""
+        return list(self._by_user.get(user, {}).values())
 
     def open(self, registration: c.Register) -> None:
         """Begin a session on the transport that was just registered."""
@@ -214,10 +219,16 @@ class SessionTable:
     def _enter(self, session: SessionRecord) -> None:
         self.by_id[session.connection_id] = session
         self.by_epoch[session.epoch] = session
+        if (user := session.credentials.user) is not None:
+            self._by_user.setdefault(user, {})[session.epoch] = session
 
     def _remove(self, session: SessionRecord) -> None:
         del self.by_id[session.connection_id]
         del self.by_epoch[session.epoch]
+        if (user := session.credentials.user) is not None:
+            del self._by_user[user][session.epoch]
+            if not self._by_user[user]:
+                del self._by_user[user]
 
     def _time_left(self, session: SessionRecord) -> tuple[TimeLeft, ...]:
         if session.transport is None:

@@ -1,4 +1,4 @@
-"""Which sessions there are, and in which room each is.
+"""Which sessions there are, in which rooms each is, and whose it is.
 
 Only the hub thread writes; any thread reads. A look-up is one dict operation. Read next: ``room.py``.
 """
@@ -14,7 +14,10 @@ from .room import Room
 
 
 class SessionRegistry:
-    """Sessions by id, and rooms by name. The hub thread writes, any thread reads."""
+    """Sessions by id, and rooms by name. The hub thread writes, any thread reads.
+
+    ``users``: the sessions of each user that has any, kept like those of a room.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -22,6 +25,7 @@ class SessionRegistry:
         #: v1 sessions by the first part of their tokens, which is the same for a session's life.
         self.keys: dict[str, Session] = {}
         self.rooms: dict[str, Room] = {}
+        self.users: dict[str, Room] = {}
         #: The suspended ones, by epoch.
         self.suspended: set[int] = set()
 
@@ -33,7 +37,9 @@ class SessionRegistry:
         if key := _key(session):
             self.keys[key] = session
         for room_id in session.rooms:
-            self._add(session, room_id)
+            self._add(self.rooms, room_id, session)
+        if (user := session.credentials.user) is not None:
+            self._add(self.users, user, session)
 
     def leave(self, session: Session) -> None:
         """A session has ended; another one may have its id by now."""
@@ -42,16 +48,18 @@ class SessionRegistry:
         self.keys.pop(_key(session), None)
         self.suspended.discard(session.epoch)
         for room_id in session.rooms:
-            self._remove(session, room_id)
+            self._remove(self.rooms, room_id, session)
+        if (user := session.credentials.user) is not None:
+            self._remove(self.users, user, session)
 
     def join(self, session: Session, room_id: str) -> None:
         """A session is in one room more."""
-        self._add(session, room_id)
+        self._add(self.rooms, room_id, session)
         session.rooms = (*session.rooms, room_id)
 
     def part(self, session: Session, room_id: str) -> None:
         """A session is in one room less."""
-        self._remove(session, room_id)
+        self._remove(self.rooms, room_id, session)
         session.rooms = tuple(room for room in session.rooms if room != room_id)
 
     def found(self, room_ids: Iterable[str]) -> list[Room]:
@@ -59,15 +67,15 @@ class SessionRegistry:
         rooms = self.rooms
         return [room for room_id in room_ids if (room := rooms.get(room_id)) is not None]
 
-    def _add(self, session: Session, room_id: str) -> None:
-        room = self.rooms.get(room_id)
+    def _add(self, rooms: dict[str, Room], name: str, session: Session) -> None:
+        room = rooms.get(name)
         if room is None:
-            room = self.rooms[room_id] = Room(self._runtime, room_id)
+            room = rooms[name] = Room(self._runtime, name)
         room.add(session)
 
-    def _remove(self, session: Session, room_id: str) -> None:
-        if self.rooms[room_id].remove(session):
-            del self.rooms[room_id]
+    def _remove(self, rooms: dict[str, Room], name: str, session: Session) -> None:
+        if rooms[name].remove(session):
+            del rooms[name]
 
 
 def _key(session: Session) -> str:

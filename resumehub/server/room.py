@@ -85,6 +85,19 @@ def broadcast(
             observers.count("message_broadcast", room_id, size, count)
 
 
+def send_to_all(sessions: Room, frame: Frame, observers: Observers) -> int:
+    """Queue a frame for every session of one user, suspended ones included; return for how many.
+
+    Threads: any. Blocks: until earlier messages to the same user are queued; never for the network.
+    """
+    delivery = _Delivery(frame, frozenset(), None, observers.watched)
+    with sessions.order:
+        recipients = delivery.offer(sessions.members())
+    delivery.report(observers)
+    observers.note("app", "SendToUser", size=frame.size, recipients=recipients)
+    return recipients
+
+
 @dataclass(slots=True)
 class _Delivery:
     """One frame on its way to many sessions."""

@@ -18,8 +18,13 @@ from ..trace import LANES
 Record = dict[str, Any]
 
 _FROM_READER = ("PeerClosed", "PeerGone", "PeerFailed", "Released")
+<<<<<<< HEAD
 _FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled", "WindowFull")
 _FROM_APP = ("Kick", "Close", "JoinRoom", "LeaveRoom", "Shutdown", "AbortAll", "HandlerFailed")
+=======
+_FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled")
+_FROM_APP = ("Kick", "KickUser", "Close", "JoinRoom", "LeaveRoom", "Shutdown", "AbortAll", "HandlerFailed")
+>>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
 _TO_READER = ("AttachTransport", "DetachTransport", "AdmitToRefuse")
 _TO_WRITER = ("SendClose", "DiscardUnsent", "SendPing")
 _HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")
@@ -193,6 +198,7 @@ _TELLERS: dict[str, Callable[[Record], str]] = {
     "WindowFull": lambda r: f"the client on transport {r['transport']} must acknowledge before it gets more",
     "Released": lambda r: f"transport {r['transport']} is closed",
     "Kick": lambda r: f"the application kicks {r['connection_id']!r}",
+    "KickUser": lambda r: "the application kicks all sessions of a user",
     "Close": lambda r: f"the application closes session {r['epoch']}",
     "JoinRoom": lambda r: f"session {r['epoch']} is to join room {r['room_id']!r}",
     "LeaveRoom": lambda r: f"session {r['epoch']} is to leave room {r['room_id']!r}",
@@ -227,6 +233,7 @@ _TELLERS: dict[str, Callable[[Record], str]] = {
     "Wrote": _wrote,
     "Send": lambda r: f"a message of {r['size']} bytes to {r['connection_id']!r}",
     "Broadcast": lambda r: f"a broadcast of {r['size']} bytes to {r['recipients']} in room {r['room_id']!r}",
+    "SendToUser": lambda r: f"a message of {r['size']} bytes to {r['recipients']} sessions of a user",
     "DataReceived": lambda r: f"a message of {r['size']} bytes on transport {r['transport']}",
     "PingReceived": lambda r: f"a ping on transport {r['transport']}",
     "PongReceived": lambda r: f"a pong on transport {r['transport']}",

@@ -35,6 +35,7 @@ WORDS: dict[str, Callable[[FakeShell], None]] = {
     "second resume": lambda shell: shell.register(**SEEN, **OWN),
     "send": lambda shell: shell.send(),
     "kick": lambda shell: shell.do(c.Kick("u1")),
+    "kick the user": lambda shell: kick_user(shell),
     "close": lambda shell: shell.do(c.Close(1)),
     "connect": lambda shell: shell.register(**OWN),
     "newcomer": lambda shell: shell.register("u2"),
@@ -54,6 +55,13 @@ WORDS: dict[str, Callable[[FakeShell], None]] = {
     "released": lambda shell: release_aborted(shell),
 }
 """What can happen to u1, whose first session (epoch 1, transport 1) is connected."""
+
+
+def kick_user(shell: FakeShell) -> None:
+    shell.do(c.KickUser("ada"))
+    left = [epoch for epoch, one in shell.sessions.items() if one.user == "ada" and not one.ended]
+    if left and not shell.finished:
+        raise Wrong(f"the sessions {left} of a user who was kicked go on")
 
 
 def release_aborted(shell: FakeShell) -> None:

@@ -7,6 +7,7 @@ import pytest
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
+from resumehub.core.resume import ResumeRequest
 from resumehub.errors import HubClosed, TransportLost
 from resumehub.reasons import DropReason
 from tests.core.machine_driver import (
@@ -246,3 +247,17 @@ def test_a_shutdown_is_told_as_such():
     assert ended(effects).hub_closed is True
     [error] = [effect.error for effect in effects if isinstance(effect, e.Notify)]
     assert isinstance(error, HubClosed)
+
+
+def test_a_kick_of_a_user_ends_its_sessions_and_no_others():
+    """Connected and suspended ones; a session that has ended is its user's no more."""
+    play = MachineDriver()
+    for who, user in (("u1", "ada"), ("u2", "ben"), ("u3", "ada"), ("u4", "ada"), ("u5", None)):
+        play.register(who, resume_request=ResumeRequest(user=user))
+    play.do(c.PeerGone(3, reset=True))
+    play.do(c.Close(4))
+    effects = play.do(c.KickUser("ada"))
+    assert [effect.epoch for effect in effects if isinstance(effect, e.EndSession)] == [1, 3]
+    assert counted(effects, "connection_closed")[0][-1] == "kick"
+    assert sorted(play.machine.sessions) == ["u2", "u5"]
+    assert play.do(c.KickUser("ada")) == play.do(c.KickUser("nobody")) == []

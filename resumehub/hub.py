@@ -12,11 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-<<<<<<< HEAD
 from .arguments import check_id, read_excluded, read_rooms
-=======
-from .arguments import METRICS, component, excluded_ids, room_ids, user_name
->>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
 from .clock import Clock, SystemClock
 from .codec import Codec, JSONCodec, check_message, encode_frame
 from .config import Config
@@ -127,9 +123,9 @@ class Hub:
         #: Starts and stops the hub's threads; for tests that look inside (``resumehub.testing``).
         self.runner = HubRunner(
             self.config,
-            component("codec", codec, JSONCodec, "encode", "decode"),
-            component("metrics", metrics, NoopMetrics, *METRICS),
-            component("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
+            _having("codec", codec, JSONCodec, "encode", "decode"),
+            _having("metrics", metrics, NoopMetrics, *_METRICS),
+            _having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
             runtime,
             dict.fromkeys(HOOKS, ()),
             trace,
@@ -210,13 +206,9 @@ class Hub:
         """
         room_ids = read_rooms(room_id)
         frame = encode_frame(self.runner.codec, message)
-<<<<<<< HEAD
         excluded = read_excluded(exclude)
-=======
-        excluded, named = excluded_ids(exclude), room_ids(room_id)
->>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
         loop = self.runner.open_loop()
-        rooms = loop.registry.found(named) if loop is not None else []
+        rooms = loop.registry.found(room_ids) if loop is not None else []
         if loop is not None and rooms:
             broadcast(rooms, frame, excluded, loop.observers, loop.open_cork())
 
@@ -245,7 +237,8 @@ class Hub:
         ``user`` is no str. Threads: any. Blocks: until earlier messages to the same user are queued; never
         for the network.
         """
-        frame, user = encode_frame(self.runner.codec, message), user_name(user)
+        check_id("user", user)
+        frame = encode_frame(self.runner.codec, message)
         loop = self.runner.open_loop()
         sessions = loop.registry.users.get(user) if loop is not None else None
         return send_to_all(sessions, frame, loop.observers) if loop is not None and sessions else 0
@@ -255,10 +248,10 @@ class Hub:
 
         Raises: HubClosed; TypeError when ``user`` is no str. Threads: any. Blocks: as ``kick``.
         """
+        check_id("user", user)
         loop = self.runner.open_loop()
-        command = KickUser(user_name(user))
         if loop is not None:
-            loop.put_and_wait(command)
+            loop.put_and_wait(KickUser(user))
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -271,25 +264,19 @@ class Hub:
         session = self.runner.registry().sessions.get(connection_id)
         return session.connection if session is not None else None
 
-<<<<<<< HEAD
-    def connections(self, room_id: str) -> list[Connection]:
-        """The connections of a room in order of joining, suspended ones included.
-
-        Raises: TypeError for an id that is no str. Threads: any. Blocks: never.
-        """
-        check_id("room_id", room_id)
-        room = self.runner.registry().rooms.get(room_id)
-=======
     def connections(self, room_id: str | None = None, *, user: str | None = None) -> list[Connection]:
         """The connections of a room in order of joining, or those of a user, suspended ones included.
 
-        Raises: TypeError unless exactly one of the two is given. Threads: any.
+        Raises: TypeError for a wrong type, and unless exactly one of the two is given. Threads: any.
         """
-        if (room_id is None) == (user is None):
-            raise TypeError("connections takes either a room_id or user=…")
-        registry = self.runner.registry()
-        room = registry.rooms.get(room_id) if room_id is not None else registry.users.get(user_name(user))
->>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
+        if room_id is None and user is not None:
+            check_id("user", user)
+            room = self.runner.registry().users.get(user)
+        elif user is None:
+            check_id("room_id", room_id)
+            room = self.runner.registry().rooms.get(room_id or "")
+        else:
+            raise TypeError("connections takes either a room_id or user=…, not both")
         members = room.members() if room is not None else []
         return [connection for session in members if (connection := session.connection) is not None]
 
@@ -393,7 +380,6 @@ class Hub:
         session = self.runner.registry().sessions.get(connection_id)
         writer = session.writer if session is not None else None
         return writer is not None and self.runner.abort(writer.number)
-<<<<<<< HEAD
 
 
 _NO_APPLICATION = (
@@ -412,5 +398,3 @@ def _having(name: str, value: Any, default: Callable[[], Any], *methods: str) ->
         what = "an object, not a class" if isinstance(value, type) else f"an object with {', '.join(missing)}"
         raise TypeError(f"{name} must be {what}; got {value!r}")
     return value
-=======
->>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)

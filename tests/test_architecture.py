@@ -43,11 +43,7 @@ LAYERS = {
     "incoming": ["incoming"],
     "server": ["server"],
     "wsgi": ["wsgi"],
-<<<<<<< HEAD
     "hub": ["hub", "arguments", "router"],
-=======
-    "hub": ["arguments", "hub", "router"],
->>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
     "root": ["__init__"],
     "edges": ["client", "contrib", "cli", "demo", "__main__"],
     "testing": ["testing"],

@@ -249,16 +249,10 @@ class Tick:
 EndReport = PeerClosed | PeerGone | PeerFailed | TransportAborted
 """A thread's report that a transport is coming to its end."""
 
-<<<<<<< HEAD
 NeedsDeadline = WriteStalled | WindowFull | AckDue
 """A live transport needs a deadline."""
 
 TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed | Released
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
-Order = Kick | Close | JoinRoom | LeaveRoom | Export | Adopt | Shutdown | AbortAll | Tick
-=======
-TransportReport = EndReport | CloseSent | WriteFailed | WriteStalled | Observed | Released
-SessionReport = Register | HandlerFailed | Acknowledged | AckDue | GapFound
 Order = Kick | KickUser | Close | JoinRoom | LeaveRoom | Export | Adopt | Shutdown | AbortAll | Tick
->>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
 Command = TransportReport | SessionReport | Order

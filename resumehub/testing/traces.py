@@ -18,13 +18,8 @@ from ..trace import LANES
 Record = dict[str, Any]
 
 _FROM_READER = ("PeerClosed", "PeerGone", "PeerFailed", "Released")
-<<<<<<< HEAD
 _FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled", "WindowFull")
-_FROM_APP = ("Kick", "Close", "JoinRoom", "LeaveRoom", "Shutdown", "AbortAll", "HandlerFailed")
-=======
-_FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled")
 _FROM_APP = ("Kick", "KickUser", "Close", "JoinRoom", "LeaveRoom", "Shutdown", "AbortAll", "HandlerFailed")
->>>>>>> 40e06e5 (Send to all sessions of a user, and kick them, by an index)
 _TO_READER = ("AttachTransport", "DetachTransport", "AdmitToRefuse")
 _TO_WRITER = ("SendClose", "DiscardUnsent", "SendPing")
 _HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")

@@ -219,9 +219,12 @@ def complaints(log: str) -> list[str]:
 
 
 _COMPLAINT = re.compile(r"Traceback|Exception|Warning|\[(WARNING|ERROR|CRITICAL)\]|Fatal Python error")
-_KNOWN = re.compile(  # gunicorn does not close its listening socket by hand
-    r"(arbiter\.py:\d+|sys:1): ResourceWarning: unclosed <socket\.socket (?!.*raddr)[^>]*laddr="
+_KNOWN = re.compile(
+    # gunicorn does not close its listening socket by hand. From 3.13 on, Python says <sys>:0 at its end.
+    r"(arbiter\.py:\d+|sys:1|<sys>:0): ResourceWarning: unclosed <socket\.socket (?!.*raddr)[^>]*laddr="
     r"|^ResourceWarning: Enable tracemalloc to get"
+    # gunicorn's master has a thread for its control socket, and forks beside it when it replaces a worker.
+    r"|arbiter\.py:\d+: DeprecationWarning: This process \(pid=\d+\) is multi-threaded, use of fork\(\)"
 )
 
 

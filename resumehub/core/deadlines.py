@@ -18,6 +18,7 @@ class DeadlineKind(Enum):
     """What is due. GRACE belongs to a session (by epoch), the others to a transport (by number)."""
 
     GRACE = "the grace window ends"
+    FIRST_PING = "a newcomer should have sent something"
     PING = "a ping is due"
     PONG = "the answer to the ping is due"
     STALL = "the peer should have taken some bytes"

@@ -239,7 +239,7 @@ class SessionTable:
 
     def _attach(self, session: SessionRecord, received: int | None = None) -> None:
         assert session.transport is not None, "a session is attached to a transport"
-        self._transports.add(session.transport, session.epoch, session.generation)
+        self._transports.add_newcomer(session.transport, session.epoch, session.generation)
         self._plan.add(
             e.AttachTransport(
                 session.transport, session.epoch, session.generation, session.credentials, received

@@ -11,7 +11,10 @@ byte comes in and the peer takes none within ``write_timeout`` after it, the tra
 if the kernel's buffer is full and the peer takes nothing for ``write_timeout``, likewise. And the client, if
 it comes back first: it takes the session over, and the old transport is closed with 4101. So a half-open
 transport is found at most ``ping_interval + write_timeout`` seconds after its peer's last byte (30 with the
-defaults), if a thread is free to read. With ``ping_interval=None`` only a stall or the client finds it.
+defaults), if a thread is free to read. A newcomer that has gone while it connected is found sooner: if
+nothing has come from it within ``write_timeout`` of its attach, its first Ping goes out then, and it is lost
+``2 × write_timeout`` seconds after the attach (20). A client that has said anything by then, as each v1
+client does at once, gets no Ping more. With ``ping_interval=None`` only a stall or the client finds it.
 
 Progress is not reported as it happens: that would be a command for each read. When a deadline falls due, the
 machine asks (``Inspect``), and the answer (``Observed``) comes back at once.
@@ -35,6 +38,7 @@ from .plan import Plan
 from .records import CloseFrame, Phase, Rules, TransportState
 
 _WHILE_ALIVE = (
+    DeadlineKind.FIRST_PING,
     DeadlineKind.PING,
     DeadlineKind.PONG,
     DeadlineKind.STALL,
@@ -81,6 +85,12 @@ class TransportMachine:
         if epoch is not None and self._ping_interval is not None:
             self._deadlines.arm(DeadlineKind.PING, number, self._plan.now + self._ping_interval)
         return transport
+
+    def add_newcomer(self, number: int, epoch: int, generation: int) -> None:
+        """The same for a client that has just come in, and has to show that it is there."""
+        self.add(number, epoch, generation)
+        if self._ping_interval is not None:
+            self._deadlines.arm(DeadlineKind.FIRST_PING, number, self._plan.now + self._write_timeout)
 
     def refuse(self, number: int, code: int, reason: str) -> None:
         """Give a newcomer a close frame and nothing else."""
@@ -179,10 +189,7 @@ class TransportMachine:
         assert transport is not None, "the deadlines of a transport go with it"
         match due.kind:
             case DeadlineKind.PING:
-                assert self._ping_interval is not None, "no ping without an interval"
-                self._plan.add(e.SendPing(due.owner))
-                self._deadlines.arm(DeadlineKind.PONG, due.owner, due.at + self._write_timeout)
-                self._deadlines.arm(DeadlineKind.PING, due.owner, due.at + self._ping_interval)
+                self._ping(due.owner, due.at)
             case DeadlineKind.ANSWER:
                 self.abort(transport)
             case DeadlineKind.ACK:
@@ -193,6 +200,12 @@ class TransportMachine:
             case _:
                 self._plan.add(e.Inspect(due.owner, due.kind))
 
+    def _ping(self, number: int, at: float) -> None:
+        assert self._ping_interval is not None, "no ping without an interval"
+        self._plan.add(e.SendPing(number))
+        self._deadlines.arm(DeadlineKind.PONG, number, at + self._write_timeout)
+        self._deadlines.arm(DeadlineKind.PING, number, at + self._ping_interval)
+
     def observed(self, seen: c.Observed) -> None:
         """The answer to ``Inspect``: give the transport up, or the peer more time."""
         transport = self.by_number.get(seen.transport)
@@ -202,6 +215,10 @@ class TransportMachine:
             self._close_overdue(transport, seen)
         elif transport.phase is not Phase.LIVE:
             self._plan.ignore("a transport that closes has its own deadline")
+        elif seen.kind is DeadlineKind.FIRST_PING:
+            # A hub thread that was away may by now have sent a Ping that was due later.
+            if not seen.heard and self._deadlines.armed_at(DeadlineKind.PONG, seen.transport) is None:
+                self._ping(seen.transport, self._plan.now)
         elif seen.kind is DeadlineKind.PONG:
             self._pong_overdue(transport, seen)
         elif seen.kind is DeadlineKind.WINDOW:

@@ -39,6 +39,8 @@ class MachineDriver:
         self.transports = 0
         # What an ``Inspect`` finds, of whichever transport: a peer that is silent and takes nothing.
         self.heard = False
+        # Whether each client has said anything within write_timeout of its attach, as most do.
+        self.spoken = True
         self.reading_since: float | None = 0.0
         self.took_at = -INF
         self.blocked = True
@@ -73,7 +75,7 @@ class MachineDriver:
         return c.Observed(
             number,
             kind,
-            heard=self.heard,
+            heard=self.spoken if kind is DeadlineKind.FIRST_PING else self.heard,
             reading_since=self.reading_since,
             took_at=self.took_at,
             blocked=self.blocked,

@@ -69,7 +69,7 @@ class TestAPing:
 class TestAPeerThatDoesNotAnswer:
     def test_loses_its_transport(self):
         play = beating()
-        assert names(play.wait(PING + TIMEOUT - 0.1)) == ["SendPing"]
+        assert names(play.wait(PING + TIMEOUT - 0.1)) == ["Inspect", "SendPing"]
         effects = play.wait(0.1)
         assert names(effects) == ["Inspect", "DetachTransport", "Notify", "AbortTransport"]
         assert (callbacks(effects), errors(effects)) == (["on_transport_drop"], ["HeartbeatTimeout"])
@@ -99,6 +99,76 @@ class TestAPeerThatDoesNotAnswer:
         play.wait(PING + TIMEOUT)
         late = play.do(c.WriteFailed(1), c.PeerGone(1, reset=True), c.Released(1))
         assert names(late) == []
+
+
+class TestANewcomer:
+    """A client whose network failed while it connected: its attach is the last that is known of it."""
+
+    def silent(self, **rules) -> MachineDriver:
+        play = MachineDriver(ping_interval=PING, **rules)
+        play.blocked = play.spoken = False
+        play.register()
+        play.effects.clear()
+        return play
+
+    def test_that_has_said_nothing_is_pinged_after_write_timeout_and_then_given_up(self):
+        play = self.silent()
+        assert names(play.wait(TIMEOUT - 0.1)) == []
+        assert pings(play.wait(0.1)) == [1]
+        assert names(play.wait(TIMEOUT - 0.1)) == []
+        effects = play.wait(0.1)
+        assert errors(effects) == ["HeartbeatTimeout"]
+        assert counted(effects) == [("heartbeat_failed", "lobby", "u1")]
+        assert (play.state(), play.now) == ("SUSPENDED", 2 * TIMEOUT)
+
+    def test_that_answers_is_pinged_an_interval_after_that(self):
+        """As often as ever, from its first Ping on."""
+        play = self.silent()
+        play.heard = True
+        assert pings(play.wait(TIMEOUT)) == [1]
+        assert pings(play.wait(PING - 0.1)) == []
+        assert pings(play.wait(0.1)) == [1]
+        assert len(pings(play.wait(5 * PING))) == 5
+        assert play.state() == "CONNECTED"
+
+    def test_that_has_said_anything_costs_no_frame_more(self):
+        play = self.silent()
+        play.spoken = play.heard = True
+        assert pings(play.wait(PING - 0.1)) == []
+        assert pings(play.wait(0.1)) == [1]
+
+    def test_is_one_again_with_each_attach(self):
+        """A resume, too: the network that brought it may be gone by now."""
+        play = self.silent()
+        play.spoken = play.heard = True
+        play.wait(15)
+        play.spoken = play.heard = False
+        play.resume()
+        assert pings(play.wait(TIMEOUT)) == [2]
+
+    def test_is_not_looked_for_where_there_is_no_heartbeat(self):
+        play = MachineDriver(ping_interval=None)
+        play.spoken = False
+        play.register()
+        assert play.wait(10_000) == []
+
+    def test_that_is_being_closed_has_another_deadline(self):
+        play = self.silent()
+        play.do(c.Kick("u1"))
+        assert play.due(DeadlineKind.FIRST_PING) is None
+        assert pings(play.wait(TIMEOUT)) == []
+
+    def test_that_is_refused_is_not_waited_for(self):
+        play = self.silent(max_sessions=1)
+        play.register("u2")
+        assert play.due(DeadlineKind.FIRST_PING, 2) is None
+
+    def test_is_given_its_time_by_a_hub_that_was_away(self):
+        play = self.silent()
+        play.now = 300.0
+        play.do(c.Tick())
+        play.wait(TIMEOUT - 0.1)
+        assert play.state() == "CONNECTED"
 
 
 class TestAPeerIsAlive:

@@ -51,6 +51,7 @@ def test_a_connected_session_goes_on_with_its_deadlines() -> None:
     taken_over(other, handed_over(driver))
     assert other.state() == "CONNECTED"
     assert other.due(DeadlineKind.PING, 41) == other.now + 3
+    assert other.due(DeadlineKind.FIRST_PING, 41) is None, "it is no newcomer here"
     assert other.session().opened_at == other.now - (PING - 3)
     other.do(c.PeerGone(41, reset=True))
     assert other.state() == "SUSPENDED"

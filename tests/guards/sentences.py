@@ -32,6 +32,8 @@ class Stage(FakeShell):
         self.asked: list[e.Effect] = []
         # What a look at any transport finds: a silent peer that takes nothing, and a thread that reads.
         self.heard = False
+        # Whether each client has said anything within write_timeout of its attach.
+        self.spoken = True
         self.reading_since: float | None = 0.0
         self.took_at = -INF
         self.blocked = True
@@ -66,10 +68,11 @@ class Stage(FakeShell):
                 )
             case e.Inspect(number, kind):
                 pinged_at = self._pinged_at.get(number, -INF)
+                heard = self.spoken if kind is DeadlineKind.FIRST_PING else self.heard
                 return c.Observed(
                     number,
                     kind,
-                    self.heard,
+                    heard,
                     self.reading_since,
                     self.took_at,
                     self.blocked,
@@ -200,6 +203,7 @@ HAPPENS: dict[str, Act] = {
     r"(\d+) seconds pass": lambda stage, seconds: stage.wait(float(seconds)),
     r"the hub is away for (\d+) seconds": lambda stage, seconds: stage.late(float(seconds)),
     r"peers answer": set_peers(heard=True),
+    r"newcomers say nothing": set_peers(spoken=False),
     r"nobody reads": set_peers(reading_since=None),
     r"somebody reads again": set_peers(reading_since=now),
     r"peers take a little": set_peers(took_at=now),

@@ -9,6 +9,27 @@ BEATING = {"ping_interval": 20.0}
 
 GUARDS = (
     Guard(
+        "a newcomer is asked sooner",
+        FILE,
+        "self._deadlines.arm(DeadlineKind.FIRST_PING, number, self._plan.now + self._write_timeout)",
+        "pass",
+        "A client whose network failed while it connected would hold its place for a whole interval more.",
+        ("newcomers say nothing", "u1 connects", "20 seconds pass", "u1 is suspended"),
+        "it should be suspended, and is connected on transport 1",
+        BEATING,
+    ),
+    Guard(
+        "a newcomer's first Ping moves the next one",
+        FILE,
+        "self._deadlines.arm(DeadlineKind.PING, number, at + self._ping_interval)",
+        "if self._deadlines.armed_at(DeadlineKind.PING, number) is None:\n"
+        "            self._deadlines.arm(DeadlineKind.PING, number, at + self._ping_interval)",
+        "The next Ping would come just as the answer to the first one is due, and put that off.",
+        ("newcomers say nothing", "u1 connects", "20 seconds pass", "u1 is suspended"),
+        "it should be suspended, and is connected on transport 1",
+        BEATING,
+    ),
+    Guard(
         "no heartbeat, no ping",
         FILE,
         "epoch is not None and self._ping_interval is not None",

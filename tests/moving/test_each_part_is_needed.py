@@ -40,6 +40,8 @@ def of_decisions(**left: Any) -> Forget:
 
 
 PING = client_frame("ping", b"answer me")
+HERE: Step = ("say", client_frame("pong"))
+"""A sign that it is no newcomer whose network may be gone."""
 SLOW: list[Step] = [("send", "one"), ("say", PING), ("read", 40), ("read", 300)]
 HALF_READ = bytewise(text("hi", "half of it is read"))
 BACK = [("drop", None), ("send", "for later"), ("resume", None), ("read", 500), ("wait", 1.1)]
@@ -56,12 +58,12 @@ NAIVE: dict[str, tuple[Forget, Sequence[Step], dict[str, Any]]] = {
     ),
     "when the peer was pinged": (
         of_transport(pinged_ago=None),
-        [("send", "one"), ("read", 1), ("read", 500), ("wait", 20.5), ("wait", 9.7), ("wait", 31.0)],
+        [HERE, ("send", "one"), ("read", 1), ("read", 500), ("wait", 20.5), ("wait", 9.7), ("wait", 31.0)],
         {"window": 20},
     ),
     "that it was heard since": (
         of_transport(heard=False, reading_ago=100.0),
-        [("wait", 20.5), ("say", client_frame("pong")), ("wait", 9.0), ("wait", 8.0)],
+        [HERE, ("wait", 20.5), ("say", client_frame("pong")), ("wait", 9.0), ("wait", 8.0)],
         {},
     ),
     "how many messages were handled": (

@@ -18,6 +18,7 @@ from resumehub.core.records import TransportState
 from resumehub.core.transports import TransportMachine
 from resumehub.runtime.command_loop import CommandLoop
 from resumehub.testing import FakeClock
+from tests.contract.peers import heard_all
 from tests.core.machine_driver import PING, TIMEOUT, MachineDriver
 from tests.support import PATIENCE, Call
 
@@ -83,6 +84,7 @@ def test_a_silent_peer_is_still_given_up_after_such_a_pause(stage):
     one = stage(clock=clock)
     ws = one.open()
     one.recorder.wait_for("connect")
+    heard_all(ws)  # it is no newcomer, which would be pinged sooner
     clock.jump(300)
     clock.advance(9.9)
     assert one.hub.get("u1").suspended is False

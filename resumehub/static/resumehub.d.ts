@@ -84,7 +84,7 @@ export interface Options extends Callbacks {
   firstPause?: number;
   /** Milliseconds: the most that any pause lasts. Default 10,000. */
   longestPause?: number;
-  /** Milliseconds until the next dial, in place of the two above. Infinity: until `reconnect()`. */
+  /** Milliseconds until the next dial, in place of the two above and of what a busy server asks for (`cause`). Infinity: until `reconnect()`. */
   pause?: ((failures: number, cause: Cause) => number) | null;
   /** Dials in a row that come to nothing, after which the client gives up. Default Infinity. */
   retries?: number;
@@ -180,7 +180,7 @@ export interface Effect {
 export class Machine {
   constructor(options?: Options);
   readonly state: State;
-  readonly head: { tab: string; live: boolean; token: string | null; id: string | null; handled: number; acked: number; attempt: number };
+  readonly head: { tab: string; live: boolean; doubtful: boolean; token: string | null; id: string | null; handled: number; acked: number; attempt: number };
   readonly unacked: { text: string; size: number; written: boolean; rejected?: boolean }[];
   readonly stats: Omit<Stats, "unacked" | "unackedBytes">;
   readonly inFlight: { messages: number; bytes: number };

@@ -58,8 +58,11 @@ const DEFAULTS = {
   random: Math.random,           // draws pauses, and puts acknowledgements out of step with those of other pages
 };
 
-/** A browser shows an open socket for a refused dial as well, for a moment: then a plain client has no better proof. */
-const PLAIN_PROOF = 1_000;
+/**
+ * Milliseconds. A refused dial shows an open socket, too, until its close frame comes (see `reject=close`). The hub holds that back
+ * for up to 375 ms. So a plain dial has made a session when a message has come, or when it has been open for twice as long.
+ */
+const PLAIN_PROOF = 750;
 
 /** `send` has no room: more messages wait for their acknowledgement than the window allows. Nothing was sent. */
 export class SendBufferFull extends Error {
@@ -80,6 +83,7 @@ export class MessageTooBig extends RangeError {
 const newHead = (tab) => ({
   tab,                // the name of this tab; see claim()
   live: false,        // there is a session to resume
+  doubtful: false,    // … or perhaps there is: a plain dial was open, and died before it was proven
   token: null,        // what to present for it (never in a plain session)
   id: null,           // the connection's id, as the hub said
   handled: 0,         // how many of the server's messages the application has dealt with
@@ -174,11 +178,10 @@ export class Machine {
   opened(now) {
     this.#trace("opened", {});
     if (this.#options.plain && this.state === "connecting") {
-      this.#head.live = true;
+      if (!this.#head.live) Object.assign(this.#head, { live: true, doubtful: true });
       this.#save();
-      this.#open(now);
-      this.#proofAt = now + PLAIN_PROOF;
-      this.#pump(now);
+      this.#dialBy = Infinity;
+      this.#proofAt = now + PLAIN_PROOF;            // until then nothing is written: a refused socket swallows it
     }
     return this.#take();
   }
@@ -187,7 +190,7 @@ export class Machine {
   arrived({ event, payload, broken = false }, size, now) {
     this.#lastSign = now;
     if (this.#options.plain) {
-      this.#prove();
+      this.#prove(now);
       this.#takeIn({ event, payload, broken, size });
     } else if (event.startsWith("$")) {
       this.#control(event, payload ?? {}, now);
@@ -223,7 +226,7 @@ export class Machine {
     else {
       if (fate === "blamed" && reason !== NO_ACK && this.#written > 0) this.#blamed = cause;
       // A plain dial that the hub refused for the moment has made no session.
-      if (!this.#proven && (code === 4503 || code === 1013 || code === 1001)) this.#head.live = this.#resuming;
+      if (!this.#proven && (code === 4503 || code === 1013 || code === 1001) && !this.#resuming) Object.assign(this.#head, { live: false, doubtful: false });
       this.#lose(cause, now);
     }
     return this.#take();
@@ -274,7 +277,7 @@ export class Machine {
     if (now >= this.#dialAt) this.#dial(now);
     else if (now >= this.#dialBy) this.#lose({ code: 1006, reason: "no answer" }, now);
     if (now >= this.#ackAt) this.#acknowledge(now);
-    if (now >= this.#proofAt) this.#prove();
+    if (now >= this.#proofAt) this.#prove(now);
     if (now >= this.#stallAt) {
       this.#drop({ code: 1006, reason: "no sign of life" });
       this.#dial(now);
@@ -313,16 +316,20 @@ export class Machine {
   }
 
   // The server has spoken on this connection.
-  #prove() {
+  #prove(now) {
     if (this.#proven) return;
     this.#proven = true;
     this.#inVain = 0;
     this.#proofAt = Infinity;
+    if (this.#head.doubtful) this.#resuming = false;        // the application knows of no session that this one goes on with
     if (this.#resuming) this.stats.resumes += 1;
     if (!this.#options.plain) return;
-    while (this.unacked[0]?.written) this.#releaseFirst();   // nobody will acknowledge them
+    this.#head.doubtful = false;
+    this.#save();
+    this.#open(now);
     if (this.#resuming) this.#queue({ kind: "restore", detail: { replayed: null } });
     else this.#tell("connect", { id: null });
+    this.#pump(now);
   }
 
   #drop(cause) {
@@ -358,6 +365,11 @@ export class Machine {
 
   #expire(cause, now) {
     const wasResuming = this.#resuming;
+    if (this.#head.doubtful) {                      // so there never was one, and what is to be sent was not written
+      this.#head = { ...newHead(this.#head.tab), attempt: this.#head.attempt };
+      this.#save();
+      return wasResuming ? this.#dial(now) : this.#lose(cause, now);
+    }
     const inDoubt = this.#loseSession();
     this.#tell("expired", { ...explain(cause.reason), inDoubt });
     if (!this.#options.renew) this.#end({ ...cause, reason: "the session has expired" });
@@ -528,12 +540,11 @@ export class Machine {
   }
 
   #write(entry, number) {
-    if (entry.written && this.#options.plain) return;   // at most once: nobody could tell whether it had arrived
     this.#emit({ do: "write", text: entry.text });
     this.stats.resent += entry.written ? 1 : 0;
     this.#trace("out", { number, again: entry.written, text: entry.text });
     entry.written = true;
-    if (this.#options.plain && this.#proven) this.#releaseFirst();
+    if (this.#options.plain) this.#releaseFirst();      // nobody will acknowledge it
   }
 
   #releaseUpTo(received) {

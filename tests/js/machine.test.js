@@ -778,7 +778,10 @@ describe("plain", () => {
     const play = plain();
     play.send("early");
     play.opened();
+    assert.deepEqual(play.written, []);                    // it may be a refusal: that would swallow it
+    play.advance(750);
     play.send("written");
+    assert.deepEqual(play.written, ["early", "written"]);
     play.closed(1006);
     play.send("away");
     play.advance(500);
@@ -790,7 +793,7 @@ describe("plain", () => {
     assert.deepEqual(play.machine.inFlight, { messages: 0, bytes: 0 });
   });
 
-  it("hands back what it wrote to a server that turned out to refuse it", () => {
+  it("hands back what it could not write to a session that is gone", () => {
     const play = plain();
     play.opened();
     play.data(1);
@@ -804,23 +807,104 @@ describe("plain", () => {
     assert.equal(play.dial.query.resume, undefined);
   });
 
-  for (const code of [4503, 1013]) {
-    it(`does not ask for a session that a full server never made (${code})`, () => {
+  describe("at a full hub, where each dial is open before it is refused", () => {
+    const refusals = [[4503, "try again later (in 5 seconds)"], [1013, "too many sessions"], [1001, "server shutting down"]];
+    for (const [code, reason] of [...refusals, [1006, ""]]) {
+      it(`is not connected, and loses no session and no message, by ${code}`, () => {
+        const play = plain({ firstPause: 100, longestPause: 800 });
+        play.send("hello");
+        const pauses = [];
+        for (let i = 0; i < 4; i += 1) {
+          play.opened();
+          play.advance(374);
+          play.closed(code, reason);
+          pauses.push(play.told("state").at(-1).pause % 5_000);
+          play.advance(5_800);
+          if (!play.dial.query.resume) continue;
+          assert.equal(code, 1006);                        // a close frame that was lost: it can't know
+          play.opened();
+          play.closed(4100, "session expired");
+        }
+        assert.deepEqual(pauses, [100, 200, 400, 800]);
+        assert.deepEqual(["expired", "connect", "drop"].flatMap((name) => play.told(name)), []);
+        assert.ok(play.told("state").every(({ state }) => state !== "open"));
+        assert.deepEqual(play.written, []);
+        assert.equal(play.dial.query.resume, undefined);
+
+        play.opened();
+        play.data(1);
+
+        assert.deepEqual(play.told("connect"), [{ id: null }]);
+        assert.deepEqual(play.written, ["hello"]);
+      });
+    }
+
+    it("goes on asking for the session that it has", () => {
       const play = plain();
       play.opened();
-      play.closed(code, "try again later (in 5 seconds)");
-      play.advance(500);
+      play.data(2);
+      for (const [code, reason] of refusals) {
+        play.closed(code, reason);
+        play.advance(play.told("state").at(-1).pause);
+        play.opened();
+      }
+      assert.deepEqual(play.dial.query, { reject: "close", attempt: 4, instance: "tab", resume: "true", received: 2 });
+    });
+  });
 
-      assert.equal(play.dial.query.resume, undefined);
+  it("goes on with a session of which it was not sure when the connection broke", () => {
+    const play = plain();
+    play.send("hello");
+    play.opened();
+    play.closed(1006);
+    play.advance(500);
+    assert.equal(play.dial.query.resume, "true");          // a new one would displace it, if it is there
+
+    play.opened();
+    play.advance(750);
+
+    assert.deepEqual([play.told("connect"), play.told("restore"), play.written], [[{ id: null }], [], ["hello"]]);
+    play.closed(1006);
+    play.advance(1_000);
+    play.opened();
+    play.closed(4100, "session expired");
+    assert.deepEqual(play.told("expired").map(({ reason }) => reason), ["expired"]);
+  });
+
+  it("believes in a silent connection after twice the time that a refusal is held back", () => {
+    const play = plain();
+    play.opened();
+    play.advance(749);
+    assert.deepEqual([play.machine.state, play.told("connect")], ["connecting", []]);
+    play.advance(1);
+    assert.deepEqual([play.machine.state, play.told("connect")], ["open", [{ id: null }]]);
+  });
+});
+
+describe("a busy server", () => {
+  for (const [reason, asked] of [
+    ["try again later (in 5 seconds)", 5_000], ["try again later", 0], ["try again later (in 999999 seconds)", 300_000], ["(in -1 seconds)", 0],
+  ]) {
+    it(`is left alone for as long as it says, and a random pause more: ${reason}`, () => {
+      const play = new Play({ firstPause: 100 });
+      play.opened();
+      play.closed(4503, reason);
+      assert.equal(play.told("state").at(-1).pause, asked + 100);
+      play.advance(asked + 99);
+      assert.equal(play.all("dial").length, 1);
+      play.advance(1);
+      assert.equal(play.all("dial").length, 2);
+      assert.deepEqual(play.told("expired"), []);
     });
   }
 
-  it("believes in a silent connection after a second", () => {
-    const play = plain();
+  it("does not make it forget its session", () => {
+    const play = new Play({}, KEPT);
     play.opened();
-    assert.deepEqual(play.told("connect"), []);
-    play.advance(1_000);
-    assert.deepEqual(play.told("connect"), [{ id: null }]);
+    play.closed(4503, "try again later (in 5 seconds)");
+    play.advance(5_500);
+    assert.equal(play.dial.query.resume, "true");
+    assert.deepEqual(play.dial.protocols, ["resumehub.v1", "resumehub.token.t7"]);
   });
 });
 

@@ -842,7 +842,7 @@ class Session {
     switch (effect.do) {
       case "dial": return this.#dial(effect);
       case "detach": return this.#detach(effect.code);
-      case "write": return this.#socket.send(effect.text ?? this.#codec.encode(effect.message));
+      case "write": return this.#write(effect.text ?? this.#codec.encode(effect.message));
       case "deliver": return this.#deliver(effect.item);
       case "tell": return this.#tell(effect.name, effect.detail);
       case "save": return this.#notebook?.save(effect.head);
@@ -851,6 +851,11 @@ class Session {
       case "release": return this.#leave();
       default: throw new Error(`unknown effect ${effect.do}`);
     }
+  }
+
+  // A socket that is closing, and has not said so yet, throws it away, and Chromium complains in the page's console.
+  #write(text) {
+    if (this.#socket.readyState === 1) this.#socket.send(text);
   }
 
   #dial({ query, protocols, resume }) {

@@ -181,6 +181,24 @@ describe("a session", { timeout: 10_000 }, () => {
     assert.deepEqual([session.stats.drops, session.stats.dials], [1, 2]);
   });
 
+  it("writes nothing to a socket that is closing, and sends it again behind that", async () => {
+    let closing = false;
+    const lost = [];
+    class Closing extends WebSocket {
+      get readyState() { return closing ? WebSocket.CLOSING : super.readyState; }
+      send(data) { return closing ? lost.push(data) : super.send(data); }
+    }
+    const session = open({ platform: { WebSocket: Closing } });
+    await until(() => session.state === "open");
+    closing = true;
+    session.send("say", "just then");
+    closing = false;
+    server.cut();
+    await until(() => server.handled.length === 1);
+
+    assert.deepEqual([lost, server.handled], [[], ["just then"]]);
+  });
+
   it("says that the buffer is full instead of growing, and sends when there is room", async () => {
     const session = open({ sendBuffer: 3 });
     [1, 2, 3].forEach((number) => session.send("say", number));

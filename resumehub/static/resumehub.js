@@ -1288,10 +1288,10 @@ function randomName() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// Where cookies are blocked even looking at it throws.
+// Where cookies are blocked even looking at it throws. Without a page (Node 25, Deno) nothing is ever reloaded, so it is of no use.
 function sessionStorageOrNone() {
   try {
-    return globalThis.sessionStorage ?? null;
+    return globalThis.document ? globalThis.sessionStorage ?? null : null;
   } catch {
     return null;
   }

@@ -76,6 +76,25 @@ describe("with Node's own WebSocket", { timeout: 10_000 }, () => {
     assert.deepEqual([session.stats.drops, session.stats.dials], [1, 2]);
   });
 
+  it("no storage is used that no reload would ever find again", async () => {
+    const touched = [];
+    const has = globalThis.sessionStorage;           // Node 25 has one, and Deno
+    const record = (name) => (key) => { touched.push([name, key]); return null; };
+    const value = { getItem: record("getItem"), setItem: record("setItem"), removeItem: record("removeItem") };
+    Object.defineProperty(globalThis, "sessionStorage", { value, configurable: true });
+    const others = [];
+    try {
+      open([], { storage: undefined });
+      others.push(connect(server.url));              // so two sessions need no names
+      await until(() => session.state === "open");
+    } finally {
+      others.forEach((other) => other.close());
+      Object.defineProperty(globalThis, "sessionStorage", { value: has, configurable: true });
+    }
+
+    assert.deepEqual(touched, []);
+  });
+
   it("a thread of Node's can have a session", async () => {
     const code = `
       const { parentPort, workerData } = require("node:worker_threads");

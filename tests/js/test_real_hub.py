@@ -44,3 +44,26 @@ def test_plain_loses_nothing_that_the_server_sent(node: str) -> None:  # noqa: F
 
     assert client["got"] == handled[: handled.index("end") + 1]
     assert client["got"] == [*sorted(client["got"][:-1]), "end"]
+
+
+def test_a_plain_client_is_not_connected_to_a_full_hub_and_loses_nothing_by_it(node: str) -> None:  # noqa: F811
+    """Each refused dial shows an open socket; what it is to send waits until there is room."""
+    with werkzeug("tests.js.full_app:app") as server:
+        done = subprocess.run(
+            [node, "full.js", server.url],
+            cwd=HERE,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr + server.log_text()
+    told = json.loads(done.stdout)
+    refused = [4503, "try again later (in 5 seconds)"]
+
+    assert told[:4] == [refused] * 4
+    assert [one for one in told if one != refused] == [
+        ["connect", {"id": None}],
+        ["say", "before there was room"],
+    ]

@@ -158,6 +158,8 @@ class ClientLoop:
             case e.Abort(dial):
                 if dial in self._transports:
                     self._transports[dial].abort()
+            case e.GiveUpAddress(dial, left):
+                self._transports[dial].give_up_address(left)
             case e.AskLastHeard(dial):
                 # While the inbox is full the transport does not read: then its silence says nothing.
                 heard = self.clock.monotonic() if self.inbox.is_full() else self._transports[dial].heard_at

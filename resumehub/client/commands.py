@@ -19,6 +19,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Trying:
+    """The transport connects to one address of its host; ``left`` others come behind it."""
+
+    dial: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """The transport is open. ``hello``: what a ``resumehub.v1`` server said first; None: a plain server.
 
@@ -113,5 +121,5 @@ class TimePassed:
     """Nothing has happened but the passing of time."""
 
 
-DialReport = Opened | DialRefused | DialFailed | Lost | LastHeard
+DialReport = Trying | Opened | DialRefused | DialFailed | Lost | LastHeard
 Command = Start | DialReport | Drawn | Handled | Drained | Leave | TimePassed

@@ -18,8 +18,14 @@ from ..runtime.base import Runtime
 from ..transport.sockets import ByteStream, PlainSocket, TlsSocket
 from .address import Address
 
-#: Called with each socket as soon as it exists, so that it can be aborted. Raises ``Aborted``.
-Guard = Callable[[socket.socket], None]
+
+class Guard(Protocol):
+    """Called with each socket as soon as it exists, so that it can be aborted. Raises ``Aborted``.
+
+    ``left``: it is about to connect, and so many addresses are left behind it; None: it is connected.
+    """
+
+    def __call__(self, sock: socket.socket, left: int | None = None) -> None: ...
 
 
 #: Family, kind, protocol, canonical name, address: as ``socket.getaddrinfo`` gives it.
@@ -80,11 +86,12 @@ class TcpOpener:
 
     def __call__(self, host: str, port: int, guard: Guard) -> socket.socket:
         failure: OSError = OSError(f"{host} has no address")
-        for address in self._order.order(self._resolve(host, port)):
+        addresses = self._order.order(self._resolve(host, port))
+        for left, address in zip(reversed(range(len(addresses))), addresses, strict=True):
             family, kind, protocol, _, where = address
             sock = socket.socket(family, kind, protocol)
             try:
-                guard(sock)
+                guard(sock, left)
                 self._order.trying(where)
                 self._connect(sock, where)
                 return sock

@@ -56,6 +56,14 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUpAddress:
+    """Let the transport go on to its next address, if it still connects to the one with ``left`` behind."""
+
+    dial: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class AskLastHeard:
     """Answer with ``LastHeard``, at once."""
 
@@ -108,5 +116,5 @@ class LogIgnored:
     because: str
 
 
-DialEffect = Dial | Attach | Detach | Abort | AskLastHeard | Acknowledge | SendCloseFrame
+DialEffect = Dial | Attach | Detach | Abort | GiveUpAddress | AskLastHeard | Acknowledge | SendCloseFrame
 Effect = DialEffect | DrawPause | QueueCallback | End | LogIgnored

@@ -60,6 +60,7 @@ class ClientMachine:
         self._doublings = 0
         self._bound = self._at_least = 0.0
         self._opened_at = 0.0
+        self._addresses_left = 0
         self._dropped = False
         self._resumed = False
         self._rejected_with: int | None = None
@@ -103,6 +104,8 @@ class ClientMachine:
         match command:
             case c.Start():
                 self._dial() if self.dial == 0 else self._ignore("the client dials already")
+            case c.Trying(dial, left):
+                self._trying(dial, left)
             case c.Opened():
                 self._opened(command)
             case c.DialRefused():
@@ -129,7 +132,10 @@ class ClientMachine:
 
     def _expire(self, due: ClientDeadline) -> None:
         match due:
+            case ClientDeadline.ADDRESS:
+                self._do(e.GiveUpAddress(self.dial, self._addresses_left))
             case ClientDeadline.OPEN:
+                self._disarm(ClientDeadline.ADDRESS)
                 self._do(e.Abort(self.dial))
                 self._did_not_open(
                     TransportLost(CloseCode.ABNORMAL, "no answer within open_timeout"), reached=True
@@ -155,13 +161,23 @@ class ClientMachine:
         self.deadlines[ClientDeadline.OPEN] = self.now + self.rules.open_timeout
         self._do(e.Dial(self.dial, self.session, self.lossless is not False))
 
+    def _trying(self, dial: int, left: int) -> None:
+        """Each address gets an equal share of the time that is left, so that a dead one leaves some over."""
+        if self._is_late(dial, state=ClientState.CONNECTING):
+            return
+        self._disarm(ClientDeadline.ADDRESS)
+        self._addresses_left = left
+        if left:
+            share = (self.deadlines[ClientDeadline.OPEN] - self.now) / (left + 1)
+            self.deadlines[ClientDeadline.ADDRESS] = self.now + share
+
     def _opened(self, opened: c.Opened) -> None:
         if self._is_late(opened.dial, state=ClientState.CONNECTING):
             if opened.dial != self.dial:
                 self._do(e.Abort(opened.dial))
             return
         hello = opened.hello
-        self._disarm(ClientDeadline.OPEN)
+        self._disarm(ClientDeadline.OPEN, ClientDeadline.ADDRESS)
         if self.session and self.lossless and (hello is None or not hello.resumed):
             self._end(SessionExpired("the server opened a new session instead"))
             return
@@ -189,7 +205,7 @@ class ClientMachine:
         if self._is_late(refused.dial, state=ClientState.CONNECTING):
             return
         self.live = False
-        self._disarm(ClientDeadline.OPEN)
+        self._disarm(ClientDeadline.OPEN, ClientDeadline.ADDRESS)
         verdict = of_status(refused.status)
         error: ResumeHubError = HandshakeRefused(refused.status, refused.detail)
         if verdict is DialVerdict.EXPIRED and self.session:
@@ -203,7 +219,7 @@ class ClientMachine:
         if self._is_late(failed.dial, state=ClientState.CONNECTING):
             return
         self.live = False
-        self._disarm(ClientDeadline.OPEN)
+        self._disarm(ClientDeadline.OPEN, ClientDeadline.ADDRESS)
         if failed.permanent:
             self._end(failed.error)
         else:
@@ -281,7 +297,7 @@ class ClientMachine:
                 self.session = self._resumed
             self._drop(error, read_retry_after(lost.reason))
         else:
-            self._disarm(ClientDeadline.OPEN)
+            self._disarm(ClientDeadline.OPEN, ClientDeadline.ADDRESS)
             self._did_not_open(error, reached=True, at_least=read_retry_after(lost.reason))
 
     def _drop(self, error: ResumeHubError, at_least: float = 0.0) -> None:

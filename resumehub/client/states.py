@@ -22,6 +22,7 @@ class ClientState(Enum):
 class ClientDeadline(Enum):
     """What a deadline is for."""
 
+    ADDRESS = "the address that is dialled has had its share of the time"
     OPEN = "the dial should have opened a transport by now"
     SILENCE = "something should have been heard from the server"
     ACK = "what has been handled should be acknowledged"

@@ -71,6 +71,8 @@ class ClientTransport:
     stream: ByteStream | None = None
     _wire: Wire | None = None
     _sock: socket.socket | None = None
+    # How many addresses are left behind the one that it connects to; None: it does not connect.
+    _left: int | None = None
     _aborted: bool = False
 
     def __post_init__(self) -> None:
@@ -89,12 +91,14 @@ class ClientTransport:
         with self._lock:
             self._aborted = True
             if self._sock is not None:
-                try:
-                    # Not SSLSocket.shutdown, which would go on in the clear.
-                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-                except OSError:
-                    pass  # not connected yet, or no longer
+                _shut_down(self._sock)
         self._driver_has_decided.set()
+
+    def give_up_address(self, left: int) -> None:
+        """Have the thread try its next address, if it still connects to the one with ``left`` behind it."""
+        with self._lock:
+            if self._left == left and self._sock is not None:
+                _shut_down(self._sock)
 
     # -- the thread ---------------------------------------------------------------------------
 
@@ -113,11 +117,13 @@ class ClientTransport:
                 self.client.sender.detach_and_wait(self)
                 self.stream.release()
 
-    def _guard(self, sock: socket.socket) -> None:
+    def _guard(self, sock: socket.socket, left: int | None = None) -> None:
         with self._lock:
             if self._aborted:
                 raise Aborted
-            self._sock = sock
+            self._sock, self._left = sock, left
+        if left is not None:
+            self.client.put(c.Trying(self.dial, left))
 
     def _connect(self) -> c.Command | None:
         """Connect; give what to report if that fails."""
@@ -318,3 +324,11 @@ class ClientTransport:
 
     def _lost_without_close(self) -> c.Command:
         return c.Lost(self.dial, CloseCode.ABNORMAL)
+
+
+def _shut_down(sock: socket.socket) -> None:
+    try:
+        # Not SSLSocket.shutdown, which would go on in the clear.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:
+        pass  # not connected yet, or no longer

@@ -112,6 +112,30 @@ def test_a_lost_connection_is_resumed() -> None:
     assert effects[2] == e.Acknowledge(2, 7)
 
 
+def test_each_address_has_its_share_of_the_time() -> None:
+    """A dead one leaves as much as it had to each one behind it; one that refuses leaves all to them."""
+    bench = Bench(open_timeout=12.0)
+    bench.do(c.Trying(1, 2))
+    assert bench.wait(3.9) == []
+    assert bench.wait(0.1) == [e.GiveUpAddress(1, 2)]
+    bench.do(c.Trying(1, 1))
+    bench.wait(2.0)
+    bench.do(c.Trying(1, 0))  # the one before has refused: the last one has all that is left
+    assert bench.wait(5.9) == []
+    assert of(bench.wait(0.1), e.Abort) == [e.Abort(1)]
+
+
+def test_a_share_ends_with_its_dial() -> None:
+    """A connection that stands is not given up for an address, and neither is the next dial."""
+    bench = Bench(open_timeout=12.0)
+    bench.do(c.Trying(1, 1))
+    bench.open()
+    assert of(bench.wait(6.0), e.GiveUpAddress) == []
+    bench.lose()
+    bench.do(c.Trying(1, 1))  # late
+    assert of(bench.wait(11.0), e.GiveUpAddress) == []
+
+
 def test_pauses_double_up_to_a_bound_and_begin_anew_after_a_good_connection() -> None:
     """Full jitter: what is drawn is a part of the bound, and only the bound grows."""
     bench = Bench(initial=1.0, cap=6.0, chance=0.5)

@@ -29,6 +29,7 @@ EVENTS: dict[str, Choice] = {
     "opens plain": lambda m: c.Opened(m.dial, None),
     "is refused for now": lambda m: c.DialRefused(m.dial, 503, retry_after=2.0),
     "is told that it is gone": lambda m: c.DialRefused(m.dial, 410),
+    "tries the first of two addresses": lambda m: c.Trying(m.dial, 1),
     "fails": lambda m: c.DialFailed(m.dial, TransportLost(), reached=True),
     "is lost": lambda m: c.Lost(m.dial, 1006),
     "is ended by the server": lambda m: c.Lost(m.dial, 1000, by_peer=True),
@@ -84,6 +85,9 @@ class Watcher:
                 self.attached = None
             case e.Abort(number):
                 self.alive.discard(number)
+            case e.GiveUpAddress(number, _):
+                assert number in self.alive
+                assert self.attached is None, "it is connected"
             case e.Acknowledge(number, received):
                 assert number == self.attached
                 assert received > self.acked, "acknowledgements rise"

@@ -200,14 +200,32 @@ def test_a_first_address_that_takes_tcp_and_says_nothing_is_left(
 
 
 def test_a_first_address_that_is_a_black_hole_is_left(server: FakeServer, black_hole: socket.socket) -> None:
-    """No answer to the SYN: the dial ends with open_timeout, and the next one begins behind it."""
+    """No answer to the SYN: it has half of the dial's time, and the same dial goes on with the next one."""
     runtime, order = NoticedRuntime(), AddressOrder()
     found = [address_of(black_hole), address_of(server.listener)]
     client = server.client(_opener=TcpOpener(runtime, order, lambda host, port: found), _order=order)
     assert runtime.waits.wait(PATIENCE)
-    server.clock.advance(10.0)
-    server.welcome()
+    server.clock.advance(5.0)
+    peer = server.welcome()
     assert client.wait_connected(PATIENCE)
+    peer.vanish()
+    server.accept()  # where it was connected, the next dial begins
+    assert client.stats().dials == 2
+
+
+def test_a_black_hole_alone_has_the_whole_time(server: FakeServer, black_hole: socket.socket) -> None:
+    """There is nothing to go on with; the pause comes behind open_timeout."""
+    runtime, order = NoticedRuntime(), AddressOrder()
+    found = [address_of(black_hole)]
+    client = server.client(
+        _opener=TcpOpener(runtime, order, lambda host, port: found), _order=order, max_retries=0
+    )
+    assert runtime.waits.wait(PATIENCE)
+    server.clock.advance(9.9)
+    assert client.state is State.CONNECTING
+    server.clock.advance(0.1)
+    with pytest.raises(RetriesExhausted):
+        client.wait_connected(PATIENCE)
 
 
 A, B, C = ((socket.AF_INET, socket.SOCK_STREAM, 0, "", (f"10.0.0.{last}", 80)) for last in (1, 2, 3))

@@ -80,7 +80,7 @@ export interface Options extends Callbacks {
   sendBuffer?: number;
   /** The same in bytes. Default 1 MiB. */
   sendBufferBytes?: number;
-  /** Milliseconds: the most that the first pause lasts; each failure doubles it. Default 500. */
+  /** Milliseconds: the most that the first pause lasts; each pause of half of that or more doubles it. Default 500. */
   firstPause?: number;
   /** Milliseconds: the most that any pause lasts. Default 10,000. */
   longestPause?: number;

@@ -45,7 +45,7 @@ _ARGUMENTS = {
     "on_session_expired": ("error",),
     "on_disconnect": ("error",),
     "on_missed": ("first", "last"),
-    "on_message_rejected": ("message", "error"),
+    "on_rejected": ("message", "error"),
 }
 """What a callback gets behind the client."""
 

@@ -206,7 +206,7 @@ def test_arguments_that_cannot_be_meant(url: str, options: dict[str, Any], error
 
 def test_a_callback_must_be_one() -> None:
     """A name in place of a function is found out at once, and not at the first message."""
-    with pytest.raises(TypeError, match="on_message must be callable"):
+    with pytest.raises(TypeError, match="on_message takes a function"):
         connect("ws://example.org/", on_message="print")
 
 

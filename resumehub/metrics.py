@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, TypedDict
 
-from .reasons import CloseReason, DropReason
+from .reasons import CloseReason, DropReason, RefusalReason
 from .runtime.system import make_lock
 
 REASONS_CLOSED: Final = tuple(reason.value for reason in CloseReason)
@@ -36,6 +36,9 @@ REASONS_CLOSED: Final = tuple(reason.value for reason in CloseReason)
 
 REASONS_DROPPED: Final = tuple(reason.value for reason in DropReason)
 """Every reason that ``message_dropped`` can give."""
+
+REASONS_REFUSED: Final = tuple(reason.value for reason in RefusalReason)
+"""Every reason that ``upgrade_refused`` can give."""
 
 _HUB: Final = "hub thread"
 _REQUEST: Final = "WSGI request thread"
@@ -61,6 +64,7 @@ CALLED_FROM: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "send_buffer": (_APPLICATION, _READER, _CALLBACKS, _WRITER, _HUB),
         "heartbeat_failed": (_HUB,),
         "transport_superseded": (_HUB,),
+        "upgrade_refused": (_HUB, _REQUEST),
     }
 )
 """Method name → the threads that call it, in the order of the contract."""
@@ -171,6 +175,15 @@ class Metrics(Protocol):
         Threads: hub thread.
         """
 
+    def upgrade_refused(self, status: int, reason: str, /) -> None:
+        """A client got no session: by a status before the upgrade, or by a close frame behind it.
+
+        ``status`` is the HTTP status, or the one that means the same as the close frame; ``reason`` is one
+        of ``REASONS_REFUSED``. With ``reject=close`` a refusal is counted once. A preflight is no upgrade.
+
+        Threads: WSGI request thread, before the upgrade; hub thread, where the hub decides again behind it.
+        """
+
 
 class NoopMetrics(Metrics):
     """A collector that ignores everything: the default, and the base class for your own.
@@ -193,6 +206,7 @@ class NoopMetrics(Metrics):
     def send_buffer(self, room_id: str, connection_id: str, used: int, capacity: int, /) -> None: ...
     def heartbeat_failed(self, room_id: str, connection_id: str, /) -> None: ...
     def transport_superseded(self, room_id: str, connection_id: str, /) -> None: ...
+    def upgrade_refused(self, status: int, reason: str, /) -> None: ...
 
 
 class CountersSnapshot(TypedDict):
@@ -230,6 +244,8 @@ class CountersSnapshot(TypedDict):
     """The most messages that any one session's outgoing buffer has held."""
     heartbeat_failures: int
     transports_superseded: int
+    upgrades_refused: dict[str, int]
+    """By reason."""
 
 
 class Counters(NoopMetrics):
@@ -263,6 +279,7 @@ class Counters(NoopMetrics):
             send_buffer_high_water=0,
             heartbeat_failures=0,
             transports_superseded=0,
+            upgrades_refused=_zeros(REASONS_REFUSED),
         )
 
     def snapshot(self) -> CountersSnapshot:
@@ -274,6 +291,7 @@ class Counters(NoopMetrics):
             copy = self._sums.copy()
             copy["connections_closed"] = dict(copy["connections_closed"])
             copy["messages_dropped"] = dict(copy["messages_dropped"])
+            copy["upgrades_refused"] = dict(copy["upgrades_refused"])
         return copy
 
     def connection_opened(self, room_id: str, connection_id: str, /) -> None:
@@ -336,6 +354,10 @@ class Counters(NoopMetrics):
     def transport_superseded(self, room_id: str, connection_id: str, /) -> None:
         with self._lock:
             self._sums["transports_superseded"] += 1
+
+    def upgrade_refused(self, status: int, reason: str, /) -> None:
+        with self._lock:
+            _count(self._sums["upgrades_refused"], reason)
 
 
 def _zeros(reasons: Iterable[str]) -> dict[str, int]:

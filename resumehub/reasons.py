@@ -1,8 +1,9 @@
-"""Why a session ended, and why a frame was dropped: the reasons that a metrics collector gets.
+"""Why a session ended, why a frame was dropped, why an upgrade was refused: what a metrics collector gets.
 
 Plain values: this module imports nothing of the package and any module may import it. The machine
-chooses the reason of each end. The outbox's ledger has a column for each reason of a drop. A collector
-gets the value, a plain ``str``. Read next: ``metrics.py``, ``core/machine.py``, ``outgoing/ledger.py``.
+chooses the reason of each end. The outbox's ledger has a column for each reason of a drop. The request
+side chooses the reason of a refusal, and the machine does behind the upgrade. A collector gets the value,
+a plain ``str``. Read next: ``metrics.py``, ``core/machine.py``, ``outgoing/ledger.py``.
 """
 
 from __future__ import annotations
@@ -29,3 +30,34 @@ class DropReason(Enum):
     OVERFLOW = "overflow"
     EXPIRED = "expired"
     CLOSED = "closed"
+
+
+class RefusalReason(Enum):
+    """Why an upgrade was refused: the ``reason`` of ``upgrade_refused``."""
+
+    NO_SOCKET = "no_socket"
+    """The server does not hand out the client's socket."""
+    HUB_CLOSE = "hub_close"
+    METHOD = "method"
+    PARAMETERS = "parameters"
+    """A query parameter of ours is given twice or says what cannot be; or a v1 resume has no ``received``."""
+    NOT_WEBSOCKET = "not_websocket"
+    """A plain GET. Where clients do ask for a WebSocket, a proxy in between drops the header Upgrade."""
+    HANDSHAKE = "handshake"
+    ORIGIN = "origin"
+    APPLICATION = "application"
+    """``connect`` refused the client."""
+    CONNECT_FAILED = "connect_failed"
+    IDS = "ids"
+    """The application gave an id that may not be one."""
+    GONE = "gone"
+    GAP = "gap"
+    TOKEN = "token"
+    USER = "user"
+    """The session is another user's, or in another room."""
+    DUPLICATE = "duplicate"
+    LATE_DIAL = "late_dial"
+    """A newer dial of the same client has the session."""
+    MAX_SESSIONS = "max_sessions"
+    NO_THREADS = "no_threads"
+    NO_DESCRIPTORS = "no_descriptors"

@@ -140,7 +140,7 @@ def test_every_error_is_explained(error: type[BaseException]) -> None:
 def test_every_reason_of_the_metrics_is_explained() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", text_of("howto/metrics.md"), re.MULTILINE)
 
-    assert set(metrics.REASONS_CLOSED) | set(metrics.REASONS_DROPPED) <= set(rows)
+    assert {*metrics.REASONS_CLOSED, *metrics.REASONS_DROPPED, *metrics.REASONS_REFUSED} <= set(rows)
 
 
 # -- pages ----------------------------------------------------------------------------

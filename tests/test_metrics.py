@@ -14,6 +14,7 @@ from resumehub.metrics import (
     CALLED_FROM,
     REASONS_CLOSED,
     REASONS_DROPPED,
+    REASONS_REFUSED,
     THREADS,
     Counters,
     Metrics,
@@ -34,6 +35,7 @@ SIGNATURES = {
     "send_buffer": ["room_id", "connection_id", "used", "capacity"],
     "heartbeat_failed": ["room_id", "connection_id"],
     "transport_superseded": ["room_id", "connection_id"],
+    "upgrade_refused": ["status", "reason"],
 }
 
 EXAMPLES = {
@@ -46,6 +48,7 @@ EXAMPLES = {
     "recipients": 2,
     "used": 1,
     "capacity": 4,
+    "status": 503,
 }
 
 
@@ -110,6 +113,7 @@ def test_counters_start_at_zero_with_every_reason() -> None:
     snapshot = Counters().snapshot()
     assert list(snapshot["connections_closed"]) == list(REASONS_CLOSED)
     assert list(snapshot["messages_dropped"]) == list(REASONS_DROPPED)
+    assert list(snapshot["upgrades_refused"]) == list(REASONS_REFUSED)
     assert set(snapshot["connections_closed"].values()) == {0}
     assert not any(value for value in snapshot.values() if not isinstance(value, dict))
     assert json.loads(json.dumps(snapshot)) == snapshot
@@ -129,6 +133,7 @@ def test_counters_count_sessions_and_rooms() -> None:
     counters.resume_attempt("", "bob", False)
     counters.heartbeat_failed("lobby", "ada")
     counters.transport_superseded("lobby", "ada")
+    counters.upgrade_refused(503, "max_sessions")
 
     snapshot = counters.snapshot()
     assert (snapshot["connections"], snapshot["connections_opened"]) == (1, 2)
@@ -138,6 +143,8 @@ def test_counters_count_sessions_and_rooms() -> None:
     assert (snapshot["resumes_succeeded"], snapshot["resumes_failed"]) == (1, 2)
     assert (snapshot["rooms"], snapshot["rooms_created"], snapshot["rooms_destroyed"]) == (1, 2, 1)
     assert (snapshot["heartbeat_failures"], snapshot["transports_superseded"]) == (1, 1)
+    assert snapshot["upgrades_refused"]["max_sessions"] == 1
+    assert sum(snapshot["upgrades_refused"].values()) == 1
 
 
 def test_counters_add_up_messages_and_bytes() -> None:

@@ -19,7 +19,7 @@ from typing import assert_never
 from ..codes import CloseCode
 from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError, TransportLost
 from ..protocol.expiry import gap_reason
-from ..reasons import CloseReason
+from ..reasons import CloseReason, RefusalReason
 from . import commands as c
 from . import effects as e
 from .capacity import Capacity
@@ -39,6 +39,9 @@ _DISPLACED = (CloseCode.NORMAL, "duplicate connection id")
 _SESSION_EXPIRED = (CloseCode.SESSION_EXPIRED, "session expired")
 _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
 _SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
+_FORBIDDEN = (CloseCode.FORBIDDEN, "forbidden")
+_IN_USE = (CloseCode.CONFLICT, "connection id in use")
+_BEYOND = (CloseCode.POLICY_VIOLATION, "received is more than was ever sent")
 
 
 class Machine:
@@ -178,13 +181,14 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         # 1. The hub's time for close frames is over: the socket gets none (contract C8).
         if self.impatient:
+            self._plan.count("upgrade_refused", 503, RefusalReason.HUB_CLOSE.value)
             transports.abort_newcomer(newcomer, "the time for close frames is over")
         # 2. The hub is shutting down: a session that began now would outlive it (contract A5).
         elif self.draining:
-            transports.refuse(newcomer, *_SHUTTING_DOWN)
+            transports.refuse(newcomer, _SHUTTING_DOWN, RefusalReason.HUB_CLOSE)
         # 3. The pre-check has refused it: the upgrade was only there to tell a browser so (contract A2).
         elif registration.refusal is not None:
-            transports.refuse(newcomer, *registration.refusal)
+            transports.refuse(newcomer, registration.refusal, None)
         else:
             holder = self._session_meant(registration)
             verdict = self._verdict_on(registration, holder)
@@ -222,14 +226,14 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         entry = self._look_up(holder, self._asked_for(registration, holder))
         if entry.outcome is Outcome.TOO_LATE:
-            self._refuse_resume(registration, registration.seen_room, *_SESSION_EXPIRED)
+            self._refuse_resume(registration, registration.seen_room, _SESSION_EXPIRED, RefusalReason.GONE)
         elif entry.outcome is Outcome.REFUSED:
-            transports.refuse(newcomer, CloseCode.CONFLICT, "connection id in use")
+            transports.refuse(newcomer, _IN_USE, RefusalReason.DUPLICATE)
         elif registration.peer_already_gone:
             # It must take nothing over, and no session must make room for it (contract A6).
             transports.abort_newcomer(newcomer, "the newcomer has hung up already")
         elif entry.outcome is Outcome.OPENED and not self._capacity.make_room():
-            transports.refuse(newcomer, *TRY_LATER)
+            transports.refuse(newcomer, TRY_LATER, RefusalReason.MAX_SESSIONS)
         else:
             self._welcome(registration, holder, entry)
 
@@ -260,26 +264,29 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         match verdict:
             case Verdict.NOT_YOURS:
-                self._refuse_resume(registration, holder.room_id, *_SESSION_EXPIRED)
+                self._refuse_resume(registration, holder.room_id, _SESSION_EXPIRED, RefusalReason.GONE)
             case Verdict.GAP:
                 first_available = registration.resume_request.first_available
                 assert first_available is not None, "a gap has an end"
                 self._end_with_gap(holder)
-                reason = gap_reason(first_available)
-                self._refuse_resume(registration, holder.room_id, CloseCode.SESSION_EXPIRED, reason)
-            case Verdict.FORBIDDEN | Verdict.NOT_THE_USERS:
-                self._refuse_resume(registration, holder.room_id, CloseCode.FORBIDDEN, "forbidden")
+                expired = (CloseCode.SESSION_EXPIRED, gap_reason(first_available))
+                self._refuse_resume(registration, holder.room_id, expired, RefusalReason.GAP)
+            case Verdict.FORBIDDEN:
+                self._refuse_resume(registration, holder.room_id, _FORBIDDEN, RefusalReason.TOKEN)
+            case Verdict.NOT_THE_USERS:
+                self._refuse_resume(registration, holder.room_id, _FORBIDDEN, RefusalReason.USER)
             case Verdict.LATE_DIAL:
                 # The older of two dials came in last: the session stays with the newer one.
-                transports.refuse(newcomer, *SUPERSEDED)
+                transports.refuse(newcomer, SUPERSEDED, RefusalReason.LATE_DIAL)
             case _:
-                reason = "received is more than was ever sent"
-                transports.refuse(newcomer, CloseCode.POLICY_VIOLATION, reason)
+                transports.refuse(newcomer, _BEYOND, RefusalReason.PARAMETERS)
 
-    def _refuse_resume(self, registration: c.Register, room_id: str, code: int, reason: str) -> None:
+    def _refuse_resume(
+        self, registration: c.Register, room_id: str, frame: CloseFrame, why: RefusalReason
+    ) -> None:
         """``room_id``: of the session that the client wanted."""
         self._plan.count("resume_attempt", room_id, registration.connection_id, False)
-        self._transport_machine.refuse(registration.transport, code, reason)
+        self._transport_machine.refuse(registration.transport, frame, why)
 
     # -- a transport ends, or a session does ------------------------------------------------
 

@@ -31,6 +31,7 @@ from typing import Protocol, assert_never
 from ..codes import CloseCode
 from ..errors import HeartbeatTimeout, ResumeHubError, TransportLost
 from ..protocol.control_messages import ACK_DELAY, NO_ACK
+from ..reasons import RefusalReason
 from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
@@ -45,6 +46,17 @@ _WHILE_ALIVE = (
     DeadlineKind.WINDOW,
     DeadlineKind.ACK,
 )
+_STATUSES = {
+    CloseCode.GOING_AWAY: 503,
+    CloseCode.SERVICE_UNAVAILABLE: 503,
+    CloseCode.SESSION_EXPIRED: 410,
+    CloseCode.FORBIDDEN: 403,
+    CloseCode.CONFLICT: 409,
+    CloseCode.SUPERSEDED: 409,
+    CloseCode.POLICY_VIOLATION: 400,
+}
+"""The HTTP status that means the same as the close code of a refusal."""
+
 _OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
 
 
@@ -92,8 +104,11 @@ class TransportMachine:
         if self._ping_interval is not None:
             self._deadlines.arm(DeadlineKind.FIRST_PING, number, self._plan.now + self._write_timeout)
 
-    def refuse(self, number: int, code: int, reason: str) -> None:
-        """Give a newcomer a close frame and nothing else."""
+    def refuse(self, number: int, frame: CloseFrame, why: RefusalReason | None) -> None:
+        """Give a newcomer a close frame and nothing else. ``why``: None if the refusal is counted already."""
+        code, reason = frame
+        if why is not None:
+            self._plan.count("upgrade_refused", _STATUSES[CloseCode(code)], why.value)
         transport = self.add(number, None, 0)
         self._plan.add(e.AdmitToRefuse(number))
         self.send_close(transport, code, reason, after_data=False)

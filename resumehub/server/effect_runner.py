@@ -35,6 +35,7 @@ from ..session.session import Session
 from ..session.session_state import HookState, Limits, LiveTransport, SessionState
 from .full_hub_warning import FullHubWarning
 from .io_threads import IOThreads
+from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
 from .transport_table import TransportTable
 
@@ -59,6 +60,7 @@ class EffectRunner:
     _ledger_totals: LedgerTotals
     _pool: CallbackPool
     _io_threads: IOThreads
+    _refusals: RefusalReports
     #: States of sessions that leave, by epoch, until ``HubLoop.departed`` takes them; and of sessions that
     #: arrive, by the number of the arrival, until ``TakeOver`` uses them. Any thread.
     departures: dict[int, SessionState] = field(default_factory=dict)
@@ -111,6 +113,8 @@ class EffectRunner:
                 self._abort(self._transports[number])
             case e.Notify():
                 self._notify(effect)
+            case e.Count("upgrade_refused", (status, reason)):
+                self._refusals.report(status, reason)
             case e.Count(method, arguments):
                 self._observers.count(method, *arguments)
             case e.Ignored(because):

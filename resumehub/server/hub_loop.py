@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..clock import Clock, now
@@ -27,6 +27,7 @@ from ..metrics import Metrics
 from ..outgoing.cork import Cork
 from ..outgoing.ledger import LedgerTotals
 from ..outgoing.transport_writer import TransportWriter
+from ..reasons import RefusalReason
 from ..runtime.base import Runtime
 from ..runtime.command_loop import CommandLoop, Reply
 from ..session.control_messages import ControlMessages
@@ -40,6 +41,7 @@ from ..trace import Trace
 from ..transport.base import Transport
 from .effect_runner import EffectRunner
 from .io_threads import IOThreads
+from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
 from .thread_group import ThreadGroup
 from .transport_table import TransportTable
@@ -60,6 +62,7 @@ class HubParts:
     #: Hook → its handlers; a change is seen from the next callback on.
     handlers: dict[str, tuple[Callable[..., Any], ...]]
     trace: Trace | None
+    refusals: RefusalReports = field(init=False)
 
 
 class HubLoop:
@@ -118,7 +121,9 @@ class HubLoop:
             self.ledger_totals,
             self._pool,
             self.io_threads,
+            parts.refusals,
         )
+        self._refusals = parts.refusals
         self._arrivals = itertools.count(1)
         self._close_lock = runtime.lock("the hub's close")
         #: Whether the hub takes no more connections.
@@ -181,6 +186,8 @@ class HubLoop:
 
     def _turn_away(self, io: TransportIO) -> None:
         """Close a transport whose registration came after the hub thread had finished."""
+        if not io.counts_as_refusal:
+            self._refusals.report(503, RefusalReason.HUB_CLOSE.value)
         io.transport.abort()
         io.aborted.set()
         io.transport.release()

@@ -17,11 +17,14 @@ from ..clock import Clock
 from ..core.commands import GapFound, Register, TransportAborted
 from ..errors import HubClosed
 from ..incoming.transport_io import HostThread
+from ..reasons import RefusalReason
 from ..runtime.base import Runtime
+from ..session.observers import call_collector
 from ..session.seen_session import SeenSession
 from ..stats import Stats
 from ..transport.base import Transport
 from .hub_loop import HubLoop, HubParts
+from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
 
 _runners: weakref.WeakSet[HubRunner] = weakref.WeakSet()
@@ -39,6 +42,7 @@ class HubRunner(HubParts):
     def __post_init__(self) -> None:
         self._lock = self.runtime.lock("the hub's handlers")
         self._empty = SessionRegistry(self.runtime)
+        self.refusals = self._new_reports()
         _runners.add(self)
 
     def add_handler(self, hook: str, handler: Callable[..., Any]) -> None:
@@ -85,6 +89,7 @@ class HubRunner(HubParts):
         """In a forked child: forget the parent's loop, and close the descriptors that it had open."""
         loop, self.loop = self.loop, None
         self._lock = self.runtime.lock("the hub's handlers")
+        self.refusals = self._new_reports()
         if loop is not None:
             loop.after_fork_in_child()
 
@@ -96,6 +101,10 @@ class HubRunner(HubParts):
         self.clock, self.runtime = clock, runtime
         self.loop, self.closed = None, False
         self._lock = runtime.lock("the hub's handlers")
+        self.refusals = self._new_reports()
+
+    def _new_reports(self) -> RefusalReports:
+        return RefusalReports(self.metrics, self.clock, self.runtime.lock("the count of refusals"))
 
     # -- for the request side ---------------------------------------------------------------
 
@@ -126,9 +135,12 @@ class HubRunner(HubParts):
         return self.loop is not None and self.loop.may_refuse_by_close()
 
     def count(self, method: str, *arguments: Any) -> None:
-        """Call the metrics collector."""
-        if self.loop is not None:
-            self.loop.observers.count(method, *arguments)
+        """Call the metrics collector; one that raises is logged and ignored."""
+        call_collector(self.metrics, method, arguments)
+
+    def refused(self, status: int, reason: RefusalReason, detail: str = "") -> None:
+        """See ``RefusalReports.report``."""
+        self.refusals.report(status, reason.value, detail)
 
     def end_with_gap(self, seen: SeenSession) -> None:
         """End a session that can't be resumed without a gap, unless it was resumed. Blocks: until handled."""

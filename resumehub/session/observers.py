@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("resumehub")
 
 
+def call_collector(metrics: Metrics, method: str, arguments: tuple[Any, ...]) -> None:
+    """Call a method of a collector; what it raises is logged and ignored. Threads: any."""
+    try:
+        getattr(metrics, method)(*arguments)
+    except Exception:
+        log.exception("the metrics collector raised in %s; ignored", method)
+
+
 class Observers:
     """One hub's. ``capacity``: a session's ``send_buffer``, in messages. Blocks: never for long."""
 
@@ -47,12 +55,8 @@ class Observers:
 
     def count(self, method: str, *arguments: Any) -> None:
         """Call the collector; one that raises is logged and ignored."""
-        if self._metrics is None:
-            return
-        try:
-            getattr(self._metrics, method)(*arguments)
-        except Exception:
-            log.exception("the metrics collector raised in %s; ignored", method)
+        if self._metrics is not None:
+            call_collector(self._metrics, method, arguments)
 
     def wrote(self, writer: TransportWriter, flushed: Flushed) -> None:
         """Report what one round of writing did."""

@@ -27,6 +27,7 @@ from ..core.commands import Register
 from ..core.records import TRY_LATER
 from ..errors import ConnectRejected, HubClosed
 from ..protocol.tokens import SUBPROTOCOL
+from ..reasons import RefusalReason
 from ..transport.websocket import Handshake, HandshakeError
 from .handover import SUPPORTED, ServerSocket, find_socket, has_body
 from .refusals import Refusal, close_of, closing, generated_id, upgrade_required
@@ -74,6 +75,8 @@ class _Check:
         try:
             response = self._admit(who)
         except Refusal as refusal:
+            if not self._only_asks():
+                self._sessions.refused(refusal.status, refusal.reason, refusal.log)
             response = self._refuse(refusal)
         response.headers["Cache-Control"] = "no-store"
         if self._preflight:
@@ -85,8 +88,8 @@ class _Check:
     def _admit(self, who: Callable[[Request], Admission]) -> Response:
         self._found = find_socket(self._environ)
         if self._found is None:
-            log.error("501: this server does not hand out its sockets. %s.", SUPPORTED)
-            raise Refusal(501, "This server cannot be upgraded to WebSocket.")
+            detail = "This server cannot be upgraded to WebSocket."
+            raise Refusal(501, RefusalReason.NO_SOCKET, detail, log=SUPPORTED)
         if self._sessions.closing:
             raise closing()
         self._check_method()
@@ -107,7 +110,9 @@ class _Check:
 
     def _check_method(self) -> None:
         if self._request.method != "GET":
-            raise Refusal(405, "Only GET can be upgraded to WebSocket.", {"Allow": "GET"})
+            raise Refusal(
+                405, RefusalReason.METHOD, "Only GET can be upgraded to WebSocket.", {"Allow": "GET"}
+            )
 
     def _is_plain(self) -> bool:
         """Whether nothing in the request asks for a WebSocket."""
@@ -118,12 +123,22 @@ class _Check:
             for key in self._environ
         )
 
+    def _only_asks(self) -> bool:
+        """Whether this is a preflight, and no upgrade, whichever check it has come to."""
+        return self._preflight or (self._params.resume and self._is_plain())
+
     def _check_handshake(self) -> None:
         if self._environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
-            raise Refusal(400, "WebSocket needs HTTP/1.1; a proxy in between may need a setting for it.")
+            raise Refusal(
+                400,
+                RefusalReason.HANDSHAKE,
+                "WebSocket needs HTTP/1.1; a proxy in between may need a setting for it.",
+            )
         if has_body(self._environ):
             raise Refusal(
-                400, "A request with a body cannot be upgraded: its body would be taken for frames."
+                400,
+                RefusalReason.HANDSHAKE,
+                "A request with a body cannot be upgraded: its body would be taken for frames.",
             )
         try:
             config = self._sessions.config
@@ -133,12 +148,14 @@ class _Check:
             headers = dict(error.headers)
             if error.status == 426:
                 headers["Upgrade"] = "websocket"
-            raise Refusal(error.status, f"Not a valid WebSocket handshake: {error}.", headers) from error
+            detail = f"Not a valid WebSocket handshake: {error}."
+            raise Refusal(error.status, RefusalReason.HANDSHAKE, detail, headers) from error
 
     def _check_origin(self) -> None:
         origin = self._environ.get("HTTP_ORIGIN")
         if origin is not None and not self._is_allowed(origin):
-            raise Refusal(403, "This origin is not allowed.", close=(CloseCode.FORBIDDEN, "forbidden"))
+            close = (CloseCode.FORBIDDEN, "forbidden")
+            raise Refusal(403, RefusalReason.ORIGIN, "This origin is not allowed.", close=close)
 
     def _is_allowed(self, origin: str) -> bool:
         return _origin_allowed(origin, self._sessions.config.allowed_origins, self._environ)
@@ -151,7 +168,7 @@ class _Check:
             if admission.user is not None:
                 validate_identifier("user", admission.user)
         except ValueError as error:
-            raise Refusal(400, f"{error}.") from error
+            raise Refusal(400, RefusalReason.IDS, f"{error}.") from error
 
     def _answer_preflight(self, admission: Admission) -> Response:
         if not admission.connection_id and not self._params.token:
@@ -170,12 +187,12 @@ class _Check:
         elif params.meets_generated_id or (
             self._sessions.config.on_duplicate == "reject" and params.is_duplicate()
         ):
-            raise Refusal(
-                409, "This connection id is in use.", close=(CloseCode.CONFLICT, "connection id in use")
-            )
+            close = (CloseCode.CONFLICT, "connection id in use")
+            raise Refusal(409, RefusalReason.DUPLICATE, "This connection id is in use.", close=close)
         if params.seen is None and self._sessions.is_full():
             raise Refusal(
                 503,
+                RefusalReason.MAX_SESSIONS,
                 "The server holds as many sessions as it may.",
                 LATER,
                 TRY_LATER,
@@ -190,8 +207,9 @@ class _Check:
         except HubClosed:
             raise closing() from None
         except RuntimeError as error:
-            log.exception("the hub's threads could not be started")
-            raise Refusal(503, "The server has no thread free.", LATER) from error
+            raise Refusal(
+                503, RefusalReason.NO_THREADS, "The server has no thread free.", LATER, log=str(error)
+            ) from error
 
     def _switch(self, registration: Register, data: Any) -> Response:
         assert self._found is not None, "checked before"
@@ -243,13 +261,20 @@ def _ask(connect: Callable[..., Any] | None, request: Request) -> Admission:
         # A copy, since its headers are about to change and the application may raise it again.
         response = copy.copy(Response.force_type(error.get_response(request.environ)))
         response.headers = response.headers.copy()
-        raise Refusal(response.status_code, "", close=close_of(response), response=response) from error
+        raise Refusal(
+            response.status_code,
+            RefusalReason.APPLICATION,
+            "",
+            close=close_of(response),
+            response=response,
+        ) from error
     except (ConnectRejected, PermissionError) as error:
         log.info("connect refused a client: %s", type(error).__name__)
-        raise Refusal(401, "Not allowed.") from error
+        raise Refusal(401, RefusalReason.APPLICATION, "Not allowed.") from error
     except Exception as error:
         log.exception("connect failed")
-        raise Refusal(500, "The server failed to decide about this connection.") from error
+        detail = "The server failed to decide about this connection."
+        raise Refusal(500, RefusalReason.CONNECT_FAILED, detail) from error
 
 
 def _request_of(environ: dict[str, Any]) -> Request:

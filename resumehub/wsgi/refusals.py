@@ -14,19 +14,25 @@ from werkzeug.wrappers import Response
 from ..codes import CloseCode
 from ..core.records import CloseFrame
 from ..protocol.retry_later import later_reason
+from ..reasons import RefusalReason
 from .upgrade import LATER
 
 
 @dataclass
 class Refusal(Exception):
-    """``close``: for a client that cannot see a status. ``members``: more fields of the problem document."""
+    """``close``: for a client that cannot see a status. ``members``: more fields of the problem document.
+
+    ``reason``: what metrics say; ``log``: what the operator's warning says beside that.
+    """
 
     status: int
+    reason: RefusalReason
     detail: str
     headers: Mapping[str, str] = field(default_factory=dict)
     close: CloseFrame | None = None
     response: Response | None = None
     members: Mapping[str, Any] = field(default_factory=dict)
+    log: str = ""
 
 
 _CLOSES: Mapping[int, CloseFrame] = {
@@ -46,24 +52,24 @@ def close_of(response: Response) -> CloseFrame | None:
 def closing() -> Refusal:
     """The hub takes no more connections."""
     close = (CloseCode.GOING_AWAY, "server shutting down")
-    return Refusal(503, "The server is shutting down.", LATER, close)
+    return Refusal(503, RefusalReason.HUB_CLOSE, "The server is shutting down.", LATER, close)
 
 
 def gone() -> Refusal:
     """There is no session to resume, or none that this client may know of."""
     detail = "The session to resume is gone. Connect without resume=true to start a new one."
-    return Refusal(410, detail, close=(CloseCode.SESSION_EXPIRED, "session expired"))
+    return Refusal(410, RefusalReason.GONE, detail, close=(CloseCode.SESSION_EXPIRED, "session expired"))
 
 
 def not_the_users() -> Refusal:
     """The client has the id or the token of a session that is another user's, or in another room."""
     detail = "This session was made for another user or another room."
-    return Refusal(403, detail, close=(CloseCode.FORBIDDEN, "forbidden"))
+    return Refusal(403, RefusalReason.USER, detail, close=(CloseCode.FORBIDDEN, "forbidden"))
 
 
 def upgrade_required(detail: str) -> Refusal:
     """A plain GET where only an upgrade makes sense."""
-    return Refusal(426, detail, {"Upgrade": "websocket"})
+    return Refusal(426, RefusalReason.NOT_WEBSOCKET, detail, {"Upgrade": "websocket"})
 
 
 def generated_id() -> Refusal:

@@ -21,6 +21,7 @@ from ..core.commands import Register
 from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, can_come_back, judge, judge_connect, returns
 from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
+from ..reasons import RefusalReason
 from ..session.seen_session import SeenSession
 from .refusals import Refusal, generated_id, gone, not_the_users
 from .session_lookup import SessionLookup
@@ -65,7 +66,9 @@ class ResumeParams:
         """
         for name in OURS:
             if len(self._values(name)) > 1:
-                raise Refusal(400, f"The query parameter {name} must be given once at most.")
+                raise Refusal(
+                    400, RefusalReason.PARAMETERS, f"The query parameter {name} must be given once at most."
+                )
 
     def check_numbers(self) -> None:
         """Read the numbers and the instance that the client sent. Raises: Refusal (400)."""
@@ -75,7 +78,7 @@ class ResumeParams:
             if instance:
                 validate_identifier("instance", instance)
         except ValueError as error:
-            raise Refusal(400, f"{error}.") from error
+            raise Refusal(400, RefusalReason.PARAMETERS, f"{error}.") from error
         self._resume_request = ResumeRequest(
             v1=self.v1,
             token=self.token,
@@ -96,7 +99,7 @@ class ResumeParams:
     def _number(self, name: str) -> int | None:
         value = self._value(name)
         if value is not None and not _COUNT.fullmatch(value):
-            raise Refusal(400, f"{name} must be a whole number from 0 on.")
+            raise Refusal(400, RefusalReason.PARAMETERS, f"{name} must be a whole number from 0 on.")
         return int(value) if value is not None else None
 
     def find(self, sessions: SessionLookup, admission: Admission) -> None:
@@ -155,7 +158,7 @@ class ResumeParams:
     def check(self, sessions: SessionLookup, connection_id: str) -> None:
         """Refuse unless the client may resume. Raises: Refusal. Blocks: at a gap, until the session ends."""
         if self.v1 and self._resume_request.received is None:
-            raise Refusal(400, "A resume of resumehub.v1 must say received=N.")
+            raise Refusal(400, RefusalReason.PARAMETERS, "A resume of resumehub.v1 must say received=N.")
         seen = self.seen
         if seen is None or self._verdict is Verdict.NOT_YOURS:
             sessions.count("resume_attempt", "", connection_id, False)
@@ -163,7 +166,9 @@ class ResumeParams:
         if self._verdict is Verdict.FORBIDDEN:
             sessions.count("resume_attempt", seen.room_id, seen.connection_id, False)
             close = (CloseCode.FORBIDDEN, "forbidden")
-            raise Refusal(403, "This session needs its token to be resumed.", close=close)
+            raise Refusal(
+                403, RefusalReason.TOKEN, "This session needs its token to be resumed.", close=close
+            )
         if self._verdict is Verdict.BEYOND:
             raise _beyond()
         if self._verdict is Verdict.GAP:
@@ -201,6 +206,7 @@ class ResumeParams:
         assert first is not None, "a gap has an end"
         return Refusal(
             410,
+            RefusalReason.GAP,
             "Some of what this client missed is no longer there, so the session has ended. Connect without "
             "resume=true to start a new one.",
             close=(CloseCode.SESSION_EXPIRED, gap_reason(first)),
@@ -209,4 +215,4 @@ class ResumeParams:
 
 
 def _beyond() -> Refusal:
-    return Refusal(400, "received is more than was ever sent in this session.")
+    return Refusal(400, RefusalReason.PARAMETERS, "received is more than was ever sent in this session.")

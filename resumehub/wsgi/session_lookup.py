@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ..config import Config
 from ..core.commands import Register
 from ..incoming.transport_io import HostThread
+from ..reasons import RefusalReason
 from ..runtime.base import Runtime
 from ..session.seen_session import SeenSession
 from ..transport.base import Transport
@@ -44,6 +45,12 @@ class SessionLookup(Protocol):
 
     def count(self, method: str, *arguments: Any) -> None:
         """Call the metrics collector."""
+
+    def refused(self, status: int, reason: RefusalReason, detail: str = "") -> None:
+        """Count a refused upgrade, and warn the operator where only the operator can end it.
+
+        ``detail``: what the log says beside the reason.
+        """
 
     def end_with_gap(self, seen: SeenSession) -> None:
         """End a session in which its client missed messages. Blocks: until the hub thread has done so."""

@@ -8,7 +8,6 @@ response. So a view or a middleware can drop the response, and nothing has chang
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,12 +19,11 @@ from ..core.commands import Register
 from ..errors import SocketUnavailable
 from ..incoming.transport_io import HostThread
 from ..protocol.retry_later import RETRY_AFTER
+from ..reasons import RefusalReason
 from ..transport.sockets import PlainSocket, TlsSocket
 from ..transport.websocket import Handshake
 from .handover import ServerSocket, borrow_socket, take_socket
 from .session_lookup import SessionLookup
-
-log = logging.getLogger("resumehub")
 
 _STATUS = "101 Switching Protocols"
 
@@ -93,14 +91,19 @@ class _HandOver:
             else:
                 body = self._borrow(environ, handshake_response)
         except SocketUnavailable as error:
-            log.error("501: %s", error)
+            self._failed_to_upgrade(501, RefusalReason.NO_SOCKET, str(error))
             return _failed(501, "This server cannot be upgraded to WebSocket.", environ)
         except OSError as error:
-            log.error("the socket could not be handed over: %s (ulimit -n?)", error)
+            self._failed_to_upgrade(503, RefusalReason.NO_DESCRIPTORS, str(error))
             return _failed(503, "The server has no descriptor free.", environ, LATER)
         # Not needed any more, and the two objects would keep each other alive until a garbage collection.
         vars(self._response).pop("get_wsgi_response", None)
         return body, _STATUS, headers
+
+    def _failed_to_upgrade(self, status: int, reason: RefusalReason, detail: str) -> None:
+        # The refusal that was to be told by a close frame is counted already.
+        if self._upgrade.registration.refusal is None:
+            self._upgrade.sessions.refused(status, reason, detail)
 
     def _take(self, environ: dict[str, Any], handshake_response: bytes) -> Iterable[bytes]:
         upgrade, runtime = self._upgrade, self._upgrade.sessions.runtime

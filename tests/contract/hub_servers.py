@@ -33,6 +33,11 @@ class HandshakeMetrics(NoopMetrics):
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
+        #: The arguments of every ``upgrade_refused``.
+        self.refused: list[tuple[int, str]] = []
+
+    def upgrade_refused(self, status: int, reason: str) -> None:
+        self.refused.append((status, reason))
 
     def resume_attempt(self, *arguments: Any) -> None:
         self.calls.append(("resume_attempt", *arguments))

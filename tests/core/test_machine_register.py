@@ -130,7 +130,10 @@ def test_a_resume_of_a_session_that_is_gone_gets_4100_and_opens_nothing():
     effects = play.register("u1", "elsewhere", **intent)
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
     assert closes(effects) == [(2, 4100, "session expired", False)]
-    assert counted(effects) == [("resume_attempt", "lobby", "u1", False)]
+    assert counted(effects) == [
+        ("resume_attempt", "lobby", "u1", False),
+        ("upgrade_refused", 410, "gone"),
+    ]
     assert play.session() is None
 
 
@@ -152,7 +155,10 @@ def test_a_generated_id_that_comes_back_with_intent_opens_nothing():
     effects = play.resume()
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
     assert closes(effects) == [(2, 4100, "session expired", False)]
-    assert counted(effects) == [("resume_attempt", "lobby", "u1", False)]
+    assert counted(effects) == [
+        ("resume_attempt", "lobby", "u1", False),
+        ("upgrade_refused", 410, "gone"),
+    ]
     assert play.session().transport == 1
 
 
@@ -185,7 +191,9 @@ def test_a_resume_never_ends_up_in_somebody_elses_session(holder):
 def test_a_session_beyond_the_limit_is_refused_with_4503():
     play = MachineDriver(max_sessions=1)
     play.register("u1")
-    assert closes(play.register("u2")) == [(2, 4503, "try again later (in 5 seconds)", False)]
+    effects = play.register("u2")
+    assert closes(effects) == [(2, 4503, "try again later (in 5 seconds)", False)]
+    assert counted(effects) == [("upgrade_refused", 503, "max_sessions")]
     assert play.session("u2") is None
 
 
@@ -305,6 +313,7 @@ def test_a_verdict_that_was_reached_before_is_only_delivered():
     effects = play.register("u1", refusal=(4403, "forbidden"))
     assert names(effects) == ["AdmitToRefuse", "SendClose"]
     assert closes(effects) == [(2, 4403, "forbidden", False)]
+    assert counted(effects) == []  # the check has done so
     assert play.session("u1").transport == 1
 
 

@@ -53,7 +53,10 @@ class TestAResume:
         effects = play.resume(resume_request=resume_request("wrong"))
         assert names(effects) == ["AdmitToRefuse", "SendClose"]
         assert closes(effects) == [(2, 4403, "forbidden", False)]
-        assert counted(effects) == [("resume_attempt", "lobby", "u1", False)]
+        assert counted(effects) == [
+            ("resume_attempt", "lobby", "u1", False),
+            ("upgrade_refused", 403, "token"),
+        ]
         assert (play.session().transport, tokens(play)) == (1, Tokens("one"))
 
     def test_of_a_generated_id_needs_the_token(self):
@@ -82,7 +85,7 @@ class TestAResume:
         play = greeted()
         effects = play.resume(resume_request=resume_request("one", beyond=True))
         assert [close[:2] for close in closes(effects)] == [(2, 1008)]
-        assert (play.session().transport, counted(effects)) == (1, [])
+        assert (play.session().transport, counted(effects)) == (1, [("upgrade_refused", 400, "parameters")])
 
     def test_that_has_hung_up_is_not_even_judged(self):
         """A gap must not end the session for somebody who is not there any more."""
@@ -107,7 +110,7 @@ class TestALateDial:
         grace = play.due(DeadlineKind.GRACE)
         effects = play.resume(resume_request=resume_request("one", "three", attempt=attempt))
         assert closes(effects) == [(3, 4101, "superseded", False)]
-        assert (callbacks(effects), counted(effects)) == ([], [])
+        assert (callbacks(effects), counted(effects)) == ([], [("upgrade_refused", 409, "late_dial")])
         assert (play.state(), play.due(DeadlineKind.GRACE)) == (state, grace)
         assert tokens(play) == Tokens("two", "one")
 
@@ -212,6 +215,7 @@ class TestAGap:
         assert callbacks(effects) == ["on_disconnect"]
         assert counted(effects, "connection_closed")[0][-1] == "gap"
         assert counted(effects, "resume_attempt") == [("resume_attempt", "lobby", "u1", False)]
+        assert counted(effects, "upgrade_refused") == [("upgrade_refused", 410, "gap")]
         assert play.session() is None
         if state == "CONNECTED":
             assert closes(effects)[0] == (1, 4101, "superseded", False)

@@ -1,0 +1,73 @@
+"""Counts refused upgrades, and warns the operator of those that only the operator can end.
+
+One for each hub, whether it runs or not: a hub that has taken no client yet refuses, too. Request threads and
+the hub thread report. A flood of clients that are refused must not become a flood of log lines, so each
+warning comes at most once a minute of the hub's clock, and says how many it stands for. Read next:
+``wsgi/refusals.py``, ``metrics.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ..clock import Clock
+from ..metrics import Metrics
+from ..reasons import RefusalReason
+from ..runtime.base import Lock
+from ..session.observers import call_collector
+
+log = logging.getLogger("resumehub")
+
+WARN_EVERY = 60.0
+"""Seconds of the hub's clock."""
+
+_ADVICE = {
+    RefusalReason.MAX_SESSIONS.value: (
+        "there are as many sessions as max_sessions allows. Raise Hub(max_sessions=…), and with it ulimit -n"
+    ),
+    RefusalReason.NO_SOCKET.value: "this server does not hand out its sockets",
+    RefusalReason.NO_THREADS.value: (
+        "no thread can be started. Raise the limit of threads: ulimit -u, TasksMax= of systemd, --pids-limit"
+    ),
+    RefusalReason.NO_DESCRIPTORS.value: (
+        "no descriptor is left. Raise ulimit -n, or lower Hub(max_sessions=…)"
+    ),
+}
+"""Reasons that an operator must act on, and what to do."""
+
+
+class RefusalReports:
+    """One hub's. Threads: any. Blocks: never for longer than a look into a dict."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, lock: Lock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._lock = lock
+        # Of each warning: when it may come again, and how many refusals it has kept silent about.
+        self._next_at: dict[tuple[str, str], float] = {}
+        self._silent: dict[tuple[str, str], int] = {}
+
+    def report(self, status: int, reason: str, detail: str = "") -> None:
+        """Count a refusal and, if the operator must act, warn. ``detail``: what the log says beside that."""
+        call_collector(self._metrics, "upgrade_refused", (status, reason))
+        if reason not in _ADVICE:
+            return
+        more = self._may_warn((reason, detail))
+        if more is not None:
+            said = f"{_ADVICE[reason]}{': ' if detail else ''}{detail}"
+            log.warning("a client was refused (%d %s): %s.%s", status, reason, said.rstrip("."), _and(more))
+
+    def _may_warn(self, warning: tuple[str, str]) -> int | None:
+        """How many refusals were kept silent about since the last warning of this kind; None: too soon."""
+        now = self._clock.monotonic()
+        with self._lock:
+            if now < self._next_at.get(warning, now):
+                self._silent[warning] += 1
+                return None
+            self._next_at[warning] = now + WARN_EVERY
+            more, self._silent[warning] = self._silent.get(warning, 0), 0
+            return more
+
+
+def _and(more: int) -> str:
+    return f" (And {more} more since the last such line.)" if more else ""

@@ -65,6 +65,7 @@ class Config:
     max_message_size: int
     max_sessions: int
     max_rooms: int
+    refusal_delay: float
     callback_threads: int
     allowed_origins: Literal["*"] | tuple[str, ...] | None
     on_full: OnFull
@@ -85,6 +86,7 @@ class Config:
         max_message_size: int = 64 * 1024,
         max_sessions: int = 10_000,
         max_rooms: int = 64,
+        refusal_delay: float = 0.25,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
         on_full: str = "expire",
@@ -106,6 +108,8 @@ class Config:
         * ``send_buffer`` (messages) and ``send_buffer_bytes``: at least 1 each; both limits hold.
         * ``max_message_size``: at least 1, for what a client sends.
         * ``max_sessions``, ``max_rooms``, ``callback_threads``: at least 1.
+        * ``refusal_delay``: seconds from 0, half more or less: how long a close frame waits behind the 101 of
+          ``reject=close``. 0.25 slows down a client that dials again at once, and no user notices it.
         * ``allowed_origins``: None for the same origin only; ``"*"`` for any; or an iterable of
           ``scheme://host[:port]`` or ``"null"``, which is then all that is allowed. Normalised by
           ``normalize_origin``.
@@ -131,6 +135,7 @@ class Config:
             max_message_size=_count("max_message_size", max_message_size, "bytes"),
             max_sessions=_count("max_sessions", max_sessions, "sessions"),
             max_rooms=_count("max_rooms", max_rooms, "rooms"),
+            refusal_delay=_duration("refusal_delay", refusal_delay, zero=True),
             callback_threads=_count("callback_threads", callback_threads, "threads"),
             allowed_origins=_origins(allowed_origins),
             on_full=cast(OnFull, _one_of("on_full", on_full, "expire", "refuse")),

@@ -63,10 +63,10 @@ class Hub:
 
     Options: ``resume_window``, ``ping_interval``, ``write_timeout``, ``stall_timeout`` (seconds),
     ``send_buffer`` (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``,
-    ``on_full``, ``max_rooms``, ``callback_threads``, ``allowed_origins``, ``on_duplicate``, ``subprotocols``,
-    ``compression``: see ``resumehub.config.Config`` and docs/reference/api.md. ``codec``, ``metrics`` and
-    ``clock`` are objects with the methods of ``resumehub.codec.Codec``, ``metrics.Metrics`` and
-    ``clock.Clock``.
+    ``on_full``, ``max_rooms``, ``refusal_delay`` (seconds), ``callback_threads``, ``allowed_origins``,
+    ``on_duplicate``, ``subprotocols``, ``compression``: see ``resumehub.config.Config`` and
+    docs/reference/api.md. ``codec``, ``metrics`` and ``clock`` are objects with the methods of
+    ``resumehub.codec.Codec``, ``metrics.Metrics`` and ``clock.Clock``.
 
     Raises: TypeError or ValueError, which name the argument, its value and what is allowed.
     Threads: any; it starts none before it accepts its first connection. Blocks: never.
@@ -85,6 +85,7 @@ class Hub:
         max_message_size: int = 64 * 1024,
         max_sessions: int = 10_000,
         max_rooms: int = 64,
+        refusal_delay: float = 0.25,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
         on_full: str = "expire",
@@ -109,6 +110,7 @@ class Hub:
             max_message_size=max_message_size,
             max_sessions=max_sessions,
             max_rooms=max_rooms,
+            refusal_delay=refusal_delay,
             callback_threads=callback_threads,
             allowed_origins=allowed_origins,
             on_full=on_full,

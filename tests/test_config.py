@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resumehub.config import MAX_DURATION, Config, normalize_origin, validate_identifier
 
-DURATIONS = ["resume_window", "ping_interval", "write_timeout", "stall_timeout"]
+DURATIONS = ["resume_window", "ping_interval", "write_timeout", "stall_timeout", "refusal_delay"]
 # More digits than Python prints: repr() of it raises.
 HUGE: Any = pytest.param(10**5000, id="more digits than can be printed")
 HUGE_NEGATIVE: Any = pytest.param(-(10**5000), id="less than can be printed")
@@ -44,6 +44,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         max_message_size=65_536,
         max_sessions=10_000,
         max_rooms=64,
+        refusal_delay=0.25,
         callback_threads=32,
         allowed_origins=None,
         on_full="expire",
@@ -106,7 +107,7 @@ def test_a_duration_out_of_range_is_refused(name: str, value: float) -> None:
 
 @pytest.mark.parametrize("name", ["ping_interval", "write_timeout", "stall_timeout"])
 def test_zero_is_no_interval(name: str) -> None:
-    """Only resume_window may be zero; the error says so."""
+    """Only resume_window and refusal_delay may be zero; the error says so."""
     with pytest.raises(ValueError, match=rf"^{name} is 0: it must be .*more than 0"):
         build(**{name: 0})
 
@@ -157,7 +158,7 @@ def test_a_duration_must_be_a_number(name: str, value: object) -> None:
         build(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["resume_window", "write_timeout", *COUNTS])
+@pytest.mark.parametrize("name", ["resume_window", "write_timeout", "refusal_delay", *COUNTS])
 def test_only_the_heartbeat_can_be_switched_off_with_none(name: str) -> None:
     """None is not taken for "no limit"."""
     with pytest.raises(TypeError, match=f"^{name} is None"):

@@ -24,9 +24,10 @@ class Register:
     ``life`` names the session that may begin now: a random value, from its beginning to its end, in whatever
     process. ``seen`` is the life of the session that the pre-check saw, and ``seen_room`` its room; only a
     resume needs them. ``refusal``: the close code and reason with which the pre-check has refused this
-    client; the socket was upgraded only to send them (``reject=close``). ``peer_already_gone``: the peer has
-    hung up before the hub gets to it. ``generated``: the hub made the id of the session that may begin now.
-    ``resume_request``: what the client says of itself beside its id.
+    client; the socket was upgraded only to send them (``reject=close``). ``chance``: from 0 to 1, for the
+    random part of the wait before them; random numbers are made outside of the core.
+    ``peer_already_gone``: the peer has hung up before the hub gets to it. ``generated``: the hub made the id
+    of the session that may begin now. ``resume_request``: what the client says of itself beside its id.
     """
 
     transport: int
@@ -37,6 +38,7 @@ class Register:
     seen: str = ""
     seen_room: str = ""
     refusal: tuple[int, str] | None = None
+    chance: float = 0.5
     peer_already_gone: bool = False
     generated: bool = False
     resume_request: ResumeRequest = NO_REQUEST

@@ -26,6 +26,7 @@ class DeadlineKind(Enum):
     ANSWER = "the peer should have answered the close frame"
     WINDOW = "the client should have acknowledged something of a full window"
     ACK = "what has been handled is to be acknowledged"
+    REFUSAL = "the close frame of a refusal is to be sent"
 
     # By default an Enum hashes the name of its member, in Python code: half of the time of a look-up. There
     # is only one object for each member, so its identity does as well.

@@ -59,7 +59,8 @@ def _transports(machine: Machine) -> Iterator[str]:
         }
         if transport.phase is Phase.LIVE and machine.session_of(transport.number) is None:
             yield f"{name} is LIVE but carries no session"
-        if transport.phase is Phase.CLOSING and not armed & {DeadlineKind.CLOSE, DeadlineKind.ANSWER}:
+        ends = {DeadlineKind.CLOSE, DeadlineKind.ANSWER, DeadlineKind.REFUSAL}
+        if transport.phase is Phase.CLOSING and not armed & ends:
             yield f"{name} is CLOSING with no deadline to end it"
         if transport.phase is Phase.ABORTED and armed:
             yield f"{name} is ABORTED but has deadlines {sorted(kind.name for kind in armed)}"

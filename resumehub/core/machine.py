@@ -18,15 +18,16 @@ from typing import assert_never
 
 from ..codes import CloseCode
 from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError, TransportLost
-from ..protocol.expiry import gap_reason
 from ..reasons import CloseReason, RefusalReason
 from . import commands as c
 from . import effects as e
+from . import refusals
 from .capacity import Capacity
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .moves import Moves
 from .plan import Plan
-from .records import TRY_LATER, CloseFrame, Rules, SessionRecord
+from .records import CloseFrame, Rules, SessionRecord
+from .refusals import RefusalByClose
 from .resume import Verdict, can_come_back, judge, judge_connect, returns
 from .rooms import RoomTable
 from .sessions import SUPERSEDED, SessionTable
@@ -36,12 +37,7 @@ from .transports import TransportMachine
 __all__ = ["Machine", "Rules"]
 
 _DISPLACED = (CloseCode.NORMAL, "duplicate connection id")
-_SESSION_EXPIRED = (CloseCode.SESSION_EXPIRED, "session expired")
 _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
-_SHUTTING_DOWN = (CloseCode.GOING_AWAY, "server shutting down")
-_FORBIDDEN = (CloseCode.FORBIDDEN, "forbidden")
-_IN_USE = (CloseCode.CONFLICT, "connection id in use")
-_BEYOND = (CloseCode.POLICY_VIOLATION, "received is more than was ever sent")
 
 
 class Machine:
@@ -185,10 +181,11 @@ class Machine:
             transports.abort_newcomer(newcomer, "the time for close frames is over")
         # 2. The hub is shutting down: a session that began now would outlive it (contract A5).
         elif self.draining:
-            transports.refuse(newcomer, _SHUTTING_DOWN, RefusalReason.HUB_CLOSE)
+            transports.refuse(newcomer, refusals.SHUTTING_DOWN)
         # 3. The pre-check has refused it: the upgrade was only there to tell a browser so (contract A2).
         elif registration.refusal is not None:
-            transports.refuse(newcomer, registration.refusal, None)
+            delay = self.rules.refusal_delay * (0.5 + registration.chance)
+            transports.refuse(newcomer, RefusalByClose(registration.refusal), delay)
         else:
             holder = self._session_meant(registration)
             verdict = self._verdict_on(registration, holder)
@@ -226,14 +223,14 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         entry = self._look_up(holder, self._asked_for(registration, holder))
         if entry.outcome is Outcome.TOO_LATE:
-            self._refuse_resume(registration, registration.seen_room, _SESSION_EXPIRED, RefusalReason.GONE)
+            self._refuse_resume(registration, registration.seen_room, refusals.SESSION_EXPIRED)
         elif entry.outcome is Outcome.REFUSED:
-            transports.refuse(newcomer, _IN_USE, RefusalReason.DUPLICATE)
+            transports.refuse(newcomer, refusals.IN_USE)
         elif registration.peer_already_gone:
             # It must take nothing over, and no session must make room for it (contract A6).
             transports.abort_newcomer(newcomer, "the newcomer has hung up already")
         elif entry.outcome is Outcome.OPENED and not self._capacity.make_room():
-            transports.refuse(newcomer, TRY_LATER, RefusalReason.MAX_SESSIONS)
+            transports.refuse(newcomer, refusals.FULL)
         else:
             self._welcome(registration, holder, entry)
 
@@ -264,29 +261,26 @@ class Machine:
         newcomer, transports = registration.transport, self._transport_machine
         match verdict:
             case Verdict.NOT_YOURS:
-                self._refuse_resume(registration, holder.room_id, _SESSION_EXPIRED, RefusalReason.GONE)
+                self._refuse_resume(registration, holder.room_id, refusals.SESSION_EXPIRED)
             case Verdict.GAP:
                 first_available = registration.resume_request.first_available
                 assert first_available is not None, "a gap has an end"
                 self._end_with_gap(holder)
-                expired = (CloseCode.SESSION_EXPIRED, gap_reason(first_available))
-                self._refuse_resume(registration, holder.room_id, expired, RefusalReason.GAP)
+                self._refuse_resume(registration, holder.room_id, refusals.gap(first_available))
             case Verdict.FORBIDDEN:
-                self._refuse_resume(registration, holder.room_id, _FORBIDDEN, RefusalReason.TOKEN)
+                self._refuse_resume(registration, holder.room_id, refusals.WRONG_TOKEN)
             case Verdict.NOT_THE_USERS:
-                self._refuse_resume(registration, holder.room_id, _FORBIDDEN, RefusalReason.USER)
+                self._refuse_resume(registration, holder.room_id, refusals.WRONG_USER)
             case Verdict.LATE_DIAL:
                 # The older of two dials came in last: the session stays with the newer one.
-                transports.refuse(newcomer, SUPERSEDED, RefusalReason.LATE_DIAL)
+                transports.refuse(newcomer, refusals.LATE_DIAL)
             case _:
-                transports.refuse(newcomer, _BEYOND, RefusalReason.PARAMETERS)
+                transports.refuse(newcomer, refusals.BEYOND)
 
-    def _refuse_resume(
-        self, registration: c.Register, room_id: str, frame: CloseFrame, why: RefusalReason
-    ) -> None:
+    def _refuse_resume(self, registration: c.Register, room_id: str, refusal: RefusalByClose) -> None:
         """``room_id``: of the session that the client wanted."""
         self._plan.count("resume_attempt", room_id, registration.connection_id, False)
-        self._transport_machine.refuse(registration.transport, frame, why)
+        self._transport_machine.refuse(registration.transport, refusal)
 
     # -- a transport ends, or a session does ------------------------------------------------
 
@@ -373,10 +367,11 @@ class Machine:
             self._plan.ignore("the hub is shutting down already")
             return
         self.draining = True
+        self._transport_machine.send_refusals()
         for session in list(self.sessions.values()):
             self._enter(session, SessionEvent.SHUTDOWN)
             error = HubClosed(session.connection_id)
-            self._session_table.end(session, CloseReason.HUB_CLOSE, error, close=_SHUTTING_DOWN)
+            self._session_table.end(session, CloseReason.HUB_CLOSE, error, close=refusals.SHUTTING_DOWN.frame)
 
     def _abort_all(self) -> None:
         # Two threads may close the hub at once; the command of the one that waits no longer may come first.

@@ -34,6 +34,7 @@ class Rules:
     max_rooms: int = 64
     refuse_duplicates: bool = False
     suspended_give_way: bool = True
+    refusal_delay: float = 0.0
 
 
 @dataclass(slots=True)
@@ -83,3 +84,5 @@ class TransportState:
     """When the deadline of its full window was due that fell due last."""
     discarded: bool = False
     """The peer took nothing for so long that what waited before the close frame was dropped."""
+    refusal: CloseFrame | None = None
+    """The close frame of a refusal, while it waits (contract A5b)."""

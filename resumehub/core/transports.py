@@ -31,12 +31,12 @@ from typing import Protocol, assert_never
 from ..codes import CloseCode
 from ..errors import HeartbeatTimeout, ResumeHubError, TransportLost
 from ..protocol.control_messages import ACK_DELAY, NO_ACK
-from ..reasons import RefusalReason
 from . import commands as c
 from . import effects as e
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .plan import Plan
 from .records import CloseFrame, Phase, Rules, TransportState
+from .refusals import RefusalByClose
 
 _WHILE_ALIVE = (
     DeadlineKind.FIRST_PING,
@@ -46,17 +46,6 @@ _WHILE_ALIVE = (
     DeadlineKind.WINDOW,
     DeadlineKind.ACK,
 )
-_STATUSES = {
-    CloseCode.GOING_AWAY: 503,
-    CloseCode.SERVICE_UNAVAILABLE: 503,
-    CloseCode.SESSION_EXPIRED: 410,
-    CloseCode.FORBIDDEN: 403,
-    CloseCode.CONFLICT: 409,
-    CloseCode.SUPERSEDED: 409,
-    CloseCode.POLICY_VIOLATION: 400,
-}
-"""The HTTP status that means the same as the close code of a refusal."""
-
 _OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
 
 
@@ -104,14 +93,29 @@ class TransportMachine:
         if self._ping_interval is not None:
             self._deadlines.arm(DeadlineKind.FIRST_PING, number, self._plan.now + self._write_timeout)
 
-    def refuse(self, number: int, frame: CloseFrame, why: RefusalReason | None) -> None:
-        """Give a newcomer a close frame and nothing else. ``why``: None if the refusal is counted already."""
-        code, reason = frame
-        if why is not None:
-            self._plan.count("upgrade_refused", _STATUSES[CloseCode(code)], why.value)
+    def refuse(self, number: int, refusal: RefusalByClose, delay: float = 0.0) -> None:
+        """Give a newcomer a close frame, ``delay`` seconds after its 101, and nothing else."""
+        if refusal.why is not None:
+            self._plan.count("upgrade_refused", refusal.status, refusal.why.value)
         transport = self.add(number, None, 0)
         self._plan.add(e.AdmitToRefuse(number))
-        self.send_close(transport, code, reason, after_data=False)
+        if delay > 0:
+            transport.phase, transport.refusal = Phase.CLOSING, refusal.frame
+            self._deadlines.arm(DeadlineKind.REFUSAL, number, self._plan.now + delay)
+        else:
+            self.send_close(transport, *refusal.frame, after_data=False)
+
+    def send_refusals(self) -> None:
+        """Send the close frames that still wait: the hub is about to close."""
+        for transport in list(self.by_number.values()):
+            if self._deadlines.armed_at(DeadlineKind.REFUSAL, transport.number) is not None:
+                self._send_refusal(transport)
+
+    def _send_refusal(self, transport: TransportState) -> None:
+        assert transport.refusal is not None, "it waits to be refused"
+        self._deadlines.cancel(DeadlineKind.REFUSAL, transport.number)
+        self._deadlines.arm(DeadlineKind.CLOSE, transport.number, self._plan.now + self._write_timeout)
+        self._plan.add(e.SendClose(transport.number, *transport.refusal, after_data=False))
 
     def abort_newcomer(self, number: int, because: str) -> None:
         """Give a newcomer nothing at all, not even a close frame."""
@@ -173,7 +177,7 @@ class TransportMachine:
         self._await_answer(transport)
 
     def _await_answer(self, transport: TransportState) -> None:
-        self._deadlines.cancel(DeadlineKind.CLOSE, transport.number)
+        self._deadlines.cancel_each((DeadlineKind.CLOSE, DeadlineKind.REFUSAL), transport.number)
         if transport.peer_done:
             self.abort(transport)
         else:
@@ -212,6 +216,8 @@ class TransportMachine:
             case DeadlineKind.WINDOW:
                 transport.ack_due_at = due.at
                 self._plan.add(e.Inspect(due.owner, due.kind))
+            case DeadlineKind.REFUSAL:
+                self._send_refusal(transport)
             case _:
                 self._plan.add(e.Inspect(due.owner, due.kind))
 

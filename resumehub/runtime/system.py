@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import random
 import select
 import socket
 import sys
@@ -69,6 +70,9 @@ class SystemRuntime:
 
     def stopwatch(self) -> Callable[[], float]:
         return stopwatch(threading.get_ident())
+
+    def chance(self) -> float:
+        return random.random()
 
     def bell(self) -> Bell:
         return _PipeBell()

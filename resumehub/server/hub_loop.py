@@ -82,6 +82,7 @@ class HubLoop:
                 max_rooms=config.max_rooms,
                 refuse_duplicates=config.on_duplicate == "reject",
                 suspended_give_way=config.on_full == "expire",
+                refusal_delay=config.refusal_delay,
             )
         )
         self._commands: CommandLoop[c.Command] = CommandLoop(

@@ -102,6 +102,9 @@ class ControlledRuntime:
     def stopwatch(self) -> Callable[[], float]:
         return float  # always 0: no thread of the lab computes for long
 
+    def chance(self) -> float:
+        return 0.5  # every schedule can be played again
+
     def current(self) -> Thread:
         task = self._scheduler.current
         assert task is not None, "asked for by a controlled thread"

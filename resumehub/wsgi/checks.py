@@ -238,7 +238,9 @@ class _Check:
             return None
         if self._preflight or not self._sessions.may_refuse_by_close():
             return None
-        return self._switch(Register(transport=0, connection_id="", room_id="", refusal=close), None)
+        chance = self._sessions.runtime.chance()
+        registration = Register(transport=0, connection_id="", room_id="", refusal=close, chance=chance)
+        return self._switch(registration, None)
 
     def _allow_reading(self, response: Response) -> None:
         """Let a page of another origin, if allowed, read the answer to its preflight (CORS)."""

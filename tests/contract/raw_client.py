@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import CloseConnection, TextMessage
+from wsproto.events import CloseConnection, Pong, TextMessage
 from wsproto.frame_protocol import FrameProtocol
 
 from tests.support import PATIENCE
@@ -124,6 +124,12 @@ class Client:
         event = self._next()
         assert isinstance(event, CloseConnection), f"no close frame but {event}"
         return int(event.code), event.reason or ""
+
+    def ping(self) -> None:
+        """Send a Ping, and read its Pong, which must be the next that comes."""
+        self.sock.sendall(FrameProtocol(True, []).ping(b"?"))
+        event = self._next()
+        assert isinstance(event, Pong), f"no Pong but {event}"
 
     def leave(self) -> None:
         """Say good-bye (or answer the server's) with 1000, and read to the end."""

@@ -114,7 +114,13 @@ def test_a_preflight_is_no_upgrade(wsgi_server: Callable[..., HubServer], fault:
     "meanwhile, options, query, code, refused",
     [
         (lambda s: s.clock.advance(30), {}, "id=u1&resume=true", 4100, (410, "gone")),
-        (lambda s: s.open("u2"), {"max_sessions": 2}, "id=u3", 4503, (503, "max_sessions")),
+        (
+            lambda s: s.open("u2"),
+            {"max_sessions": 2, "on_full": "refuse"},
+            "id=u3",
+            4503,
+            (503, "max_sessions"),
+        ),
         (lambda s: s.open("u3"), {"on_duplicate": "reject"}, "id=u3", 4409, (409, "duplicate")),
     ],
     ids=["expired", "full", "taken"],

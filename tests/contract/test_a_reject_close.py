@@ -15,10 +15,15 @@ from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import ACCEPT, PLAIN, Client, Headers, masked
 from tests.support import PATIENCE, Call, from_query, text
 
+LONGEST_DELAY = 0.375
+"""Seconds: ``refusal_delay``, and half more."""
+
 
 def refused(hub_server: HubServer, query: str, **headers: Any) -> Client:
-    """A client that is let in only to be told why it is not."""
-    return hub_server.knock(f"{query}&reject=close", headers).websocket()
+    """A client that is let in only to be told why it is not; the wait before that is over (A5b)."""
+    ws = hub_server.knock(f"{query}&reject=close", headers).websocket()
+    hub_server.clock.advance(LONGEST_DELAY)
+    return ws
 
 
 @pytest.mark.contract("A2", "A1")
@@ -235,6 +240,7 @@ def test_what_a_refused_client_says_is_not_listened_to(hub_server: Callable[...,
     strict = hub_server()
     wire = strict.wire().send(strict.head("id=u1&resume=true&reject=close") + masked(text("hello")))
     ws = wire.websocket()
+    strict.clock.advance(LONGEST_DELAY)
     assert ws.closed()[0] == 4100
 
     ws.send(text("hello?"))

@@ -112,6 +112,7 @@ def test_a_page_sees_the_same_as_a_close_code(stage, session, client, on_duplica
     _, token = opened(s, session, "suspended")
     query, tokens = CLIENTS[client]
     ws = s.open(query=f"{query}&reject=close", subprotocols=protocols(tokens, token))
+    s.clock.advance(1)
     assert ws.receive_close()[0] == CODES[outcome(session, client, "suspended", on_duplicate)]
     assert s.hub.get("u1").suspended
 

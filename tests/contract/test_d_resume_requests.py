@@ -144,6 +144,7 @@ def test_a_page_hears_of_the_gap_by_the_close_code(stage: MakeStage) -> None:
     _, connection = with_gap(s, "suspended")
 
     page = s.open(query="&resume=true&received=2&reject=close")
+    s.clock.advance(1)
 
     code, reason = page.receive_close(PATIENCE)
     assert (code, json.loads(reason)) == (4100, {"reason": "gap", "first_available": 3})

@@ -101,7 +101,9 @@ def test_the_answer_is_a_problem_that_tells_nothing(stage) -> None:
 def test_a_page_sees_4403(stage) -> None:
     s = stage()
     dial(s)
-    assert again(s, token="wrong", received=0, query="&reject=close").receive_close() == (4403, "forbidden")
+    page = again(s, token="wrong", received=0, query="&reject=close")
+    s.clock.advance(1)
+    assert page.receive_close() == (4403, "forbidden")
 
 
 @pytest.mark.contract("D3")
@@ -266,7 +268,9 @@ def test_a_token_shows_in_no_log_trace_or_repr(stage, caplog) -> None:
     second.ack_for_sure()
     tried = "A" * 16 + "." + "B" * 32
     refused(lambda: again(s, token=tried, received=0))
-    again(s, token=tried, received=0, query="&reject=close").receive_close()
+    page = again(s, token=tried, received=0, query="&reject=close")
+    s.clock.advance(1)
+    page.receive_close()
     lost(s, second.token)
     connection = s.hub.get("u1")
     credentials = connection._session.credentials

@@ -311,8 +311,8 @@ GUARDS = (
     Guard(
         "the id is free before the peer sees the close frame",
         "core/transports.py",
-        "self._plan.add(e.SendClose(",
-        "self._plan.effects.insert(0, e.SendClose(",
+        "self._plan.add(e.SendClose(transport.number, int(code)",
+        "self._plan.effects.insert(0, e.SendClose(transport.number, int(code)",
         "A client that sees it and connects again at once would meet its own former self.",
         ("u1 connects", "u1 is kicked", "EndSession is asked for before SendClose"),
         "SendClose, EndSession",

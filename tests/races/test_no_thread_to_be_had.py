@@ -58,7 +58,9 @@ def test_nobody_to_read_one_that_is_to_be_refused_costs_nothing_else(stage, refu
     one.recorder.wait_for("connect")
     runtime.refusals["reader"] = refusals
     with contextlib.suppress(TransportClosed):
-        assert one.open(query="&reject=close").receive_close(PATIENCE)[0] in (4409, 1006)
+        refused = one.open(query="&reject=close")
+        one.clock.advance(1)
+        assert refused.receive_close(PATIENCE)[0] in (4409, 1006)
     one.say("u1", "still here")
     assert read(ws) == ("n", "still here")
 

@@ -65,6 +65,7 @@ def incident(stage):
     again.receive_close()
     s.recorder.wait_for("disconnect")
     late = s.open(query="&resume=true&reject=close")
+    s.clock.advance(1)
     assert late.receive_close() == (4100, "session expired")
     return trace.records()
 

@@ -61,12 +61,9 @@ class Hub:
     a plain client cannot resume such a session. To refuse, raise ``ConnectRejected`` (401) or a werkzeug
     ``HTTPException``. An application that calls ``upgrade`` in its views needs no ``connect``.
 
-    Options: ``resume_window``, ``ping_interval``, ``write_timeout``, ``stall_timeout`` (seconds),
-    ``send_buffer`` (messages), ``send_buffer_bytes``, ``max_message_size`` (bytes), ``max_sessions``,
-    ``on_full``, ``max_rooms``, ``refusal_delay`` (seconds), ``callback_threads``, ``allowed_origins``,
-    ``on_duplicate``, ``subprotocols``, ``compression``: see ``resumehub.config.Config`` and
-    docs/reference/api.md. ``codec``, ``metrics`` and ``clock`` are objects with the methods of
-    ``resumehub.codec.Codec``, ``metrics.Metrics`` and ``clock.Clock``.
+    Options, all by keyword: see ``resumehub.config.Config`` and docs/reference/api.md. ``codec``, ``metrics``
+    and ``clock`` are objects with the methods of ``resumehub.codec.Codec``, ``metrics.Metrics`` and
+    ``clock.Clock``.
 
     Raises: TypeError or ValueError, which name the argument, its value and what is allowed.
     Threads: any; it starts none before it accepts its first connection. Blocks: never.

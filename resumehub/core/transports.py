@@ -177,7 +177,8 @@ class TransportMachine:
         self._await_answer(transport)
 
     def _await_answer(self, transport: TransportState) -> None:
-        self._deadlines.cancel_each((DeadlineKind.CLOSE, DeadlineKind.REFUSAL), transport.number)
+        self._deadlines.cancel(DeadlineKind.CLOSE, transport.number)
+        self._deadlines.cancel(DeadlineKind.REFUSAL, transport.number)
         if transport.peer_done:
             self.abort(transport)
         else:

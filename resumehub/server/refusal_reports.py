@@ -25,7 +25,7 @@ _ADVICE = {
     RefusalReason.MAX_SESSIONS.value: (
         "there are as many sessions as max_sessions allows. Raise Hub(max_sessions=…), and with it ulimit -n"
     ),
-    RefusalReason.NO_SOCKET.value: "this server does not hand out its sockets",
+    RefusalReason.NO_SOCKET.value: "this server does not hand out the client's socket",
     RefusalReason.NO_THREADS.value: (
         "no thread can be started. Raise the limit of threads: ulimit -u, TasksMax= of systemd, --pids-limit"
     ),

@@ -29,9 +29,10 @@ from ..errors import ConnectRejected, HubClosed
 from ..protocol.tokens import SUBPROTOCOL
 from ..reasons import RefusalReason
 from ..transport.websocket import Handshake, HandshakeError
-from .handover import SUPPORTED, ServerSocket, find_socket, has_body
+from .handover import SUPPORTED, ServerSocket, find_socket, has_body, why_no_socket
 from .refusals import Refusal, close_of, closing, generated_id, upgrade_required
 from .resume_params import ResumeParams
+from .server_settings import warn_once
 from .session_lookup import SessionLookup
 from .upgrade import LATER, Upgrade, problem, switching
 
@@ -52,9 +53,10 @@ def upgrade(
     user: str | None,
 ) -> Response:
     """Answer a request inside a view, which has decided already which client it is. Raises: TypeError."""
-    environ = request if isinstance(request, dict) else getattr(request, "environ", None)
+    # Flask's ``request`` is a proxy, which isinstance sees through.
+    environ = request.environ if isinstance(request, Request) else request
     if not isinstance(environ, dict):
-        raise TypeError(f"hub.upgrade needs a werkzeug or Flask request, or a WSGI environ, not {request!r}")
+        raise TypeError(_no_request(request))
     admission = _shaped(Admission(room_id, connection_id, data, user))
     return _Check(sessions, _request_of(environ)).answer(lambda _: admission)
 
@@ -88,8 +90,9 @@ class _Check:
     def _admit(self, who: Callable[[Request], Admission]) -> Response:
         self._found = find_socket(self._environ)
         if self._found is None:
-            detail = "This server cannot be upgraded to WebSocket."
-            raise Refusal(501, RefusalReason.NO_SOCKET, detail, log=SUPPORTED)
+            why = why_no_socket(self._environ)
+            detail = f"This server cannot be upgraded to WebSocket: {why}. {SUPPORTED}."
+            raise Refusal(501, RefusalReason.NO_SOCKET, detail, log=f"{why}. {SUPPORTED}")
         if self._sessions.closing:
             raise closing()
         self._check_method()
@@ -202,6 +205,7 @@ class _Check:
     # -- answers ----------------------------------------------------------------------------
 
     def _start(self) -> None:
+        warn_once(self._environ)
         try:
             self._sessions.start()
         except HubClosed:
@@ -277,6 +281,17 @@ def _ask(connect: Callable[..., Any] | None, request: Request) -> Admission:
         log.exception("connect failed")
         detail = "The server failed to decide about this connection."
         raise Refusal(500, RefusalReason.CONNECT_FAILED, detail) from error
+
+
+def _no_request(given: object) -> str:
+    # Not its repr, which has the address, and with it perhaps a ticket.
+    kind = type(given)
+    return (
+        "hub.upgrade needs a werkzeug or Flask request, or a WSGI environ, not a "
+        f"{kind.__module__}.{kind.__qualname__}. A view of another framework (Django, Pyramid, …) cannot "
+        "return its answer. Mount the hub beside the application instead, with Hub(connect): "
+        'DispatcherMiddleware(application, {"/ws": hub.wsgi_app}), from werkzeug.middleware.dispatcher.'
+    )
 
 
 def _request_of(environ: dict[str, Any]) -> Request:

@@ -151,6 +151,20 @@ def find_socket(environ: Mapping[str, Any]) -> ServerSocket | None:
     return ServerSocket(sock, server, swappable, multithreaded)
 
 
+def why_no_socket(environ: Mapping[str, Any]) -> str:
+    """Why ``find_socket`` has found none, for the operator and for a developer with curl."""
+    key = next(filter(environ.__contains__, _SERVERS), None)
+    if key is None:
+        return "the server puts no socket into the WSGI environ"
+    if type(environ[key]).__module__ not in ("socket", "ssl"):
+        return "gevent or eventlet has replaced the sockets of the server"
+    if key == "werkzeug.socket" and not _is_werkzeug(environ):
+        return "Werkzeug serves each request in a process of its own (processes=N)"
+    if isinstance(environ[key], ssl.SSLSocket) and not environ.get("wsgi.multithread"):
+        return "TLS ends inside the server, and it has one thread only"
+    return "the request came over another protocol than HTTP/1.1, perhaps HTTP/2"
+
+
 def take_socket(environ: Mapping[str, Any], found: ServerSocket) -> TakenSocket:
     """Take the client's connection, and give the server one that has hung up.
 

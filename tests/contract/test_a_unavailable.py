@@ -6,6 +6,7 @@ import json
 import logging
 import resource
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,44 @@ def test_a_server_without_a_raw_socket_is_told_so_and_which_servers_have_one(
     assert record.levelno == logging.WARNING
     assert "Werkzeug" in record.getMessage()
     assert "gunicorn" in record.getMessage()
+
+
+class GreenSocket(socket.socket):
+    """What gevent puts in the place of a server's sockets."""
+
+    __module__ = "gevent._socket3"
+
+
+WERKZEUG = {"SERVER_SOFTWARE": "Werkzeug/3", "SERVER_PROTOCOL": "HTTP/1.1"}
+
+
+@pytest.mark.contract("A.501", "A5c")
+@pytest.mark.parametrize(
+    "key, kind, environ, why",
+    [
+        ("", socket.socket, {}, "puts no socket into the WSGI environ"),
+        ("gunicorn.socket", GreenSocket, {}, "gevent or eventlet"),
+        ("werkzeug.socket", socket.socket, {**WERKZEUG, "wsgi.multiprocess": True}, "processes=N"),
+        ("gunicorn.socket", socket.socket, {"SERVER_PROTOCOL": "HTTP/2"}, "HTTP/2"),
+        ("gunicorn.socket", ssl.SSLSocket, {"SERVER_PROTOCOL": "HTTP/1.1"}, "TLS ends inside"),
+    ],
+    ids=["another server", "gevent", "Werkzeug with processes", "HTTP/2", "TLS and one thread"],
+)
+def test_a_501_says_why_and_once(
+    hub: Hub, key: str, kind: type, environ: dict[str, Any], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The body tells a developer with curl what the log tells the operator: the cause, and what works."""
+    sock = kind.__new__(kind)
+    asked = EnvironBuilder(headers=HANDSHAKE).get_environ() | environ | ({key: sock} if key else {})
+    for _ in range(3):
+        response = hub.upgrade(asked, "lobby", "u1")
+        assert response.status_code == 501
+
+    detail = json.loads(response.get_data())["detail"]
+    [line] = [record.getMessage() for record in caplog.records]
+    for said in (detail, line):
+        assert why in said
+        assert "gunicorn's sync and gthread workers" in said
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
@@ -18,6 +19,17 @@ from resumehub.router import Router
 
 ARGUMENTS = {"request": ("request",), **HOOKS}
 
+CALLBACKS = {
+    "on_message": 2,
+    "on_transport_drop": 2,
+    "on_transport_restore": 1,
+    "on_session_expired": 2,
+    "on_disconnect": 2,
+    "on_missed": 3,
+    "on_rejected": 3,
+}
+"""Of the Python client, with the number of their arguments."""
+
 
 def registrations(hub: Hub) -> dict[str, tuple[Callable[[Any], object], int]]:
     """Every place that takes a handler, and how many arguments the handler gets there."""
@@ -29,7 +41,7 @@ def registrations(hub: Hub) -> dict[str, tuple[Callable[[Any], object], int]]:
     found["router.on"] = (router.on("chat"), 2)
     found["router.fallback"] = (router.fallback, 2)
     found["router.use"] = (router.use, 3)
-    for hook, count in (("on_message", 2), ("on_transport_restore", 1), ("on_missed", 3)):
+    for hook, count in CALLBACKS.items():
         found[f"the client's {hook}"] = (
             lambda handler, hook=hook: connect_client("ws://127.0.0.1:1/", **{hook: handler}),
             count,
@@ -38,6 +50,11 @@ def registrations(hub: Hub) -> dict[str, tuple[Callable[[Any], object], int]]:
 
 
 PLACES = list(registrations(Hub()))
+
+
+def test_every_callback_of_the_client_is_among_them() -> None:
+    names = [name for name in inspect.signature(connect_client).parameters if name.startswith("on_")]
+    assert sorted(names) == sorted(CALLBACKS)
 
 
 def of(count: int, kind: str) -> Any:

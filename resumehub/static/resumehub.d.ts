@@ -14,6 +14,8 @@ export interface Cause {
 }
 
 export type StateDetail =
+  /** The page is left. If it comes back (out of the browser's back/forward cache), it begins again. */
+  | ({ state: "idle" } & Cause)
   | { state: "connecting"; resume: boolean }
   | { state: "open"; resumed: boolean }
   /** `pause`: milliseconds until the next dial. `reachable`: there was a session; false: the dial got no answer. */
@@ -21,7 +23,7 @@ export type StateDetail =
   | ({ state: "closed" } & Cause);
 
 export interface Expired {
-  /** "expired", "gap" (the hub no longer has all that is missing), or "replaced". */
+  /** "expired", "gap" (the hub no longer has all that is missing), or "replaced" (another page of the tab has ended it). */
   reason: string;
   /** After a gap: the number of the first message that could still have been had. */
   firstAvailable: number | null;
@@ -36,8 +38,11 @@ export interface Callbacks {
   onConnect?(detail: { id: string | null }): void;
   /** The connection is lost; the session waits. */
   onDrop?(cause: Cause): void;
-  /** The session goes on, and all that was missed has been handed over. `replayed` is null in plain mode. */
-  onRestore?(detail: { replayed: number | null }): unknown;
+  /**
+   * The session goes on, and all that was missed has been handed over. `replayed` is null in plain mode. `elsewhere`: how many
+   * messages other pages of the tab have handled while this one was left; 0 unless it came out of the back/forward cache.
+   */
+  onRestore?(detail: { replayed: number | null; elsewhere: number }): unknown;
   /** The numbers `from` to `to` were broadcasts that found the window full, and will never come. */
   onMissed?(detail: { from: number; to: number; count: number }): unknown;
   /** The session is gone. Unless `renew` is false, a new one begins. */
@@ -180,12 +185,15 @@ export interface Effect {
 export class Machine {
   constructor(options?: Options);
   readonly state: State;
-  readonly head: { tab: string; live: boolean; doubtful: boolean; token: string | null; id: string | null; handled: number; acked: number; attempt: number };
+  readonly head: { tab: string; live: boolean; doubtful: boolean; token: string | null; id: string | null; handled: number; acked: number; attempt: number; began: number };
   readonly unacked: { text: string; size: number; written: boolean; rejected?: boolean }[];
   readonly stats: Omit<Stats, "unacked" | "unackedBytes">;
   readonly inFlight: { messages: number; bytes: number };
   readonly deadline: number;
   start(now: number, tab: string, kept?: { head: object; unacked: { text: string; size: number }[] } | null): Effect[];
+  leave(): Effect[];
+  back(): void;
+  again(now: number, tab: string, kept?: { head: object; unacked?: { text: string; size: number }[] } | null): Effect[];
   opened(now: number): Effect[];
   arrived(message: { event: string; payload: any; broken?: boolean }, size: number, now: number): Effect[];
   handled(item: object, now: number): Effect[];

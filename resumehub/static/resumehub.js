@@ -89,6 +89,7 @@ const newHead = (tab) => ({
   handled: 0,         // how many of the server's messages the application has dealt with
   acked: 0,           // how many of ours the server has dealt with
   attempt: 0,         // dials, of all sessions of this tab
+  began: 0,           // the dial with which this session began: which one it is
 });
 
 // -- the machine ----------------------------------------------------------------------
@@ -135,6 +136,8 @@ export class Machine {
   #dialBy = Infinity;
   #ackAt = Infinity;
   #proofAt = Infinity;
+  #left = false;             // the page was left: what is kept now the next page will read
+  #elsewhere = 0;            // messages that other pages have handled while this one was left
   #lastSign = 0;             // when the server last gave a sign of life, or we began to wait for one
   #openedAt = 0;
 
@@ -163,14 +166,51 @@ export class Machine {
   /** Begin. `kept` is what an earlier page of this tab left: `{ head, unacked: [{ text, size }] }`. */
   start(now, tab, kept = null) {
     if (this.state !== "idle") return [];           // close() came first
-    const early = this.unacked;                     // sent before we knew what was kept: behind it
-    this.#head = kept ? { ...newHead(tab), ...kept.head, tab } : newHead(tab);
-    this.unacked = (kept?.unacked ?? []).map(({ text, size }) => ({ text, size, written: true }));
-    this.state = "connecting";
-    early.forEach((entry) => this.#keep(entry));
-    this.#bytes = this.unacked.reduce((sum, { size }) => sum + size, 0);
-    this.#accepted = this.#head.handled;
+    this.#adopt(tab, kept, this.unacked);
     this.#dial(now);
+    return this.#take();
+  }
+
+  /** The page is left. It may be frozen as it is and come back, and other pages of the tab may go on with the session meanwhile. */
+  leave() {
+    if (this.state === "idle" || this.state === "closed") return [];
+    const cause = { code: 1001, reason: "the page was left" };
+    if (this.state === "open") this.#drop(cause);
+    this.#emit({ do: "detach", code: REPLACED });
+    this.#calm();
+    this.#left = true;
+    this.#become("idle", cause);
+    return this.#take();
+  }
+
+  /** The page is back: the record may be another page's by now. `again` comes when it is known. */
+  back() { this.#left = false; }
+
+  /**
+   * Begin again, with what the record says now. A return is no reconnect: if another page has dialed since, our token and our counts
+   * are old, and what is not acknowledged is that page's business. `kept` null, or another `tab`: our record is gone.
+   */
+  again(now, tab, kept = null) {
+    if (this.state !== "idle") return [];
+    this.#left = false;
+    this.#failures = this.#inVain = 0;
+    const { attempt, began, handled } = this.#head;
+    const live = this.#head.live && !this.#head.doubtful;
+    if (tab === this.#head.tab && kept?.head.attempt === attempt) {
+      this.state = "connecting";
+      this.unacked.forEach((entry, index) => this.#store(entry, this.#head.acked + 1 + index));
+      this.#dial(now);
+      return this.#take();
+    }
+    const same = tab === this.#head.tab && kept?.head.began === began;
+    const ours = this.unacked.filter((entry) => !entry.kept);   // sent since we are back; and in a plain session
+    const inDoubt = same ? [] : ours.filter(({ written }) => written);
+    this.#inbox.length = 0;                         // it has come to those pages, or will come again
+    this.#elsewhere = same ? kept.head.handled - handled : 0;
+    this.#adopt(tab, kept, ours.filter((entry) => !inDoubt.includes(entry)));
+    if (live && !same) this.#tell("expired", { reason: "replaced", firstAvailable: null, inDoubt });
+    if (live && !kept && !this.#options.renew) this.#end({ code: 4100, reason: "the session has expired" });
+    else this.#dial(now);
     return this.#take();
   }
 
@@ -178,7 +218,7 @@ export class Machine {
   opened(now) {
     this.#trace("opened", {});
     if (this.#options.plain && this.state === "connecting") {
-      if (!this.#head.live) Object.assign(this.#head, { live: true, doubtful: true });
+      if (!this.#head.live) Object.assign(this.#head, { live: true, doubtful: true, began: this.#head.attempt });
       this.#save();
       this.#dialBy = Infinity;
       this.#proofAt = now + PLAIN_PROOF;            // until then nothing is written: a refused socket swallows it
@@ -327,7 +367,7 @@ export class Machine {
     this.#head.doubtful = false;
     this.#save();
     this.#open(now);
-    if (this.#resuming) this.#queue({ kind: "restore", detail: { replayed: null } });
+    if (this.#resuming) this.#restore(null);
     else this.#tell("connect", { id: null });
     this.#pump(now);
   }
@@ -389,6 +429,17 @@ export class Machine {
     this.#tell("closed", { ...cause, inDoubt });
   }
 
+  // Go on with what a record says, and with what was sent before we knew it: behind that.
+  #adopt(tab, kept, early) {
+    this.#head = kept ? { ...newHead(tab), ...kept.head, tab } : newHead(tab);
+    this.unacked = (kept?.unacked ?? []).map(({ text, size }) => ({ text, size, written: true, kept: true }));
+    this.#blamed = null;
+    this.state = "connecting";
+    early.forEach((entry) => this.#keep(entry));
+    this.#bytes = this.unacked.reduce((sum, { size }) => sum + size, 0);
+    this.#accepted = this.#head.handled;
+  }
+
   // Gives the messages of ours that nobody knows the fate of. What has arrived and waits for the application stays.
   #loseSession() {
     const inDoubt = this.unacked.filter((entry) => !entry.rejected);
@@ -419,7 +470,7 @@ export class Machine {
     } else if (event === "$replayed") {
       this.#replaying = false;
       this.#trace("replayed", payload);
-      this.#queue({ kind: "restore", detail: { replayed: payload.messages } });
+      this.#restore(payload.messages);
     } else if (event === "$missed") {
       this.#miss(payload, now);
     } else if (event === "$rejected") {
@@ -433,6 +484,7 @@ export class Machine {
     this.#resuming = payload.resumed;
     this.#prove();
     Object.assign(this.#head, { live: true, token: payload.token, id: payload.connection_id });
+    if (!payload.resumed) this.#head.began = this.#head.attempt;
     const { sendBuffer, sendBufferBytes } = this.#options;
     this.#window = {
       messages: Math.min(sendBuffer, payload.window.messages),
@@ -480,6 +532,11 @@ export class Machine {
     this.#queue({ kind: "message", number, size, head: this.#head, event, payload, broken, replayed: this.#replaying });
   }
 
+  #restore(replayed) {
+    this.#queue({ kind: "restore", detail: { replayed, elsewhere: this.#elsewhere } });
+    this.#elsewhere = 0;
+  }
+
   // One at a time, in order: the next one waits until the application is done with this one.
   #queue(item) {
     this.#inbox.push(item);
@@ -520,9 +577,14 @@ export class Machine {
 
   #keep(entry) {
     this.unacked.push(entry);
+    this.#store(entry, this.#head.acked + this.unacked.length);
+  }
+
+  #store(entry, number) {
     // Not before start(), which knows the numbers; and not for a plain session, which does not learn what arrived.
-    if (this.state === "idle" || this.#options.plain) return;
-    this.#emit({ do: "keep", number: this.#head.acked + this.unacked.length, text: entry.text });
+    if (this.#options.plain || entry.kept || (this.state === "idle" && !this.#left)) return;
+    entry.kept = true;
+    this.#emit({ do: "keep", number, text: entry.text });
   }
 
   // Write what the window has room for; the first one always, since no acknowledgement would ever make more room for it.
@@ -757,6 +819,7 @@ class Session {
   #notebook = null;          // the record that is ours; null: none (yet)
   #claiming = new AbortController();   // ends the wait for it
   #release = () => {};       // lets others have it
+  #away = false;             // the page was left; it may be in the browser's back/forward cache now
   #socket = null;
   #turn = 0;                 // of dials: an address that took too long is not dialed any more
   #timer = null;
@@ -779,6 +842,7 @@ class Session {
       const key = options.plain ? `resumehub.plain.${name}` : `resumehub.${name}`;   // a session is one or the other, for life
       this.#records = new Records(where, key, this.#platform);
     }
+    this.#listen();
     this.#begin();
   }
 
@@ -811,15 +875,33 @@ class Session {
   close() { this.#run(this.#machine.close()); }
 
   async #begin() {
+    const { signal } = this.#claiming = new AbortController();
     await null;                                     // whoever called connect() has its result before the first callback
-    const { signal } = this.#claiming;
     if (signal.aborted) return;
-    const { tab, notebook, kept, release } = await claim(this.#records, this.#platform, signal);
+    const { head } = this.#machine;
+    // Back on a page that can't keep anything: our memory is the record.
+    if (head.tab && !this.#notebook?.isWritable) return this.#run(this.#machine.again(this.#now(), head.tab, { head }));
+    const { tab, notebook, kept, release } = await claim(this.#records, this.#platform, signal, head.tab);
     if (signal.aborted) return release();
     this.#notebook = notebook;
     this.#release = release;
-    this.#listen();
-    this.#run(this.#machine.start(this.#now(), tab, kept));
+    this.#run(this.#machine[head.tab ? "again" : "start"](this.#now(), tab, kept));
+  }
+
+  // The page may be frozen now, with all that it has. The next page of the tab must not wait for it.
+  #goAway() {
+    this.#away = true;
+    this.#claiming.abort();
+    this.#notebook?.lend();
+    this.#run(this.#machine.leave());
+    this.#release();
+    this.#release = () => {};
+  }
+
+  #comeBack() {
+    this.#away = false;
+    this.#machine.back();
+    this.#begin();
   }
 
   // Effects are done one after the other, also when a callback in the middle of it asks for more.
@@ -970,7 +1052,8 @@ class Session {
       online = navigator.onLine;
       if (online && !wasOnline) awake(true);
     });
-    hear(window, "pageshow", ({ persisted }) => { if (persisted) awake(true); });
+    hear(window, "pagehide", () => this.#goAway());
+    hear(window, "pageshow", () => { if (this.#away) this.#comeBack(); });
     hear(document, "resume", () => awake(true));    // the browser had frozen the page
     hear(document, "visibilitychange", () => { if (document.visibilityState === "visible") awake(false); });
   }
@@ -1098,6 +1181,7 @@ class Notebook {
   #tab;
   #report;
   #last = null;              // the head as we know it: whoever finds another one there has lost the record
+  #lent = false;             // other pages may have it
 
   constructor(storage, records, key, tab, report) {
     this.#storage = storage;
@@ -1122,13 +1206,25 @@ class Notebook {
   }
 
   save(head) {
+    if (!this.#isOurs) return;
     this.#last = JSON.stringify(head);
     this.#write(this.#key, this.#last);
   }
 
-  keep(number, text) { this.#write(this.#entry(number), text); }
+  keep(number, text) { if (this.#isOurs) this.#write(this.#entry(number), text); }
 
-  forget(number) { this.#storage?.removeItem(this.#entry(number)); }
+  forget(number) { if (this.#isOurs) this.#storage?.removeItem(this.#entry(number)); }
+
+  /** From now on other pages may use it: if it is gone, one of them has ended the session. */
+  lend() { this.#lent = true; }
+
+  get isWritable() { return this.#storage !== null; }
+
+  // Where nobody could be asked whose it is, or while it was lent, another page may have gone on with it: then it is theirs.
+  get #isOurs() {
+    const head = this.#storage?.getItem(this.#key) ?? null;
+    return head === this.#last || (head === null && !this.#lent);
+  }
 
   /** Remove it, unless somebody else has gone on with it. */
   clear() {
@@ -1161,15 +1257,16 @@ class Notebook {
 const CLAIM_PATIENCE = 1_000;
 
 /**
- * Find a record for this page that no other page uses: that of the page before in the same place, or a new one.
+ * Find a record for this page that no other page uses: its `own` if it had one before it was left, or that of the page before in
+ * the same place; or a new one.
  *
  * Whoever uses a record says so in its window (frames of a tab can see each other's: `isInUse`), and holds a lock of the record's
  * name for as long as the page lives. Who does not get the lock although no page of the tab has the record, has a copy of it: a
  * duplicated tab begins with a copy of the original's sessionStorage, and must not present the original's token.
  */
-async function claim(records, platform, signal) {
+async function claim(records, platform, signal, own) {
   if (!records) return { tab: randomName(), notebook: null, kept: null, release() {} };
-  for (const [tab, patience] of records.candidates()) {
+  for (const [tab, patience] of own ? [[own, CLAIM_PATIENCE]] : records.candidates()) {
     if (isInUse(tab, platform.window)) continue;
     const release = await take(tab, platform, patience, signal);
     // Nobody waits for it any more: not to have the lock says nothing about whose record it is.
@@ -1186,14 +1283,14 @@ async function claim(records, platform, signal) {
   return { tab, notebook: records.notebook(tab), kept: null, release };
 }
 
-/** Under this key each window has the names of the records that it uses. */
+/** Under this key each window has the records that it uses: `{ tab }`. */
 const IN_USE = Symbol.for("resumehub.records");
 
 /** Whether a page of this tab has the record: this one, or any frame of the same origin. */
 function isInUse(tab, window) {
   const look = (one) => {
     try {
-      if (one[IN_USE]?.has(tab)) return true;
+      for (const used of one[IN_USE] ?? []) if (used.tab === tab) return true;
     } catch { /* a frame of another origin; it has another storage as well */ }
     for (let index = 0; index < (one?.length ?? 0); index += 1) if (look(one[index])) return true;
     return false;
@@ -1201,14 +1298,18 @@ function isInUse(tab, window) {
   return look(window?.top ?? window);
 }
 
-// Say that we use the record, and hold its lock. The first without waiting: no frame can come in between.
+// Say that we use the record, and hold its lock. The first without waiting: no frame can come in between. When `signal` ends it,
+// the record is free at once, for a connect() in the same tick.
 async function take(tab, platform, patience, signal) {
   const used = platform.window && (platform.window[IN_USE] ??= new Set());
-  used?.add(tab);
+  const ours = { tab };
+  const leave = () => used?.delete(ours);
+  used?.add(ours);
+  signal.addEventListener("abort", leave);
   const release = await hold(`resumehub.${tab}`, platform, patience, signal);
-  if (!release) used?.delete(tab);
+  if (!release) leave();
   return release && (() => {
-    used?.delete(tab);
+    leave();
     release();
   });
 }

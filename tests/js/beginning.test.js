@@ -121,6 +121,11 @@ const ENDS = [
     assert.equal(page.socket.query.resume, "true");
     await page.die();
   }, "stays"],
+  ["a page that is left before it has dialed", {}, async (page) => {
+    await page.connect();
+    await page.leave();
+    assert.ok(!dialed(page));
+  }, "stays"],
   ["a network that is down, and no patience with it", { }, async (page) => {
     await page.connect({ retries: 0 });
     await settle();

@@ -137,24 +137,26 @@ export class Page {
     this.client ??= await load();
     const { sockets, told, mine, channels, change } = this;
     const note = (kind) => (detail) => told.push([kind, detail]);
+    const platform = {
+      WebSocket: class extends Socket { constructor(...address) { super(...address); sockets.push(this); } },
+      setTimeout: (run, pause) => this.#timers.push({ run, pause }),
+      clearTimeout: (number) => { if (number) this.#timers[number - 1] = null; },
+      locks: mine, BroadcastChannel: undefined, window: new EventTarget(), document: undefined,
+      sessionStorage: this.storage, base: "http://hub/",
+      report: (error) => this.reported.push(error),
+      ...change,
+      ...(change.BroadcastChannel && { BroadcastChannel: class extends change.BroadcastChannel {
+        constructor(name) { super(name); channels.push(this); }
+      } }),
+    };
+    this.platform ??= platform;
     this.session = this.client.connect(url, {
       storage: this.storage,
       pause: () => 0,
       onConnect: note("connect"), onRestore: note("restore"), onExpired: note("expired"), onClosed: note("closed"),
       onMessage: (event, payload) => told.push(["message", payload]),
       ...options,
-      platform: {
-        WebSocket: class extends Socket { constructor(...address) { super(...address); sockets.push(this); } },
-        setTimeout: (run, pause) => this.#timers.push({ run, pause }),
-        clearTimeout: (number) => { if (number) this.#timers[number - 1] = null; },
-        locks: mine, BroadcastChannel: undefined, window: undefined, document: undefined,
-        sessionStorage: this.storage, base: "http://hub/",
-        report: (error) => this.reported.push(error),
-        ...change,
-        ...(change.BroadcastChannel && { BroadcastChannel: class extends change.BroadcastChannel {
-          constructor(name) { super(name); channels.push(this); }
-        } }),
-      },
+      platform: this.platform,
     });
     return this.session;
   }
@@ -167,6 +169,18 @@ export class Page {
   /** All timers that are set now run out. */
   async wait() {
     for (const timer of this.#timers.splice(0, this.#timers.length, ...this.#timers.map(() => null))) timer?.run();
+    await settle();
+  }
+
+  /** The visitor goes to another page. This one may be kept in the back/forward cache: then it does not run, and has no timers. */
+  async leave() {
+    this.platform.window.dispatchEvent(new Event("pagehide"));
+    await settle();
+  }
+
+  /** The visitor comes back, and the page goes on as it was. */
+  async comeBack() {
+    this.platform.window.dispatchEvent(new Event("pageshow"));
     await settle();
   }
 

@@ -280,7 +280,7 @@ describe("a reload", { timeout: 10_000 }, () => {
     assert.equal(session.tab, first.tab);
     assert.deepEqual(got, [3]);
     assert.deepEqual(server.handled, ["acknowledged", "typed in a tunnel"]);
-    assert.deepEqual(restored, [{ replayed: 1 }]);
+    assert.deepEqual(restored, [{ replayed: 1, elsewhere: 0 }]);
   });
 
   it("of a duplicated tab begins a session of its own", async () => {

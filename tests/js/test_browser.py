@@ -190,6 +190,33 @@ def test_a_frame_that_is_removed_and_added_again_goes_on_with_its_session(
 
 
 @LOCKS
+def test_a_page_that_comes_back_goes_on_where_the_next_one_has_stopped(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+    locks: str,
+) -> None:
+    """Chromium keeps the page that is left, since the client has let go of its socket and its lock."""
+    ada = visit(browser, server, f"?{locks}")
+    tab = ada.tab()
+    ada.page.run("window.same = true")
+    ada.page.run("location.href = arguments[0]", f"/?second{locks}")
+    ada.wait(lambda: "second" in str(ada.page.run("return location.href")), "the next page")
+    assert ada.open().tab() == tab
+    ada.send("of the second page")
+    ada.wait(lambda: ada.messages() == ["of the second page"], "the echo")
+
+    ada.page.run("history.back()")
+
+    ada.wait(lambda: ada.page.run("return window.same") and ada.log("restore"), "the first page to go on")
+    assert [entry["elsewhere"] for entry in ada.log("restore")] == [1]
+    assert (ada.open().tab(), ada.log("expired"), ada.log("closed")) == (tab, [], [])
+    ada.send("of the first page")
+    ada.wait(lambda: ada.messages() == ["of the first page"], "the echo")
+    assert ask(server, "/handled") == ["of the second page", "of the first page"]
+    assert json.loads(ada.page.run("return sessionStorage['resumehub.default.' + session.tab]"))["live"]
+
+
+@LOCKS
 def test_tabs_with_one_local_storage_keep_their_sessions_over_reloads(
     server: ServerProcess,
     browser: Browser,  # noqa: F811

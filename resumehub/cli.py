@@ -101,6 +101,14 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: %(default)s)"
     )
     group.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer to this name, too, for example that of a proxy; addresses, localhost, this machine's "
+        "own name and the one of --host need not be named. May be given several times",
+    )
+    group.add_argument(
         "--port",
         type=_port,
         default=8000,
@@ -242,6 +250,7 @@ def _build(arguments: argparse.Namespace) -> DemoApp:
             write_timeout=arguments.write_timeout,
             send_buffer=arguments.send_buffer,
             on_duplicate=arguments.on_duplicate,
+            allowed_hosts=[*arguments.allow_host, *_own_names(arguments.host)],
         )
     except (ValueError, TypeError) as error:
         # The hub's text names the argument, its value and the allowed range; here the argument is an option.
@@ -249,6 +258,14 @@ def _build(arguments: argparse.Namespace) -> DemoApp:
         for name in ("resume_window", "ping_interval", "write_timeout", "send_buffer"):
             text = text.replace(name, "--" + name.replace("_", "-"))
         raise _UsageError(text) from None
+
+
+def _own_names(host: str) -> list[str]:
+    """Give the names by which a user can mean this machine, who has asked to be reached at ``host``."""
+    if _is_loopback(host):
+        return [host]
+    name = socket.gethostname()
+    return [host, name, f"{name.partition('.')[0]}.local"]
 
 
 def _run(app: DemoApp, listener: socket.socket, host: str, verbose: bool) -> int:

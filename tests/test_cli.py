@@ -44,6 +44,7 @@ def test_help_names_every_option_with_its_unit_and_default() -> None:
     lines = {option.split()[0]: " ".join(option.split()) for option in options}
     assert "default: 127.0.0.1" in lines["--host"]
     assert "default: 8000" in lines["--port"]
+    assert "answer to this name" in lines["--allow-host"]
     for option, default in (
         ("--resume-window", "30 s"),
         ("--ping-interval", "20 s"),
@@ -134,7 +135,7 @@ def test_a_signal_ends_it_while_sessions_are_open(demo: Callable[..., DemoServer
         sock.makefile("rb") as answer,
     ):
         sock.sendall(
-            b"GET /ws?room=r&name=Ada&id=0123456789abcdef HTTP/1.1\r\nHost: x\r\n"
+            b"GET /ws?room=r&name=Ada&id=0123456789abcdef HTTP/1.1\r\nHost: localhost\r\n"
             b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
         )
@@ -150,6 +151,36 @@ def test_a_signal_ends_it_while_sessions_are_open(demo: Callable[..., DemoServer
 
     assert (code, err) == (0, "")
     assert received.endswith(bytes([0x88, len(reason)]) + reason)
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "status"),
+    [
+        ((), "127.0.0.1:8000", 200),
+        ((), "evil.example", 403),
+        (("--host", "0.0.0.0"), "192.168.7.7:8000", 200),
+        (("--host", "0.0.0.0"), socket.gethostname(), 200),
+        (("--host", "0.0.0.0"), "evil.example", 403),
+        (("--allow-host", "Demo.Example"), "demo.example", 200),
+    ],
+    ids=str,
+)
+def test_it_answers_to_the_names_that_were_asked_for(
+    options: tuple[str, ...], name: str, status: int
+) -> None:
+    """Addresses and this machine's own name do for a LAN; any other name is allowed by an option."""
+    server = DemoServer(*options)
+    port = int(server.url.rstrip("/").rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as sock,
+        sock.makefile("rb") as answer,
+    ):
+        sock.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        first = answer.readline()
+
+    code, _, _ = server.stop()
+
+    assert (first.split()[1], code) == (str(status).encode(), 0)
 
 
 @pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])

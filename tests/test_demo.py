@@ -301,6 +301,38 @@ def test_only_the_page_itself_may_cut(client: Client, headers: dict[str, str], s
     assert client.post(f"/cut?id={ID}", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/static/resumehub.js", "/timeline?room=lobby", "/ws?room=r&name=Ada&id=" + ID]
+)
+@pytest.mark.parametrize(
+    ("host", "refused"),
+    [
+        ("localhost:8000", False),
+        ("LOCALHOST.", False),
+        ("demo.localhost", False),
+        ("127.0.0.1:8000", False),
+        ("192.168.1.20", False),
+        ("[::1]:8000", False),
+        ("box.lan:8000", False),
+        ("evil.example", True),
+        ("evil.example:8000", True),
+        ("localhost.evil.example", True),
+        ("127.0.0.1.evil.example", True),
+        ("[::1].evil.example", True),
+        ("[evil.example]", True),
+        ("box.lan.evil.example", True),
+        ("", True),
+    ],
+)
+def test_a_name_that_only_points_here_is_refused(path: str, host: str, refused: bool) -> None:
+    """DNS rebinding: to the browser it is a part of the other site, but it says which name it asked for."""
+    app = create_app(allowed_hosts=["Box.Lan"])
+    response = Client(app).get(path, headers={"Host": host})
+    assert app.close().complete
+
+    assert (response.status_code == 403 and "answers to localhost" in response.text) is refused
+
+
 # -- the way in -----------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ from werkzeug.wrappers import Request, Response
 from resumehub import CloseReport, Hub, SystemClock
 from resumehub.clock import Clock
 from resumehub.demo.chat import Chat
+from resumehub.demo.hosts import answers_to, normalized
 from resumehub.demo.timeline import EventLog, TimelineMetrics
 
 if TYPE_CHECKING:
@@ -69,10 +70,13 @@ def create_app(
     send_buffer: int = 256,
     on_duplicate: str = "replace",
     clock: Clock | None = None,
+    allowed_hosts: Iterable[str] = (),
 ) -> DemoApp:
     """Build the demo with a hub of its own; call ``close`` on it when the server stops.
 
-    The arguments are those of ``Hub``: durations in seconds, ``send_buffer`` in messages.
+    The arguments are those of ``Hub``: durations in seconds, ``send_buffer`` in messages. ``allowed_hosts``:
+    the names under which browsers may ask for the demo; addresses and localhost need not be named
+    (``hosts.py`` says why).
     Raises: what ``Hub`` raises for a bad argument (ValueError, TypeError). Threads: any.
     """
     options = {
@@ -82,14 +86,15 @@ def create_app(
         "send_buffer": send_buffer,
         "on_duplicate": on_duplicate,
     }
-    return DemoApp(options, clock or SystemClock())
+    return DemoApp(options, clock or SystemClock(), allowed_hosts)
 
 
 class DemoApp:
     """A WSGI application. Threads: any number of request threads."""
 
-    def __init__(self, options: dict[str, Any], clock: Clock) -> None:
+    def __init__(self, options: dict[str, Any], clock: Clock, allowed_hosts: Iterable[str] = ()) -> None:
         self._options = options
+        self._hosts = normalized(allowed_hosts)
         self._timeline = EventLog(clock)
         self._run = secrets.token_hex(4)
         self._files = {path.name: path for path in STATIC.iterdir() if path.is_file()}
@@ -105,10 +110,17 @@ class DemoApp:
         return self.hub.close(timeout)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") == "/ws":
+        # A request without Host comes from no browser.
+        is_for_us = answers_to(environ.get("HTTP_HOST", "localhost"), self._hosts)
+        if is_for_us and environ.get("PATH_INFO") == "/ws":
             return self.hub.wsgi_app(environ, start_response)
         request = Request(environ)
         try:
+            if not is_for_us:
+                raise Forbidden(
+                    "The demo answers to localhost and to addresses only. To let it answer to another name: "
+                    "python -m resumehub serve --allow-host NAME, or create_app(allowed_hosts=[NAME])."
+                )
             response = self._respond(request)
         except HTTPException as error:
             response = Response(f"{error.code} {error.name}: {error.description}\n", error.code)

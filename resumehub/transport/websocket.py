@@ -29,6 +29,7 @@ from ..codes import CloseCode
 from ..message import Frame, Opcode
 from .bad_gateway import BadGatewayCode
 from .base import CloseReceived, DataReceived, Ended, Failed, Parted, PingReceived, PongReceived, Received
+from .deflate_offers import answer_to
 from .fast_frame_parser import FastFrameParser
 from .fast_handshake import answer_ordinary
 from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream, PartedError
@@ -36,6 +37,8 @@ from .sockets import IDLE_RECEIVE_BYTES, RECEIVE_BYTES, ByteStream, PartedError
 # The first byte of a whole message. (Made once: looking up an enumeration's member for every frame costs.)
 _TEXT = Opcode.TEXT
 _FINAL_TEXT, _FINAL_BINARY = 0x80 | Opcode.TEXT.value, 0x80 | Opcode.BINARY.value
+
+_EXTENSIONS = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 
 # Bytes that are inflated at once. One compressed byte can become a thousand: this bounds what comes out.
 _COMPRESSED_FEED = 1024
@@ -114,19 +117,28 @@ class _Judge(simple_websocket.Server):  # type: ignore[misc]
             raise HandshakeError("the handshake's headers cannot be read")
         self._check_key()
         self.subprotocol = self.choose_subprotocol(request)
-        extensions: list[Extension] = [_Deflate()] if self._compression else []
-        head = self.ws.send(AcceptConnection(subprotocol=self.subprotocol, extensions=extensions))
-        self.agreed = [extension for extension in extensions if extension.enabled()]
+        head = self.ws.send(AcceptConnection(subprotocol=self.subprotocol))
         for line in head.split(b"\r\n")[1:]:
             name, colon, value = line.partition(b":")
             if colon:
                 self.headers.append((name.decode("ascii"), value.strip().decode("latin-1")))
+        self._agree_on_compression()
         self.connected = True
+
+    def _agree_on_compression(self) -> None:
+        answer = answer_to(self.environ.get(_EXTENSIONS, "")) if self._compression else None
+        if answer is not None:
+            deflate = _Deflate()
+            deflate.finalize(answer)
+            self.agreed.append(deflate)
+            self.headers.append(("Sec-WebSocket-Extensions", answer))
 
     def _request_head(self) -> bytes:
         head = [b"GET / HTTP/1.1"]
         for key, value in self.environ.items():
             name = key[5:].replace("_", "-").title()
+            if key == _EXTENSIONS:
+                continue  # an offer is accepted or declined, and never an error
             if key.startswith("HTTP_") and (
                 name in ("Host", "Connection", "Upgrade") or name.startswith("Sec-Websocket-")
             ):

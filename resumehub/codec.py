@@ -88,16 +88,17 @@ def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False
     event = message.event
     if not isinstance(event, str):
         raise TypeError(f"the event of a Message must be a str, not {_a(event)}")
-    if is_reserved(event) and not allow_reserved:
+    reserved = is_reserved(event)
+    if reserved and not allow_reserved:
         raise ValueError(
             f"the event {event[:40]!r} can't be sent: names that begin with '$' are reserved for "
             "resumehub; choose another"
         )
     data = codec.encode(message)
     if isinstance(data, str):
-        return Frame(_TEXT, _utf8(data))
+        return Frame(_TEXT, _utf8(data), compressible=not reserved)
     if isinstance(data, bytes):
-        return Frame(Opcode.BINARY, data)
+        return Frame(Opcode.BINARY, data, compressible=not reserved)
     # Not bytearray or memoryview either: a frame is kept for a replay and must not change meanwhile.
     raise TypeError(
         f"{type(codec).__name__}.encode returned {_a(data)}: a codec must return str (sent as "

@@ -304,7 +304,7 @@ class LeaderFollowers:
         number = turn.number
         if self._recalled and number in self._recalled:
             self._recalled.remove(number)
-            self._ready.append(turn)
+            self._put_in_hand(turn)  # which wakes the leader, if that is another thread
             return
         turn.in_hand = False
         if number not in self._watched:

@@ -266,6 +266,8 @@ class SharedReader(Reader):
                     return _LEFT
                 if self._full:
                     return TurnResult.PAUSED
+            if self.io.transport.has_more:
+                self._leader_followers.recall(self.number)  # the socket need not have any
         except Exception:
             self._give_up()
             return _LEFT

@@ -25,9 +25,10 @@ class FrameState:
         """The state of ``frame``."""
         return cls(frame.payload, frame.opcode is Opcode.BINARY)
 
-    def make(self) -> Frame:
-        """The frame of this state."""
-        return Frame(Opcode.BINARY if self.binary else Opcode.TEXT, self.payload)
+    def make(self, *, control: bool = False) -> Frame:
+        """The frame of this state; ``control``: of a control message, which is not compressed."""
+        opcode = Opcode.BINARY if self.binary else Opcode.TEXT
+        return Frame(opcode, self.payload, compressible=not control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ def item_of(state: ItemState) -> Item:
         case FrameState():
             return state.make()
         case NoticeState(kind, frame, placed):
-            return Notice(kind, frame.make(), placed=placed)
+            return Notice(kind, frame.make(control=True), placed=placed)
         case GapState(first, last, told):
-            return Gap(first, last, told.make() if told is not None else None)
+            return Gap(first, last, told.make(control=True) if told is not None else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class MemoryTransport:
         return self._wire.stateful
 
     @property
+    def has_more(self) -> bool:
+        return False
+
+    @property
     def movable(self) -> bool:
         return not self._wire.stateful
 

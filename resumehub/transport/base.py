@@ -5,7 +5,8 @@ them on the real transport (over a socketpair and over TCP) and on the in-memory
 
 T1.  ``receive`` blocks until there is an event, and returns events in the order of arrival. ``heard``
      grows with all input, a part of a message included. Where ``pollable`` is a socket to wait for,
-     ``receive_now`` returns what has come, perhaps nothing, without waiting.
+     ``receive_now`` returns what has come, perhaps nothing, without waiting. It may leave a part of what it
+     has read for the next call: then ``has_more`` is True, and that call reads nothing.
 T2.  A data message is reported once and whole, however it was fragmented. Control frames that arrive
      inside it are reported before it.
 T3.  A message of more than ``max_message_size`` bytes is a failure 1009, reported before more than
@@ -105,6 +106,8 @@ class Transport(Protocol):
     def stateful(self) -> bool: ...
     @property
     def heard(self) -> int: ...
+    @property
+    def has_more(self) -> bool: ...
     @property
     def movable(self) -> bool: ...
 

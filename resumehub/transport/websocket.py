@@ -3,8 +3,8 @@
 simple-websocket reads the handshake from a WSGI environ, and brings wsproto. Its own I/O loop is not used:
 its ``send`` is one unlocked ``sock.send``, its reader thread and socket outlive ``close``, its input has no
 bound. So the thread that it would start is replaced by an object that starts none. wsproto turns bytes into
-events and frames into bytes. The reader thread reads; the encoders run under the session's lock. No other
-module imports either library, so another transport changes this module only. Read next: ``base.py``.
+events and frames into bytes. The reader thread reads; the encoders run under the session's lock. Only
+``deflate.py`` beside it imports wsproto, too, so another transport changes these two. Read next: ``base.py``.
 """
 
 from __future__ import annotations
@@ -12,23 +12,22 @@ from __future__ import annotations
 import base64
 import binascii
 import socket
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import simple_websocket
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
-from wsproto.extensions import Extension, PerMessageDeflate
-from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, RsvBits
-from wsproto.frame_protocol import Opcode as WireOpcode
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import FrameProtocol
 from wsproto.utilities import ProtocolError, RemoteProtocolError
 
 from ..codes import CloseCode
 from ..message import Frame, Opcode
 from .bad_gateway import BadGatewayCode
 from .base import CloseReceived, DataReceived, Ended, Failed, Parted, PingReceived, PongReceived, Received
+from .deflate import Deflate
 from .deflate_offers import answer_to
 from .fast_frame_parser import FastFrameParser
 from .fast_handshake import answer_ordinary
@@ -40,8 +39,9 @@ _FINAL_TEXT, _FINAL_BINARY = 0x80 | Opcode.TEXT.value, 0x80 | Opcode.BINARY.valu
 
 _EXTENSIONS = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 
-# Bytes that are inflated at once. One compressed byte can become a thousand: this bounds what comes out.
-_COMPRESSED_FEED = 1024
+# A call of ``receive`` inflates no more messages once they have so many bytes together, and leaves the others
+# compressed: one compressed byte can become a thousand.
+_INFLATED_AT_ONCE = RECEIVE_BYTES
 
 
 class HandshakeError(Exception):
@@ -73,7 +73,7 @@ class Handshake:
     def __init__(self, environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool) -> None:
         opening = answer_ordinary(environ, subprotocols, compression)
         self.headers: list[tuple[str, str]]
-        self._extensions: list[Extension] = []
+        self._extensions: list[Deflate] = []
         if opening is not None:
             self.headers = opening
         else:
@@ -87,6 +87,8 @@ class Handshake:
 
     def transport(self, stream: ByteStream, max_message_size: int, leftover: bytes) -> WebSocketTransport:
         """The transport with the agreed extensions. ``leftover``: bytes already read behind the request."""
+        for deflate in self._extensions:
+            deflate.limit = max_message_size
         return WebSocketTransport(stream, max_message_size, self._extensions, leftover)
 
 
@@ -95,7 +97,7 @@ class _Judge(simple_websocket.Server):  # type: ignore[misc]
 
     def __init__(self, environ: Mapping[str, Any], subprotocols: Sequence[str], compression: bool) -> None:
         self.headers: list[tuple[str, str]] = []
-        self.agreed: list[Extension] = []
+        self.agreed: list[Deflate] = []
         self._compression = compression
         names = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
         try:
@@ -128,7 +130,7 @@ class _Judge(simple_websocket.Server):  # type: ignore[misc]
     def _agree_on_compression(self) -> None:
         answer = answer_to(self.environ.get(_EXTENSIONS, "")) if self._compression else None
         if answer is not None:
-            deflate = _Deflate()
+            deflate = Deflate()
             deflate.finalize(answer)
             self.agreed.append(deflate)
             self.headers.append(("Sec-WebSocket-Extensions", answer))
@@ -155,39 +157,6 @@ class _Judge(simple_websocket.Server):  # type: ignore[misc]
             raise HandshakeError("Sec-WebSocket-Key is not 16 bytes in base64")
 
 
-class _Deflate(PerMessageDeflate):
-    """permessage-deflate (RFC 7692), with two corrections to wsproto's own."""
-
-    def frame_inbound_header(
-        self, proto: FrameDecoder | FrameProtocol, opcode: WireOpcode, rsv: RsvBits, payload_length: int
-    ) -> CloseReason | RsvBits:
-        if opcode.iscontrol():
-            # It may stand inside a compressed message, whose rest wsproto would then not inflate.
-            self._inbound_is_compressible = False
-            return CloseReason.PROTOCOL_ERROR if rsv.rsv1 else RsvBits(False, False, False)
-        return super().frame_inbound_header(proto, opcode, rsv, payload_length)
-
-    def frame_inbound_complete(
-        self, proto: FrameDecoder | FrameProtocol, fin: bool
-    ) -> bytes | CloseReason | None:
-        return super().frame_inbound_complete(proto, fin) if self._inbound_is_compressible else None
-
-    def frame_inbound_payload_data(
-        self, proto: FrameDecoder | FrameProtocol, data: bytes
-    ) -> bytes | CloseReason:
-        inflated = super().frame_inbound_payload_data(proto, data)
-        # A final block ends zlib's stream but not the message (§7.2.3.4). zlib would not inflate what
-        # follows, and would keep it for ever: no limit on a message's size would hold.
-        while self._inbound_is_compressible and self._decompressor is not None and self._decompressor.eof:
-            rest = self._decompressor.unused_data
-            self._decompressor = zlib.decompressobj(-int(self.client_max_window_bits))
-            more = super().frame_inbound_payload_data(proto, rest)
-            if isinstance(inflated, CloseReason) or isinstance(more, CloseReason):
-                return more
-            inflated += more
-        return inflated
-
-
 class WebSocketTransport:
     """A WebSocket over a byte stream, server side. See the clauses in ``base.py``."""
 
@@ -202,6 +171,8 @@ class WebSocketTransport:
         self._max_message_size = max_message_size
         self._extensions = extensions
         self._compressed = bool(extensions)
+        # Whether wsproto holds input, compressed, at which it has not looked yet.
+        self._more = False
         self._fast_parser = FastFrameParser(max_message_size)
         self._leftover = leftover
         self._receive_bytes = IDLE_RECEIVE_BYTES
@@ -230,6 +201,10 @@ class WebSocketTransport:
         return self._compressed or self._stream.sticky
 
     @property
+    def has_more(self) -> bool:
+        return self._more
+
+    @property
     def movable(self) -> bool:
         return self._stream.movable and not self._compressed
 
@@ -248,6 +223,8 @@ class WebSocketTransport:
 
     def receive_now(self, read: Callable[[int], bytes] | None = None) -> list[Received]:
         """Return the events that are complete, without waiting (unless ``read`` waits)."""
+        if self._more:
+            return self._inflate()
         data, self._leftover = self._leftover, b""
         if not data:
             try:
@@ -267,14 +244,11 @@ class WebSocketTransport:
         return [] if self._deaf else self._parse(data)
 
     def _parse(self, data: bytes) -> list[Received]:
-        events: list[Received] = []
         if self._compressed:
-            pieces: Iterable[DataReceived | bytes] = (
-                data[start : start + _COMPRESSED_FEED] for start in range(0, len(data), _COMPRESSED_FEED)
-            )
-        else:
-            pieces = self._fast_parser.parse(data)
-        for piece in pieces:
+            self._parser.receive_data(data)
+            return self._inflate()
+        events: list[Received] = []
+        for piece in self._fast_parser.parse(data):
             if isinstance(piece, DataReceived):
                 events.append(piece)
                 continue
@@ -284,11 +258,19 @@ class WebSocketTransport:
                 break
         return events
 
-    def _translate(self, events: list[Received]) -> None:
+    def _inflate(self) -> list[Received]:
+        """The next events of what wsproto holds, until they have ``_INFLATED_AT_ONCE`` bytes."""
+        events: list[Received] = []
+        self._more = self._translate(events, _INFLATED_AT_ONCE) and not self._deaf
+        return events
+
+    def _translate(self, events: list[Received], limit: float = float("inf")) -> bool:
+        """Add the parser's events to ``events``. True if it stopped at ``limit``, in bytes of input."""
+        size = 0
         for event in self._parser.events():
             match event:
                 case TextMessage() | BytesMessage():
-                    self._gather(event, events)
+                    size += self._gather(event, events)
                 case Ping():
                     events.append(PingReceived(bytes(event.payload)))
                 case Pong():
@@ -300,33 +282,44 @@ class WebSocketTransport:
                         code = CloseCode.BAD_GATEWAY.value
                     # wsproto reports a breach of the protocol as a close, though no close frame came.
                     real = self._parser.state is ConnectionState.REMOTE_CLOSING
-                    events.append(CloseReceived(code, reason) if real else Failed(code, reason))
+                    if code == CloseCode.TOO_BIG and not real:
+                        self._refuse_message(events)
+                    else:
+                        events.append(CloseReceived(code, reason) if real else Failed(code, reason))
             if self._deaf:
-                return
+                return False
+            if size >= limit:
+                return True
+        return False
 
-    def _gather(self, part: TextMessage | BytesMessage, events: list[Received]) -> None:
+    def _refuse_message(self, events: list[Received]) -> None:
+        self._deaf = True
+        self._held = bytearray()
+        events.append(Failed(CloseCode.TOO_BIG, "message too big"))
+
+    def _gather(self, part: TextMessage | BytesMessage, events: list[Received]) -> int:
+        """Add a message to ``events`` once it is whole. Returns the bytes of this part."""
         data = part.data
         # Text is held as bytes too: a str for each fragment would cost many times the message's size.
         piece = data.encode() if isinstance(data, str) else data
         size = len(self._held) + len(piece)
         if size > self._max_message_size:
-            self._deaf = True
-            self._held = bytearray()
-            events.append(Failed(CloseCode.TOO_BIG, "message too big"))
-            return
+            self._refuse_message(events)
+            return 0
         if not part.message_finished:
             self._held += piece
-            return
+            return len(piece)
         if self._held:
             whole, self._held = bytes(self._held + piece), bytearray()
             data = whole.decode() if isinstance(data, str) else whole
         events.append(DataReceived(data if isinstance(data, str) else bytes(data), size))
+        return len(piece)
 
     # -- writing: with the session's lock held ----------------------------------------------
 
     def encode(self, frame: Frame) -> bytes:
         """A frame's wire bytes. Without compression they are made once for all receivers."""
-        if self._compressed:
+        if self._compressed and frame.compressible:
             return self._encode(frame)
         wire = frame.wire
         if wire is None:

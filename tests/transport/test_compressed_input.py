@@ -9,9 +9,12 @@ import zlib
 from collections.abc import Iterable
 
 import pytest
+from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import FrameProtocol
 
+from resumehub.message import Frame, Opcode
 from resumehub.testing import client_frame
-from resumehub.transport.base import Received
+from resumehub.transport.base import DataReceived, Received
 from resumehub.transport.websocket import WebSocketTransport
 from tests.transport.byte_feed import Feed, codes, cut
 from tests.transport.transport_kinds import handshake
@@ -198,3 +201,86 @@ def test_bytes_behind_a_final_block_do_not_pile_up() -> None:
     told, _, peak = peak_until_first_event(itertools.chain([head], itertools.repeat(block, 1000)))
     assert told in ([("failed", 1007)], [("failed", 1009)])
     assert peak < MEBIBYTE
+
+
+def test_a_bomb_is_inflated_to_one_byte_beyond_the_limit() -> None:
+    """In one read: what is not inflated costs what was sent."""
+    wire = Deflater().frame(bytes(8 * MEBIBYTE), "binary")
+    assert len(wire) < 16 * 1024
+    told, _, peak = peak_until_first_event([wire])
+    assert told == [("failed", 1009)]
+    assert peak < 8 * LIMIT
+
+
+@pytest.mark.parametrize("size", [LIMIT, LIMIT + 1], ids=["of the limit", "of one byte more"])
+@pytest.mark.parametrize("chunk", [4096, 1], ids=["at once", "byte by byte"])
+def test_the_limit_is_that_of_the_inflated_message(size: int, chunk: int) -> None:
+    """Each message has its own: one that is allowed leaves the next one as much."""
+    client = Deflater()
+    wire = client.frame(b"x" * LIMIT) + client.frame(b"x" * size)
+    told = understand(cut(wire, chunk))
+    assert told == ["x" * LIMIT, "x" * LIMIT if size == LIMIT else ("failed", 1009)]
+
+
+# -- much of it at a time ----------------------------------------------------------------------
+
+
+def many(count: int, size: int) -> bytes:
+    client = Deflater()
+    return b"".join(client.frame(bytes([65 + number % 26]) * size) for number in range(count))
+
+
+def test_of_one_read_no_more_is_inflated_than_can_be_handled() -> None:
+    """The rest stays compressed until it is asked for, and no further input is read before."""
+    wire = many(100, 50_000)
+    assert len(wire) < 16 * 1024
+    transport, feed = transport_for([wire, client_frame("ping", b"behind")])
+    told: list[object] = []
+    for number in range(100):
+        events = transport.receive()
+        assert sum(event.size for event in events if isinstance(event, DataReceived)) <= 50_000
+        assert feed.pulled == 2048 or number > 20
+        told += codes(events)
+    assert [str(one)[:1] for one in told] == [chr(65 + number % 26) for number in range(100)]
+    assert codes(transport.receive()) == [("ping", b"behind")]
+    assert not transport.has_more
+
+
+def test_what_is_left_is_given_before_the_end_of_input() -> None:
+    wire = many(5, 50_000)
+    assert [str(one)[:1] for one in understand([wire])] == ["A", "B", "C", "D", "E"]
+
+
+def test_small_messages_come_together() -> None:
+    transport, _ = transport_for([many(50, 100)])
+    assert len(transport.receive()) == 50
+    assert not transport.has_more
+
+
+def test_nothing_is_left_behind_a_failure() -> None:
+    garbage = client_frame("text", b"\xff", rsv=FIRST_BIT)
+    transport, _ = transport_for([many(1, 50_000) + garbage + many(9, 50_000)])
+    assert codes(transport.receive()) == ["A" * 50_000]
+    assert codes(transport.receive()) == [("failed", 1007)]
+    assert not transport.has_more
+
+
+# -- control messages --------------------------------------------------------------------------
+
+
+def test_a_control_message_is_not_compressed_and_the_others_are() -> None:
+    """So the token in a ``$hello`` shares no compression window with what other people say."""
+    transport, _ = transport_for([])
+    secret = b'{"event": "$hello", "payload": {"token": "opensesame"}}'
+    said = transport.encode(Frame(Opcode.TEXT, b"tell me: opensesame opensesame"))
+    hello = transport.encode(Frame(Opcode.TEXT, secret, compressible=False))
+    again = transport.encode(Frame(Opcode.TEXT, b"tell me: opensesame opensesame"))
+
+    assert [wire[0] & 0x40 for wire in (said, hello, again)] == [0x40, 0, 0x40]
+    assert hello.endswith(secret)
+    deflate = PerMessageDeflate()
+    deflate.finalize(OFFER)
+    peer = FrameProtocol(True, [deflate])
+    peer.receive_bytes(said + hello + again)
+    heard = [frame.payload for frame in peer.received_frames()]
+    assert heard == ["tell me: opensesame opensesame", secret.decode(), "tell me: opensesame opensesame"]

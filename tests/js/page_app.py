@@ -82,7 +82,7 @@ worker.onmessage = ({ data: { entry, ...told } }) => {
 
 clock = FakeClock()
 app = Flask(__name__, static_folder=str(STATIC), static_url_path="/static")
-hub = Hub(resume_window=30.0, ping_interval=None, clock=clock)
+hub = Hub(resume_window=30.0, ping_interval=None, refusal_delay=0.0, clock=clock)
 handled: list[object] = []
 
 

@@ -23,6 +23,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from . import json_rules
 from .message import Frame, Message, Opcode, is_reserved
+from .runtime.foreign_code import passes
 
 
 class Undecodable(ValueError):
@@ -58,7 +59,7 @@ class Codec(Protocol):
     def decode(self, data: str | bytes, /) -> Message:
         """Return the message in ``data``: ``str`` from a text frame, ``bytes`` from a binary one.
 
-        Raises: any ``Exception`` means "undecodable": the message is counted and skipped, and the
+        Raises: whatever it raises means "undecodable": the message is counted and skipped, and the
         connection goes on. Only the name of the exception's type is logged.
         """
         ...
@@ -113,17 +114,12 @@ def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = Fa
     and never shows them to the application (contract D2).
 
     Returns: a Message whose event is a ``str``.
-    Raises: Undecodable, for any ``Exception`` of the codec, a wrong return type, or a reserved
+    Raises: Undecodable, for whatever the codec raises, a wrong return type, or a reserved
     event. It has no ``__cause__`` or ``__context__``: a codec's exception may quote the content.
     Threads: any. Blocks: never, unless the codec does.
     """
     try:
         message = codec.decode(data)
-    except Undecodable:
-        raise
-    except Exception as error:
-        problem = f"{type(codec).__name__}.decode raised {type(error).__name__}"
-    else:
         if not isinstance(message, Message):
             problem = f"{type(codec).__name__}.decode returned {_a(message)}, not a Message"
         elif not isinstance(message.event, str):
@@ -134,6 +130,12 @@ def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = Fa
             raise Undecodable("an event that begins with '$': such names are reserved for resumehub")
         else:
             return message
+    except Undecodable:
+        raise
+    except BaseException as error:
+        if passes(error):
+            raise
+        problem = f"{type(codec).__name__}.decode raised {type(error).__name__}"
     # Raised outside of the except block, so that the codec's exception is not chained.
     raise Undecodable(problem, "the server's codec can't decode it")
 

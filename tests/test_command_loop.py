@@ -7,7 +7,6 @@ in the test's own thread, until "stop".
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from resumehub.runtime.base import Event, Lock, Mailbox
 from resumehub.runtime.command_loop import CommandLoop, Reply
+from resumehub.runtime.foreign_code import Log
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock
 from tests.support import PATIENCE, Call
@@ -38,7 +38,7 @@ class Toy:
             tick="tick",
             perform=self.perform,
             refuse=self.refuse,
-            log=logging.getLogger("resumehub"),
+            log=Log("resumehub"),
         )
 
     def next_deadline(self) -> float | None:

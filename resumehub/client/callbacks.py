@@ -1,23 +1,23 @@
 """The application's callbacks, one at a time, on a thread of their own.
 
 So a slow callback delays nothing but the next callback: the client goes on answering Pings and reading
-acknowledgements. A callback that raises is logged and counted, and its message counts as handled like any
-other: the server would only send it again, and the callback would raise again. The inbox decides the order.
-Made by ``client_loop.py``. Read next: ``inbox.py``.
+acknowledgements. A callback that raises, whatever it raises, is logged and counted, and its message counts as
+handled like any other: the server would only send it again, and the callback would raise again. The inbox
+decides the order. Made by ``client_loop.py``. Read next: ``inbox.py``.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from ..runtime.base import Runtime
+from ..runtime.foreign_code import Log, passes
 from .inbox import Inbox
 from .stats import ClientCounters
 
-log = logging.getLogger("resumehub.client")
+log = Log("resumehub.client")
 
 #: Hooks whose callbacks are called behind all messages.
 _LAST = ("on_session_expired", "on_disconnect")
@@ -55,7 +55,9 @@ class Callbacks:
         while (call := self._inbox.next_call(on_message)) is not None:
             try:
                 call()
-            except Exception:
+            except BaseException as error:  # SystemExit too: a callback must not end the client's thread
+                if passes(error):
+                    raise
                 self._counters.callback_errors += 1
-                log.exception("a callback of the client raised")
+                log.error("a callback of the client raised", exc_info=error)
         self.over.set()

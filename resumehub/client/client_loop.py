@@ -9,19 +9,20 @@ one that calls the application's callbacks, if there are any. Made by ``connect`
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from ..clock import Clock
 from ..codec import encode_frame
 from ..codes import CloseCode
-from ..errors import MessageRejected, ResumeHubError, SessionExpired, TransportLost
+from ..errors import ConnectionClosed, MessageRejected, ResumeHubError, SessionExpired, TransportLost
 from ..message import Message
 from ..protocol import control_messages
 from ..protocol.control_messages import Hello, Rejection
 from ..runtime.base import Runtime, Thread
 from ..runtime.command_loop import CommandLoop, Reply
+from ..runtime.foreign_code import Log, passes
+from ..runtime.steady_clock import steady
 from . import commands as c
 from . import effects as e
 from .callbacks import Callbacks
@@ -34,7 +35,7 @@ from .stats import ClientCounters
 from .status import Status
 from .transport import ClientTransport
 
-log = logging.getLogger("resumehub.client")
+log = Log("resumehub.client")
 
 _serials = itertools.count(1)
 
@@ -56,7 +57,7 @@ class ClientLoop:
         send_buffer_bytes: int,
     ) -> None:
         self.options = options
-        self.clock = clock
+        self.clock = clock = steady(clock)
         self.runtime = runtime
         self.send_buffer_bytes = send_buffer_bytes
         self.counters = ClientCounters()
@@ -92,7 +93,7 @@ class ClientLoop:
         self.clock.follow(self._commands)
         try:
             self._spawn("client driver", self._run)
-            self._spawn("client writer", self.sender.run)
+            self._spawn("client writer", self._write)
             if self._callbacks.any:
                 self._spawn("client callbacks", self._callbacks.run)
         except RuntimeError:
@@ -127,10 +128,20 @@ class ClientLoop:
     # -- the driver's thread ------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._commands.run()
+        if not self._commands.run():
+            self._die()
         self.inbox.end()
         self.clock.unfollow(self._commands)
         self.finished.set()
+
+    def _die(self) -> None:
+        """The driver has failed, which is a bug of ours: the client ends, so that no thread waits for it."""
+        error = ConnectionClosed(self.connection_id, "the client has failed; its log says why")
+        for transport in self._transports.values():
+            transport.abort()
+        self._end(error)
+        self.status.die(error)
+        self._callbacks.queue("on_disconnect", error)
 
     def _perform(self, command: c.Command, now: float, reply: Reply | None) -> None:
         waiting = [command]
@@ -138,8 +149,11 @@ class ClientLoop:
             for effect in self._machine.handle(waiting.pop(0), now):
                 try:
                     answer = self._carry_out(effect)
-                except Exception:  # a bug of ours: say so, and go on
-                    log.exception("the client could not %s; please report this", type(effect).__name__)
+                except BaseException as error:  # a bug of ours: say so, and go on
+                    if passes(error):
+                        raise
+                    what = type(effect).__name__
+                    log.error("the client could not %s; please report this", what, exc_info=error)
                     continue
                 if answer is not None:
                     waiting.append(answer)
@@ -165,10 +179,9 @@ class ClientLoop:
                 heard = self.clock.monotonic() if self.inbox.is_full() else self._transports[dial].heard_at
                 return c.LastHeard(dial, heard)
             case e.DrawPause(upto, at_least):
-                return c.Drawn(at_least + upto * self.options.random())
+                return c.Drawn(at_least + upto * _chance(self.options.random))
             case e.Acknowledge(dial, received):
-                ack = control_messages.ack(received)
-                self.sender.ack(dial, encode_frame(self.options.codec, ack, allow_reserved=True))
+                self._acknowledge(dial, received)
             case e.SendCloseFrame(dial, code):
                 self.sender.close(dial, code)
             case e.QueueCallback(hook, error):
@@ -193,7 +206,7 @@ class ClientLoop:
             asked=self.inbox.last_taken() if effect.resume else 0,
             token=self.token if effect.resume else "",
             # From above 0 to 1: where a test draws 0.0 each time, no acknowledgement is early.
-            phase=1.0 - self.options.phase(),
+            phase=1.0 - _chance(self.options.phase),
         )
         self._transports[effect.dial] = transport
         try:
@@ -223,6 +236,18 @@ class ClientLoop:
         self.inbox.begin(effect.dial, transport.asked if counted else None)
         transport.go_on()
 
+    def _acknowledge(self, dial: int, received: int) -> None:
+        try:
+            frame = encode_frame(self.options.codec, control_messages.ack(received), allow_reserved=True)
+        except BaseException as error:
+            if passes(error):
+                raise
+            # The server would wait for it, and so would the client's own messages.
+            log.error("the codec cannot encode $ack; the transport is dropped", exc_info=error)
+            self._transports[dial].abort()
+        else:
+            self.sender.ack(dial, frame)
+
     def _reject(self, left_out: OutgoingMessage, code: int | None, hello: Hello | None) -> None:
         self.counters.rejected += 1
         size = left_out.frame.size
@@ -235,6 +260,21 @@ class ClientLoop:
         self.in_doubt = [outgoing.message for outgoing in self.sender.end()]
         if isinstance(error, SessionExpired):
             error.in_doubt = list(self.in_doubt)
+
+    # -- the writer's thread ------------------------------------------------------------------
+
+    def _write(self) -> None:
+        while True:
+            try:
+                return self.sender.run()
+            except BaseException as error:  # a bug of ours: only the transport is lost
+                if passes(error):
+                    raise
+                log.error("the client's writer failed; please report this", exc_info=error)
+                dial = self.sender.give_up()
+                if dial is None or dial not in self._transports:
+                    raise
+                self._transports[dial].abort()
 
     # -- reports ------------------------------------------------------------------------------
 
@@ -262,3 +302,14 @@ class ClientLoop:
     def _spawn(self, role: str, run: Callable[[], None]) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         self._threads.append(self.runtime.spawn(f"resumehub-{role}-{self._serial}", run))
+
+
+def _chance(source: Callable[[], float]) -> float:
+    """A number from 0 to 1 of the application's ``random``, or 0.5 if that fails: the client dials anyway."""
+    try:
+        return min(1.0, max(0.0, float(source())))
+    except BaseException as error:
+        if passes(error):
+            raise
+        log.error("random raised; 0.5 is taken in its place", exc_info=error)
+        return 0.5

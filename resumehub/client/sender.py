@@ -194,6 +194,15 @@ class Sender:
             self._changed.notify_all()
             return self._outbox.clear()
 
+    def give_up(self) -> int | None:
+        """Writing has failed: write no more to the present transport. Give its dial. Next: abort it."""
+        with self._lock:
+            transport, self._transport = self._transport, None
+            self._waiting_on = None
+            self._forget_pieces()
+            self._changed.notify_all()
+            return transport.dial if transport is not None else None
+
     # -- the writer's thread ------------------------------------------------------------------
 
     def run(self) -> None:

@@ -30,6 +30,12 @@ class Status:
                 self._error, self._lossless = machine.error, machine.lossless
                 self._changed.notify_all()
 
+    def die(self, error: ResumeHubError) -> None:
+        """The driver's thread has died: the client has ended with ``error``. Driver thread only."""
+        with self._lock:
+            self._state, self._error = ClientState.CLOSED, error
+            self._changed.notify_all()
+
     def look(self) -> tuple[ClientState, ResumeHubError | None, bool | None]:
         """The state, the error with which it ended, and whether the session speaks ``resumehub.v1``."""
         with self._lock:

@@ -8,7 +8,6 @@ that it tells the driver is how the transport ended. It decides nothing about th
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from ..protocol import control_messages
 from ..protocol.expiry import read_expiry, read_object
 from ..protocol.tokens import SUBPROTOCOL
 from ..runtime.base import Runtime
+from ..runtime.foreign_code import Log, passes
 from ..transport.base import CloseReceived, Failed, PingReceived
 from ..transport.sockets import RECEIVE_BYTES, ByteStream
 from . import commands as c
@@ -35,7 +35,7 @@ from .stats import ClientCounters
 from .target import Target, TargetFailed
 from .wire import Accepted, Data, Rejected, Wire, WireEvent, encode_close
 
-log = logging.getLogger("resumehub.client")
+log = Log("resumehub.client")
 
 
 class ClientParts(Protocol):
@@ -106,8 +106,10 @@ class ClientTransport:
         """Dial, read to the end, and release the socket."""
         try:
             end = self._connect() or self._use()
-        except Exception:  # a bug of ours: say so, and dial again
-            log.exception("the client's transport failed; please report this")
+        except BaseException as error:  # a bug of ours: say so, and dial again
+            if passes(error):
+                raise
+            log.error("the client's transport failed; please report this", exc_info=error)
             end = self._lost_without_close()
         try:
             self.client.put(end)

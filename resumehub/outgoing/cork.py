@@ -13,7 +13,10 @@ There is one cork for each reader thread; that thread and its deputy use it. Rea
 from __future__ import annotations
 
 from ..clock import now
+from ..runtime.foreign_code import Log, passes
 from .transport_writer import TransportWriter
+
+log = Log("resumehub")
 
 LONGEST = 0.005
 """Seconds that a broadcast is held back at most, while callbacks are quick."""
@@ -47,14 +50,23 @@ class Cork:
         """Write all that is held back."""
         held, self._held = self._held, {}
         for writer in held:
-            writer.flush()
+            _flush(writer)
 
     def pull(self) -> None:
         """The deputy: the thread is stuck in a callback. Write what is held back; hold no more in it."""
         self.open = False
         for writer in list(self._held):
-            writer.flush()
+            _flush(writer)
 
     def __bool__(self) -> bool:
         """Whether a frame is held back."""
         return bool(self._held)
+
+
+def _flush(writer: TransportWriter) -> None:
+    try:
+        writer.flush()
+    except BaseException as error:  # a bug of ours; the frames of the other receivers must not wait for it
+        if passes(error):
+            raise
+        log.error("writing to transport %s failed; please report this", writer.number, exc_info=error)

@@ -12,6 +12,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 
+class ThreadMustLeave(BaseException):
+    """Raised by a runtime in a thread that must leave at once: a lab that gives its run up.
+
+    Code that catches ``BaseException`` raises it again (``foreign_code.py``, ``passes``).
+    """
+
+
 class Lock(Protocol):
     """A mutual exclusion lock, usable in ``with``; not reentrant."""
 
@@ -53,16 +60,18 @@ class Mailbox(Protocol):
 class Poller(Protocol):
     """Waits for input on many sockets at once, by the numbers of their descriptors.
 
-    ``watch`` and ``unwatch`` (any thread, also while another waits) raise ``OSError`` for a number that is
-    no descriptor. ``wait`` (one thread at a time) blocks until a watched socket has input or has ended, or
-    until ``wake``. It returns some of these sockets, and returns them again until the input is read.
-    ``close`` may be called twice.
+    ``watch`` and ``unwatch`` (any thread, also while another waits) raise ``OSError`` for a number that is no
+    descriptor. ``wait`` (one thread at a time) blocks until a watched socket has input or has ended, or until
+    ``wake``. It returns some of these sockets, and returns them again until the input is read. All three
+    raise ``OSError`` or ``ValueError`` once other code has closed the poller's descriptor; ``works`` (any
+    thread, never blocks) says whether that is so. ``close`` may be called twice.
     """
 
     def watch(self, number: int) -> None: ...
     def unwatch(self, number: int) -> None: ...
     def wait(self) -> list[int]: ...
     def wake(self) -> None: ...
+    def works(self) -> bool: ...
     def close(self) -> None: ...
 
 

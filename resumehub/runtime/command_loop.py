@@ -9,13 +9,13 @@ and for nothing else. It knows neither commands nor effects. Used by ``server/hu
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from ..clock import Clock
 from .base import Event, Runtime
+from .foreign_code import Log, passes
 
 CommandT = TypeVar("CommandT")
 
@@ -52,7 +52,8 @@ class CommandLoop(Generic[CommandT]):
     ``perform(command, at, reply)`` has the machine decide and carries that out, on the loop's thread; it may
     set ``reply.error``. What it raises is our bug: the loop logs it, gives it to the caller that waits, and
     goes on. ``refuse(command, reply)`` is called instead for a command that was put in time but comes after
-    the one that finished the machine.
+    the one that finished the machine. If anything else fails, the loop has *died*: it refuses like one that
+    has finished, and ``run`` says so to its owner.
 
     The loop is a ``Timeline``: its owner calls ``clock.follow`` with it before the thread starts, and
     ``clock.unfollow`` once ``run`` has returned.
@@ -68,7 +69,7 @@ class CommandLoop(Generic[CommandT]):
         tick: CommandT,
         perform: Callable[[CommandT, float, Reply | None], None],
         refuse: Callable[[CommandT, Reply | None], None],
-        log: logging.Logger,
+        log: Log,
     ) -> None:
         self._name = name
         self._machine = machine
@@ -117,11 +118,24 @@ class CommandLoop(Generic[CommandT]):
 
     # -- the loop's thread ------------------------------------------------------------------
 
-    def run(self) -> None:
+    def run(self) -> bool:
         """Perform commands until the machine has finished; then refuse those still queued, and return.
 
+        Returns: whether the machine has finished. False: the loop has died, which is logged.
         Threads: the loop's own. Blocks: until the end.
         """
+        try:
+            self._work()
+        except BaseException as error:
+            if passes(error):
+                raise
+            self._log.critical("the thread of %s has died; please report this", self._name, exc_info=error)
+            self._leave()
+            return False
+        self._leave()
+        return True
+
+    def _work(self) -> None:
         while not self._machine.finished:
             item = self._mailbox.get(self._clock.real_wait(self._machine.next_deadline()))
             if item is None:
@@ -138,7 +152,6 @@ class CommandLoop(Generic[CommandT]):
             if reply is not None:
                 reply.next_deadline = self._machine.next_deadline()
                 reply.done.set()
-        self._leave()
 
     def _pass_time(self, now: float) -> None:
         """Fire the deadlines up to ``now``, each at its own time, with all its effects."""
@@ -148,7 +161,7 @@ class CommandLoop(Generic[CommandT]):
     def _handle(self, command: CommandT, at: float, reply: Reply | None) -> None:
         try:
             self._perform(command, at, reply)
-        except Exception as error:
+        except BaseException as error:
             self._report(command, reply, error)
 
     def _leave(self) -> None:
@@ -158,17 +171,19 @@ class CommandLoop(Generic[CommandT]):
             _, command, reply = item
             try:
                 self._refuse(command, reply)
-            except Exception as error:
+            except BaseException as error:
                 self._report(command, reply, error)
             if reply is not None:
                 reply.done.set()
 
-    def _report(self, command: CommandT, reply: Reply | None, error: Exception) -> None:
+    def _report(self, command: CommandT, reply: Reply | None, error: BaseException) -> None:
         """A bug of ours: log it, give it to the caller that waits, and go on."""
+        if passes(error):
+            raise error
         what = type(command).__name__
         self._log.error("%s could not handle %s; please report this", self._name, what, exc_info=error)
         if reply is not None:
-            reply.error = error
+            reply.error = error if isinstance(error, Exception) else _as_exception(error, what)
 
     # -- fork -------------------------------------------------------------------------------
 
@@ -177,3 +192,10 @@ class CommandLoop(Generic[CommandT]):
         # A new lock: a thread of the parent may have held the old one when the process forked.
         self._gate = self._runtime.lock(f"{self._name}'s mailbox")
         self._left = True
+
+
+def _as_exception(error: BaseException, what: str) -> Exception:
+    # The caller's thread may be the main thread, which a SystemExit of the loop's thread must not end.
+    made = RuntimeError(f"{what} failed with {type(error).__name__}; see __cause__")
+    made.__cause__ = error
+    return made

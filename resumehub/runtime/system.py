@@ -108,6 +108,11 @@ def make_lock() -> Lock:
     return threading.Lock()
 
 
+def on_main_thread() -> bool:
+    """Whether the caller runs on the process's main thread, where signals are handled."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def make_local() -> threading.local:
     """An object whose attributes each thread has for itself."""
     return threading.local()
@@ -179,6 +184,13 @@ class _Epoll:
 
     def wake(self) -> None:
         os.eventfd_write(self._bell, 1)
+
+    def works(self) -> bool:
+        try:
+            self._epoll.poll(0, 1)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def close(self) -> None:
         self._epoll.close()

@@ -7,7 +7,6 @@ Called by ``hub_loop.py``. Read next: ``core/effects.py``, ``session/session.py`
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 from weakref import WeakValueDictionary
@@ -25,6 +24,7 @@ from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
 from ..reasons import DropReason
 from ..runtime.base import Runtime
+from ..runtime.foreign_code import Log
 from ..session.connection import Connection
 from ..session.delayed_ack import DelayedAck
 from ..session.handler_calls import HookCall, MessageCall
@@ -39,7 +39,7 @@ from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
 from .transport_table import TransportTable
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 # After these a reader starts, which runs them: no thread of the pool is needed.
 _BEFORE_READER = ("on_connect", "on_transport_restore")

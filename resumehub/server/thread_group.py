@@ -14,6 +14,9 @@ from functools import wraps
 
 from ..clock import now
 from ..runtime.base import Runtime, Thread
+from ..runtime.foreign_code import Log, passes
+
+log = Log("resumehub")
 
 log = logging.getLogger("resumehub")
 
@@ -49,6 +52,11 @@ class ThreadGroup:
         def body() -> None:
             try:
                 run()
+            except BaseException as error:
+                # Not for ``threading.excepthook``, which is the application's.
+                if passes(error):
+                    raise
+                log.critical("a %s thread of the hub has died; please report this", role, exc_info=error)
             finally:
                 self._ends(serial)
 

@@ -8,7 +8,6 @@ wait for the message. No method waits for the network; the codec runs without a 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +18,11 @@ from ..message import Frame, Message
 from ..outgoing.items import Gap, Notice
 from ..outgoing.transport_writer import TransportWriter
 from ..protocol import control_messages
+from ..runtime.foreign_code import Log, passes
 from .delayed_ack import AckTiming
 from .session import Session
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 
 class ControlMessages:
@@ -113,7 +113,9 @@ class ControlMessages:
     def _encode(self, writer: TransportWriter, message: Message) -> Frame | None:
         try:
             return encode_frame(self._codec, message, allow_reserved=True)
-        except Exception:
-            log.exception("the codec cannot encode %s; its transport is dropped", message.event)
+        except BaseException as error:
+            if passes(error):
+                raise
+            log.error("the codec cannot encode %s; its transport is dropped", message.event, exc_info=error)
             self._put(TransportAborted(writer.number))
             return None

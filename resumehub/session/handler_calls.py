@@ -7,7 +7,6 @@ logged, and later handlers still run, since they clean up. Read next: ``inbound_
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +14,12 @@ from ..codec import Codec, Undecodable, decode_message
 from ..core.commands import HandlerFailed
 from ..errors import HandlerError, ResumeHubError
 from ..message import Message
+from ..runtime.foreign_code import Log, passes
 from .connection import Connection
 from .services import Services
 from .session import Session
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 #: The hooks whose exceptions are only logged.
 _ONLY_LOGGED = ("on_transport_drop", "on_disconnect")
@@ -47,10 +47,12 @@ class HookCall:
         self._services.observers.note(
             "app", self.hook, connection_id=session.connection_id, epoch=session.epoch
         )
-        _call(self._services, session, self.generation, self.hook, arguments)
-        if self.hook == "on_disconnect":
-            session.connection = None
-            session.ended.set()
+        try:
+            _call(self._services, session, self.generation, self.hook, arguments)
+        finally:
+            if self.hook == "on_disconnect":
+                session.connection = None
+                session.ended.set()
 
     def is_stale(self) -> bool:
         return False
@@ -118,6 +120,8 @@ def _call(
             handler(*arguments)
         # SystemExit too: a handler must not be able to end a thread of the hub.
         except BaseException as cause:
+            if passes(cause):
+                raise
             log.error("a handler of %s raised for %r", hook, session.connection_id, exc_info=cause)
             if hook in _ONLY_LOGGED:
                 continue

@@ -1,13 +1,12 @@
 """What a hub tells its observers, the metrics collector and the trace. It decides nothing.
 
-Sessions, readers and writers report through it. Without a collector and a trace nothing is called; a
-collector that raises disturbs nothing else. Any thread, without a lock, since the collector is the
-application's code. Read next: ``metrics.py``, ``trace.py``.
+Sessions, readers and writers report through it. Without a collector and a trace nothing is called; one of
+them that raises, whatever it raises, is logged and ignored. Any thread, without a lock, since the collector
+is the application's code. Read next: ``metrics.py``, ``trace.py``.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock
@@ -16,20 +15,21 @@ from ..metrics import Metrics, NoopMetrics
 from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import Flushed
 from ..runtime.base import Lock
+from ..runtime.foreign_code import Log, passes
 from ..trace import Trace
 
 if TYPE_CHECKING:
     from .session import Session
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 
 def call_collector(metrics: Metrics, method: str, arguments: tuple[Any, ...]) -> None:
     """Call a method of a collector; what it raises is logged and ignored. Threads: any."""
     try:
         getattr(metrics, method)(*arguments)
-    except Exception:
-        log.exception("the metrics collector raised in %s; ignored", method)
+    except BaseException as error:
+        _ignore("the metrics collector raised in %s; ignored", method, error)
 
 
 class Observers:
@@ -50,8 +50,21 @@ class Observers:
 
     def note(self, lane: str, what: str, **fields: Any) -> None:
         """Write a line into the trace, if there is one."""
-        if self.trace is not None:
+        if self.trace is None:
+            return
+        try:
             self.trace.note(self._clock.monotonic(), lane, what, **fields)
+        except BaseException as error:
+            _ignore("the trace raised in %s; ignored", "note", error)
+
+    def note_value(self, at: float, kind: str, value: Any) -> None:
+        """The same for a command or an effect."""
+        if self.trace is None:
+            return
+        try:
+            self.trace.note_value(at, kind, value)
+        except BaseException as error:
+            _ignore("the trace raised in %s; ignored", "note_value", error)
 
     def count(self, method: str, *arguments: Any) -> None:
         """Call the collector; one that raises is logged and ignored."""
@@ -95,3 +108,9 @@ class Observers:
         if not session.undecodable_logged:
             session.undecodable_logged = True
             log.warning("skipped a message of %r that cannot be decoded: %s", session.connection_id, why)
+
+
+def _ignore(text: str, method: str, error: BaseException) -> None:
+    if passes(error):
+        raise error
+    log.error(text, method, exc_info=error)

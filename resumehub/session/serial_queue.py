@@ -8,14 +8,14 @@ code never runs under a lock, and never on the hub thread. Read next: ``handler_
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from ..runtime.base import Event, Runtime, Thread
+from ..runtime.foreign_code import Log, passes
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 # So many messages may wait for a slow handler before the session's reader stops reading.
 PARKED_MESSAGES = 64
@@ -140,8 +140,10 @@ class SerialQueue:
         while call is not None:
             try:
                 call.run()
-            except Exception:  # a bug of ours: ``call.run`` handles what user code raises
-                log.exception("a callback could not be run; please report this")
+            except BaseException as error:  # a bug of ours: ``call.run`` handles what user code raises
+                if passes(error):
+                    raise
+                log.error("a callback could not be run; please report this", exc_info=error)
             if turn is not None:
                 turn -= 1
             call = self._next(turn)

@@ -12,6 +12,7 @@ after that. At other locks that are free the application's threads always stop, 
 
 from __future__ import annotations
 
+import inspect
 import select
 import socket
 from collections import deque
@@ -115,7 +116,7 @@ def _readable(name: str, run: Callable[[], None]) -> str:
     """``reader of alice`` for "resumehub-7f3e-reader-3"."""
     parts = name.rsplit("-", 2)
     role = parts[-2] if len(parts) == 3 else name
-    owner = getattr(getattr(run, "__wrapped__", run), "__self__", None)
+    owner = getattr(inspect.unwrap(run), "__self__", None)
     if isinstance(owner, Reader):
         return f"{role} of {owner.io.whose}"
     return f"{role} of {owner.whose}" if isinstance(owner, TransportWriter) and owner.whose else role
@@ -314,6 +315,9 @@ class _Poller:
 
     def wake(self) -> None:
         self._rung = True
+
+    def works(self) -> bool:
+        return self._open
 
     def close(self) -> None:
         self._open = False

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..runtime.base import ThreadMustLeave
+
 #: What a thread that has not run yet is about to do.
 START = "start"
 
@@ -16,7 +18,7 @@ START = "start"
 TEST = "the test"
 
 
-class Abandoned(BaseException):
+class Abandoned(ThreadMustLeave):
     """Raised in controlled threads when their run is over, to have them leave."""
 
 

@@ -1,0 +1,94 @@
+"""Code that is not ours, and why nothing that it raises ends one of our threads.
+
+Handlers, codecs, collectors and log handlers may raise anything. Extensions written in Rust raise a
+``BaseException`` that is no ``Exception``. A thread that dies of it would serve no client again. So every
+place that calls such code catches ``BaseException`` there, and it costs one message, one transport or one
+session:
+
+======================  ========================================  ==========================================
+what is called          where it is caught                        what it costs
+======================  ========================================  ==========================================
+hooks, ``Router``       ``session/handler_calls.py``              1011, or only a line in the log (B4)
+``codec.decode``        ``codec.py``, ``decode_message``          the message is skipped (C11)
+``codec.encode``        the caller of ``send`` gets it; of our    the transport: its client waits for that
+                        messages ``session/control_messages.py``  message
+metrics, trace          ``session/observers.py``                  nothing; logged
+``connect``             ``wsgi/checks.py``, ``_ask``              500
+clock                   ``runtime/steady_clock.py``               nothing: the last time that it gave counts
+log handlers, filters   ``Log``, below                            that line
+the client's callbacks  ``client/callbacks.py``                   nothing; logged and counted
+the client's ``random`` ``client/client_loop.py``, ``_chance``    nothing; logged
+======================  ========================================  ==========================================
+
+An argument that runs code (``exclude``, a payload) is read in the caller's thread, without a lock, and the
+caller gets what it raises. Behind all this there is a net in every loop of a thread, for bugs of ours:
+``command_loop.py``, ``incoming/leader_followers.py``, ``incoming/reader.py``, ``session/serial_queue.py``,
+``outgoing/transport_writer.py``, ``server/watcher.py``, ``client/sender.py``, ``client/transport.py``.
+
+Any thread. Read next: docs/explanation/threads.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+
+from .base import ThreadMustLeave
+from .system import on_main_thread
+
+
+def passes(error: BaseException) -> bool:
+    """Whether an ``except BaseException`` must raise ``error`` again.
+
+    ``KeyboardInterrupt`` and ``SystemExit`` on the main thread are the process's: Ctrl-C, or a server that
+    ends its worker. No thread of ours is the main thread. There they come from a handler, and are errors like
+    others.
+    """
+    if isinstance(error, ThreadMustLeave):
+        return True
+    return isinstance(error, KeyboardInterrupt | SystemExit) and on_main_thread()
+
+
+class Log:
+    """A logger whose handlers and filters may raise anything: that line is lost, and nothing else.
+
+    The methods are those of ``logging.Logger``. Threads: any. Blocks: as the handlers do.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, text: str, *arguments: object) -> None:
+        if self._logger.isEnabledFor(logging.DEBUG):
+            self._write(logging.DEBUG, text, arguments)
+
+    def info(self, text: str, *arguments: object) -> None:
+        self._write(logging.INFO, text, arguments)
+
+    def warning(self, text: str, *arguments: object) -> None:
+        self._write(logging.WARNING, text, arguments)
+
+    def error(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
+        self._write(logging.ERROR, text, arguments, exc_info)
+
+    def exception(self, text: str, *arguments: object) -> None:
+        """For an except block: with its traceback."""
+        self._write(logging.ERROR, text, arguments, sys.exception())
+
+    def critical(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
+        self._write(logging.CRITICAL, text, arguments, exc_info)
+
+    def _write(
+        self, level: int, text: str, arguments: tuple[object, ...], error: BaseException | None = None
+    ) -> None:
+        try:
+            # The third frame from there is the one that called our method.
+            self._logger.log(level, text, *arguments, exc_info=error, stacklevel=3)
+        except BaseException as problem:
+            if passes(problem):
+                raise
+            # Without the arguments: the text alone is surely no secret.
+            with contextlib.suppress(Exception):
+                kind = type(problem).__name__
+                print(f"resumehub: a log handler raised {kind}; the line was: {text}", file=sys.stderr)

@@ -17,24 +17,28 @@ One thread at a time works for a transport, from the moment at which its task is
 moment, and two more. Where sockets can't be polled (TLS inside the server, systems without epoll), each
 transport has a reader thread of its own; ``reader.py`` does the work in both cases.
 
+Whatever ends the leader, its deputy leads then. A turn that fails costs its transport only, and so does a
+system call of the poller (``watched_sockets.py``). Should all of these threads have ended although there is
+work, the watcher starts a new one (``look``).
+
 It knows nothing of sessions. Read next: ``reader.py``, docs/explanation/threads.md.
 """
 
 from __future__ import annotations
 
-import logging
-from collections import deque
 from collections.abc import Callable
-from enum import Enum
-from typing import Protocol
 
-from ..clock import Effort, effort, now
+from ..clock import effort, now
 from ..outgoing.cork import Cork
-from ..runtime.base import Lock, Poller, Runtime, Thread
+from ..runtime.base import Poller, Runtime, Thread
+from ..runtime.foreign_code import Log, passes
 from ..runtime.system import make_local
+from .read_tasks import ReadTask, TurnResult, Worker, computed
 from .slow_callbacks import SLOW, SUSPICIOUS, time_aside, time_waited
+from .turn_queue import TurnQueue
+from .watched_sockets import POLLER_ERRORS
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 LOOK = 0.005
 """Seconds between two looks of the deputy."""
@@ -49,45 +53,7 @@ LINGER = 1.0
 """Seconds for which a follower stays while it is not needed."""
 
 
-class TurnResult(Enum):
-    """What is to be done with a transport after a turn."""
-
-    READ_ON = "wait for more of its input"
-    LEFT = "nothing: another thread reads it now, or none"
-    PAUSED = "read no more of it until there is room for messages (``when_room``)"
-
-
 _READ_ON = TurnResult.READ_ON
-
-
-class ReadTask(Protocol):
-    """One transport's work, a turn at a time. ``number``: of its socket's descriptor."""
-
-    number: int
-    #: Whether a thread works on it, or it waits in ``_ready``. Under the lock of ``LeaderFollowers``.
-    in_hand: bool
-
-    def take(self, me: Worker) -> TurnResult: ...
-    def when_room(self) -> None: ...
-
-
-class Worker:
-    """What belongs to one of the threads."""
-
-    __slots__ = ("asleep", "called_at", "changed", "computed", "cork", "effort", "patience", "quiet")
-
-    def __init__(self, runtime: Runtime, lock: Lock) -> None:
-        self.changed = runtime.condition(lock)
-        self.cork = Cork()
-        #: When its present callback began, and the thread's ``Effort`` until then if that is measured.
-        self.called_at = 0.0
-        self.effort: Effort | None = None
-        #: Gives the seconds that the thread has computed, for its deputy. Set by the thread itself.
-        self.computed: Callable[[], float] = float
-        #: As a deputy: for how many more looks the leader may compute, how often the leader had no work,
-        #: and whether the deputy sleeps until it is woken.
-        self.patience = self.quiet = 0
-        self.asleep = False
 
 
 class LeaderFollowers:
@@ -98,14 +64,10 @@ class LeaderFollowers:
     ) -> None:
         self._runtime = runtime
         self._spawn = spawn
-        self._poller = poller
         self._lock = runtime.lock("the lead")
-        self._watched: dict[int, ReadTask] = {}
-        # Sockets that had input while a thread worked on them: the poller does not watch them now.
-        self._muted: set[int] = set()
-        # Sockets that get one more turn after the present one, also without input.
-        self._recalled: set[int] = set()
-        self._ready: deque[ReadTask] = deque()
+        self._turns = TurnQueue(poller, runtime.poller, self._lose_the_leader)
+        # The turns' own, which is asked for with every message.
+        self._ready = self._turns.ready
         self._workers = 0
         self._leader: Worker | None = None
         self._deputy: Worker | None = None
@@ -114,6 +76,7 @@ class LeaderFollowers:
         self._stuck: Worker | None = None
         self._polling = False
         self._rung = False
+        self._failed_before = False  # whether the last wait for input has failed
         # Callbacks and turns so far, roughly. From it the deputy sees whether the leader is still at work.
         self._progress = 0
         # Until ``_eager_until`` the leader steps aside before each callback. For the next ``_suspicious``
@@ -136,14 +99,14 @@ class LeaderFollowers:
         """
         first = None
         with self._lock:
-            self._put_in_hand(turn)
+            self._put(turn)
             self._short_of_threads = False
             if not self._workers:
                 first = self._leader = self._new_worker()
         if first is not None:
             try:
                 self._start(first)
-            except RuntimeError:
+            except BaseException:
                 with self._lock:
                     self._ready.remove(turn)
                 raise
@@ -151,19 +114,13 @@ class LeaderFollowers:
     def recall(self, number: int) -> None:
         """Have one more turn of a transport taken, also without input."""
         with self._lock:
-            task = self._watched.get(number)
-            if task is None or task.in_hand:
-                self._recalled.add(number)  # it comes after the present turn
-            else:
-                self._put_in_hand(task)
+            if self._turns.recall(number):
+                self._ring()
 
     def forget(self, number: int) -> None:
         """Stop watching a socket that is about to be closed. The thread that works on it calls this."""
         with self._lock:
-            if self._watched.pop(number, None) is not None and number not in self._muted:
-                self._poller.unwatch(number)
-            self._muted.discard(number)
-            self._recalled.discard(number)
+            self._turns.forget(number)
 
     def before_callback(self, me: Worker, more: object) -> None:
         """A turn calls this before a callback. ``more``: whether it has more to handle after it."""
@@ -205,13 +162,8 @@ class LeaderFollowers:
         with self._lock:
             if self._leader is not me:
                 return
-            heir = self._others.pop() if self._others else self._deputy
-            if heir is None:
-                heir = new = self._new_worker()
-            if heir is self._deputy:
-                self._deputy = None
-            self._leader = heir
-            heir.changed.notify()
+            if not self._pass_the_lead():
+                new = self._leader = self._new_worker()
         if new is not None:
             self._start_or_do_without(new, me)
 
@@ -222,39 +174,71 @@ class LeaderFollowers:
             for worker in (self._deputy, *self._others):
                 if worker is not None:
                     worker.changed.notify()
-            if self._polling:
-                self._poller.wake()
+            self._ring()
             if not self._workers:
-                self._poller.close()
+                self._turns.sockets.close()
+
+    def is_served(self) -> bool:
+        """Whether there is a thread that leads or will, or nothing to do for one."""
+        will = self._leader is not None or self._deputy is not None or self._others
+        return bool(will) or self._closed or not self._turns.has_work()
+
+    def look(self) -> None:
+        """The watcher: start a thread if there is work and all of them have ended. Never blocks."""
+        if self.is_served():
+            return
+        with self._lock:
+            if self.is_served():
+                return
+            first = self._leader = self._new_worker()
+        log.critical("all threads that read have ended; a new one is started")
+        try:
+            self._start(first)
+        except RuntimeError:
+            log.exception("no thread that reads could be started; the next attempt comes soon")
 
     def after_fork_in_child(self) -> None:
         """In a forked child: close the descriptors; the parent has the threads."""
-        self._poller.close()
+        self._turns.sockets.close()
 
     # -- the threads ------------------------------------------------------------------------
 
     def _serve(self, me: Worker) -> None:
-        self._here.cork = cork = me.cork
-        me.computed = self._runtime.stopwatch()
+        try:
+            self._here.cork = me.cork
+            me.computed = self._runtime.stopwatch()
+            self._work(me)
+        except BaseException as error:
+            if passes(error):
+                raise
+            log.critical("a thread that reads has ended; please report this", exc_info=error)
+        finally:
+            self._leave(me)
+
+    def _work(self, me: Worker) -> None:
+        cork = me.cork
         turn = self._next(me, None)
         while turn is not None:
-            outcome = turn.take(me)
-            if cork and (not self._ready or self._leader is not me or cork.is_due()):
-                cork.flush()
-            if outcome is _READ_ON:
-                turn = self._next(me, turn)
-                continue
-            if outcome is TurnResult.PAUSED:
-                turn.when_room()
-            turn = self._next(me, None)
-        self._leave(me)
+            try:
+                outcome = turn.take(me)
+                if cork and (not self._ready or self._leader is not me or cork.is_due()):
+                    cork.flush()
+                if outcome is TurnResult.PAUSED:
+                    turn.when_room()
+            except BaseException as error:
+                if passes(error):
+                    raise
+                turn.give_up(error)
+                outcome = TurnResult.LEFT
+            turn = self._next(me, turn if outcome is _READ_ON else None)
 
     def _next(self, me: Worker, done: ReadTask | None) -> ReadTask | None:
         """Hand back ``done``; return the next turn, waiting for one if need be. None: the thread may end."""
         while True:
             with self._lock:
                 if done is not None:
-                    self._hand_back(done)
+                    if self._turns.hand_back(done):
+                        self._ring()  # the leader, if that is another thread
                     done = None
                 if self._leader is not me and not self._stand_by(me):
                     return None
@@ -266,69 +250,85 @@ class LeaderFollowers:
                     break
                 if stuck is None and self._closed:
                     return None
-                self._polling = stuck is None
+                self._polling, poller = stuck is None, self._turns.sockets.poller
             if stuck is not None:
                 stuck.cork.pull()
                 continue
-            found = self._poller.wait()
-            with self._lock:
-                self._polling = self._rung = False
-                if self._deputy is not None and self._deputy.asleep:
-                    self._deputy.changed.notify()
-                for number in found:
-                    self._has_input(number)
+            self._wait_for_input(me, poller)
         if deputy is not None:
             self._start_or_do_without(deputy, me)
         return turn
 
+    def _wait_for_input(self, me: Worker, poller: Poller | None) -> None:
+        found: list[int] | None = None
+        try:
+            found = poller.wait() if poller is not None else None
+        except POLLER_ERRORS:
+            if not self._failed_before:
+                log.exception("waiting for input has failed; it goes on")
+        with self._lock:
+            if self._leader is not me:
+                return  # there is another poller since, and another thread waits by it
+            self._polling = self._rung = False
+            if self._deputy is not None and self._deputy.asleep:
+                self._deputy.changed.notify()
+            if found is not None:
+                self._failed_before = False
+                self._turns.have_input(found)
+                return
+            self._turns.renew()
+            if self._failed_before:
+                me.changed.wait(LINGER)  # it fails again and again: not without a pause
+            self._failed_before = True
+
     def _leave(self, me: Worker) -> None:
         with self._lock:
             self._workers -= 1
-            if self._leader is me:
-                self._leader = None
+            if me in self._others:
+                self._others.remove(me)
             if self._deputy is me:
                 self._deputy = None
+            if self._leader is me:
+                self._polling = self._rung = False
+                self._pass_the_lead()
             if self._closed and not self._workers:
-                self._poller.close()
+                self._turns.sockets.close()
 
     # -- with the lock held -----------------------------------------------------------------
 
-    def _put_in_hand(self, task: ReadTask) -> None:
-        task.in_hand = True
-        self._ready.append(task)
+    def _put(self, task: ReadTask) -> None:
+        self._turns.put(task)
+        self._ring()
+
+    def _ring(self) -> None:
+        """Wake the leader, if it waits for input."""
         if self._polling and not self._rung:
             self._rung = True
-            self._poller.wake()
+            if not self._turns.sockets.wake():
+                self._turns.renew()
 
-    def _hand_back(self, turn: ReadTask) -> None:
-        number = turn.number
-        if self._recalled and number in self._recalled:
-            self._recalled.remove(number)
-            self._put_in_hand(turn)  # which wakes the leader, if that is another thread
-            return
-        turn.in_hand = False
-        if number not in self._watched:
-            self._poller.watch(number)
-        elif number in self._muted:
-            self._muted.remove(number)
-            self._poller.watch(number)
-        self._watched[number] = turn
+    def _lose_the_leader(self) -> None:
+        """There is another poller: a leader that waits by the old one may wait for ever."""
+        if self._polling:
+            self._polling = self._rung = False
+            self._pass_the_lead()
 
-    def _has_input(self, number: int) -> None:
-        turn = self._watched.get(number)
-        if turn is None:
-            return  # ``forget`` was called after the poller had found it
-        if not turn.in_hand:
-            turn.in_hand = True
-            self._ready.append(turn)
-        elif number not in self._muted:
-            # Else the poller would report it again and again, until the thread at work has read it.
-            self._muted.add(number)
-            self._poller.unwatch(number)
+    def _pass_the_lead(self) -> bool:
+        """Make a follower the leader; False if there is none, and there is no leader now."""
+        heir = self._others.pop() if self._others else self._deputy
+        if heir is self._deputy:
+            self._deputy = None
+        self._leader = heir
+        if heir is not None:
+            heir.changed.notify()
+        return heir is not None
 
     def _stand_by(self, me: Worker) -> bool:
         """Follow until ``me`` leads; False when this thread is no longer needed."""
         while not self._closed:
+            if self._leader is None:  # it has died while every other thread was busy
+                self._leader = me
+                self._deputy = None if self._deputy is me else self._deputy
             if self._leader is me:
                 return True
             if self._deputy is None:
@@ -346,7 +346,7 @@ class LeaderFollowers:
 
     def _watch_the_leader(self, me: Worker) -> None:
         leader, before = self._leader, self._progress
-        computed = leader.computed() if leader is not None else 0.0
+        had_computed = computed(leader)
         me.asleep = self._polling and me.quiet >= QUIET_LOOKS
         me.changed.wait(None if me.asleep else LOOK)
         me.asleep = False
@@ -356,7 +356,7 @@ class LeaderFollowers:
             me.quiet = me.quiet + 1 if self._progress == before else 0
             me.patience = PATIENCE
             return
-        waits = leader is None or leader.computed() - computed < LOOK / 2
+        waits = leader is None or computed(leader) - had_computed < LOOK / 2
         me.patience -= 1
         if waits or me.patience <= 0:
             self._deputy, self._leader, self._stuck = None, me, leader
@@ -384,7 +384,7 @@ class LeaderFollowers:
     def _start(self, worker: Worker) -> None:
         try:
             self._spawn("reader", lambda: self._serve(worker))
-        except RuntimeError:
+        except BaseException:
             self._leave(worker)
             raise
 
@@ -392,7 +392,7 @@ class LeaderFollowers:
         """Start ``worker``. If no thread can be started, ``me`` stays the leader, though it is busy."""
         try:
             self._start(worker)
-        except RuntimeError:
+        except Exception:
             log.exception("no thread to read beside a busy one could be started")
             with self._lock:
                 self._short_of_threads = True

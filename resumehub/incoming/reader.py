@@ -9,7 +9,6 @@ writer has left. Read next: ``session/handler_calls.py`` (what a message becomes
 
 from __future__ import annotations
 
-import logging
 from typing import assert_never
 
 from ..codec import Undecodable
@@ -18,6 +17,7 @@ from ..core import commands as c
 from ..message import Message, is_reserved
 from ..outgoing.transport_writer import TransportWriter
 from ..protocol.control_messages import ACK, read_ack
+from ..runtime.foreign_code import Log, passes
 from ..session.handler_calls import MessageCall, read_message
 from ..session.serial_queue import Callback, SerialQueue
 from ..session.services import Services
@@ -32,11 +32,11 @@ from ..transport.base import (
     PongReceived,
     Received,
 )
-from .leader_followers import LeaderFollowers, TurnResult, Worker
+from .leader_followers import LeaderFollowers
+from .read_tasks import TurnResult, Worker
 from .transport_io import TransportIO
 
-log = logging.getLogger("resumehub")
-
+log = Log("resumehub")
 
 # A look-up of an enumeration's member costs time, and these are used for every message.
 _LEFT, _READ_ON = TurnResult.LEFT, TurnResult.READ_ON
@@ -55,13 +55,16 @@ class Reader:
         self._session: Session | None = io.session
         self._token = token
         self._queued = False  # whether the last callback had to be queued
+        self._ended = False
 
     def run(self) -> None:
         """Read until the transport ends, or another thread gets the right to read. Blocks: until then."""
         try:
             self._read()
-        except Exception:
-            self._give_up()
+        except BaseException as error:
+            if passes(error):
+                raise
+            self.give_up(error)
 
     def _read(self) -> None:
         if not self._begin():
@@ -84,11 +87,17 @@ class Reader:
             self.io.reading_since, self.io.listened_since = self.io.listened_since, None
         return reads_on
 
-    def _give_up(self) -> None:
-        """Called in an except block: a bug of ours. Only this transport is lost."""
-        log.exception("reading transport %s failed; please report this", self.io.number)
-        self._commands.put(c.TransportAborted(self.io.number))
-        self._end()
+    def give_up(self, why: BaseException) -> None:
+        """The transport can't be read any more, for a bug of ours or an error of the system: drop it."""
+        what = "cannot be read any more" if isinstance(why, OSError) else "failed; please report this"
+        log.error("reading transport %s %s", self.io.number, what, exc_info=why)
+        try:
+            self._commands.put(c.TransportAborted(self.io.number))
+            self._end()
+        except BaseException as error:
+            if passes(error):
+                raise
+            log.error("closing transport %s failed; please report this", self.io.number, exc_info=error)
 
     def _handle(self, event: Received) -> bool:
         """Handle one event; False when this thread must read no more."""
@@ -215,7 +224,12 @@ class Reader:
         """The callbacks have returned."""
 
     def _end(self) -> None:
-        """No more input will come."""
+        """No more input will come. Once only: afterwards the descriptor's number may be another file's."""
+        if not self._ended:
+            self._ended = True
+            self._finish()
+
+    def _finish(self) -> None:
         self.let_go()
 
     def let_go(self) -> None:
@@ -223,8 +237,10 @@ class Reader:
         io = self.io
         io.aborted.wait()
         self._writer.retire()
-        io.transport.release()
-        self._commands.put(c.Released(io.number))
+        try:
+            io.transport.release()
+        finally:
+            self._commands.put(c.Released(io.number))
 
 
 class SharedReader(Reader):
@@ -268,8 +284,10 @@ class SharedReader(Reader):
                     return TurnResult.PAUSED
             if self.io.transport.has_more:
                 self._leader_followers.recall(self.number)  # the socket need not have any
-        except Exception:
-            self._give_up()
+        except BaseException as error:
+            if passes(error):
+                raise
+            self.give_up(error)
             return _LEFT
         return _READ_ON
 
@@ -281,7 +299,10 @@ class SharedReader(Reader):
 
     def _go_on(self) -> None:
         self.io.reading_since = self.io.reads_on_since = self._services.clock.monotonic()
-        self._leader_followers.enter(self)
+        try:
+            self._leader_followers.enter(self)
+        except RuntimeError as error:  # a thread that runs callbacks calls this, and must go on
+            self.give_up(error)
 
     def _wait_for_room(self, serial_queue: SerialQueue) -> None:
         self._full = True
@@ -298,7 +319,7 @@ class SharedReader(Reader):
         self._leader_followers.forget(self.number)
         super()._leave()
 
-    def _end(self) -> None:
+    def _finish(self) -> None:
         self._leader_followers.forget(self.number)
         if self.io.is_to_be_closed(ended=True):
             self.let_go()
@@ -310,15 +331,18 @@ class FinalRelease:
     in_hand = False
 
     def __init__(self, reader: Reader, number: int) -> None:
-        self._let_go = reader.let_go
+        self._reader = reader
         self.number = number
 
     def take(self, me: Worker) -> TurnResult:
-        self._let_go()
+        self._reader.let_go()
         return TurnResult.LEFT
 
     def when_room(self) -> None:
         raise AssertionError("it reads nothing")
+
+    def give_up(self, why: BaseException) -> None:
+        log.error("closing transport %s failed; please report this", self._reader.io.number, exc_info=why)
 
 
 def _details(event: Received) -> dict[str, int | bool]:

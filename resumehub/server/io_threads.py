@@ -15,21 +15,23 @@ thread), the watcher and a writer whose peer is slow (any thread) do. Nothing he
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from functools import wraps
 
 from ..core import commands as c
-from ..incoming.leader_followers import LeaderFollowers, TurnResult, Worker
+from ..incoming.leader_followers import LeaderFollowers
+from ..incoming.read_tasks import TurnResult, Worker
 from ..incoming.reader import FinalRelease, Reader, SharedReader
 from ..incoming.transport_io import TransportIO
 from ..message import Frame
 from ..outgoing.items import Gap
 from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import Flushed
+from ..runtime.foreign_code import Log, passes
 from ..session.services import Services
 from .thread_group import ThreadGroup
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 
 class IOThreads:
@@ -80,6 +82,15 @@ class IOThreads:
         if self.leader_followers is not None and io.transport.pollable is not None:
             self.leader_followers.recall(io.transport.pollable.fileno())
 
+    def look(self) -> None:
+        """Watcher: if all threads that read for many have ended, start one."""
+        if self.leader_followers is not None:
+            self.leader_followers.look()
+
+    def is_served(self) -> bool:
+        """Whether a thread reads for the transports that have none of their own."""
+        return self.leader_followers is None or self.leader_followers.is_served()
+
     def _read_on(self, io: TransportIO, token: object) -> None:
         """Have the transport read by the holder of ``token``. Raises: RuntimeError if no thread can start."""
         if self.leader_followers is not None and io.transport.pollable is not None:
@@ -111,12 +122,27 @@ class IOThreads:
     def start_writer(self, writer: TransportWriter) -> None:
         """Any thread: the peer is slow, or a close frame is due."""
         try:
-            self._thread_group.spawn("writer", writer.write_until_drained)
+            self._thread_group.spawn("writer", self._saved(writer))
         except RuntimeError:
             self._take_writer(writer)
 
+    def _saved(self, writer: TransportWriter) -> Callable[[], None]:
+        """What a writer thread does. If it fails, only this transport is lost."""
+
+        @wraps(writer.write_until_drained)  # a lab reads from it for which transport the thread works
+        def write() -> None:
+            try:
+                writer.write_until_drained()
+            except BaseException as error:
+                if passes(error):
+                    raise
+                log.error("writing transport %s failed; please report this", writer.number, exc_info=error)
+                self.writer_failed(writer)
+
+        return write
+
     def writer_failed(self, writer: TransportWriter) -> None:
-        """Watcher: a bug of ours in writing; give the transport up."""
+        """A writer thread, or the watcher: a bug of ours in writing; give the transport up."""
         writer.writer_failed()
         self._commands.put(c.TransportAborted(writer.number))
 
@@ -144,8 +170,10 @@ class IOThreads:
 
     def release_now(self, io: TransportIO) -> None:
         """Hub thread: close a transport that no thread uses."""
-        io.transport.release()
-        self._commands.put(c.Released(io.number))
+        try:
+            io.transport.release()
+        finally:
+            self._commands.put(c.Released(io.number))
 
     def close_unread(self, io: TransportIO) -> None:
         """Hub thread: close a transport that no thread reads any more."""
@@ -179,3 +207,6 @@ class _FirstTurn:
 
     def when_room(self) -> None:
         raise AssertionError("it reads nothing")
+
+    def give_up(self, why: BaseException) -> None:
+        """There is no transport to be given up."""

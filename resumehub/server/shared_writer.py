@@ -9,14 +9,14 @@ It knows nothing of sessions. ``IOThreads.start_writer`` hands writers over, on 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from ..clock import now
 from ..outgoing.transport_writer import TransportWriter
 from ..runtime.base import Runtime
+from ..runtime.foreign_code import Log, passes
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 PAUSE = 0.02
 """Seconds between two attempts to write. One wait for all these sockets is not possible: with TLS a write may
@@ -65,7 +65,9 @@ class SharedWriter:
     def _is_done(self, writer: TransportWriter) -> bool:
         try:
             return writer.write_once()
-        except Exception:
-            log.exception("writing transport %s failed; please report this", writer.number)
+        except BaseException as error:
+            if passes(error):
+                raise
+            log.error("writing transport %s failed; please report this", writer.number, exc_info=error)
             self._failed(writer)
             return True

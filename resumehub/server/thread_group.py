@@ -8,7 +8,6 @@ and each caller has the work done by a thread that exists. Read next: ``io_threa
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Callable
 from functools import wraps
 
@@ -17,8 +16,6 @@ from ..runtime.base import Runtime, Thread
 from ..runtime.foreign_code import Log, passes
 
 log = Log("resumehub")
-
-log = logging.getLogger("resumehub")
 
 # So many threads whose work has ended are kept before ``_ends`` removes those that no longer run.
 _FEW = 16
@@ -76,8 +73,8 @@ class ThreadGroup:
         """Lock held."""
         # At its end a process may be unable to start any (Python 3.12.0 to 3.12.2): nothing to do about it.
         at_end = self._runtime.main_thread_returned()
-        log.log(
-            logging.DEBUG if at_end else logging.WARNING,
+        say = log.debug if at_end else log.warning
+        say(
             "the system starts no more threads (%s); the hub goes on with the %d that it has, and handlers "
             "may have to wait for each other: raise the limit (TasksMax= of systemd, --pids-limit of Docker, "
             "ulimit -u)",

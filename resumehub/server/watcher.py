@@ -1,10 +1,11 @@
 """The watcher: the one thread that goes by real time, and the one that keeps the process alive.
 
-Four times a second it checks two things. Does the process end, or was the server told to stop? Then it
+Four times a second it checks three things. Does the process end, or was the server told to stop? Then it
 closes the hub in time, so that sessions are told and callbacks run without a hook (``core/process_end.py``).
 (The watcher is no daemon thread, so the interpreter waits for it.) Has a reader been in the same callback
 since the last check? Then it gives the right to read to a new thread, so that pings are answered and closes
-are seen however long the callback takes.
+are seen however long the callback takes. Have all threads that read for many ended, though there is work? Then
+it starts one.
 
 When the system starts no more threads, it also writes (``shared_writer.py``). It runs no handler, and waits
 for no other thread until the hub thread has ended. Read next: ``server_state.py``, ``io_threads.py``.
@@ -12,7 +13,6 @@ for no other thread until the hub thread has ended. Read next: ``server_state.py
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Protocol, assert_never
 
@@ -21,12 +21,13 @@ from ..core.process_end import EndStep, ProcessEnd
 from ..incoming.transport_io import TransportIO
 from ..outgoing.transport_writer import TransportWriter
 from ..runtime.base import Runtime
+from ..runtime.foreign_code import Log, passes
 from ..session import handler_calls
 from .server_state import look_at_server
 from .shared_writer import SharedWriter
 from .thread_group import ThreadGroup
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 INTERVAL = 0.25
 
@@ -40,6 +41,7 @@ class WatchedHub(Protocol):
     def transports(self) -> Iterable[TransportIO]: ...
 
     def stand_in(self, io: TransportIO) -> None: ...
+    def look_at_readers(self) -> None: ...
     def writer_failed(self, writer: TransportWriter) -> None: ...
     def refuse_newcomers(self) -> None: ...
     def shut_down(self) -> None: ...
@@ -57,6 +59,7 @@ class Watcher:
         self._woken = runtime.condition(self._lock)
         self._awake = self._stopped = False
         self._look_at = 0.0
+        self._has_complained = False
         #: Writes for the writers that got no thread.
         self.shared_writer = SharedWriter(runtime, self._wake, hub.writer_failed)
 
@@ -68,20 +71,36 @@ class Watcher:
     def run(self) -> None:
         """Watch until the hub has stopped, and if the process ends, until no callback runs any more."""
         while not self._stopped:
-            timed_out = self._wait()
-            self.shared_writer.write()
-            if (timed_out and self.shared_writer.pause() is None) or now() >= self._look_at:
-                self._look_at = now() + INTERVAL
-                self.look()
-                if self._go_on_with_the_end():
+            try:
+                if self._round():
                     return
+            except BaseException as error:
+                if passes(error):
+                    raise
+                self._complain(error)
         while self._end.has_begun:
             until = now() + self._seconds_left()
             if self._hub.thread_group.join(until) or self._go_on_with_the_end():
                 return
 
+    def _round(self) -> bool:
+        """Wait, then write and look if it is time. Returns whether nothing is left to do."""
+        timed_out = self._wait()
+        self.shared_writer.write()
+        if not ((timed_out and self.shared_writer.pause() is None) or now() >= self._look_at):
+            return False
+        self._look_at = now() + INTERVAL
+        self.look()
+        return self._go_on_with_the_end()
+
+    def _complain(self, error: BaseException) -> None:
+        if not self._has_complained:  # it would be the same four times a second
+            self._has_complained = True
+            log.error("the watcher's look has failed; it looks on; please report this", exc_info=error)
+
     def look(self) -> None:
         """Give every transport whose reader is stuck in a callback a new reader."""
+        self._hub.look_at_readers()
         for io in self._hub.transports:
             if not io.busy:
                 continue

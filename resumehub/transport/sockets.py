@@ -149,7 +149,8 @@ class PlainSocket:
             self._bell.silence()
 
     def release(self) -> None:
-        self._sock.close()
+        with contextlib.suppress(OSError):  # other code has closed the descriptor already
+            self._sock.close()
         if self._bell is not None:
             self._bell.close()
 

@@ -140,7 +140,7 @@ def two_talk_and_one_comes_back(lab: Lab) -> None:
 @pytest.mark.parametrize("cork", [PulledOnce, Cork])
 def test_what_is_held_back_behind_the_pull_is_written_all_the_same(monkeypatch, cork):
     """The deputy leads while the handler is on its way to the room."""
-    monkeypatch.setattr("resumehub.incoming.leader_followers.Cork", cork)
+    monkeypatch.setattr("resumehub.incoming.read_tasks.Cork", cork)
     with Lab(share=True) as lab:
         hub = open_hub(lab)
         opened = lab.threading.Event()

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from functools import partial
 
 import pytest
 
 from resumehub import Hub, Message
-from resumehub.incoming.leader_followers import PATIENCE, LeaderFollowers
+from resumehub.incoming.leader_followers import PATIENCE
+from resumehub.incoming.turn_queue import TurnQueue
 from resumehub.runtime.base import Event
 from resumehub.testing import Lab, explore
 from resumehub.testing.explorer import ScheduleFailed
@@ -26,13 +28,11 @@ from tests.guards.scenes import stand_in
 from tests.support import text
 
 
-class ReadsWhateverHasInput(LeaderFollowers):
+class ReadsWhateverHasInput(TurnQueue):
     """Does not ask whether another thread has the connection."""
 
-    def _has_input(self, number: int) -> None:
-        turn = self._watched.get(number)
-        if turn is not None:
-            self._ready.append(turn)
+    def have_input(self, numbers: Iterable[int]) -> None:
+        self.ready.extend(turn for number in numbers if (turn := self.sockets.get(number)) is not None)
 
 
 def two_talk(lab: Lab, *, senders: tuple[str, ...] = ("alice", "bob")) -> None:
@@ -140,7 +140,7 @@ def ends(lab: Lab, *, slow: bool, kick: bool) -> None:
 
 
 def test_reading_what_somebody_has_in_hand_is_wrong(monkeypatch):
-    monkeypatch.setattr("resumehub.server.hub_loop.LeaderFollowers", ReadsWhateverHasInput)
+    monkeypatch.setattr("resumehub.incoming.leader_followers.TurnQueue", ReadsWhateverHasInput)
     with pytest.raises(ScheduleFailed):
         explore(one_talks, Random(3, 1_000), share=True, stop_at_locks=True, twice=False)
 

@@ -6,7 +6,7 @@ checked before it is looked up (contract E5). Pure; any thread. Read next: ``hub
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .session.connection import Connection
@@ -45,5 +45,17 @@ def read_excluded(exclude: Iterable[str | Connection] | None) -> frozenset[str]:
     for one in exclude:
         if not isinstance(one, str | Connection):
             raise TypeError(f"exclude takes connection ids and connections, not {one!r}")
-        ids.add(one if isinstance(one, str) else one.id)
+        # A plain str: a subclass may have methods that raise, and these are compared under the room's lock.
+        ids.add(str.__str__(one) if isinstance(one, str) else one.id)
     return frozenset(ids)
+
+
+def having(name: str, value: Any, default: Callable[[], Any], *methods: str) -> Any:
+    """``value``, which must have these methods; ``default()`` for None. Raises: TypeError."""
+    if value is None:
+        return default()
+    missing = [method for method in methods if not callable(getattr(value, method, None))]
+    if missing or isinstance(value, type):
+        what = "an object, not a class" if isinstance(value, type) else f"an object with {', '.join(missing)}"
+        raise TypeError(f"{name} must be {what}; got {value!r}")
+    return value

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .arguments import check_id, read_excluded, read_rooms
+from .arguments import check_id, having, read_excluded, read_rooms
 from .clock import Clock, SystemClock
 from .codec import Codec, JSONCodec, check_message, encode_frame
 from .config import Config
@@ -122,9 +122,9 @@ class Hub:
         #: Starts and stops the hub's threads; for tests that look inside (``resumehub.testing``).
         self.runner = HubRunner(
             self.config,
-            _having("codec", codec, JSONCodec, "encode", "decode"),
-            _having("metrics", metrics, NoopMetrics, *_METRICS),
-            _having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
+            having("codec", codec, JSONCodec, "encode", "decode"),
+            having("metrics", metrics, NoopMetrics, *_METRICS),
+            having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
             runtime,
             dict.fromkeys(HOOKS, ()),
             trace,
@@ -300,6 +300,16 @@ class Hub:
         """
         return self.runner.stats()
 
+    def ready(self) -> bool:
+        """Whether an upgrade would be served now: for the health endpoint of a load balancer.
+
+        True also before the first connection, which starts the hub's threads, and when ``max_sessions`` are
+        there, since their clients may resume. False once the hub is closed or closing, and when a thread that
+        all connections need has died; then the log has a CRITICAL line with the reason, upgrades are answered
+        with 503, and the process should be restarted. Threads: any. Blocks: never.
+        """
+        return self.runner.ready()
+
     # -- the end ----------------------------------------------------------------------------
 
     def close(self, timeout: float = 5.0) -> CloseReport:
@@ -387,13 +397,3 @@ _NO_APPLICATION = (
 )
 
 _METRICS = tuple(name for name in vars(NoopMetrics) if not name.startswith("_"))
-
-
-def _having(name: str, value: Any, default: Callable[[], Any], *methods: str) -> Any:
-    if value is None:
-        return default()
-    missing = [method for method in methods if not callable(getattr(value, method, None))]
-    if missing or isinstance(value, type):
-        what = "an object, not a class" if isinstance(value, type) else f"an object with {', '.join(missing)}"
-        raise TypeError(f"{name} must be {what}; got {value!r}")
-    return value

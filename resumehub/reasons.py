@@ -61,3 +61,5 @@ class RefusalReason(Enum):
     MAX_SESSIONS = "max_sessions"
     NO_THREADS = "no_threads"
     NO_DESCRIPTORS = "no_descriptors"
+    HUB_DEAD = "hub_dead"
+    """A thread that serves all connections has died."""

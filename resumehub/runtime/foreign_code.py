@@ -53,7 +53,7 @@ def passes(error: BaseException) -> bool:
 class Log:
     """A logger whose handlers and filters may raise anything: that line is lost, and nothing else.
 
-    The methods are those of ``logging.Logger``. Threads: any. Blocks: as the handlers do.
+    The methods are those of a logger of Python. Threads: any. Blocks: as the handlers do.
     """
 
     def __init__(self, name: str) -> None:
@@ -66,8 +66,8 @@ class Log:
     def info(self, text: str, *arguments: object) -> None:
         self._write(logging.INFO, text, arguments)
 
-    def warning(self, text: str, *arguments: object) -> None:
-        self._write(logging.WARNING, text, arguments)
+    def warning(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
+        self._write(logging.WARNING, text, arguments, exc_info)
 
     def error(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
         self._write(logging.ERROR, text, arguments, exc_info)

@@ -7,11 +7,10 @@ minute of the hub's clock, and says how many sessions it stands for. Hub thread 
 
 from __future__ import annotations
 
-import logging
-
 from ..clock import Clock
+from ..runtime.foreign_code import Log
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 WARN_EVERY = 60.0
 """Seconds of the hub's clock."""

@@ -9,7 +9,6 @@ chooses the threads that read and write a transport. Read next: ``core/machine.p
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -30,6 +29,8 @@ from ..outgoing.transport_writer import TransportWriter
 from ..reasons import RefusalReason
 from ..runtime.base import Runtime
 from ..runtime.command_loop import CommandLoop, Reply
+from ..runtime.foreign_code import Log
+from ..runtime.steady_clock import steady
 from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
 from ..session.serial_queue import CallbackPool
@@ -39,6 +40,7 @@ from ..session.session_state import SessionState
 from ..stats import Stats
 from ..trace import Trace
 from ..transport.base import Transport
+from .dead_hub import end_everything
 from .effect_runner import EffectRunner
 from .io_threads import IOThreads
 from .refusal_reports import RefusalReports
@@ -47,7 +49,7 @@ from .thread_group import ThreadGroup
 from .transport_table import TransportTable
 from .watcher import Watcher
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 
 @dataclass(eq=False, repr=False)
@@ -70,7 +72,7 @@ class HubLoop:
 
     def __init__(self, parts: HubParts, name: str) -> None:
         self.config = config = parts.config
-        self._clock = clock = parts.clock
+        self._clock = clock = steady(parts.clock)
         self._runtime = runtime = parts.runtime
         self.machine = Machine(
             Rules(
@@ -130,6 +132,8 @@ class HubLoop:
         #: Whether the hub takes no more connections.
         self.closing = False
         self._is_shut_down = False
+        #: Whether the hub thread has ended by a bug of ours (``dead_hub.py``).
+        self.died = False
 
     # -- beginning --------------------------------------------------------------------------
 
@@ -228,7 +232,10 @@ class HubLoop:
     # -- the hub thread ---------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._commands.run()
+        if not self._commands.run():
+            self.died = True
+            log.critical("its sessions end now, and upgrades are answered with 503: restart this process")
+            end_everything(self._effect_runner, self.io_threads, self.registry, self.transports)
         self._clock.unfollow(self._commands)
         self._pool.close()
         if self.leader_followers is not None:
@@ -243,10 +250,10 @@ class HubLoop:
             if gone or request is not command.resume_request:
                 command = replace(command, peer_already_gone=gone, resume_request=request)
         if trace is not None and not isinstance(command, c.Tick):
-            trace.note_value(at, "command", command)
+            self.observers.note_value(at, "command", command)
         for effect in self.machine.handle(command, at):
             if trace is not None and not isinstance(effect, e.Count):
-                trace.note_value(at, "effect", effect)
+                self.observers.note_value(at, "effect", effect)
             observed = self._effect_runner.execute(effect)
             if observed is not None:
                 self._perform(observed, at, None)
@@ -275,6 +282,10 @@ class HubLoop:
     def open_cork(self) -> Cork | None:
         """Where the calling thread may hold a broadcast back: if it is a reader and more messages wait."""
         return self.leader_followers.open_cork() if self.leader_followers is not None else None
+
+    def is_served(self) -> bool:
+        """Whether the threads that all connections need are there: the hub thread, and one that reads."""
+        return not self._commands.left and self.io_threads.is_served()
 
     def may_refuse_by_close(self) -> bool:
         """Whether one more socket may be upgraded only to be told why it is refused.
@@ -321,6 +332,10 @@ class HubLoop:
     def stand_in(self, io: TransportIO) -> None:
         """See ``IOThreads.stand_in``."""
         self.io_threads.stand_in(io)
+
+    def look_at_readers(self) -> None:
+        """See ``IOThreads.look``."""
+        self.io_threads.look()
 
     def writer_failed(self, writer: TransportWriter) -> None:
         """See ``IOThreads.writer_failed``."""

@@ -65,7 +65,7 @@ class HubRunner(HubParts):
 
     def open_loop(self) -> HubLoop | None:
         """The running hub; None before the first use. Raises: HubClosed."""
-        if self.closed:
+        if self.closed or (self.loop is not None and self.loop.died):
             raise HubClosed
         return self.loop
 
@@ -112,6 +112,10 @@ class HubRunner(HubParts):
     def closing(self) -> bool:
         """Whether the hub takes no more connections."""
         return self.closed or (self.loop is not None and self.loop.closing)
+
+    def ready(self) -> bool:
+        """See ``Hub.ready``."""
+        return not self.closing and (self.loop is None or self.loop.is_served())
 
     def find(self, connection_id: str, received: int | None) -> SeenSession | None:
         """The session with this id, and where a client resumes that has handled ``received`` messages."""

@@ -8,15 +8,14 @@ warning comes at most once a minute of the hub's clock, and says how many it sta
 
 from __future__ import annotations
 
-import logging
-
 from ..clock import Clock
 from ..metrics import Metrics
 from ..reasons import RefusalReason
 from ..runtime.base import Lock
+from ..runtime.foreign_code import Log
 from ..session.observers import call_collector
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 WARN_EVERY = 60.0
 """Seconds of the hub's clock."""
@@ -31,6 +30,10 @@ _ADVICE = {
     ),
     RefusalReason.NO_DESCRIPTORS.value: (
         "no descriptor is left. Raise ulimit -n, or lower Hub(max_sessions=…)"
+    ),
+    RefusalReason.HUB_DEAD.value: (
+        "a thread that serves all connections has died; the log says why. Restart this process, and have "
+        "a health check that asks hub.ready()"
     ),
 }
 """Reasons that an operator must act on, and what to do."""

@@ -4,8 +4,8 @@ Four times a second it checks three things. Does the process end, or was the ser
 closes the hub in time, so that sessions are told and callbacks run without a hook (``core/process_end.py``).
 (The watcher is no daemon thread, so the interpreter waits for it.) Has a reader been in the same callback
 since the last check? Then it gives the right to read to a new thread, so that pings are answered and closes
-are seen however long the callback takes. Have all threads that read for many ended, though there is work? Then
-it starts one.
+are seen however long the callback takes. Have all threads that read for many ended, though there is work?
+Then it starts one.
 
 When the system starts no more threads, it also writes (``shared_writer.py``). It runs no handler, and waits
 for no other thread until the hub thread has ended. Read next: ``server_state.py``, ``io_threads.py``.

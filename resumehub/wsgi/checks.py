@@ -10,7 +10,6 @@ code that a browser can see. Read next: ``upgrade.py`` (the hand-over), ``handov
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -28,15 +27,16 @@ from ..core.records import TRY_LATER
 from ..errors import ConnectRejected, HubClosed
 from ..protocol.tokens import SUBPROTOCOL
 from ..reasons import RefusalReason
+from ..runtime.foreign_code import Log, passes
 from ..transport.websocket import Handshake, HandshakeError
 from .handover import SUPPORTED, ServerSocket, find_socket, has_body, why_no_socket
-from .refusals import Refusal, close_of, closing, generated_id, upgrade_required
+from .refusals import Refusal, broken, close_of, closing, generated_id, upgrade_required
 from .resume_params import ResumeParams
 from .server_settings import warn_once
 from .session_lookup import SessionLookup
 from .upgrade import LATER, Upgrade, problem, switching
 
-log = logging.getLogger("resumehub")
+log = Log("resumehub")
 
 
 def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ: dict[str, Any]) -> Response:
@@ -95,6 +95,8 @@ class _Check:
             raise Refusal(501, RefusalReason.NO_SOCKET, detail, log=f"{why}. {SUPPORTED}")
         if self._sessions.closing:
             raise closing()
+        if not self._sessions.ready():
+            raise broken()
         self._check_method()
         self._params.check_repeats()
         if self._is_plain():
@@ -210,7 +212,7 @@ class _Check:
             self._sessions.start()
         except HubClosed:
             raise closing() from None
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             raise Refusal(
                 503, RefusalReason.NO_THREADS, "The server has no thread free.", LATER, log=str(error)
             ) from error
@@ -238,7 +240,7 @@ class _Check:
             # A closing hub does this too, as long as it has a thread that can write the close frame.
             if not self._sessions.may_refuse_by_close():
                 self._sessions.start()
-        except (Refusal, HubClosed, RuntimeError):
+        except (Refusal, HubClosed, RuntimeError, OSError):
             return None
         if self._preflight or not self._sessions.may_refuse_by_close():
             return None
@@ -262,6 +264,19 @@ def _ask(connect: Callable[..., Any] | None, request: Request) -> Admission:
             raise TypeError(
                 "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
             )
+        return _decision(connect, request)
+    except Refusal:
+        raise
+    except BaseException as error:
+        if passes(error):
+            raise
+        log.error("connect failed", exc_info=error)
+        detail = "The server failed to decide about this connection."
+        raise Refusal(500, RefusalReason.CONNECT_FAILED, detail) from error
+
+
+def _decision(connect: Callable[..., Any], request: Request) -> Admission:
+    try:
         return _shaped(connect(request))
     except HTTPException as error:
         # A copy, since its headers are about to change and the application may raise it again.
@@ -277,10 +292,6 @@ def _ask(connect: Callable[..., Any] | None, request: Request) -> Admission:
     except (ConnectRejected, PermissionError) as error:
         log.info("connect refused a client: %s", type(error).__name__)
         raise Refusal(401, RefusalReason.APPLICATION, "Not allowed.") from error
-    except Exception as error:
-        log.exception("connect failed")
-        detail = "The server failed to decide about this connection."
-        raise Refusal(500, RefusalReason.CONNECT_FAILED, detail) from error
 
 
 def _no_request(given: object) -> str:
@@ -318,7 +329,19 @@ def _shaped(wanted: Any) -> Admission:
             f"Admission(room_id, connection_id, data, user), not {type(wanted).__name__}"
             + (f" of {len(wanted)}" if isinstance(wanted, tuple) else "")
         )
-    return replace(wanted, data={} if wanted.data is None else copy.copy(wanted.data))
+    return replace(
+        wanted,
+        room_id=_plain_str(wanted.room_id),
+        connection_id=_plain_str(wanted.connection_id) if wanted.connection_id is not None else None,
+        data={} if wanted.data is None else copy.copy(wanted.data),
+        user=_plain_str(wanted.user) if wanted.user is not None else None,
+    )
+
+
+def _plain_str(text: str) -> str:
+    # The hub thread compares ids: the methods of a subclass are the application's code, which must not run
+    # there.
+    return text if type(text) is str else str.__str__(text)
 
 
 def _origin_allowed(origin: str, allowed: str | tuple[str, ...] | None, environ: Mapping[str, Any]) -> bool:

@@ -55,6 +55,12 @@ def closing() -> Refusal:
     return Refusal(503, RefusalReason.HUB_CLOSE, "The server is shutting down.", LATER, close)
 
 
+def broken() -> Refusal:
+    """A thread that serves all connections has died; the log says why."""
+    detail = "The server cannot serve WebSockets at present."
+    return Refusal(503, RefusalReason.HUB_DEAD, detail, LATER)
+
+
 def gone() -> Refusal:
     """There is no session to resume, or none that this client may know of."""
     detail = "The session to resume is gone. Connect without resume=true to start a new one."

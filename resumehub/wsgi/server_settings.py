@@ -9,12 +9,13 @@ next: docs/howto/deploy-gunicorn-nginx.md.
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 from collections.abc import Mapping
 from typing import Any
 
-log = logging.getLogger("resumehub")
+from ..runtime.foreign_code import Log
+
+log = Log("resumehub")
 
 # The processes that have looked, each with the object of the thread that did: a forked child looks again.
 _looked: dict[int, object] = {}

@@ -28,6 +28,9 @@ class SessionLookup(Protocol):
     def closing(self) -> bool:
         """Whether the hub takes no more connections."""
 
+    def ready(self) -> bool:
+        """Whether an upgrade would be served: False also when a thread that all need has died."""
+
     def start(self) -> object:
         """Make sure that the hub runs in this process. Raises: HubClosed; RuntimeError without threads."""
 

@@ -30,8 +30,8 @@ def warn_once(environ: Mapping[str, Any]) -> None:
     if _looked.setdefault(os.getpid(), mine) is mine and "gunicorn.socket" in environ:
         try:
             problems = _problems(environ)
-        except Exception:
-            log.debug("gunicorn's settings could not be read", exc_info=True)
+        except Exception as error:
+            log.debug("gunicorn's settings could not be read: %r", error)
             return
         if problems:
             log.warning("sessions will be lost with gunicorn's settings: %s", " ".join(problems))

@@ -33,7 +33,7 @@ class CloseCode(IntEnum):
     INVALID_DATA = 1007
     """A text message was not valid UTF-8."""
     POLICY_VIOLATION = 1008
-    """A wrong ``$ack``, or a count of more messages than were ever sent."""
+    """A wrong ``$ack``, none for too long, or a count of more messages than were ever sent."""
     TOO_BIG = 1009
     """A message was larger than ``max_message_size``."""
     MANDATORY_EXTENSION = 1010
@@ -53,6 +53,6 @@ class CloseCode(IntEnum):
     FORBIDDEN = 4403
     """Refused (as HTTP 403)."""
     CONFLICT = 4409
-    """The connection id is in use and ``on_duplicate="reject"`` (as HTTP 409)."""
+    """The connection id is in use and ``on_duplicate="reject"``, or the hub made it (as HTTP 409)."""
     SERVICE_UNAVAILABLE = 4503
     """The server takes no more clients for the moment (as HTTP 503): try again later. No session began."""

@@ -123,7 +123,7 @@ class SocketUnavailable(ResumeHubError):
 class TransportLost(ResumeHubError):
     """The transport of a session ended; ``code`` and ``reason`` say how.
 
-    ``code`` is the peer's close code; ours if the peer broke the protocol (1002, 1007, 1009); 1006
+    ``code`` is the peer's close code; ours if we ended it for what the peer did (1002, 1007 to 1009); 1006
     if the connection ended without a close frame (RFC 6455 §7.1.5). ``reason`` is text from the
     peer: do not trust it.
     """

@@ -19,7 +19,7 @@ The threads:
 * *application thread*: the thread that called ``send`` or ``broadcast``. That can be any of the
   application's own threads, or a reader or callbacks thread while it runs a handler that sends.
 
-Read next: ``hub.py``, which makes most of the calls.
+Read next: ``session/observers.py``, through which all of the calls go.
 """
 
 from __future__ import annotations
@@ -94,22 +94,23 @@ class Metrics(Protocol):
         """
 
     def resume_attempt(self, room_id: str, connection_id: str, success: bool, /) -> None:
-        """A client asked to resume: it got its session (``True``), or was told that the session is gone.
+        """A client asked for a session: it got it (``True``), or was told that it is gone or not its own.
 
-        ``room_id`` is the session's room, ``""`` if no session was found. A preflight is no attempt.
+        ``room_id`` is the session's home room, ``""`` if no session was found. A resume without intent counts
+        when it succeeds, or when the session is another user's. A preflight is no attempt.
 
         Threads: hub thread, for either outcome; WSGI request thread, for ``False`` only (410
         before the upgrade).
         """
 
     def room_created(self, room_id: str, /) -> None:
-        """The first session of a room began.
+        """A room got its first session: one that began there, or one that joined it.
 
         Threads: hub thread.
         """
 
     def room_destroyed(self, room_id: str, /) -> None:
-        """The last session of a room ended; a suspended one keeps its room.
+        """The last session of a room ended, or left it; a suspended one keeps its rooms.
 
         Threads: hub thread.
         """
@@ -136,7 +137,9 @@ class Metrics(Protocol):
     def message_broadcast(self, room_id: str, size: int, recipients: int, /) -> None:
         """A broadcast was put into the outboxes of ``recipients`` sessions, suspended ones included.
 
-        ``size`` is the size of the message, encoded once, in bytes.
+        A broadcast to several rooms is reported once for each, and a session that is in several of them
+        counts in the first. ``send_to_user`` is no broadcast, and is not reported. ``size`` is the size of
+        the message, encoded once, in bytes.
 
         Threads: the one that called ``broadcast``: an application thread or, where a handler calls it,
         a reader thread or a callbacks thread.
@@ -146,7 +149,7 @@ class Metrics(Protocol):
         """A frame that was accepted for one session is dropped: it was not written, or not acknowledged.
 
         ``reason`` is one of ``REASONS_DROPPED``: ``overflow``, a broadcast met a full buffer;
-        ``expired``, the grace window ran out; ``closed``, the session ended otherwise.
+        ``expired``, the client did not come back in time; ``closed``, the session ended otherwise.
 
         Threads: for ``overflow``, the one that called ``broadcast`` (an application thread or, where a
         handler calls it, a reader thread or a callbacks thread); for the others, the hub thread.

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 from resumehub import CloseCode, Hub, JSONCodec, codes, metrics
 from resumehub import client as python_client
 from resumehub.client import Client, State, Stats
+from resumehub.config import Config
 from resumehub.core.states import SessionEvent
 from resumehub.protocol.control_messages import Hello
 from resumehub.stats import Stats as LedgerStats
@@ -101,6 +102,11 @@ def test_wherever_a_page_names_an_options_default_it_is_the_default() -> None:
     ]
     assert len(said) > 12, "the pattern finds what it is meant to find"
     assert [(page, name, number) for page, name, number in said if number != defaults[name]] == []
+
+
+def test_the_docstring_of_the_options_has_all_of_them() -> None:
+    said = inspect.getdoc(Config.build) or ""
+    assert [name for name in inspect.signature(Config.build).parameters if f"``{name}``" not in said] == []
 
 
 def test_the_options_of_the_python_client_are_in_its_table_with_their_defaults() -> None:

@@ -7,7 +7,8 @@ tests/README.md and all of docs/. (Code blocks of a page are not text, links are
 1. A file: a word that ends in ``.py`` or ``.md``, in code marks or not. Without a slash it is a file in the
    text's own folder, in resumehub/ or in the repository's. With a slash, it is looked for from each of these,
    and from tests/.
-2. A path that begins with ``resumehub/``, ``tests/``, ``docs/`` or ``tools/``, whatever it ends in.
+2. A path that begins with ``resumehub/``, ``tests/``, ``docs/`` or ``tools/``, whatever it ends in; and a
+   folder in code marks (``core/``), from wherever a file is looked for.
 3. A name in code marks, with a capital at its beginning or an underscore in it: ``HubLoop``, ``wait_closed``,
    each part of ``Machine.next_deadline``. The code of resumehub/, tests/ or tools/ has it, or a code block of
    the page.
@@ -74,6 +75,7 @@ FOREIGN = {
 PATH = r"(?<![\w./*…<>-])"
 FILE = re.compile(PATH + r"[\w./*…<>-]*[\w*…>]\.(?:py|md)(?![\w/-]|\.\w)")
 BELOW = re.compile(PATH + r"(?:resumehub|tests|docs|tools)/[\w./*…<>-]*")
+FOLDER = re.compile(r"(?<=`)[a-z_]+(?:/[a-z_]+)*/(?=`)")
 NAME = re.compile(r"`(?!\w+\.(?:py|md|js)`)([A-Za-z_]\w*(?:\.\w+)*)(?:\([^`]*\))?`")
 MODULE = re.compile(r"`(resumehub(?:\.\w+)+)`")
 PLACES = [
@@ -199,7 +201,9 @@ def can_be_imported(module: str) -> bool:
 def dangling(text: Text) -> Iterator[str]:
     """The signposts in ``text`` that lead nowhere, each with its place."""
     paths = {
-        found.start(): found[0].rstrip(".") for find in (FILE, BELOW) for found in find.finditer(text.words)
+        found.start(): found[0].rstrip(".")
+        for find in (FILE, BELOW, FOLDER)
+        for found in find.finditer(text.words)
     }
     for position, path in paths.items():
         if path not in FOREIGN and not is_there(path, text.file.parent):
@@ -248,6 +252,7 @@ MACHINE = PACKAGE / "core" / "machine.py"
         (MACHINE, '"""See\n``core/claims.py``."""', "there is no core/claims.py"),
         (MACHINE, "x = 1  # see docs/reference/lost.md.", "there is no docs/reference/lost.md"),
         (MACHINE, "# tests/races_of_old/ has it", "there is no tests/races_of_old/"),
+        (MACHINE, '"""All of ``no_core/`` is pure."""', "there is no no_core/"),
         (MACHINE, "# all of tests/*/no_such_*.py", "there is no tests/*/no_such_*.py"),
         (HUB, 'class A:\n    x: int\n    """Ask ``NoSuch``."""', "no code has the name NoSuch"),
         (HUB, '"""Call ``hub.no_such_method()``."""', "no code has the name no_such_method"),

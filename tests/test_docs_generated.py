@@ -163,6 +163,16 @@ def test_every_page_is_on_the_map() -> None:
     assert on_the_map == {page.relative_to(DOCS).as_posix() for page in PAGES} - {"index.md"}
 
 
+def test_the_changelog_says_each_thing_once() -> None:
+    """Two developers who change one entry, or its neighbour, may merge it into two."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    entries = [" ".join(entry.split()) for entry in re.split(r"^- ", changelog, flags=re.MULTILINE)]
+    sentences = [sentence for entry in entries for sentence in entry.split(". ") if len(sentence) > 60]
+    twice = [sentence for number, sentence in enumerate(sentences) if sentence in sentences[:number]]
+    assert not twice
+    assert not [line for line in changelog.splitlines() if line.startswith(("<<<<", "====", ">>>>"))]
+
+
 # -- what an example prints -----------------------------------------------------------
 
 RUN_AND_COMPARE = """

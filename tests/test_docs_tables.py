@@ -23,7 +23,7 @@ from resumehub.protocol.control_messages import Hello
 from resumehub.stats import Stats as LedgerStats
 from resumehub.testing.lab import SEAMS
 from resumehub.wsgi.refusals import close_of
-from tests.test_docs import RUN, blocks_of, name_of
+from tests.test_docs import ROOT, RUN, blocks_of, name_of
 from tests.test_docs_generated import all_errors, public_members, text_of
 from tools.soaking import __main__ as soaking
 
@@ -73,7 +73,7 @@ def test_an_assert_that_holds_whatever_happens_is_found(source: str) -> None:
 
 # -- options --------------------------------------------------------------------------
 
-UNITS = {"": 1, "s": 1, "seconds": 1, "messages": 1, "KiB": 1024, "MiB": 1024 * 1024}
+UNITS = {"": 1, "ms": 1, "s": 1, "seconds": 1, "messages": 1, "KiB": 1024, "MiB": 1024 * 1024}
 NUMBER = re.compile(
     r"`(\w+)`,? \(?(?:default )?(\d[\d,]*)(?!\.?\d)(?: (s|seconds|KiB|MiB|messages)\b)?",
 )
@@ -123,6 +123,22 @@ def test_the_options_of_the_python_client_are_in_its_table_with_their_defaults()
         for name, default in zip(in_code_marks(row[0]), in_code_marks(row[1]), strict=True)
     }
     assert said == options
+
+
+def test_the_options_of_the_javascript_client_have_their_defaults_in_its_table() -> None:
+    """That each of them is in it, and in the types, is held by ``js/test_node.py``."""
+    module = (ROOT / "resumehub" / "static" / "resumehub.js").read_text("utf-8")
+    defaults = module.partition("const DEFAULTS = {")[2].partition("\n};")[0]
+    numbers = dict(re.findall(r"^  (\w+): ([\d_]+(?: << \d+)?),", defaults, re.MULTILINE))
+    said = {
+        name: default
+        for row in rows_below("howto/javascript-client.md", "option")
+        for name, default in zip(in_code_marks(row[0]), row[1].split(", "), strict=False)
+    }
+    assert len(numbers) > 7
+    for name, number in numbers.items():
+        digits, _, unit = said[name].partition(" ")
+        assert int(digits.replace(",", "")) * UNITS[unit] == eval(number), name
 
 
 def test_the_options_of_the_soak_are_in_its_table() -> None:

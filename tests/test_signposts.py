@@ -11,7 +11,7 @@ tests/README.md and all of docs/. (Code blocks of a page are not text, links are
    folder in code marks (``core/``), from wherever a file is looked for.
 3. A name in code marks, with a capital at its beginning or an underscore in it: ``HubLoop``, ``wait_closed``,
    each part of ``Machine.next_deadline``. The code of resumehub/, tests/ or tools/ has it, or a code block of
-   the page.
+   the page. Behind the name of a class stands something that this class, or a base of it, has.
 4. A module in code marks: ``resumehub.testing.traces``. It can be imported, or is a name in one that can.
 5. A file and a name, in code marks, in a page: "`core/machine.py`, `Machine.handle`", "`handle` in
    `core/machine.py`" or "`handle` (`core/machine.py`)". The file defines the name, or a class in it does.
@@ -30,6 +30,7 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ FOREIGN = {
     "Host": "a header",
     "VmRSS": "a line of /proc",
     "Timer": "of Python's threading",
+    "Thread.start": "of Python's threading",
     "upgrade_refused": "planned: docs/reference/contract.md",
     "faulthandler_timeout": "an option of pytest",
     "chat.py": "the reader's, in the quickstart",
@@ -180,6 +182,33 @@ def defined_in(path: Path) -> frozenset[str]:
     return frozenset(names(ast.parse(path.read_text(encoding="utf-8")).body, ""))
 
 
+@cache
+def classes() -> dict[str, list[ast.ClassDef]]:
+    """Every class in the code, by its name."""
+    found: dict[str, list[ast.ClassDef]] = {}
+    for path in [*SOURCES, *(ROOT / "tools").rglob("*.py"), *(ROOT / "docs").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(node)
+    return found
+
+
+@cache
+def members_of(name: str) -> frozenset[str]:
+    """What classes of this name have: methods, attributes, members of an enum, and those of their bases."""
+    members: set[str] = set()
+    for node in [node for cls in classes()[name] for node in ast.walk(cls)]:
+        match node:
+            case ast.FunctionDef(name=member) | ast.ClassDef(name=member):
+                members.add(member)
+            case ast.Attribute(attr=member, ctx=ast.Store()) | ast.Name(id=member, ctx=ast.Store()):
+                members.add(member)
+            case ast.Constant(value=str(member)):  # in __slots__
+                members.add(member)
+    bases = {base.id for cls in classes()[name] for base in cls.bases if isinstance(base, ast.Name)}
+    return frozenset(members.union(*(members_of(base) for base in bases & set(classes()) - {name})))
+
+
 def defines(file: str, name: str, seen_from: Path) -> bool:
     """Whether the module ``file``, or a class in it, defines ``name``."""
     paths = [root / file for root in (seen_from, PACKAGE, ROOT) if (root / file).is_file()]
@@ -212,6 +241,9 @@ def dangling(text: Text) -> Iterator[str]:
         for name in filter(is_a_name, found[1].split(".")):
             if not (name in names_in_code() or name in text.examples or name in FOREIGN):
                 yield f"{text.at(found.start())}: no code has the name {name}"
+        for owner, name in pairwise(found[1].split(".")):
+            if owner in classes() and name not in members_of(owner) and f"{owner}.{name}" not in FOREIGN:
+                yield f"{text.at(found.start())}: {owner} has no {name}"
     for found in MODULE.finditer(text.words):
         if found[1] not in FOREIGN and not can_be_imported(found[1]):
             yield f"{text.at(found.start())}: {found[1]} cannot be imported"
@@ -287,6 +319,7 @@ def test_a_signpost_that_leads_somewhere_is_no_fault(source: str) -> None:
         ("`core/machine.py`, `Machine.handel`", "1: core/machine.py does not define Machine.handel"),
         ("`Machine.handel` (`core/machine.py`)", "1: core/machine.py does not define Machine.handel"),
         ("`handel` in\n`core/machine.py`", "1: core/machine.py does not define handel"),
+        ("The `Machine.wait_closed` of it.", "1: Machine has no wait_closed"),
         ("`core/states.py`, `Machine.handle`", "1: core/states.py does not define Machine.handle"),
     ],
 )

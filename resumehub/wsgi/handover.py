@@ -38,7 +38,7 @@ SUPPORTED = (
     "socket, over HTTP/1.1 and without gevent or eventlet; with TLS inside the server, only Werkzeug "
     "threaded and gunicorn gthread do"
 )
-"""One sentence for the log of a 501."""
+"""One sentence for the body of a 501, and for the log."""
 
 _SERVERS = {"resumehub.socket": "test", "werkzeug.socket": "werkzeug", "gunicorn.socket": "gunicorn"}
 """The key in the WSGI environ under which each server puts the socket."""
@@ -124,7 +124,7 @@ class BorrowedSocket:
 def find_socket(environ: Mapping[str, Any]) -> ServerSocket | None:
     """The client's socket, if this server is one that we can take it from; else None. Changes nothing.
 
-    Next, on None: answer 501 and log ``SUPPORTED``. This is an allow-list: other servers have no socket
+    Next, on None: answer 501 and say ``SUPPORTED``. This is an allow-list: other servers have no socket
     in the environ, or taking it does harm that is not noticed.
 
     Raises: nothing. Threads: any. Blocks: never.

@@ -23,6 +23,7 @@ from resumehub.protocol.control_messages import Hello
 from resumehub.stats import Stats as LedgerStats
 from resumehub.testing.lab import SEAMS
 from resumehub.wsgi.refusals import close_of
+from tests.contract.contract_page import rules
 from tests.test_docs import ROOT, RUN, blocks_of, name_of
 from tests.test_docs_generated import all_errors, public_members, text_of
 from tools.soaking import __main__ as soaking
@@ -148,6 +149,18 @@ def test_the_options_of_the_soak_are_in_its_table() -> None:
 
 
 # -- codes ----------------------------------------------------------------------------
+
+
+def test_the_answers_on_the_wire_page_come_in_the_order_of_the_contract() -> None:
+    """The first that applies is the answer: the order is a promise. The wire page tells some rules apart."""
+    answers = iter(
+        status[0] if (status := re.findall(r"\b[1-5]\d\d\b", row[1])) else "http"
+        for row in rows_below("reference/wire.md", "what")
+    )
+    contract = [rule.id[2:6].strip("-") for rule in rules() if re.match(r"A\.(\d|http)", rule.id)]
+
+    assert len(contract) > 15
+    assert [answer for answer in contract if answer not in answers] == []
 
 
 def test_each_status_that_becomes_a_close_code_is_on_the_wire_page() -> None:

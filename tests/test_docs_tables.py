@@ -20,6 +20,7 @@ from resumehub.client import Client, State, Stats
 from resumehub.config import Config
 from resumehub.core.states import SessionEvent
 from resumehub.protocol.control_messages import Hello
+from resumehub.server import refusal_reports
 from resumehub.stats import Stats as LedgerStats
 from resumehub.testing.lab import SEAMS
 from resumehub.wsgi.refusals import close_of
@@ -209,6 +210,15 @@ def test_the_reasons_in_the_tables_of_the_metrics_are_those_of_the_code() -> Non
     }
 
     assert set(rows) <= known | columns
+
+
+def test_the_reasons_that_need_an_operator_come_first() -> None:
+    """And the page says how many they are."""
+    _, _, below = text_of("howto/metrics.md").partition("### Why an upgrade was refused")
+    reasons = re.findall(r"^\| `(\w+)` \|", below, re.MULTILINE)
+    number = ["four", "five", "six", "seven"].index(re.search(r"The first (\w+) are also", below)[1]) + 4
+
+    assert set(reasons[:number]) == set(refusal_reports._ADVICE)
 
 
 def test_the_python_client_is_on_its_page_name_by_name() -> None:

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 from resumehub import CloseCode, Hub, JSONCodec, codes, metrics
 from resumehub import client as python_client
 from resumehub.client import Client, State, Stats
+from resumehub.client.verdicts import DialVerdict, of_close
 from resumehub.config import Config
 from resumehub.core.states import SessionEvent
 from resumehub.protocol.control_messages import Hello
@@ -170,6 +171,28 @@ def test_each_status_that_becomes_a_close_code_is_on_the_wire_page() -> None:
     becomes = {status: close_of(Response(status=status)) for status in range(400, 600)}
 
     assert said == {status: close[0] for status, close in becomes.items() if close is not None}
+
+
+def test_all_clients_stay_away_after_the_close_codes_that_the_wire_page_says() -> None:
+    """Both clients, and the one of the quickstart. (1005 is never sent by a hub.)"""
+    rows = rows_below("reference/wire.md", "code")
+    stays_away = {int(row[0]) for row in rows if re.search("stays away|asks the user", row[4])}
+    module = (ROOT / "resumehub" / "static" / "resumehub.js").read_text("utf-8")
+    quickstart = re.search(r"const STAY_AWAY = \[(.+)\]", text_of("tour/quickstart.md"))[1]
+
+    assert {int(code) for code in re.findall(r'^  (\d{4}): "over"', module, re.MULTILINE)} == stays_away
+    assert {int(code) for code in quickstart.split(", ")} == stays_away
+    python = {code for code in CloseCode if of_close(code, True) in (DialVerdict.ENDED, DialVerdict.REFUSED)}
+    assert python - {CloseCode.NO_STATUS} == stays_away
+
+
+def test_both_clients_blame_a_message_for_the_same_close_codes_as_the_page() -> None:
+    module = (ROOT / "resumehub" / "static" / "resumehub.js").read_text("utf-8")
+    (said,) = re.findall(r"^After \d{4}, .+?:", text_of("reference/lossless.md"), re.MULTILINE | re.DOTALL)
+    blamed = {int(code) for code in re.findall(r"\b1\d{3}\b", said)}
+
+    assert blamed == {code for code in CloseCode if of_close(code, True) is DialVerdict.MESSAGE_REJECTED}
+    assert blamed == {int(code) for code in re.findall(r'^  (\d{4}): "blamed"', module, re.MULTILINE)}
 
 
 def test_the_close_codes_that_are_not_ours_are_marked() -> None:

@@ -77,6 +77,7 @@ class Stage:
 
     def __init__(self, connect_function: Callable[..., Any] = from_query, **options: Any) -> None:
         self.clock = options.pop("clock", None) or FakeClock()
+        options.setdefault("refusal_delay", 0.0)  # a fake clock stands still until a test moves it
         self.hub = Hub(connect_function, clock=self.clock, **options)
         #: The collector that the test gave, if it gave one.
         self.metrics: Any = options.get("metrics")

@@ -17,13 +17,13 @@ import os
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from resumehub.runtime.stacks import stack_of
 from tests.support import stage  # noqa: F401 (a fixture for every test)
 
 AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
@@ -117,8 +117,7 @@ def open_sockets() -> dict[int, str]:
 
 
 def describe_thread(thread: threading.Thread) -> str:
-    frame = sys._current_frames().get(thread.ident or 0)
-    stack = "".join(traceback.format_stack(frame)) if frame else "  (no Python frame)\n"
+    stack = stack_of(thread.ident) or "  (no Python frame)\n"
     return f"thread {thread.name!r}{' (daemon)' if thread.daemon else ''}\n{stack}"
 
 

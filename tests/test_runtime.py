@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from resumehub.runtime.stacks import stack_of
 from resumehub.runtime.system import SystemRuntime
 from tests.support import PATIENCE, Call
 
@@ -208,6 +210,7 @@ def test_no_more_threads_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 AFTER_MAIN = """
 import threading
+from resumehub.runtime.stacks import stack_of
 from resumehub.runtime.system import SystemRuntime
 runtime = SystemRuntime()
 print("before", runtime.main_thread_returned())
@@ -231,6 +234,7 @@ def test_it_knows_that_the_main_thread_has_returned() -> None:
 WITH_A_JOB = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from resumehub.runtime.stacks import stack_of
 from resumehub.runtime.system import SystemRuntime
 runtime, noticed, never = SystemRuntime(), threading.Event(), threading.Event()
 def look():
@@ -309,3 +313,18 @@ def test_descriptors_beyond_1023_can_be_waited_for(pair: tuple[socket.socket, so
             RUNTIME.wait_writable(ours)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("enabled", [True, False], ids=["collector on", "collector off"])
+def test_no_garbage_is_collected_while_the_stacks_of_all_threads_are_taken(monkeypatch, enabled) -> None:
+    """Python up to 3.11.8 may hang for ever if it is; see the comment in ``stacks.py``."""
+    seen: list[bool] = []
+    take = sys._current_frames
+    monkeypatch.setattr(sys, "_current_frames", lambda: (seen.append(gc.isenabled()), take())[1])
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        assert __file__ in stack_of(threading.get_ident())
+        assert (seen, gc.isenabled()) == ([False], enabled)
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -5,8 +5,10 @@ It knows threads by their numbers only. Used by ``system.py``, ``thread_cache.py
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
+from types import FrameType
 
 
 def stack_of(ident: int | None, frames: int | None = None) -> str:
@@ -14,5 +16,18 @@ def stack_of(ident: int | None, frames: int | None = None) -> str:
 
     ``frames``: only so many of the innermost; None: all. Threads: any. Blocks: never.
     """
-    frame = sys._current_frames().get(ident or 0)
+    frame = _current_frames().get(ident or 0)
     return "".join(traceback.format_stack(frame, frames)) if frame is not None else ""
+
+
+def _current_frames() -> dict[int, FrameType]:
+    # Up to Python 3.11.8 the call holds a lock of the interpreter while it makes objects. If that sets off
+    # the garbage collector, a finalizer may hand the GIL to a thread that starts or ends, which waits for the
+    # same lock: the whole process hangs (github.com/python/cpython/issues/106883).
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -114,7 +114,7 @@ class Chat:
     def said(self) -> list[str]:
         """What everybody said, without who said it."""
         lines = self.page.text("pre").splitlines()
-        return [re.sub(r"^\w+: |^said \w+,", "", line) for line in lines if re.match(r"\w+: |said ", line)]
+        return [re.sub(r"^\w+: |^said [\w-]+,", "", line) for line in lines if re.match(r"\w+: |said ", line)]
 
     def has(self, *texts: str) -> None:
         self.page.wait(lambda: self.said() == [*texts], f"it to show {texts}")

@@ -156,7 +156,7 @@ def test_threads_that_move_it_move_it_one_after_the_other() -> None:
 
 
 def test_a_whole_life_passes_in_one_move() -> None:
-    """A silent client: pinged at 20, given up at 30, its session expired at 60, nobody waiting."""
+    """A silent client: pinged at 10, given up at 20, its session expired at 50, nobody waiting."""
     clock, log = FakeClock(), []
     drops: list[tuple] = []
     hub = Hub(from_query, clock=clock, metrics=Closings(clock, log))
@@ -169,7 +169,7 @@ def test_a_whole_life_passes_in_one_move() -> None:
 
     with hub, connect(hub, "/?id=u1"):
         clock.advance(1000)
-        assert log == [("u1", 60.0, 60.0, "grace_expired")]
+        assert log == [("u1", 50.0, 50.0, "grace_expired")]
         assert dropped.wait(PATIENCE)
     assert drops == [("u1", HeartbeatTimeout)]
 

@@ -50,8 +50,8 @@ def test_a_heartbeat_follows_freezegun(stage) -> None:
     with freeze_time(NOON) as frozen:
         s = stage(clock=FreezegunClock(), ping_interval=20, write_timeout=10)
         ws = s.open()
-        for count in (1, 2, 3):
-            frozen.tick(20)
+        for count, seconds in ((1, 10), (2, 20), (3, 20)):  # a newcomer that says nothing is pinged early
+            frozen.tick(seconds)
             assert ws.wait_for_ping(count, PATIENCE)
             ws.ping()  # when that is answered, the hub has heard the answer to its own
             assert ws.wait_for_pong(count, PATIENCE)

@@ -96,7 +96,7 @@ def test_a_frozen_line_is_half_open_until_it_thaws() -> None:
         lab.run_until_idle()
         assert lab.notes == ["connect", "message 1"]
         alice.freeze()
-        lab.advance(11)
+        lab.advance(21)  # pinged at 10, when she had said nothing, and again at 30
         lab.run_until_idle()
         assert lab.notes == ["connect", "message 1", "drop"]
 

@@ -125,6 +125,7 @@ def test_a_command_over_which_the_hub_thread_panics_costs_that_command(stage, ru
     one.say("u2", "hi")
     assert read(two) == ("n", "hi")
     ws.drop()
+    one.hub.close(0.5)  # the machine has ended u1, and its effects are lost: only AbortAll ends the transport
 
 
 def a_hub_dies(lab: Lab, *, slow: bool) -> None:

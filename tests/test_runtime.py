@@ -317,7 +317,7 @@ def test_descriptors_beyond_1023_can_be_waited_for(pair: tuple[socket.socket, so
 
 @pytest.mark.parametrize("enabled", [True, False], ids=["collector on", "collector off"])
 def test_no_garbage_is_collected_while_the_stacks_of_all_threads_are_taken(monkeypatch, enabled) -> None:
-    """Python up to 3.11.8 may hang for ever if it is; see the comment in ``stacks.py``."""
+    """Python up to 3.11.8 may hang for ever if it is; see the comment in ``runtime/stacks.py``."""
     seen: list[bool] = []
     take = sys._current_frames
     monkeypatch.setattr(sys, "_current_frames", lambda: (seen.append(gc.isenabled()), take())[1])

@@ -174,6 +174,7 @@ class FrameQueue:
             if other.kind == notice.kind:
                 del self.unsent[at]
                 self._specials -= 1
+                self._notices -= 1
             else:
                 at += 1
         self.unsent.insert(at, notice)

@@ -111,7 +111,7 @@ def test_a_wrong_number_of_arguments_is_refused(place: str, more: int, how: str)
 
 @pytest.mark.contract("E4")
 @pytest.mark.parametrize("hook", HOOKS)
-@pytest.mark.parametrize("what", ["lobby", 7, object(), Admission("lobby")], ids=repr)
+@pytest.mark.parametrize("what", ["lobby", 7, ..., Admission("lobby")], ids=repr)
 def test_what_cannot_be_called_is_refused(hook: str, what: object) -> None:
     names = ", ".join(HOOKS[hook])
     with pytest.raises(TypeError) as error:

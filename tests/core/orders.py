@@ -56,6 +56,10 @@ WORDS: dict[str, Callable[[FakeShell], None]] = {
 }
 """What can happen to u1, whose first session (epoch 1, transport 1) is connected."""
 
+WITHOUT_ROOMS = [
+    word for word in WORDS if word not in ("join", "leave the room", "broadcast", "kick the user")
+]
+
 
 def kick_user(shell: FakeShell) -> None:
     shell.do(c.KickUser("ada"))

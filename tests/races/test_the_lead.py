@@ -161,13 +161,13 @@ STRATEGIES = [Deepening(1), Random(1, 40), PCT(2, 40)]
     ids=lambda scenario: getattr(scenario, "__name__", None) or str(scenario.keywords),
 )
 def test_one_pair_of_hands_at_a_time_in_any_order(scenario, strategy):
-    explore(scenario, strategy, share=True, stop_at_locks=True, max_schedules=60)
+    explore(scenario, strategy, share=True, stop_at_locks=True, max_schedules=30)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
 def test_a_reader_of_its_own_waits_for_room_as_well(strategy):
     """Where nothing can be polled each connection has a thread, which blocks until there is room."""
-    explore(a_stuck_handler_and_many_messages, strategy, stop_at_locks=True, max_schedules=60)
+    explore(a_stuck_handler_and_many_messages, strategy, stop_at_locks=True, max_schedules=30)
 
 
 def alice_is_stuck_and_bob_speaks(lab: Lab) -> tuple[Hub, Event]:

@@ -339,7 +339,7 @@ def test_each_button_has_its_answer_in_view(
     width: int,
     height: int,
 ) -> None:
-    """What happened is on the screen after Join and Cut, and the counters are during a storm."""
+    """What happened is on the screen after Join and Cut, and on a phone the counters are during a storm."""
     ada = browser.open(demo().url)
     ada.resize(width, height)
     ada.join("Ada")
@@ -351,6 +351,8 @@ def test_each_button_has_its_answer_in_view(
     ada.wait(lambda: ada.is_in_view("#verdict-title"), "the headline to be in view")
     ada.wait_until_verdict("resumed")
     assert ada.is_in_view("#verdict-title")
+    if width > 400:  # there the counters are beside what they count
+        return
 
     ada.click("#storm")
     ada.wait(lambda: ada.is_in_view("#storm-counts"), "the counters to be in view")

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from ..clock import Clock
 from ..runtime.foreign_code import Log
+from .throttle import Throttle
 
 log = Log("resumehub")
-
-WARN_EVERY = 60.0
-"""Seconds of the hub's clock."""
 
 
 class FullHubWarning:
@@ -22,20 +20,17 @@ class FullHubWarning:
     def __init__(self, clock: Clock, max_sessions: int) -> None:
         self._clock = clock
         self._max_sessions = max_sessions
-        self._next_at = float("-inf")
-        self._ended = 0
+        self._throttle = Throttle()
 
     def warn(self) -> None:
         """A suspended session has made room for a new one."""
-        self._ended += 1
-        now = self._clock.monotonic()
-        if now < self._next_at:
+        held_back = self._throttle.let_through(self._clock.monotonic())
+        if held_back is None:
             return
-        ended, self._ended, self._next_at = self._ended, 0, now + WARN_EVERY
         log.warning(
             "the hub is full (max_sessions=%d): suspended sessions end early to make room for new ones, %d "
             "since the last such line. Raise Hub(max_sessions=…), and with it ulimit -n, or lower "
             'resume_window. With Hub(on_full="refuse") new clients are refused instead.',
             self._max_sessions,
-            ended,
+            held_back + 1,
         )

@@ -14,11 +14,9 @@ from ..reasons import RefusalReason
 from ..runtime.base import Lock
 from ..runtime.foreign_code import Log
 from ..session.observers import call_collector
+from .throttle import Throttle
 
 log = Log("resumehub")
-
-WARN_EVERY = 60.0
-"""Seconds of the hub's clock."""
 
 _ADVICE = {
     RefusalReason.MAX_SESSIONS.value: (
@@ -46,30 +44,20 @@ class RefusalReports:
         self._metrics = metrics
         self._clock = clock
         self._lock = lock
-        # Of each warning: when it may come again, and how many refusals it has kept silent about.
-        self._next_at: dict[tuple[str, str], float] = {}
-        self._silent: dict[tuple[str, str], int] = {}
+        # Of each warning, by its reason and its detail.
+        self._throttles: dict[tuple[str, str], Throttle] = {}
 
     def report(self, status: int, reason: str, detail: str = "") -> None:
         """Count a refusal and, if the operator must act, warn. ``detail``: what the log says beside that."""
         call_collector(self._metrics, "upgrade_refused", (status, reason))
         if reason not in _ADVICE:
             return
-        more = self._may_warn((reason, detail))
+        now = self._clock.monotonic()
+        with self._lock:
+            more = self._throttles.setdefault((reason, detail), Throttle()).let_through(now)
         if more is not None:
             said = f"{_ADVICE[reason]}{': ' if detail else ''}{detail}"
             log.warning("a client was refused (%d %s): %s.%s", status, reason, said.rstrip("."), _and(more))
-
-    def _may_warn(self, warning: tuple[str, str]) -> int | None:
-        """How many refusals were kept silent about since the last warning of this kind; None: too soon."""
-        now = self._clock.monotonic()
-        with self._lock:
-            if now < self._next_at.get(warning, now):
-                self._silent[warning] += 1
-                return None
-            self._next_at[warning] = now + WARN_EVERY
-            more, self._silent[warning] = self._silent.get(warning, 0), 0
-            return more
 
 
 def _and(more: int) -> str:

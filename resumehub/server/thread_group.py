@@ -14,14 +14,12 @@ from functools import wraps
 from ..clock import now
 from ..runtime.base import Runtime, Thread
 from ..runtime.foreign_code import Log, passes
+from .throttle import Throttle
 
 log = Log("resumehub")
 
 # So many threads whose work has ended are kept before ``_ends`` removes those that no longer run.
 _FEW = 16
-
-SAY_AGAIN = 60.0
-"""Seconds until a shortage of threads is in the log again."""
 
 
 class ThreadGroup:
@@ -35,8 +33,8 @@ class ThreadGroup:
         self._threads: dict[int, Thread] = {}
         self._ending: list[Thread] = []
         self._sweep_at = _FEW
-        # When the log last said that the system starts no more threads.
-        self._said_at = float("-inf")
+        # For what the log says of a shortage of threads.
+        self._throttle = Throttle()
 
     def spawn(self, role: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
         """Start a thread.
@@ -57,21 +55,23 @@ class ThreadGroup:
             finally:
                 self._ends(serial)
 
-        # Under the lock, so that a thread that ends at once is entered before ``_ends`` removes it.
-        with self._lock:
-            try:
+        try:
+            # Under the lock, so that a thread that ends at once is entered before ``_ends`` removes it.
+            with self._lock:
                 thread = self._runtime.spawn(f"resumehub-{self._name}-{role}-{serial}", body, daemon=daemon)
-            except RuntimeError as error:
-                if now() - self._said_at >= SAY_AGAIN:
-                    self._said_at = now()
-                    self._say_so(error)
-                raise
-            self._threads[serial] = thread
+                self._threads[serial] = thread
+        except RuntimeError as error:
+            self._say_so(error)
+            raise
         return thread
 
     def _say_so(self, error: RuntimeError) -> None:
-        """Lock held."""
-        # At its end a process may be unable to start any (Python 3.12.0 to 3.12.2): nothing to do about it.
+        with self._lock:
+            count, held_back = len(self._threads), self._throttle.let_through(now())
+        if held_back is None:
+            return
+        # Without the lock: a log handler is the application's code. At its end a process may be unable to
+        # start any thread (Python 3.12.0 to 3.12.2): nothing to do about it.
         at_end = self._runtime.main_thread_returned()
         say = log.debug if at_end else log.warning
         say(
@@ -79,7 +79,7 @@ class ThreadGroup:
             "may have to wait for each other: raise the limit (TasksMax= of systemd, --pids-limit of Docker, "
             "ulimit -u)",
             error,
-            len(self._threads),
+            count,
         )
 
     def adopted(self, run: Callable[[], None]) -> Callable[[], None]:

@@ -337,9 +337,9 @@ class HubLoop:
         """See ``IOThreads.look``."""
         self.io_threads.look()
 
-    def writer_failed(self, writer: TransportWriter) -> None:
+    def writer_failed(self, writer: TransportWriter, error: BaseException) -> None:
         """See ``IOThreads.writer_failed``."""
-        self.io_threads.writer_failed(writer)
+        self.io_threads.writer_failed(writer, error)
 
     def refuse_newcomers(self) -> None:
         """Take no more connections; those that are there stay."""

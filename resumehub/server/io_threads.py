@@ -136,13 +136,13 @@ class IOThreads:
             except BaseException as error:
                 if passes(error):
                     raise
-                log.error("writing transport %s failed; please report this", writer.number, exc_info=error)
-                self.writer_failed(writer)
+                self.writer_failed(writer, error)
 
         return write
 
-    def writer_failed(self, writer: TransportWriter) -> None:
+    def writer_failed(self, writer: TransportWriter, error: BaseException) -> None:
         """A writer thread, or the watcher: a bug of ours in writing; give the transport up."""
+        log.error("writing transport %s failed; please report this", writer.number, exc_info=error)
         writer.writer_failed()
         self._commands.put(c.TransportAborted(writer.number))
 

@@ -14,9 +14,7 @@ from collections.abc import Callable
 from ..clock import now
 from ..outgoing.transport_writer import TransportWriter
 from ..runtime.base import Runtime
-from ..runtime.foreign_code import Log, passes
-
-log = Log("resumehub")
+from ..runtime.foreign_code import passes
 
 PAUSE = 0.02
 """Seconds between two attempts to write. One wait for all these sockets is not possible: with TLS a write may
@@ -30,7 +28,12 @@ _SHARE = 4
 class SharedWriter:
     """Writers whose work the watcher does. ``take``: any thread. The others: the watcher. Nothing blocks."""
 
-    def __init__(self, runtime: Runtime, wake: Callable[[], None], failed: Callable[[TransportWriter], None]):
+    def __init__(
+        self,
+        runtime: Runtime,
+        wake: Callable[[], None],
+        failed: Callable[[TransportWriter, BaseException], None],
+    ) -> None:
         self._lock = runtime.lock("the shared writer")
         self._wake = wake
         self._failed = failed
@@ -68,6 +71,5 @@ class SharedWriter:
         except BaseException as error:
             if passes(error):
                 raise
-            log.error("writing transport %s failed; please report this", writer.number, exc_info=error)
-            self._failed(writer)
+            self._failed(writer, error)
             return True

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug import Request
 
-from resumehub import Connection, Hub, Message
+from resumehub import Admission, Connection, Hub, Message
 from resumehub.testing import FakeClock, WebSocketClient, connect
 
 #: A hang guard in real seconds, never a measure of anything.
@@ -59,6 +59,12 @@ class Recorder:
 def from_query(request: Request) -> tuple[str, str | None]:
     """The usual ``connect`` of tests: room and id from the query."""
     return request.args.get("room", "lobby"), request.args.get("id")
+
+
+def with_users(request: Request) -> Admission:
+    """The same, and the user: it believes what the query says."""
+    args = request.args
+    return Admission(args.get("room", "lobby"), args.get("id"), user=args.get("user"))
 
 
 def text(event: str, payload: Any = None) -> str:

@@ -14,16 +14,10 @@ from resumehub.testing import UpgradeRefused, WebSocketClient, connect
 from tests.contract.hub_servers import HandshakeMetrics
 from tests.contract.peers import heard_all
 from tests.contract.v1_client import Speaker, dial, offer, preflight, refused
-from tests.support import PATIENCE, Stage, read
+from tests.support import PATIENCE, Stage, read, with_users
 
 ADA = "&user=ada"
 OTHERS = {"another user": "&user=bob", "no user": "", "the same in capitals": "&user=ADA"}
-
-
-def with_users(request: Request) -> Admission:
-    """A ``connect`` that believes the query: who it is, which room, which id."""
-    args = request.args
-    return Admission(args.get("room", "lobby"), args.get("id"), user=args.get("user"))
 
 
 @pytest.fixture

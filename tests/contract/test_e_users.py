@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from werkzeug.wrappers import Request
 
-from resumehub import Admission, ConnectionClosed, HubClosed, Message
-from tests.support import PATIENCE, Stage, read
-
-
-def with_users(request: Request) -> Admission:
-    args = request.args
-    return Admission(args.get("room", "lobby"), args.get("id"), user=args.get("user"))
+from resumehub import ConnectionClosed, HubClosed, Message
+from tests.support import PATIENCE, Stage, read, with_users
 
 
 @pytest.fixture

@@ -4,16 +4,10 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 
-import { Locks, settle, Storage, Tab } from "./pages.js";
+import { Locks, settle, Storage, SURROUNDINGS, Tab } from "./pages.js";
 
 const tabs = [];
 afterEach(() => Promise.all(tabs.splice(0).map((tab) => tab.leave())));
-
-const SURROUNDINGS = {
-  "with Web Locks": {},
-  "without Web Locks": { locks: undefined, BroadcastChannel },
-  "without locks and channels": { locks: undefined },
-};
 
 function open(browser = new Locks(), platform = {}) {
   const tab = new Tab(browser, platform);

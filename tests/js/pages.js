@@ -68,6 +68,13 @@ const aborted = () => Object.assign(new Error("aborted"), { name: "AbortError" }
 
 let copies = 0;
 
+/** What a browser may lack, as options of a Tab: pages must find their records in each of these. */
+export const SURROUNDINGS = {
+  "with Web Locks": {},
+  "without Web Locks": { locks: undefined, BroadcastChannel },
+  "without locks and channels": { locks: undefined },
+};
+
 /** The client as a page of its own loads it. */
 export function load() {
   return import(`../../resumehub/static/resumehub.js?page=${copies += 1}`);

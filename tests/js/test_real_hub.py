@@ -6,27 +6,33 @@ import json
 import subprocess
 from typing import Any
 
-from tests.integration.servers import werkzeug
+from tests.integration.servers import ServerProcess, werkzeug
 from tests.js.test_node import HERE, node  # noqa: F401  (a fixture)
 
 MESSAGES = 400
 DROPS = 4
 
 
+def run_script(server: ServerProcess, program: str, script: str, *arguments: str) -> Any:
+    """Run a script against ``server`` in ``program``, which is Node; give what it printed, which is JSON."""
+    done = subprocess.run(
+        [program, script, server.url, *arguments],
+        cwd=HERE,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr + server.log_text()
+    return json.loads(done.stdout)
+
+
 def storm(node: str, protocol: str) -> tuple[dict[str, Any], list[Any]]:  # noqa: F811
     """Give what the client got, and what the hub's application has handled."""
     with werkzeug("tests.js.page_app:app") as server:
-        done = subprocess.run(
-            [node, "storm.js", server.url, protocol, str(MESSAGES), str(DROPS)],
-            cwd=HERE,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr + server.log_text()
-        return json.loads(done.stdout), json.loads(server.get("/handled")[1])
+        client = run_script(server, node, "storm.js", protocol, str(MESSAGES), str(DROPS))
+        return client, json.loads(server.get("/handled")[1])
 
 
 def test_lossless_means_once_and_in_order_in_both_directions(node: str) -> None:  # noqa: F811
@@ -49,17 +55,7 @@ def test_plain_loses_nothing_that_the_server_sent(node: str) -> None:  # noqa: F
 def test_a_plain_client_is_not_connected_to_a_full_hub_and_loses_nothing_by_it(node: str) -> None:  # noqa: F811
     """Each refused dial shows an open socket; what it is to send waits until there is room."""
     with werkzeug("tests.js.full_app:app") as server:
-        done = subprocess.run(
-            [node, "full.js", server.url],
-            cwd=HERE,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr + server.log_text()
-    told = json.loads(done.stdout)
+        told = run_script(server, node, "full.js")
     refused = [4503, "try again later (in 5 seconds)"]
 
     assert told[:4] == [refused] * 4

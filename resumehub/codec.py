@@ -17,12 +17,12 @@ Read next: ``outgoing/frame_queue.py`` for the way out, ``incoming/reader.py`` f
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isinf
 from typing import Any, Final, NoReturn, Protocol
 
 from . import json_rules
-from .message import Frame, Message, Opcode, is_reserved
+from .message import LONGEST_ERROR_CODE, LONGEST_REQUEST_ID, Frame, Message, Opcode, is_reserved
 from .runtime.foreign_code import passes
 
 
@@ -74,10 +74,13 @@ def check_message(message: object) -> None:
         )
 
 
-def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False) -> Frame:
+def encode_frame(
+    codec: Codec, message: Message, *, allow_reserved: bool = False, correlated: bool = False
+) -> Frame:
     """Encode ``message`` for sending.
 
     ``allow_reserved`` is only for the hub's own ``$`` messages (contract D2), never for an application's.
+    ``correlated`` is for requests and answers (contract E3): without it only event and payload are sent.
 
     Returns: a new frame, which may be put into any number of outboxes.
     Raises: TypeError if ``message`` is no Message, its event is no ``str``, or the codec returned
@@ -95,6 +98,8 @@ def encode_frame(codec: Codec, message: Message, *, allow_reserved: bool = False
             f"the event {event[:40]!r} can't be sent: names that begin with '$' are reserved for "
             "resumehub; choose another"
         )
+    if not correlated and (message.id is not None or message.re is not None or message.error is not None):
+        message = Message(event, message.payload)
     data = codec.encode(message)
     if isinstance(data, str):
         return Frame(_TEXT, _utf8(data), compressible=not reserved)
@@ -129,6 +134,8 @@ def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = Fa
         elif is_reserved(message.event) and not allow_reserved:
             raise Undecodable("an event that begins with '$': such names are reserved for resumehub")
         else:
+            if message.id is not None or message.re is not None or message.error is not None:
+                _check_correlation(message)
             return message
     except Undecodable:
         raise
@@ -140,11 +147,38 @@ def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = Fa
     raise Undecodable(problem, "the server's codec can't decode it")
 
 
+def _check_correlation(message: Message) -> None:
+    """Make sure that ``id``, ``re`` and ``error`` fit each other. Raises: Undecodable (contract E3, C11)."""
+    names: tuple[tuple[str, object], ...] = (("id", message.id), ("re", message.re))
+    for name, value in names:
+        if value is not None and not (isinstance(value, str) and 1 <= len(value) <= LONGEST_REQUEST_ID):
+            raise Undecodable(
+                f"a message whose {name} is not a string of 1 to {LONGEST_REQUEST_ID} characters"
+            )
+    if message.id is not None and message.re is not None:
+        raise Undecodable("a message with id and re: it can't be a request and an answer")
+    error = message.error
+    if error is None:
+        return
+    if message.re is None:
+        raise Undecodable("a message with an error and no re: an error answers a request")
+    if not isinstance(error, Mapping):
+        raise Undecodable("a message whose error is not an object")
+    code = error.get("code")
+    if not (isinstance(code, str) and 1 <= len(code) <= LONGEST_ERROR_CODE):
+        raise Undecodable(
+            f"a message whose error has no code that is a string of 1 to {LONGEST_ERROR_CODE} characters"
+        )
+    if not isinstance(error.get("message", ""), str):
+        raise Undecodable("a message whose error has a message that is not a string")
+
+
 class JSONCodec:
     """Messages as JSON text frames: ``{"event": "chat.message", "payload": {"text": "hi"}}``.
 
     An empty event (``""``) and an empty payload (``None``) are not written, and may be missing in
-    what is read. Other fields are ignored, so that clients may be newer than servers.
+    what is read. ``id``, ``re`` and ``error`` are only in requests and answers (contract E3). Other fields
+    are ignored, so that clients may be newer than servers.
 
     It is strict in both directions. *What one end encodes, every other one decodes to the same*, or else
     ``encode`` raises; this codec, the Python client's and JavaScript's are the ends. And *what it decodes,
@@ -185,6 +219,12 @@ class JSONCodec:
             document["event"] = message.event
         if message.payload is not None:
             document["payload"] = message.payload
+        if message.id is not None:
+            document["id"] = message.id
+        if message.re is not None:
+            document["re"] = message.re
+        if message.error is not None:
+            document["error"] = message.error
         try:
             text = _encode(document)
         except RecursionError:
@@ -249,7 +289,8 @@ def _message_from(document: object) -> Message:
     event = document.get("event", "")
     if not isinstance(event, str):
         raise Undecodable("JSON whose event is not a string")
-    return Message(event, document.get("payload"))
+    get = document.get
+    return Message(event, get("payload"), get("id"), get("re"), get("error"))
 
 
 def _not_json(value: object) -> NoReturn:

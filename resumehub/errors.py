@@ -9,12 +9,16 @@
     * ``ConnectionClosed``: the session has ended
 
       * ``HubClosed``: the whole hub has been closed (also given to ``on_disconnect``)
+      * ``RequestInDoubt``: it ended before a request was answered
 
     * ``SendBufferFull``: the peer is slower than you send, or away
     * ``NotMovable``: a session can't go on in another process, or not now
     * ``SessionStateError``: a session that was written down can't be read
     * ``SocketUnavailable``: this WSGI server does not give access to its socket
     * ``ReceiveTimeout``: a client's ``receive`` found no message in time
+    * ``RequestError``: raised *by* a handler to refuse a request
+    * ``RequestFailed``: the other end refused a request
+    * ``RequestTimeout``: a request had no answer in time
 
   * *given* to handlers, as the reason why something ended:
 
@@ -217,3 +221,67 @@ class ReceiveTimeout(ResumeHubError, TimeoutError):
 
     def __init__(self, timeout: float) -> None:
         super().__init__(f"no message within {timeout:g} seconds")
+
+
+class RequestError(ResumeHubError):
+    """Raise it, or a subclass of it, in a handler to refuse a request (contract E3).
+
+    ``code``: for programs, 1 to 64 characters, such as ``"no_such_room"``. ``message``: for people. The asker
+    is told both, so write nothing secret into them. ``internal_error``, ``unknown_event`` and
+    ``invalid_payload`` are resumehub's own codes; you may use them too.
+
+    Raises: TypeError or ValueError for a code that is no str of 1 to 64 characters; TypeError for a message
+    that is no str.
+    """
+
+    def __init__(self, code: str, message: str = "") -> None:
+        for value in (code, message):
+            if not isinstance(value, str):
+                raise TypeError(
+                    f"{type(self).__name__} takes (code, message), both str, not {type(value).__name__}"
+                )
+        if not 1 <= len(code) <= 64:
+            raise ValueError(f"the code of a {type(self).__name__} has 1 to 64 characters, not {len(code)}")
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+class RequestFailed(ResumeHubError):
+    """The other end refused a request; ``code`` and ``message`` say why. Do not trust the message.
+
+    It is no ``RequestError``: if a handler asks one client for another, the other one is not told what the
+    first one says.
+    """
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = message
+
+
+class RequestTimeout(ResumeHubError, TimeoutError):
+    """A request had no answer within ``timeout`` seconds. Its handler may have run, or may still run."""
+
+    def __init__(self, event: str, timeout: float) -> None:
+        super().__init__(f"no answer to the request {event!r} within {timeout:g} seconds")
+        self.event = event
+        self.timeout = timeout
+
+
+class RequestInDoubt(ConnectionClosed):
+    """The session ended before the request was answered: its handler may have run, or not.
+
+    ``event``: the request's.
+    """
+
+    def __init__(self, connection_id: str, event: str) -> None:
+        super().__init__(
+            connection_id,
+            f"the session {connection_id!r} ended before the request {event!r} was answered; it may have "
+            "been handled, so ask in a new session before you send it again",
+        )
+        self.event = event

@@ -10,9 +10,10 @@ its values. Read next: ``codec.py``, which turns one value into the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, final
+from typing import Any, Final, Protocol, final
 
 RESERVED_PREFIX: Final = "$"
 """Events that begin with this belong to resumehub's own protocol (``$hello``, ``$ack``, …)."""
@@ -26,6 +27,23 @@ def is_reserved(event: str) -> bool:
     return event.startswith(RESERVED_PREFIX)
 
 
+LONGEST_REQUEST_ID: Final = 128
+"""Characters of ``Message.id`` and ``Message.re`` (contract E3)."""
+
+LONGEST_ERROR_CODE: Final = 64
+"""Characters of the code in ``Message.error``."""
+
+
+class Answering(Protocol):
+    """What a received request can do; ``Message`` has the same three methods and says what they do."""
+
+    def reply(self, payload: Any, /) -> None: ...
+
+    def refuse(self, code: str, text: str, /) -> None: ...
+
+    def defer(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message between an application and its client.
@@ -33,6 +51,13 @@ class Message:
     ``event`` is a name such as ``"chat.message"``, by which a ``Router`` finds the handler;
     ``""`` (the default) for applications with only one kind of message. It must not begin with
     ``$``. ``payload`` is anything that the hub's codec can encode; ``None`` for none.
+
+    The other fields belong to requests (contract E3). ``id``: the message is a request, and wants an answer
+    that names this id, 1 to 128 characters. ``re``: it is the answer to the request with this id.
+    ``error``: that request was refused; ``{"code": …, "message": …}``. What you send has none of them:
+    ``send`` and ``broadcast`` leave them out, so that a handler can pass on what a client has sent, and no
+    client can so answer another one's request. Requests are sent by ``request``, answers by what a handler
+    returns, or by ``reply`` and ``refuse``.
 
     Nothing is checked here, because a codec *returns* messages too. ``codec.encode_frame`` and
     ``codec.decode_message`` check types and the reserved prefix, when a message enters or leaves
@@ -44,6 +69,47 @@ class Message:
 
     event: str = ""
     payload: Any = None
+    id: str | None = None
+    re: str | None = None
+    error: Mapping[str, Any] | None = None
+    #: Only in a request that was received. ``dataclasses.replace`` keeps it, so middleware can change one.
+    answering: Answering | None = field(default=None, compare=False, repr=False, kw_only=True)
+
+    def reply(self, payload: Any = None) -> None:
+        """Answer this request, now; what the handler then returns means nothing.
+
+        Raises: RuntimeError if the message is no request that was received, or is answered already;
+        TypeError or ValueError when the payload cannot be encoded; ConnectionClosed; SendBufferFull. After
+        the last four it is still unanswered. Threads: any. Blocks: never.
+        """
+        self._request("reply").reply(payload)
+
+    def refuse(self, code: str, text: str = "") -> None:
+        """Refuse this request: the asker gets ``RequestFailed`` with ``code`` and ``text``.
+
+        ``code``: for programs, 1 to 64 characters; ``text``: for people.
+
+        Raises: as ``reply``. Threads: any. Blocks: never.
+        """
+        self._request("refuse").refuse(code, text)
+
+    def defer(self) -> None:
+        """Answer this request later: call ``reply`` or ``refuse`` once, from any thread.
+
+        What the handler returns then means nothing. If the session ends before, the asker is told.
+
+        Raises: RuntimeError if the message is no request that was received, or is answered already.
+        Threads: any. Blocks: never.
+        """
+        self._request("defer").defer()
+
+    def _request(self, method: str) -> Answering:
+        if self.answering is None:
+            raise RuntimeError(
+                f"message.{method}: the message {self.event[:40]!r} is no request that was received; only a "
+                "message with an id wants an answer, so look at message.id first"
+            )
+        return self.answering
 
 
 class Opcode(Enum):

@@ -250,7 +250,7 @@ def test_the_error_for_half_an_emoji_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"event": "chat", "payload": 1, "id": 7, "later": {}}', Message("chat", 1)),
+        ('{"event": "chat", "payload": 1, "ids": 7, "later": {}}', Message("chat", 1)),
         (' {"payload" : null}\n', Message()),
         ('{"event":""}', Message()),
         (r'{"payload":"\ud83d\udc4b \\ud"}', Message("", "👋 \\ud")),
@@ -443,3 +443,49 @@ def test_json_codec_is_a_codec() -> None:
     """The default fits the contract that codecs of applications are written against."""
     codec: Codec = JSONCodec()
     assert encode_frame(codec, Message("a")).payload == b'{"event":"a"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"event": "ask", "id": "c1"}', Message("ask", id="c1")),
+        ('{"event": "ask", "payload": 7, "re": "c1"}', Message("ask", 7, re="c1")),
+        ('{"re": "c1", "error": {"code": "no"}}', Message(re="c1", error={"code": "no"})),
+        ('{"id": null, "re": null, "error": null}', Message()),
+        ('{"id": "%s"}' % ("x" * 128), Message(id="x" * 128)),
+    ],
+)
+def test_requests_and_answers_are_read(text: str, message: Message) -> None:
+    """id, re and error are fields of a message; null is the same as none (contract E3)."""
+    assert decode_message(JSONCodec(), text) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"id": 7}',
+        '{"id": ""}',
+        '{"id": "%s"}' % ("x" * 129),
+        '{"re": ["c1"]}',
+        '{"id": "a", "re": "b"}',
+        '{"error": {"code": "no"}}',
+        '{"re": "a", "error": "no"}',
+        '{"re": "a", "error": {}}',
+        '{"re": "a", "error": {"code": 4}}',
+        '{"re": "a", "error": {"code": "%s"}}' % ("x" * 65),
+        '{"re": "a", "error": {"code": "no", "message": 1}}',
+    ],
+)
+def test_ids_and_errors_of_a_wrong_type_are_undecodable(text: str) -> None:
+    """What is neither a request nor an answer, but looks like one, is skipped (contract E3, C11)."""
+    with pytest.raises(Undecodable):
+        decode_message(JSONCodec(), text)
+
+
+@pytest.mark.parametrize("message", [Message("e", 1, id="c1"), Message("e", re="c1", error={"code": "no"})])
+def test_only_the_session_itself_sends_requests_and_answers(message: Message) -> None:
+    """A handler that passes on what came in sends event and payload; a request's own door sends all of it."""
+    sent = encode_frame(JSONCodec(), message)
+    assert sent == encode_frame(JSONCodec(), Message(message.event, message.payload))
+    whole = encode_frame(JSONCodec(), message, correlated=True)
+    assert decode_message(JSONCodec(), whole.payload.decode()) == message

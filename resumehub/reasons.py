@@ -1,9 +1,10 @@
-"""Why a session ended, why a frame was dropped, why an upgrade was refused: what a metrics collector gets.
+"""Why a session ended, why a frame was dropped, why an upgrade or a request was refused.
 
 Plain values: this module imports nothing of the package and any module may import it. The machine
 chooses the reason of each end. The outbox's ledger has a column for each reason of a drop. The request
-side chooses the reason of a refusal, and the machine does behind the upgrade. A collector gets the value,
-a plain ``str``. Read next: ``metrics.py``, ``core/machine.py``, ``outgoing/ledger.py``.
+side chooses the reason of a refusal, and the machine does behind the upgrade. A metrics collector gets the
+value, a plain ``str``; so does the asker of a request. Read next: ``metrics.py``, ``core/machine.py``,
+``outgoing/ledger.py``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,19 @@ class DropReason(Enum):
     OVERFLOW = "overflow"
     EXPIRED = "expired"
     CLOSED = "closed"
+
+
+class RequestRefusal(Enum):
+    """Why resumehub itself refuses a request: the ``code`` that its asker is told (contract E3)."""
+
+    INTERNAL_ERROR = "internal_error"
+    """Its handler raised, returned what cannot be sent, or never answered."""
+    UNKNOWN_EVENT = "unknown_event"
+    """No handler is there for its event."""
+    INVALID_PAYLOAD = "invalid_payload"
+    """Its payload is not what the handler takes."""
+    TOO_MANY_REQUESTS = "too_many_requests"
+    """The asker has ``max_requests`` requests open."""
 
 
 class RefusalReason(Enum):

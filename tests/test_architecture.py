@@ -34,7 +34,17 @@ from tests.package_source import (
 # for all that is inside it ("core" for "core.machine"), and may have a *.
 
 LAYERS = {
-    "values": ["errors", "message", "admission", "codes", "reasons", "json_rules", "protocol"],
+    "values": [
+        "errors",
+        "message",
+        "admission",
+        "codes",
+        "reasons",
+        "json_rules",
+        "json_codec",
+        "undecodable",
+        "protocol",
+    ],
     "contracts": ["codec", "config", "handlers", "clock", "metrics", "stats", "runtime", "trace"],
     "core": ["core"],
     "transport": ["transport"],

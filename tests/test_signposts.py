@@ -158,7 +158,7 @@ def names_in_code() -> frozenset[str]:
             if token.type == tokenize.NAME:
                 words.add(token.string)
             elif token.type == tokenize.STRING:
-                words.add(token.string.strip("rbf\"'"))
+                words.add(token.string.lstrip("rbf").strip("\"'"))
     for path in (PACKAGE / "static").glob("*.js"):
         words.update(re.findall(r"\w+", path.read_text(encoding="utf-8")))
     return frozenset(words)

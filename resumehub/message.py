@@ -19,6 +19,9 @@ RESERVED_PREFIX: Final = "$"
 """Events that begin with this belong to resumehub's own protocol (``$hello``, ``$ack``, …)."""
 
 
+_set: Final = object.__setattr__
+
+
 def is_reserved(event: str) -> bool:
     """Whether ``event`` belongs to resumehub and not to the application (contract C10).
 
@@ -44,7 +47,7 @@ class Answering(Protocol):
     def defer(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, init=False)
 class Message:
     """One message between an application and its client.
 
@@ -73,7 +76,30 @@ class Message:
     re: str | None = None
     error: Mapping[str, Any] | None = None
     #: Only in a request that was received. ``dataclasses.replace`` keeps it, so middleware can change one.
-    answering: Answering | None = field(default=None, compare=False, repr=False, kw_only=True)
+    answering: Answering | None = field(default=None, compare=False, repr=False)
+
+    def __init__(
+        self,
+        event: str = "",
+        payload: Any = None,
+        id: str | None = None,
+        re: str | None = None,
+        error: Mapping[str, Any] | None = None,
+        *,
+        answering: Answering | None = None,
+    ) -> None:
+        # Most messages are made by a codec and have only the first two. To set what stays as the class has it
+        # would take longer than to decode a small message.
+        _set(self, "event", event)
+        _set(self, "payload", payload)
+        if id is not None:
+            _set(self, "id", id)
+        if re is not None:
+            _set(self, "re", re)
+        if error is not None:
+            _set(self, "error", error)
+        if answering is not None:
+            _set(self, "answering", answering)
 
     def reply(self, payload: Any = None) -> None:
         """Answer this request, now; what the handler then returns means nothing.

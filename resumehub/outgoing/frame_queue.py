@@ -105,7 +105,10 @@ class FrameQueue:
         """Accept a frame. False if there is no room for it; then nothing changes."""
         size = len(frame.payload)
         keep = self.keep
-        if not self.has_room(size):
+        # ``has_room`` and ``_is_at_a_bound`` written out, because this runs for each frame of a broadcast.
+        frames = self._unsent_frames + self.held_frames + 1
+        used = self.unsent_bytes + self._held_bytes + size
+        if frames > self.max_frames or used > self.max_bytes:
             self.full = keep is _UNTIL_ACKED
             return False
         self.unsent.append(frame)
@@ -114,7 +117,8 @@ class FrameQueue:
         self.ledger.accepted += 1
         if keep is _UNTIL_ACKED:
             self._last += 1
-            self.full = self.full or self._is_at_a_bound()
+            if frames == self.max_frames or used == self.max_bytes:
+                self.full = True
         elif keep is _NOTHING:
             self._last += 1
         elif self._sent_frames:

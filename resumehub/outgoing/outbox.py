@@ -118,7 +118,8 @@ class Outbox(FrameQueue):
                     self._cut(item, received)
                     self.sent_to = max(received, item.first - 1)
             self.unsent.appendleft(item)
-            self._join_gaps()
+            if isinstance(item, Gap):
+                self._join_gaps()
         self._history_held = self._ahead = False
         self._deferred = 0
         self._release(received)

@@ -138,7 +138,8 @@ class TransportWriter:
 
     def report(self, flushed: Flushed | None) -> None:
         """Report what ``pump`` did, and a window that is full. Without the lock, at once after ``pump``."""
-        if self.window.has_news(self._outbox):
+        outbox = self._outbox
+        if outbox is not None and outbox.full and self.window.has_news(outbox):
             self._owner.window_full(self)
         while flushed is not None:
             self._owner.on_flushed(self, flushed)

@@ -29,9 +29,9 @@ class WindowWatch:
         # Whether the hub thread knows, and will ask again.
         self._told = False
 
-    def has_news(self, outbox: FrameQueue | None) -> bool:
+    def has_news(self, outbox: FrameQueue) -> bool:
         """Note the time if the window is full. Returns whether the hub thread must be told."""
-        if outbox is None or not self._is_new(outbox):
+        if not self._is_new(outbox):
             return False
         with self._lock:
             if not self._is_new(outbox):

@@ -35,6 +35,7 @@ from typing import Any, Final, TypeVar
 
 from .handlers import check_handler, name_of
 from .message import RESERVED_PREFIX, Message, is_reserved
+from .payloads import ValidatedHandler, check_of
 from .runtime.system import make_lock
 
 Handler = Callable[[Any, Message], object]
@@ -47,6 +48,9 @@ _H = TypeVar("_H", bound=Handler)
 _M = TypeVar("_M", bound=Middleware)
 
 _WILDCARD: Final = "*"
+
+#: No payload is declared: ``None`` declares one that is null.
+NOT_DECLARED: Final[Any] = type("NotDeclared", (), {"__repr__": lambda self: "…"})()
 
 
 class Router:
@@ -74,15 +78,21 @@ class Router:
         """
         self._routes.entry(connection, message)
 
-    def on(self, pattern: str) -> Callable[[_H], _H]:
+    def on(self, pattern: str, payload: Any = NOT_DECLARED) -> Callable[[_H], _H]:
         """Register the decorated function for events that match ``pattern``.
 
         The decorator returns the function unchanged, so it can be repeated for several patterns.
         The top of this module describes patterns and the order of several handlers.
 
-        Raises: TypeError for a pattern that is no ``str``, or a handler that can't be called with
-        (connection, message); ValueError for a reserved pattern (``$…``), a ``*`` that is not at
-        the end, or a function that this pattern already has.
+        ``payload``: what the payload must be; the handler then gets a message with the checked value. A
+        dataclass, a TypedDict, a model of pydantic or msgspec, a type of JSON's values (``list[str]``), or a
+        function of (payload) that raises ValueError or RequestError. Where the payload is something else,
+        RequestError is raised with the code ``invalid_payload``, and the handler is not called. None: the
+        payload must be None.
+
+        Raises: TypeError for a pattern that is no ``str``, a handler that can't be called with
+        (connection, message), or a ``payload`` that can't check one; ValueError for a reserved pattern
+        (``$…``), a ``*`` that is not at the end, or a function that this pattern already has.
         Threads: any. Blocks: never.
         """
         if not isinstance(pattern, str):
@@ -100,10 +110,14 @@ class Router:
                 "else use middleware"
             )
 
+        where = f"router.on({pattern!r})"
+        check = None if payload is NOT_DECLARED else check_of(payload, where)
+
         def register(handler: _H) -> _H:
-            check_handler(handler, f"router.on({pattern!r})", "connection", "message")
+            check_handler(handler, where, "connection", "message")
+            called = handler if check is None else ValidatedHandler(handler, check)
             with self._lock:
-                self._routes = self._routes.with_handler(pattern, handler)
+                self._routes = self._routes.with_handler(pattern, called)
             return handler
 
         return register

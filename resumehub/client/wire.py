@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from wsproto import ConnectionType, WSConnection
-from wsproto.connection import ConnectionState
+from wsproto.connection import Connection, ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -27,9 +27,11 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from ..codes import CloseCode
 from ..message import Frame, Opcode
+from ..transport.bad_gateway import BadGatewayCode
 from ..transport.base import CloseReceived, Failed, PingReceived
 
 _MOST_OF_A_BODY = 64 * 1024
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Wire:
         max_message_size: int,
     ) -> None:
         self._ws = WSConnection(ConnectionType.CLIENT)
+        self._bad_gateway = BadGatewayCode()
+        self._end_of_head = b""  # as much of it as has come
         self._max_message_size = max_message_size
         self._held = bytearray()
         self._size = 0
@@ -100,14 +104,28 @@ class Wire:
             yield from self._ended()
             return
         try:
-            self._ws.receive_data(data)
-            for event in self._ws.events():
-                yield from self._translate(event)
-                if self.over:
-                    return
+            for piece in self._in_two(data) if self._ws.connection is None else (data,):
+                self._ws.receive_data(piece)
+                for event in self._ws.events():
+                    yield from self._translate(event)
+                    if self.over:
+                        return
         except RemoteProtocolError as error:
             self.over = True
             yield Failed(CloseCode.PROTOCOL_ERROR, str(error))
+
+    def _in_two(self, data: bytes) -> Iterator[bytes]:
+        """What belongs to the response's head, and what is behind it: frames, if the response was a 101."""
+        known = self._end_of_head + data
+        end = known.find(_END_OF_HEAD)
+        self._end_of_head = known[1 - len(_END_OF_HEAD) :]
+        cut = end + len(_END_OF_HEAD) - (len(known) - len(data)) if end >= 0 else len(data)
+        yield data[:cut]
+        if end >= 0 and self._ws.connection is not None:
+            # The same as wsproto has made, which has read nothing yet; but this one knows 1014.
+            self._ws.connection = Connection(ConnectionType.CLIENT, [self._bad_gateway])
+        if cut < len(data):
+            yield data[cut:]
 
     def _translate(self, event: object) -> Iterator[WireEvent]:
         match event:
@@ -120,6 +138,8 @@ class Wire:
             case CloseConnection():
                 self.over = True
                 code, reason = int(event.code), event.reason or ""
+                if self._bad_gateway.told and code == CloseCode.TRY_AGAIN_LATER:
+                    code = CloseCode.BAD_GATEWAY.value
                 # wsproto also reports a breach of the protocol as a close frame, which nobody has sent.
                 real = self._ws.state is ConnectionState.REMOTE_CLOSING
                 yield CloseReceived(code, reason) if real else Failed(code, reason)

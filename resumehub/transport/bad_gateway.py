@@ -1,7 +1,7 @@
 """Lets a peer close with 1014, "bad gateway".
 
-The code was registered after RFC 6455, and wsproto takes it for a breach of the protocol. ``websocket.py``
-uses this for the input that wsproto parses, on reader threads. Read next: ``websocket.py``.
+The code was registered after RFC 6455, and wsproto takes it for a breach of the protocol. Both ends use this
+for the input that wsproto parses, on the thread that reads. Read next: ``websocket.py``, ``client/wire.py``.
 """
 
 from __future__ import annotations

@@ -76,6 +76,19 @@ def test_the_request() -> None:
     assert "Origin: https://example.org" in lines
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 10_000])
+@pytest.mark.parametrize("code", [1012, 1013, 1014])
+def test_a_server_or_a_proxy_before_it_may_close_with_a_newer_code(size: int, code: int) -> None:
+    """1014, "bad gateway", is no breach of the protocol, which would blame a message of ours."""
+    wire = dial()
+    said = accepting(wire) + server_frame("text", b"x") + server_frame("close", code.to_bytes(2) + b"later")
+    assert fed(wire, [said[at : at + size] for at in range(0, len(said), size)]) == [
+        w.Accepted(None),
+        w.Data("x", 1),
+        w.CloseReceived(code, "later"),
+    ]
+
+
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_a_message_beyond_the_bound_is_passed_over(size: int) -> None:
     """It has a number like any other, and no memory is spent on it."""

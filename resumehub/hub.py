@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .arguments import check_id, having, read_excluded, read_rooms
 from .clock import Clock, SystemClock
@@ -19,6 +19,7 @@ from .config import Config
 from .core.commands import Kick, KickUser
 from .errors import ConnectionNotFound
 from .handlers import check_handler
+from .hooks import HOOKS, Hooks
 from .message import Message
 from .metrics import Metrics, NoopMetrics
 from .runtime.base import Runtime
@@ -32,17 +33,6 @@ from .trace import Trace
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-HOOKS = {
-    "on_connect": ("connection",),
-    "on_message": ("connection", "message"),
-    "on_transport_drop": ("connection", "error"),
-    "on_transport_restore": ("connection",),
-    "on_disconnect": ("connection", "error"),
-}
-"""The hooks, with the arguments of their handlers."""
-
 
 @dataclass(frozen=True, slots=True)
 class CloseReport:
@@ -52,7 +42,7 @@ class CloseReport:
     stuck: list[tuple[str, str]] = field(default_factory=list)
 
 
-class Hub:
+class Hub(Hooks):
     """Keeps WebSocket sessions alive when their transports are lost, inside a WSGI process.
 
     ``connect(request)`` is called for every WebSocket that reaches ``wsgi_app``, on its request
@@ -129,48 +119,6 @@ class Hub:
             dict.fromkeys(HOOKS, ()),
             trace,
         )
-
-    # -- handlers ---------------------------------------------------------------------------
-
-    def on_connect(self, handler: Handler) -> Handler:
-        """Decorator: ``handler(connection)`` when a session begins, before its first message.
-
-        If it raises, the session ends with close code 1011. Not called for a resume.
-        Handlers run on a thread of the hub's, one at a time for each connection id; several
-        of one hook run in order of registration. They may block: only their own session waits.
-        """
-        return self._register("on_connect", handler)
-
-    def on_message(self, handler: Handler) -> Handler:
-        """Decorator: ``handler(connection, message)`` for every message; a ``Router`` is such a handler.
-
-        If it raises, the transport ends with 1011 and the session waits for a resume.
-        """
-        return self._register("on_message", handler)
-
-    def on_transport_drop(self, handler: Handler) -> Handler:
-        """Decorator: ``handler(connection, error)`` when a session loses its transport.
-
-        ``error``: TransportLost, HeartbeatTimeout or HandlerError; None after a takeover.
-        """
-        return self._register("on_transport_drop", handler)
-
-    def on_transport_restore(self, handler: Handler) -> Handler:
-        """Decorator: ``handler(connection)`` when a client has resumed its session."""
-        return self._register("on_transport_restore", handler)
-
-    def on_disconnect(self, handler: Handler) -> Handler:
-        """Decorator: ``handler(connection, error)``, once and last, when a session has ended.
-
-        ``error``: None after a client's leave, ``close()`` or a kick; DuplicateConnectionId; HubClosed;
-        otherwise why the last transport was lost.
-        """
-        return self._register("on_disconnect", handler)
-
-    def _register(self, hook: str, handler: Handler) -> Handler:
-        check_handler(handler, f"hub.{hook}", *HOOKS[hook])
-        self.runner.add_handler(hook, handler)
-        return handler
 
     # -- sending ----------------------------------------------------------------------------
 

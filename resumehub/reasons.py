@@ -25,6 +25,17 @@ class CloseReason(Enum):
     GAP = "gap"
 
 
+class MembershipReason(Enum):
+    """Why a membership of a room began or ended, if not with its session: the ``reason`` of ``on_join`` and
+    ``on_leave``. At a session's end ``on_leave`` gets the ``CloseReason``.
+    """
+
+    CONNECT = "connect"
+    """The session began, in its home room."""
+    JOIN = "join"
+    LEAVE = "leave"
+
+
 class DropReason(Enum):
     """Why an accepted frame was dropped: the ``reason`` of ``message_dropped``."""
 

@@ -53,7 +53,7 @@ LAYERS = {
     "incoming": ["incoming"],
     "server": ["server"],
     "wsgi": ["wsgi"],
-    "hub": ["hub", "arguments", "router", "payloads", "payload_types"],
+    "hub": ["hub", "hooks", "arguments", "router", "payloads", "payload_types"],
     "root": ["__init__"],
     "edges": ["client", "contrib", "cli", "demo", "__main__"],
     "testing": ["testing"],

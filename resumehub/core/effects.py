@@ -200,6 +200,20 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifyMembership:
+    """Queue the user callbacks of ``"on_join"`` or ``"on_leave"``: a membership has begun or ended.
+
+    ``reason``: the value of a ``MembershipReason``, or of a ``CloseReason``.
+    """
+
+    epoch: int
+    hook: str
+    generation: int
+    room_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Call a method of the metrics collector."""
 
@@ -235,7 +249,7 @@ class Finish:
     """The shutdown is complete: no session and no transport is left."""
 
 
-SessionEffect = OpenSession | EndSession | HandOver | TakeOver | UpdateCredentials | Notify
+SessionEffect = OpenSession | EndSession | HandOver | TakeOver | UpdateCredentials | Notify | NotifyMembership
 RoomEffect = AddMember | RemoveMember
 TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect
 WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent

@@ -3,13 +3,16 @@
 A membership outlives drops, resumes and moves to another process; it ends with the session. So it is no
 state of a session's life (``states.py``), and one rule is enough: a session that is in the tables may join
 and leave, suspended or not. The machine (``machine.py``) has one ``RoomTable`` and hands it ``JoinRoom`` and
-``LeaveRoom`` on the hub thread. Pure. Read next: ``sessions.py``, which lets sessions begin and end.
+``LeaveRoom`` on the hub thread. Each beginning of a membership is told to the application as ``on_join``, and
+its end as ``on_leave``, once each; a move is neither. Pure. Read next: ``sessions.py``, which lets sessions
+begin and end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..reasons import CloseReason, MembershipReason
 from . import commands as c
 from . import effects as e
 from .plan import Plan
@@ -40,6 +43,7 @@ class RoomTable:
             session.rooms += (room_id,)
             plan.add(e.AddMember(session.epoch, room_id))
             self.add([room_id])
+            self._tell(session, "on_join", room_id, MembershipReason.JOIN)
 
     def leave(self, leave: c.LeaveRoom, session: SessionRecord | None) -> None:
         """Let ``session`` out of a room that it has joined; None: it has ended, and is in no room."""
@@ -51,6 +55,16 @@ class RoomTable:
         session.rooms = tuple(room for room in session.rooms if room != room_id)
         self._plan.add(e.RemoveMember(session.epoch, room_id))
         self.remove([room_id])
+        self._tell(session, "on_leave", room_id, MembershipReason.LEAVE)
+
+    def begin(self, session: SessionRecord) -> None:
+        """Tell that a session begins, in its home room. Behind its on_connect."""
+        self._tell(session, "on_join", session.room_id, MembershipReason.CONNECT)
+
+    def end(self, session: SessionRecord, reason: CloseReason) -> None:
+        """Tell that a session has left all its rooms, its home room last. Before its on_disconnect."""
+        for room_id in reversed(session.rooms):
+            self._tell(session, "on_leave", room_id, reason)
 
     def add(self, rooms: Iterable[str]) -> None:
         """Count one member more in each of ``rooms``."""
@@ -66,3 +80,9 @@ class RoomTable:
             if not self.counts[room_id]:
                 del self.counts[room_id]
                 self._plan.count("room_destroyed", room_id)
+
+    def _tell(
+        self, session: SessionRecord, hook: str, room_id: str, reason: MembershipReason | CloseReason
+    ) -> None:
+        # Behind the effect that changes the tables: what the hook sees there is this change or a later one.
+        self._plan.add(e.NotifyMembership(session.epoch, hook, session.generation, room_id, reason.value))

@@ -77,6 +77,7 @@ class SessionTable:
         self._rooms.add(session.rooms)
         plan.count("connection_opened", session.room_id, session.connection_id)
         self._notify(session, "on_connect")
+        self._rooms.begin(session)
         self._attach(session)
 
     def supersede(self, session: SessionRecord) -> None:
@@ -139,6 +140,7 @@ class SessionTable:
         duration = plan.now - session.opened_at
         plan.count("connection_closed", session.room_id, session.connection_id, duration, reason.value)
         self._rooms.remove(session.rooms)
+        self._rooms.end(session, reason)
         self._notify(session, "on_disconnect", error)
 
     def expire(self, session: SessionRecord) -> None:

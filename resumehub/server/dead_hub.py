@@ -17,7 +17,7 @@ from functools import partial
 
 from ..core import effects as e
 from ..errors import HubClosed
-from ..reasons import DropReason
+from ..reasons import CloseReason, DropReason
 from ..runtime.foreign_code import Log, passes
 from ..session.session import Session
 from .effect_runner import EffectRunner
@@ -47,11 +47,15 @@ def end_everything(
 
 def _last_effects(session: Session) -> list[e.Effect]:
     epoch, writer = session.epoch, session.writer
-    error = HubClosed(session.connection_id)
+    error, reason = HubClosed(session.connection_id), CloseReason.HUB_CLOSE.value
     return [
         # Before the end, so that no writer holds a frame of the outbox any more, and all are accounted for.
         *([e.DetachTransport(writer.number, epoch)] if writer is not None else []),
         e.EndSession(epoch, flush=False, drop_reason=DropReason.CLOSED, hub_closed=True),
+        *(
+            e.NotifyMembership(epoch, "on_leave", session.generation, room_id, reason)
+            for room_id in reversed(session.rooms)
+        ),
         e.Notify(epoch, "on_disconnect", session.generation, error),
     ]
 

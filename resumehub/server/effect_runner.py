@@ -22,7 +22,7 @@ from ..outgoing.items import Retention
 from ..outgoing.ledger import LedgerTotals
 from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
-from ..reasons import DropReason
+from ..reasons import DropReason, MembershipReason
 from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log
 from ..session.connection import Connection
@@ -113,6 +113,8 @@ class EffectRunner:
                 self._abort(self._transports[number])
             case e.Notify():
                 self._notify(effect)
+            case e.NotifyMembership():
+                self._notify_membership(effect)
             case e.Count("upgrade_refused", (status, reason)):
                 self._refusals.report(status, reason)
             case e.Count(method, arguments):
@@ -225,6 +227,14 @@ class EffectRunner:
         call = HookCall(self._services, session, effect.hook, effect.generation, effect.error)
         session.serial_queue.post(call, runner_coming=effect.hook in _BEFORE_READER)
 
+    def _notify_membership(self, effect: e.NotifyMembership) -> None:
+        # A trace records the membership itself, so no thread is woken for it alone.
+        if self._services.handlers[effect.hook]:
+            session = self._by_epoch[effect.epoch]
+            what = effect.hook, effect.generation, None, effect.room_id, effect.reason
+            begins = effect.reason == MembershipReason.CONNECT.value
+            session.serial_queue.post(HookCall(self._services, session, *what), runner_coming=begins)
+
     def _is_heard(self, hook: str) -> bool:
         """Whether the hook has a handler, or a trace records it. If not, no thread is woken for it."""
         return bool(self._services.handlers[hook]) or self._observers.trace is not None
@@ -311,7 +321,7 @@ class EffectRunner:
         calls = session.serial_queue.waiting()
         messages = [call for call in calls if isinstance(call, MessageCall) and not call.is_stale()]
         hooks = tuple(
-            HookState(call.hook, call.generation, ErrorState.of(call.error))
+            HookState(call.hook, call.generation, ErrorState.of(call.error), call.room_id, call.reason)
             for call in calls
             if isinstance(call, HookCall)
         )
@@ -333,7 +343,10 @@ class EffectRunner:
         self._registry.enter(session)
         for hook in state.hooks:
             error = hook.error.make() if hook.error is not None else None
-            queue.post(HookCall(self._services, session, hook.hook, hook.generation, error))
+            call = HookCall(
+                self._services, session, hook.hook, hook.generation, error, hook.room_id, hook.reason
+            )
+            queue.post(call)
         if effect.transport is not None and state.transport is not None:
             self._go_on(self._transports[effect.transport], session, state.transport)
 

@@ -90,7 +90,8 @@ class Connection:
         """Let the session into one room more, also while it is suspended.
 
         Every broadcast that is accepted after this has returned reaches it. It stays in the room through
-        drops and resumes, until ``leave`` or its end. Joining a room twice is no error.
+        drops and resumes, until ``leave`` or its end. Joining a room twice is no error. on_join runs in the
+        session's turn: when you join in one of its handlers, after that has returned.
 
         Raises: ConnectionClosed when the session has ended; TypeError or ValueError for a room id that
         is no str of 1 to 255 characters without control characters; ValueError when the session is in

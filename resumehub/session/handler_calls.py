@@ -1,8 +1,9 @@
 """The two kinds of callback: for a message, and for everything else; and what happens when one raises.
 
 The thread that runs the session's ``serial_queue.py`` runs them. A handler's exception is logged here and
-reported to the hub thread, which decides (contract B4: 1011). One of a drop or disconnect is only
-logged, and later handlers still run, since they clean up. Read next: ``inbound_fence.py``, ``router.py``.
+reported to the hub thread, which decides (contract B4: 1011). One of a drop, a disconnect or a membership is
+only logged, and later handlers still run: what they are told of has happened, and some of them clean up. Read
+next: ``inbound_fence.py``, ``router.py``.
 """
 
 from __future__ import annotations
@@ -22,18 +23,23 @@ from .session import Session
 log = Log("resumehub")
 
 #: The hooks whose exceptions are only logged.
-_ONLY_LOGGED = ("on_transport_drop", "on_disconnect")
+_ONLY_LOGGED = ("on_transport_drop", "on_disconnect", "on_join", "on_leave")
+#: Those that get the error, and those that get a room and a reason.
+_WITH_ERROR = ("on_transport_drop", "on_disconnect")
+_OF_MEMBERSHIP = ("on_join", "on_leave")
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class HookCall:
-    """on_connect, on_transport_drop, on_transport_restore or on_disconnect of one session."""
+    """Any callback of one session but on_message. ``room_id``, ``reason``: of an on_join or on_leave."""
 
     _services: Services
     session: Session
     hook: str
     generation: int
     error: ResumeHubError | None
+    room_id: str = ""
+    reason: str = ""
     size: int | None = None
     _connection: Connection = field(init=False)
 
@@ -43,7 +49,13 @@ class HookCall:
 
     def run(self) -> None:
         session, connection = self.session, self._connection
-        arguments: tuple[Any, ...] = (connection, self.error) if self.hook in _ONLY_LOGGED else (connection,)
+        arguments: tuple[Any, ...] = (connection,)
+        if self.hook in _WITH_ERROR:
+            arguments = (connection, self.error)
+        elif self.hook in _OF_MEMBERSHIP:
+            if session.entry_refused:
+                return
+            arguments = (connection, self.room_id, self.reason)
         self._services.observers.note(
             "app", self.hook, connection_id=session.connection_id, epoch=session.epoch
         )
@@ -131,6 +143,7 @@ def _call(
             if hook == "on_connect":
                 # An access check that failed also holds for a transport that has resumed meanwhile.
                 session.inbound_fence.shut()
+                session.entry_refused = True
             else:
                 session.inbound_fence.fence(generation)
             services.commands.put(HandlerFailed(session.epoch, generation, hook, error))

@@ -78,6 +78,8 @@ class Session:
     state: State = State.CONNECTED
     #: Any thread: whether an undecodable message has been logged.
     undecodable_logged: bool = False
+    #: Its callbacks' thread: whether on_connect raised. Then neither on_join nor on_leave is called.
+    entry_refused: bool = False
     #: The application's handle; None once on_disconnect has returned, so that no reference cycle
     #: keeps the two alive until the garbage collector runs.
     connection: Connection | None = None

@@ -50,11 +50,13 @@ class AckState:
 
 @dataclass(frozen=True, slots=True)
 class HookState:
-    """A callback that has not started."""
+    """A callback that has not started. ``room_id``, ``reason``: of an on_join or on_leave, else empty."""
 
     hook: str
     generation: int
     error: ErrorState | None
+    room_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

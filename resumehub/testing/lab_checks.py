@@ -1,7 +1,8 @@
 """What the lab checks in every scenario: the order of callbacks, the ledgers of frames, and the log.
 
 Per connection id: connect, then messages and pairs of drop and restore, then perhaps a drop, then
-disconnect, once and last; never two at a time (contract B1 and B2). Per outbox: what was accepted has
+disconnect, once and last; never two at a time (contract B1 and B2). On_join and on_leave of one room take
+turns, and at the end every join has had its leave (E1). Per outbox: what was accepted has
 been settled once, or is held (contract D6). Used by ``lab.py``; runs on the hub's own threads.
 """
 
@@ -12,19 +13,26 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from ..hub import HOOKS, Hub
+from ..hooks import HOOKS
+from ..hub import Hub
 from ..session.connection import Connection
 from .scheduler import Scheduler
 from .tasks import Abandoned, is_failure
 
-#: What may come behind what; None is the beginning. A message may come behind all but these.
+_MEMBERSHIP = ("on_join", "on_leave")
+_WITHIN_LIFE = ("on_connect", "on_transport_restore", "on_transport_drop")
+
+#: What may come behind what; None is the beginning. What is not ``_LASTING`` changes nothing of that.
 _FOLLOWS: dict[str, tuple[str | None, ...]] = {
     "on_connect": (None,),
     "on_message": ("on_connect", "on_transport_restore"),
     "on_transport_drop": ("on_connect", "on_transport_restore"),
     "on_transport_restore": ("on_transport_drop",),
-    "on_disconnect": ("on_connect", "on_transport_restore", "on_transport_drop"),
+    "on_disconnect": _WITHIN_LIFE,
+    "on_join": _WITHIN_LIFE,
+    "on_leave": _WITHIN_LIFE,
 }
+_LASTING = ("on_connect", "on_transport_drop", "on_transport_restore", "on_disconnect")
 
 
 class CallbackOrder(AssertionError):
@@ -37,26 +45,40 @@ class CallbackCheck:
     def __init__(self, hub: Hub, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._last: dict[Connection, str] = {}
+        self._rooms: dict[Connection, set[str]] = {}
         self._inside: dict[str, tuple[Connection, str, object]] = {}
         #: What went wrong, if anything did; the lab looks here after every step.
         self.failure: BaseException | None = None
+        told_of_rooms = any(hub.runner.handlers[hook] for hook in _MEMBERSHIP)
         for hook in HOOKS:
             handlers = hub.runner.handlers[hook]
+            if hook in _MEMBERSHIP and not told_of_rooms:
+                continue  # the hub calls nothing for them
             hub.runner.handlers[hook] = (
                 self._observer(hook),
                 *(self._wrapped(hook, one) for one in handlers),
             )
 
     def _observer(self, hook: str) -> Callable[..., Any]:
-        def observe(connection: Connection, *_: Any) -> None:
+        def observe(connection: Connection, *arguments: Any) -> None:
             self._scheduler.did(f"{hook} of {'a session' if connection.id_is_generated else connection.id}")
             last = self._last.get(connection)
             if last not in _FOLLOWS[hook]:
                 self._complain(f"{hook} of {connection.id!r} behind {last or 'nothing'}")
-            if hook != "on_message":
+            if hook in _LASTING:
                 self._last[connection] = hook
+            if hook in _MEMBERSHIP:
+                self._moved(hook, connection, arguments[0])
+            elif hook == "on_disconnect" and (left := self._rooms.get(connection)):
+                self._complain(f"{connection.id!r} was never told to have left {sorted(left)}")
 
         return self._wrapped(hook, observe)
+
+    def _moved(self, hook: str, connection: Connection, room_id: str) -> None:
+        rooms = self._rooms.setdefault(connection, set())
+        if (room_id in rooms) != (hook == "on_leave"):
+            self._complain(f"{hook} of {connection.id!r} and room {room_id!r}, when it is in {sorted(rooms)}")
+        rooms.symmetric_difference_update({room_id})
 
     def _wrapped(self, hook: str, handler: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(handler)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..hooks import HOOKS
 from ..trace import LANES
 
 Record = dict[str, Any]
@@ -22,7 +23,7 @@ _FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled", "WindowFull")
 _FROM_APP = ("Kick", "KickUser", "Close", "JoinRoom", "LeaveRoom", "Shutdown", "AbortAll", "HandlerFailed")
 _TO_READER = ("AttachTransport", "DetachTransport", "AdmitToRefuse")
 _TO_WRITER = ("SendClose", "DiscardUnsent", "SendPing")
-_HOOKS = ("on_connect", "on_message", "on_transport_drop", "on_transport_restore", "on_disconnect")
+_HOOKS = tuple(HOOKS)
 
 
 def load(lines: Iterable[str]) -> list[Record]:
@@ -222,6 +223,9 @@ _TELLERS: dict[str, Callable[[Record], str]] = {
     "Notify": lambda r: (
         f"{r['hook']} of session {r['epoch']} is due" + (f" ({r['error']})" if r["error"] else "")
     ),
+    "NotifyMembership": lambda r: (
+        f"{r['hook']} of session {r['epoch']} and room {r['room_id']!r} is due ({r['reason']})"
+    ),
     "Ignored": lambda r: f"nothing happens: {r['because']}",
     "NotFound": lambda r: f"there is no session {r['connection_id']!r}",
     "Finish": lambda r: "the hub is done",
@@ -282,7 +286,7 @@ def _ends(record: Record) -> tuple[str, str] | None:
         return "hub", "reader"
     if what in _TO_WRITER:
         return "hub", "writer"
-    return ("hub", {"Notify": "app", "AbortTransport": "client"}.get(what, "hub"))
+    return ("hub", {"Notify": "app", "NotifyMembership": "app", "AbortTransport": "client"}.get(what, "hub"))
 
 
 def _tone(record: Record) -> str:

@@ -14,7 +14,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from resumehub import Admission, Hub
 from resumehub.client import connect as connect_client
-from resumehub.hub import HOOKS
+from resumehub.hooks import HOOKS
 from resumehub.router import Router
 
 ARGUMENTS = {"request": ("request",), **HOOKS}

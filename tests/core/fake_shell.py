@@ -36,6 +36,8 @@ class Session:
     user: str | None = None
     ended: bool = False
     callbacks: list[str] = field(default_factory=list)
+    told_of: list[str] = field(default_factory=list)  # the rooms of its on_join, less those of its on_leave
+    reason: str = ""  # why it has ended, as the metrics say
 
 
 @dataclass
@@ -197,11 +199,16 @@ class FakeShell:
                     self._drop(wire.epoch)
             case e.Inspect(number, kind):
                 return c.Observed(number, kind, False, 0.0, float("-inf"), True, 0.0)
+            case e.NotifyMembership():
+                self._tell_of_room(effect)
             case e.Notify(epoch, hook, _, _):
                 session = self.sessions[epoch]
                 session.callbacks.append(hook)
                 self.hooks.setdefault(session.connection_id, []).append((epoch, hook))
-            case e.Count(method, _):
+            case e.Count(method, arguments):
+                if method == "connection_closed":
+                    newest = max(n for n, one in self.sessions.items() if one.connection_id == arguments[1])
+                    self.sessions[newest].reason = arguments[-1]
                 self.balance[method] = self.balance.get(method, 0) + 1
             case e.Finish():
                 _insist(not self.finished, "the hub finishes twice")
@@ -230,6 +237,18 @@ class FakeShell:
         del self.holders[session.connection_id]
         if not effect.flush:
             self._drop(effect.epoch)
+
+    def _tell_of_room(self, effect: e.NotifyMembership) -> None:
+        """On_join and on_leave of a room take turns, between connect and disconnect; both are true."""
+        session, room, joins = self.sessions[effect.epoch], effect.room_id, effect.hook == "on_join"
+        what = f"{effect.hook} of session {effect.epoch} and room {room!r} ({effect.reason})"
+        _insist(session.callbacks[:1] == ["on_connect"], f"{what} before on_connect")
+        _insist("on_disconnect" not in session.callbacks, f"{what} after on_disconnect")
+        _insist((room in session.told_of) != joins, f"{what}, when it was told of {session.told_of}")
+        _insist((effect.epoch in self.rooms[room]) == joins, f"{what} is not what the room says")
+        reasons = ("connect", "join") if joins else (session.reason if session.ended else "leave",)
+        _insist(effect.reason in reasons, f"{what}, but the reason is {reasons}")
+        (session.told_of.append if joins else session.told_of.remove)(room)
 
     def _pump(self, number: int | None) -> None:
         """Write what can be written to a wire, in the order of the writer."""
@@ -287,6 +306,7 @@ class FakeShell:
         for epoch, session in self.sessions.items():
             _insist(session.callbacks[-1] == "on_disconnect", f"session {epoch} was never told of its end")
             _insist(not session.outbox, f"session {epoch} still has {session.outbox}")
+            _insist(not session.told_of, f"session {epoch} was never told to have left {session.told_of}")
         for more, less in (("connection_opened", "connection_closed"), ("room_created", "room_destroyed")):
             counts = self.balance.get(more, 0), self.balance.get(less, 0)
             _insist(counts[0] == counts[1], f"{more} and {less} were counted {counts} times")

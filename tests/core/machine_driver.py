@@ -146,8 +146,15 @@ def suspended(**options: Any) -> MachineDriver:
 
 
 def names(effects: list[e.Effect]) -> list[str]:
-    """The kinds of effects, without those that only count."""
-    return [type(effect).__name__ for effect in effects if not isinstance(effect, e.Count | e.Ignored)]
+    """The kinds of effects, without those that only count, and those that tell who is in a room."""
+    left_out = e.Count | e.Ignored | e.NotifyMembership
+    return [type(effect).__name__ for effect in effects if not isinstance(effect, left_out)]
+
+
+def memberships(effects: list[e.Effect]) -> list[tuple[str, str, str]]:
+    """Each on_join and on_leave with its room and reason."""
+    told = [effect for effect in effects if isinstance(effect, e.NotifyMembership)]
+    return [(effect.hook, effect.room_id, effect.reason) for effect in told]
 
 
 def callbacks(effects: list[e.Effect]) -> list[str]:

@@ -3,8 +3,9 @@
 A race in the hub is an order of commands, and the machine is pure, so all of them can be tried. After each
 step the machine's invariants are checked, and those of the shell around it (``fake_shell.py``): no frame is
 lost, doubled or overtaken; callbacks begin with connect, end with one disconnect, and drop and restore
-take turns; a resume ends up in the session that it is for or nowhere. Then the hub shuts down, which must
-leave nothing. The last tests show that machines without their guards are caught by the same orders.
+take turns; each on_join of a room has one on_leave, with the right reason; a resume ends up in the session
+that it is for or nowhere. Then the hub shuts down, which must leave nothing. The last tests show that
+machines without their guards are caught by the same orders.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import permutations, product
 import pytest
 
 from resumehub.core import commands as c
+from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.machine import Machine, Rules
 from resumehub.core.records import SessionRecord
@@ -137,6 +139,28 @@ class AsksForTheIdAlone(Machine):
         super()._register(replace(registration, resume_request=own))
 
 
+class TellsOfHomeAlone(Machine):
+    """At the end of a session, forgets to tell of the rooms that it has joined."""
+
+    def handle(self, command: c.Command, now: float) -> list[e.Effect]:
+        return [one for one in super().handle(command, now) if not self._is_forgotten(one)]
+
+    def _is_forgotten(self, effect: e.Effect) -> bool:
+        return isinstance(effect, e.NotifyMembership) and (effect.hook, effect.room_id) == (
+            "on_leave",
+            "news",
+        )
+
+
+class TellsOfEachCall(Machine):
+    """Tells of a ``join`` that changes nothing, since the session is in the room already."""
+
+    def handle(self, command: c.Command, now: float) -> list[e.Effect]:
+        told = [e.NotifyMembership(1, "on_join", 1, "news", "join")]
+        known = isinstance(command, c.JoinRoom) and "news" in self.rooms
+        return super().handle(command, now) + (told if known else [])
+
+
 @pytest.mark.parametrize(
     ("naive", "words", "complaint"),
     [
@@ -149,6 +173,8 @@ class AsksForTheIdAlone(Machine):
         (TrustsTheCheck, SEVEN, "can't be attached"),
         (TellsOfEveryDeath, SEVEN, "goes on after its end"),
         (LetsThemIn, (*SEVEN, "connect", "shutdown"), "the hub"),
+        (TellsOfHomeAlone, ("join", "kick", "send"), "was never told to have left ['news']"),
+        (TellsOfEachCall, ("join", "join", "drop"), "(join), when it was told of ['lobby', 'news']"),
         (AsksForTheIdAlone, ("drop", "other user resumes"), "another user resumes session 1"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

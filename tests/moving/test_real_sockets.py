@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from queue import Queue
 
 import pytest
 
@@ -142,6 +143,39 @@ def test_it_leaves_when_the_callbacks_of_the_session_before_it_have_run(
         assert ended == ["alice"]
         second.send('{"payload":2}')
         assert json.loads(second.receive())["payload"] == 2
+    two.close()
+
+
+def test_an_on_join_that_waits_for_a_handler_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is called in the hub to which the session has moved, and in no other."""
+    two, gate, told, held = TwoHubs(share=True), Gate(), Queue[tuple[int, str, str]](), threading.Event()
+    hold = SerialQueue.hold
+
+    def hold_and_tell(self: SerialQueue, tell: Callable[[], None]) -> None:
+        hold(self, tell)
+        held.set()
+
+    for number, hub in enumerate(two.hubs):
+        hub.on_join(lambda connection, room_id, reason, number=number: told.put((number, room_id, reason)))
+    two.hubs[0].on_message(lambda connection, message: gate.hold())
+    with connect(two.hubs[0], "/") as alice:
+        alice.send('{"payload":1}')
+        gate.wait_reached()
+        connection = two.hubs[0].get("alice")
+        assert connection is not None
+        connection.join("news")
+        monkeypatch.setattr(SerialQueue, "hold", hold_and_tell)
+        moving = Call(two.move)
+        assert held.wait(PATIENCE)
+        gate.open()
+        state = moving.result()
+        assert [(hook.hook, hook.room_id, hook.reason) for hook in state.hooks] == [
+            ("on_join", "news", "join")
+        ]
+        assert [told.get(timeout=PATIENCE) for _ in range(2)] == [
+            (0, "lobby", "connect"),
+            (1, "news", "join"),
+        ]
     two.close()
 
 

@@ -198,6 +198,14 @@ class Life:
         def on_transport_restore(connection: Connection) -> None:
             self.story.append(("restore",))
 
+        @hub.on_join
+        def on_join(connection: Connection, room_id: str, reason: str) -> None:
+            self.story.append(("joins", room_id, reason))
+
+        @hub.on_leave
+        def on_leave(connection: Connection, room_id: str, reason: str) -> None:
+            self.story.append(("leaves", room_id, reason))
+
         @hub.on_disconnect
         def on_disconnect(connection: Connection, error: Exception | None) -> None:
             undelivered = [message.payload for message in connection.undelivered]
@@ -262,6 +270,18 @@ class Life:
         except (SendBufferFull, ConnectionClosed) as error:
             self.story.append((type(error).__name__, text))
         self._lab.run_until_idle()
+
+    def join(self, room: str) -> None:
+        """The application lets it into a room."""
+        if (connection := self.hub.get(ID)) is not None:
+            connection.join(room)
+            self._lab.run_until_idle()
+
+    def leave(self, room: str) -> None:
+        """The application lets it out of a room."""
+        if (connection := self.hub.get(ID)) is not None:
+            connection.leave(room)
+            self._lab.run_until_idle()
 
     def drop(self) -> None:
         """The network fails."""

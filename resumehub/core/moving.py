@@ -34,7 +34,8 @@ class ErrorState:
             case HeartbeatTimeout():
                 return cls("HeartbeatTimeout")
             case TransportLost():
-                return cls("TransportLost", error.code, error.reason)
+                # A plain int: a ``CloseCode`` would be written down by its name.
+                return cls("TransportLost", int(error.code), error.reason)
             case HandlerError():
                 return cls("HandlerError", hook=error.event)
             case _:

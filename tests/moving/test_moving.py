@@ -166,6 +166,8 @@ STEPS = st.one_of(
     st.tuples(st.just("drop"), st.none()),
     st.tuples(st.just("resume"), st.none()),
     st.tuples(st.just("kick"), st.none()),
+    st.tuples(st.just("join"), st.sampled_from(["attic", "news"])),
+    st.tuples(st.just("leave"), st.sampled_from(["attic", "news"])),
     st.tuples(
         st.just("say"),
         st.sampled_from(
@@ -203,3 +205,12 @@ def test_any_life_may_be_moved_at_any_steps(v1: bool, window: int | None) -> Non
 
     live()
     assert moves_made > 20, "most of them are moved"
+
+
+def test_a_session_whose_connection_the_hub_gave_up_may_be_moved() -> None:
+    """The close code of its last error is one of ours; it is told to on_disconnect as without a move."""
+    steps: list[Step] = [("say", text("$ack", {"received": 7})), ("wait", 31.0)]
+    expected, _ = lived(steps, v1=True, window=None)
+    seen, moved = lived(steps, [1], v1=True, window=None)
+    assert moved == 1
+    assert seen == expected

@@ -3,6 +3,28 @@
 export interface Message {
   event: string;
   payload: any;
+  /** It is a request, and this is its id, by which its answer names it. */
+  id?: string | null;
+  /** It is the answer to the request with this id … */
+  re?: string | null;
+  /** … or its refusal. */
+  error?: { code: string; message?: string } | null;
+}
+
+/** What onMessage gets beside the message. `reply`, `refuse` and `defer` are for requests, and throw TypeError if `id` is null. */
+export interface Received {
+  /** The number of the message in its session. */
+  number: number;
+  /** It comes after a resume, and was kept for that. */
+  replayed: boolean;
+  /** Of a request, which wants an answer; null: it wants none. */
+  id: string | null;
+  /** Answer, once; what onMessage returns then means nothing. Throws for an answer too many, SessionClosed, and what `send` does. */
+  reply(payload?: unknown): void;
+  /** Refuse, once. `code`: for programs, 1 to 64 characters; `text`: for people. */
+  refuse(code: string, text?: string): void;
+  /** Answer later. The message counts as handled when onMessage has returned, whatever that promises. */
+  defer(): void;
 }
 
 export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
@@ -27,13 +49,16 @@ export interface Expired {
   reason: string;
   /** After a gap: the number of the first message that could still have been had. */
   firstAvailable: number | null;
-  /** What was sent and may have been handled, or not. It is not sent again by itself. */
+  /** What was sent and may have been handled, or not. It is not sent again by itself. A request among it has its `id`. */
   inDoubt: Message[];
 }
 
 export interface Callbacks {
-  /** A message. It counts as handled when this has returned, or when the promise that it returns has settled. */
-  onMessage?(event: string, payload: any, info: { number: number; replayed: boolean }): unknown;
+  /**
+   * A message. It counts as handled when this has returned, or when the promise that it returns has settled. For a request that value is
+   * the answer; a RequestError that it throws is the refusal.
+   */
+  onMessage?(event: string, payload: any, message: Received): unknown;
   /** A new session has begun. `id` is null in plain mode. */
   onConnect?(detail: { id: string | null }): void;
   /** The connection is lost; the session waits. */
@@ -101,6 +126,10 @@ export interface Options extends Callbacks {
   stallTimeout?: number;
   /** Milliseconds that an acknowledgement may wait; the first one on each connection, a random part of them, half at least. Default 1,000. */
   ackDelay?: number;
+  /** Milliseconds that `request` waits for the answer if it is not told otherwise; null: no limit. Default 30,000. */
+  requestTimeout?: number | null;
+  /** Requests without an answer, each way. Default 1,000. */
+  maxRequests?: number;
   /** Begin a new session when the old one has expired. Default true. */
   renew?: boolean;
   /** Call onTrace. Default false. */
@@ -143,6 +172,10 @@ export interface Stats {
   skipped: number;
   missed: number;
   rejected: number;
+  /** What `request` has sent. */
+  requests: number;
+  /** Answers that nobody waited for: after a timeout, or to the page before a reload. */
+  late: number;
   unacked: number;
   unackedBytes: number;
 }
@@ -156,6 +189,12 @@ export interface Session {
   readonly stats: Stats;
   /** Send, now or when the connection is back. Throws SendBufferFull, SessionClosed, MessageTooBig, TypeError. */
   send(event: string, payload?: unknown): void;
+  /**
+   * Ask, now or when the connection is back, and get the payload of the answer. `timeout`: milliseconds, null for no limit. `signal` ends
+   * the waiting; the request may be handled all the same. Rejects with RequestFailed, RequestTimeout, RequestInDoubt, the reason of the
+   * signal, RangeError for another timeout, and with what `send` throws.
+   */
+  request<Answer = any>(event: string, payload?: unknown, options?: { timeout?: number | null; signal?: AbortSignal }): Promise<Answer>;
   /** Dial now: instead of after the pause, or in place of a connection that only looks alive. */
   reconnect(): void;
   /** End the session; on the server as well, if it can be reached. Before the first dial what an earlier page has kept stays. */
@@ -175,9 +214,30 @@ export class SessionClosed extends Error {}
 /** Over the server's `max_message_size` or over `sendBufferBytes`: to send it later would not help. */
 export class MessageTooBig extends RangeError {}
 
+/** Throw it in onMessage, or a class derived of it: the refusal of a request. The asker is told both. */
+export class RequestError extends Error {
+  constructor(code: string, message?: string);
+  readonly code: string;
+}
+/** The server has refused a request; or, with the code "rejected", did not accept it as a message. Do not trust the message. */
+export class RequestFailed extends Error {
+  constructor(code: string, message?: string);
+  readonly code: string;
+}
+/** No answer in time. The request may have been handled, or may still be. */
+export class RequestTimeout extends Error {
+  constructor(event: string, timeout: number);
+  readonly event: string;
+}
+/** The session was over before the answer. The request may have been handled, or not; after SessionClosed it was not sent. */
+export class RequestInDoubt extends Error {
+  constructor(event: string);
+  readonly event: string;
+}
+
 /** One thing that the machine wants done. */
 export interface Effect {
-  do: "dial" | "detach" | "write" | "deliver" | "tell" | "save" | "keep" | "forget" | "release";
+  do: "dial" | "detach" | "write" | "deliver" | "tell" | "settle" | "save" | "keep" | "forget" | "report" | "release";
   [detail: string]: any;
 }
 
@@ -185,8 +245,8 @@ export interface Effect {
 export class Machine {
   constructor(options?: Options);
   readonly state: State;
-  readonly head: { tab: string; live: boolean; doubtful: boolean; token: string | null; id: string | null; handled: number; acked: number; attempt: number; began: number };
-  readonly unacked: { text: string; size: number; written: boolean; rejected?: boolean }[];
+  readonly head: { tab: string; live: boolean; doubtful: boolean; token: string | null; id: string | null; handled: number; pending: number[]; acked: number; attempt: number; began: number };
+  readonly unacked: { text: string; size: number; id?: string; written: boolean; rejected?: boolean }[];
   readonly stats: Omit<Stats, "unacked" | "unackedBytes">;
   readonly inFlight: { messages: number; bytes: number };
   readonly deadline: number;
@@ -195,10 +255,16 @@ export class Machine {
   back(): void;
   again(now: number, tab: string, kept?: { head: object; unacked?: { text: string; size: number }[] } | null): Effect[];
   opened(now: number): Effect[];
-  arrived(message: { event: string; payload: any; broken?: boolean }, size: number, now: number): Effect[];
+  arrived(message: Message & { broken?: boolean }, size: number, now: number): Effect[];
   handled(item: object, now: number): Effect[];
+  promised(item: object, now: number): Effect[];
+  defer(item: object, now: number): Effect[];
+  owes(item: object): boolean;
+  answer(item: object, text: string, size: number, now: number): Effect[];
   closed(code: number, reason: string, now: number): Effect[];
   send(text: string, size: number, now: number): Effect[];
+  request(asked: { id: string; event: string; timeout?: number | null }, text: string, size: number, now: number): Effect[];
+  abandon(id: string): void;
   reconnect(now: number, reason?: string): Effect[];
   awake(now: number, maybeDead: boolean): Effect[];
   close(): Effect[];

@@ -3,6 +3,7 @@
 //   import { connect } from "./resumehub.js";
 //   const session = connect("/ws", { onMessage: (event, payload) => console.log(event, payload) });
 //   session.send("chat.say", { text: "hello" });
+//   const members = await session.request("chat.members");
 //
 // A WebSocket drops; the session must not. This client comes back by itself, in the same page or in the page that
 // a reload makes of it, and asks the hub for what it missed. The protocol is docs/reference/lossless.md; how to use
@@ -27,6 +28,13 @@ const REPLACED = 4000;
 
 /** The reason of a 1008 that blames no message of ours: the page has handled, and acknowledged, nothing for long. */
 const NO_ACK = "no $ack came while the window was full";
+
+/** Characters of the id of a request, and of the code of a refusal. */
+const LONGEST_ID = 128;
+const LONGEST_CODE = 64;
+
+/** The code of RequestFailed when the server did not read our request: it was not handled. No server sends it. */
+const REJECTED = "rejected";
 
 /** What a close code means for the session. Every other code, and a lost network (1006): dial again, and resume. */
 const FATES = {
@@ -53,6 +61,8 @@ const DEFAULTS = {
   stableAfter: 5_000,            // a connection that lasted this long ends the row of failures
   stallTimeout: 30_000,          // sent something, and nothing at all came back for so long: the connection is dead
   ackDelay: 1_000,               // the longest that an acknowledgement waits for company
+  requestTimeout: 30_000,        // for the answer to a request that says nothing else
+  maxRequests: 1_000,            // requests without an answer, each way
   renew: true,                   // begin a new session when the old one has expired
   trace: false,                  // tell onTrace about every dial, message and acknowledgement
   random: Math.random,           // draws pauses, and puts acknowledgements out of step with those of other pages
@@ -79,6 +89,47 @@ export class MessageTooBig extends RangeError {
   name = "MessageTooBig";
 }
 
+/**
+ * Throw it in `onMessage`, to refuse a request. `code` is for programs, 1 to 64 characters; `message` is for people. The asker is told
+ * both. What else is thrown is `internal_error` to the asker, without its text.
+ */
+export class RequestError extends Error {
+  name = "RequestError";
+  constructor(code, message = "") {
+    if (!isName(code, LONGEST_CODE)) throw new TypeError(`the code of a RequestError is a string of 1 to ${LONGEST_CODE} characters`);
+    if (typeof message !== "string") throw new TypeError(`the message of a RequestError is a string, not ${typeof message}`);
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The other end has refused a request: `code`, and `message`, which is the code again if it said no more. Do not trust the message. */
+export class RequestFailed extends Error {
+  name = "RequestFailed";
+  constructor(code, message = "") {
+    super(message || code);
+    this.code = code;
+  }
+}
+
+/** No answer in time. The request may have been handled, or may still be. */
+export class RequestTimeout extends Error {
+  name = "RequestTimeout";
+  constructor(event, timeout) {
+    super(`no answer to the request "${event}" within ${timeout} ms`);
+    this.event = event;
+  }
+}
+
+/** The session was over before the answer: the request may have been handled, or not. It is no SessionClosed, which says: not sent. */
+export class RequestInDoubt extends Error {
+  name = "RequestInDoubt";
+  constructor(event) {
+    super(`the session was over before the request "${event}" was answered; it may have been handled, so ask in a new session before you send it again`);
+    this.event = event;
+  }
+}
+
 // What outlives a reload, apart from the messages that wait for their acknowledgement.
 const newHead = (tab) => ({
   tab,                // the name of this tab; see claim()
@@ -86,7 +137,8 @@ const newHead = (tab) => ({
   doubtful: false,    // … or perhaps there is: a plain dial was open, and died before it was proven
   token: null,        // what to present for it (never in a plain session)
   id: null,           // the connection's id, as the hub said
-  handled: 0,         // how many of the server's messages the application has dealt with
+  handled: 0,         // how many of the server's messages the application has dealt with …
+  pending: [],        // … but for these requests among them (their numbers, rising), which it is still at
   acked: 0,           // how many of ours the server has dealt with
   attempt: 0,         // dials, of all sessions of this tab
   began: 0,           // the dial with which this session began: which one it is
@@ -96,17 +148,23 @@ const newHead = (tab) => ({
 
 /**
  * Decides. Each method takes a fact and the time, and gives the effects: `{ do: "dial" | "detach" | "write" | "deliver" | "tell" |
- * "save" | "keep" | "forget" | "release", … }`. After each, set a timer for `deadline` and call `tick` then.
+ * "settle" |
+ * "save" | "keep" | "forget" | "report" | "release", … }`. After each, set a timer for `deadline` and call `tick` then.
  *
  * Messages are numbered by counting, in each direction; no number is on the wire. Ours: `unacked[i]` has the
  * number `acked + 1 + i`. The server's: `#next` is the number of what comes next on this connection, `#accepted` the highest
  * that was ever taken in, `handled` the highest that the application is done with.
+ *
+ * A request, either way, is a message like any other: it has a number, it is acknowledged, and it is sent again after a drop. So
+ * is its answer. That answer goes to the asker as soon as it is here, past all that waits for `onMessage` (which may itself wait for
+ * it), and counts as handled in its turn.
  */
 export class Machine {
   state = "idle";            // idle → connecting → open → waiting → connecting …; and closed, from where nothing leads back
   unacked = [];              // {text, size, written, rejected}: ours, in order, until the server has dealt with them
   stats = {
     dials: 0, drops: 0, resumes: 0, sent: 0, resent: 0, received: 0, skipped: 0, missed: 0, rejected: 0,
+    requests: 0, late: 0,
   };
 
   #options;
@@ -122,6 +180,9 @@ export class Machine {
   #busy = null;              // what the application has now
   #next = 1;
   #accepted = 0;
+  #redo = new Set();         // numbers up to `#accepted` that come again all the same: requests that the page before was still at
+  #asked = new Map();        // our requests without an answer: id → {id, event, entry, timeout, until}
+  #owed = new Map();         // the server's requests without an answer: id → the item that brought it
   #ackSent = 0;
   #ackBytes = 0;
   #phase = 1;                // of this connection, and what share of half a window the next acknowledgement may wait for;
@@ -136,6 +197,7 @@ export class Machine {
   #dialBy = Infinity;
   #ackAt = Infinity;
   #proofAt = Infinity;
+  #askBy = Infinity;
   #left = false;             // the page was left: what is kept now the next page will read
   #elsewhere = 0;            // messages that other pages have handled while this one was left
   #lastSign = 0;             // when the server last gave a sign of life, or we began to wait for one
@@ -153,7 +215,7 @@ export class Machine {
 
   /** The earliest time at which `tick` has something to do. */
   get deadline() {
-    return Math.min(this.#dialAt, this.#dialBy, this.#ackAt, this.#proofAt, this.#stallAt);
+    return Math.min(this.#dialAt, this.#dialBy, this.#ackAt, this.#proofAt, this.#stallAt, this.#askBy);
   }
 
   get #stallAt() {
@@ -206,8 +268,15 @@ export class Machine {
     const ours = this.unacked.filter((entry) => !entry.kept);   // sent since we are back; and in a plain session
     const inDoubt = same ? [] : ours.filter(({ written }) => written);
     this.#inbox.length = 0;                         // it has come to those pages, or will come again
+    for (const [id, item] of this.#owed) if (!same || !item.deferred) this.#owed.delete(id);
     this.#elsewhere = same ? kept.head.handled - handled : 0;
     this.#adopt(tab, kept, ours.filter((entry) => !inDoubt.includes(entry)));
+    // Those pages ignore what answers us. If they have had messages, an answer may have been among them.
+    for (const { id, event, entry } of [...this.#asked.values()]) {
+      if (this.unacked.includes(entry)) continue;
+      entry.written = true;                         // as far as we know
+      if (!same || this.#elsewhere > 0) this.#settle(id, { error: new RequestInDoubt(event) });
+    }
     if (live && !same) this.#tell("expired", { reason: "replaced", firstAvailable: null, inDoubt });
     if (live && !kept && !this.#options.renew) this.#end({ code: 4100, reason: "the session has expired" });
     else this.#dial(now);
@@ -227,15 +296,16 @@ export class Machine {
   }
 
   /** A message came: decoded, and how many bytes it had. `broken` if it could not be decoded: it counts all the same. */
-  arrived({ event, payload, broken = false }, size, now) {
+  arrived(message, size, now) {
+    const { event, payload } = message;
     this.#lastSign = now;
     if (this.#options.plain) {
       this.#prove(now);
-      this.#takeIn({ event, payload, broken, size });
+      this.#takeIn(message, size);
     } else if (event.startsWith("$")) {
       this.#control(event, payload ?? {}, now);
     } else if (this.state === "open") {
-      this.#takeIn({ event, payload, broken, size });
+      this.#takeIn(message, size);
       this.#acknowledge(now);                       // it may be one that the application had finished during the dial
     }
     return this.#take();
@@ -243,15 +313,48 @@ export class Machine {
 
   /** The application is done with `item`, which it got by a "deliver". */
   handled(item, now) {
-    if (item !== this.#busy) return [];             // the session was closed meanwhile
+    if (item !== this.#busy && !item.promised) return [];   // the session was closed meanwhile; or it was deferred
+    if (item === this.#busy) this.#busy = null;
+    item.promised = false;
+    if (item.head === this.#head) this.#count(item, now);
+    this.#deliver();
+    return this.#take();
+  }
+
+  /** The application is at `item`, a request, and has promised to be done with it: what came behind that need not wait. */
+  promised(item, now) {
+    if (item !== this.#busy) return [];
+    if (item.deferred) return this.handled(item, now);
     this.#busy = null;
-    if (item.head === this.#head && item.number > this.#head.handled) {
-      this.#head.handled = item.number;
-      this.#ackBytes += item.size;
+    item.promised = true;
+    const head = this.#head;
+    if (item.head === head && item.number > head.handled) {
+      Object.assign(head, { handled: item.number, pending: [...head.pending, item.number] });
       this.#save();
-      this.#acknowledge(now);
     }
     this.#deliver();
+    return this.#take();
+  }
+
+  /** The application will answer `item` later: it counts as handled when `onMessage` has returned, whatever that has promised. */
+  defer(item, now) {
+    if (item.answered) throw answeredAlready(item);
+    item.deferred = true;
+    return item.promised ? this.handled(item, now) : [];
+  }
+
+  /** Whether anybody waits for the answer to `item`. */
+  owes(item) { return this.#owed.get(item.id) === item; }
+
+  /** The application answers `item`: the encoded answer and its size. There is always room for it: there are `maxRequests` at most. */
+  answer(item, text, size, now) {
+    if (item.answered) throw answeredAlready(item);
+    if (!this.owes(item)) throw new SessionClosed(`the session in which "${item.event}" was asked is over: nobody waits for the answer`);
+    this.#checkSize(size);
+    this.#owed.delete(item.id);
+    item.answered = true;
+    this.#put({ text, size, written: false });
+    this.#pump(now);
     return this.#take();
   }
 
@@ -274,10 +377,37 @@ export class Machine {
 
   /** The application sends: the encoded message and its size in bytes. */
   send(text, size, now) {
+    this.#checkRoom(size);
+    this.#put({ text, size, written: false });
+    this.#pump(now);
+    return this.#take();
+  }
+
+  /** The application asks: the encoded request and its size. What comes of it is one `{ do: "settle", id, payload or error }`. */
+  request({ id, event, timeout = this.#options.requestTimeout }, text, size, now) {
+    const limit = timeout ?? Infinity;
+    if (typeof limit !== "number" || !(limit > 0)) throw new RangeError(`timeout: milliseconds, more than 0, or null for no limit; not ${String(timeout)}`);
+    this.#checkRoom(size);
+    const { maxRequests } = this.#options;
+    if (this.#asked.size >= maxRequests) throw new SendBufferFull(`${maxRequests} requests wait for their answers (maxRequests): ask less, or later`);
+    const entry = { text, size, id, written: false };
+    this.stats.requests += 1;
+    this.#asked.set(id, { id, event, entry, timeout: limit, until: now + limit });
+    this.#askBy = Math.min(this.#askBy, now + limit);
+    this.#put(entry);
+    this.#pump(now);
+    return this.#take();
+  }
+
+  /** The application does not wait for the answer to this request of its own any more. */
+  abandon(id) {
+    this.#asked.delete(id);
+    this.#watchRequests();
+  }
+
+  #checkRoom(size) {
     if (this.state === "closed") throw new SessionClosed("the session is over: connect() makes a new one");
-    const { sendBufferBytes } = this.#options;
-    if (size > this.#largest) throw new MessageTooBig(`the message has ${size} bytes, and the server takes ${this.#largest}: send it in parts`);
-    if (size > sendBufferBytes) throw new MessageTooBig(`the message has ${size} bytes, more than sendBufferBytes (${sendBufferBytes}): send it in parts, or raise that`);
+    this.#checkSize(size);
     const { messages, bytes } = this.#window;
     // One message always may, however small the server's window is: else it could never be sent.
     if (this.unacked.length > 0 && (this.unacked.length >= messages || this.#bytes + size > bytes)) {
@@ -285,12 +415,22 @@ export class Machine {
         `${this.unacked.length} messages (${this.#bytes} bytes) wait for the server, and this one has ${size} bytes; `
         + `there is room for ${messages} (${bytes} bytes): send less, or later`);
     }
-    this.stats.sent += 1;
-    this.#keep({ text, size, written: false });
-    this.#bytes += size;
-    this.#pump(now);
-    return this.#take();
   }
+
+  #checkSize(size) {
+    const { sendBufferBytes } = this.#options;
+    if (size > this.#largest) throw this.#tooBig(size);
+    if (size > sendBufferBytes) throw new MessageTooBig(`the message has ${size} bytes, more than sendBufferBytes (${sendBufferBytes}): send it in parts, or raise that`);
+  }
+
+  #tooBig(size) { return new MessageTooBig(`the message has ${size} bytes, and the server takes ${this.#largest}: send it in parts`); }
+
+  #put(entry) {
+    this.stats.sent += 1;
+    this.#keep(entry);
+    this.#bytes += entry.size;
+  }
+
 
   /** Dial now: the network is back (the old socket may be dead and not know it), or the application says so. */
   reconnect(now, reason = "asked to reconnect") {
@@ -318,6 +458,7 @@ export class Machine {
     else if (now >= this.#dialBy) this.#lose({ code: 1006, reason: "no answer" }, now);
     if (now >= this.#ackAt) this.#acknowledge(now);
     if (now >= this.#proofAt) this.#prove(now);
+    if (now >= this.#askBy) this.#giveUpWaiting(now);
     if (now >= this.#stallAt) {
       this.#drop({ code: 1006, reason: "no sign of life" });
       this.#dial(now);
@@ -336,16 +477,16 @@ export class Machine {
     this.#save();
     const query = { reject: "close", attempt: head.attempt };
     query.instance = head.tab;
-    if (head.live) Object.assign(query, { resume: "true", received: head.handled });
+    if (head.live) Object.assign(query, { resume: "true", received: this.#done });
     const protocols = this.#options.plain ? [] : head.token ? [PROTOCOL, TOKEN + head.token] : [PROTOCOL];
     this.#resuming = head.live;
     this.#proven = false;
-    this.#next = head.handled + 1;
+    this.#next = this.#done + 1;
     this.#calm();
     this.#dialBy = now + this.#options.dialTimeout;
     this.stats.dials += 1;
     this.#emit({ do: "dial", query, protocols, resume: head.live });
-    this.#trace("dial", { resume: head.live, received: head.handled, attempt: head.attempt });
+    this.#trace("dial", { resume: head.live, received: this.#done, attempt: head.attempt });
     this.#become("connecting", { resume: head.live });
   }
 
@@ -438,11 +579,20 @@ export class Machine {
     early.forEach((entry) => this.#keep(entry));
     this.#bytes = this.unacked.reduce((sum, { size }) => sum + size, 0);
     this.#accepted = this.#head.handled;
+    this.#redo = new Set(this.#head.pending);
   }
 
   // Gives the messages of ours that nobody knows the fate of. What has arrived and waits for the application stays.
   #loseSession() {
     const inDoubt = this.unacked.filter((entry) => !entry.rejected);
+    for (const { id, event, entry } of [...this.#asked.values()]) {
+      // While this page was left, another one may have sent what it kept.
+      const unsent = !entry.written && !(entry.kept && this.state === "idle");
+      const error = unsent ? new SessionClosed(`the session was over before the request "${event}" was sent`) : new RequestInDoubt(event);
+      this.#settle(id, { error });
+    }
+    this.#owed.clear();
+    this.#redo.clear();
     this.#forget(1, this.unacked.length);
     this.unacked = [];
     this.#bytes = this.#written = this.#writtenBytes = this.#accepted = 0;
@@ -501,7 +651,7 @@ export class Machine {
     this.#save();                                   // the new token is safe before the server learns that we have it
     this.#trace("hello", payload);
     this.#open(now);
-    this.#sendAck(Math.min(this.#head.handled, this.#ackSent));
+    this.#sendAck(Math.min(this.#done, this.#ackSent));
     this.#ackShare = this.#phase = Math.min(1, this.#options.random());
     if (!payload.resumed) this.#tell("connect", { id: payload.connection_id });
     this.#pump(now);
@@ -519,23 +669,59 @@ export class Machine {
     this.#acknowledge(now);
   }
 
-  #takeIn({ event, payload, broken, size }) {
+  #takeIn({ event, payload, broken = false, id = null, re = null, error = null }, size) {
     const number = this.#next++;
-    const known = number <= this.#accepted;         // taken in before the drop; the application may be at it right now
+    const known = number <= this.#accepted && !this.#redo.delete(number);   // taken in before the drop; the application may be at it right now
     this.#trace("in", { number, event, skipped: known });
     if (known) {
       this.stats.skipped += 1;
       return;
     }
-    this.#accepted = number;
+    this.#accepted = Math.max(this.#accepted, number);
     this.stats.received += 1;
-    this.#queue({ kind: "message", number, size, head: this.#head, event, payload, broken, replayed: this.#replaying });
+    const item = { kind: "message", number, size, head: this.#head, event, payload, broken, replayed: this.#replaying };
+    if (re !== null) {
+      item.kind = "answer";                         // for its number: the application has no more to do with it
+      this.#answered(re, payload, error);
+    } else if (id !== null) this.#owe(Object.assign(item, { id }));
+    this.#queue(item);
+  }
+
+  #answered(id, payload, error) {
+    const late = !this.#asked.has(id);
+    this.#trace("answer", { id, late });
+    if (late) this.stats.late += 1;
+    else this.#settle(id, error ? { error: new RequestFailed(error.code, error.message) } : { payload: payload ?? null });
+  }
+
+  // A request of the server's. Two with one id could not be told apart.
+  #owe(item) {
+    if (this.#owed.has(item.id)) {
+      item.broken = true;
+      return this.#emit({ do: "report", error: new TypeError("a request with the id of another one that is not answered yet") });
+    }
+    if (this.#owed.size >= this.#options.maxRequests) item.refusal = new RequestError("too_many_requests");
+    this.#owed.set(item.id, item);
   }
 
   #restore(replayed) {
     this.#queue({ kind: "restore", detail: { replayed, elsewhere: this.#elsewhere } });
     this.#elsewhere = 0;
   }
+
+  // The application is done with it.
+  #count(item, now) {
+    const head = this.#head;
+    if (item.number > head.handled) head.handled = item.number;
+    else if (head.pending.includes(item.number)) head.pending = head.pending.filter((number) => number !== item.number);
+    else return;                                    // it has no number
+    this.#ackBytes += item.size;
+    this.#save();
+    this.#acknowledge(now);
+  }
+
+  // Up to here it is done with all of them.
+  get #done() { return Math.min(this.#head.handled, (this.#head.pending[0] ?? Infinity) - 1); }
 
   // One at a time, in order: the next one waits until the application is done with this one.
   #queue(item) {
@@ -555,7 +741,7 @@ export class Machine {
   #acknowledge(now) {
     if (this.#options.plain || this.state !== "open") return;
     // Not more than this connection has brought: what was handled during a dial is about to be sent again.
-    const upTo = Math.min(this.#head.handled, this.#next - 1);
+    const upTo = Math.min(this.#done, this.#next - 1);
     const due = upTo - this.#ackSent;
     if (due <= 0) return;
     const share = this.#ackShare;
@@ -571,6 +757,25 @@ export class Machine {
     this.#ackAt = Infinity;
     this.#emit({ do: "write", message: { event: "$ack", payload: { received } } });
     this.#trace("ack", { received });
+  }
+
+  // What we ask.
+
+  #settle(id, outcome) {
+    this.#asked.delete(id);
+    this.#watchRequests();
+    this.#emit({ do: "settle", id, ...outcome });
+  }
+
+  #watchRequests() {
+    this.#askBy = Infinity;
+    for (const { until } of this.#asked.values()) this.#askBy = Math.min(this.#askBy, until);
+  }
+
+  #giveUpWaiting(now) {
+    for (const { id, event, timeout, until } of [...this.#asked.values()]) {
+      if (now >= until) this.#settle(id, { error: new RequestTimeout(event, timeout) });
+    }
   }
 
   // What we send.
@@ -634,6 +839,7 @@ export class Machine {
     if (!entry || entry.rejected) return;
     entry.rejected = true;
     this.stats.rejected += 1;
+    if (this.#asked.has(entry.id)) this.#settle(entry.id, { error: new RequestFailed(REJECTED, reason) });
     this.#tell("rejected", { code: null, reason, number, message: entry });
   }
 
@@ -649,7 +855,10 @@ export class Machine {
     this.unacked.forEach(({ text }, index) => this.#emit({ do: "keep", number: this.#head.acked + 1 + index, text }));
     for (const entry of refused) {
       this.stats.rejected += 1;
-      const cause = entry.size > this.#largest ? { code: 1009, reason: "message too big" } : blamed;
+      const tooBig = entry.size > this.#largest;
+      const cause = tooBig ? { code: 1009, reason: "message too big" } : blamed;
+      const error = tooBig ? this.#tooBig(entry.size) : new RequestFailed(REJECTED, cause.reason);
+      if (this.#asked.has(entry.id)) this.#settle(entry.id, { error });
       this.#tell("rejected", { ...cause, message: entry });
     }
   }
@@ -680,6 +889,8 @@ export class Machine {
 
   #take() { return this.#effects.splice(0); }
 }
+
+const answeredAlready = ({ event }) => new Error(`the request "${event}" is answered already: an answer goes out once`);
 
 /** The longest that a server may have us wait before the next pause, whatever it says. */
 const LONGEST_TOLD = 300_000;
@@ -713,9 +924,10 @@ export function jsonCodec({ maxDepth = 100 } = {}) {
   }
   const mostOpen = maxDepth + 1;                    // with the message itself
   return {
-    encode({ event, payload }) {
+    encode({ event, payload, id, re, error }) {
       // What is empty is left out.
-      const text = JSON.stringify({ event: event || undefined, payload: payload ?? undefined }, refuseWhatIsNoJson);
+      const message = { event: event || undefined, payload: payload ?? undefined, id: id ?? undefined, re: re ?? undefined, error: error ?? undefined };
+      const text = JSON.stringify(message, refuseWhatIsNoJson);
       if (deepest(text) > mostOpen) throw new RangeError(`the payload is nested too deeply; maxDepth is ${maxDepth}`);
       return text;
     },
@@ -728,9 +940,32 @@ export function jsonCodec({ maxDepth = 100 } = {}) {
       if (message === null || typeof message !== "object" || Array.isArray(message)) throw new TypeError("JSON that is not an object");
       const { event = "", payload = null } = message;
       if (typeof event !== "string") throw new TypeError("JSON whose event is not a string");
-      return { event, payload };
+      return { event, payload, ...correlation(message) };
     },
   };
+}
+
+/**
+ * What makes a message a request, `{ id }`, or an answer, `{ re }` or `{ re, error }`; {} if it is neither. null is the same as absent.
+ * Throws if they do not fit each other: then it is no message. The hub's rules are the same.
+ */
+function correlation({ id = null, re = null, error = null }) {
+  if (id === null && re === null && error === null) return {};
+  for (const [name, value] of Object.entries({ id, re })) {
+    if (value !== null && !isName(value, LONGEST_ID)) throw new TypeError(`a message whose ${name} is not a string of 1 to ${LONGEST_ID} characters`);
+  }
+  if (id !== null && re !== null) throw new TypeError("a message with id and re: it can't be a request and an answer");
+  if (error === null) return re === null ? { id } : { re };
+  if (re === null) throw new TypeError("a message with an error and no re: an error answers a request");
+  if (typeof error !== "object" || Array.isArray(error)) throw new TypeError("a message whose error is not an object");
+  if (!isName(error.code, LONGEST_CODE)) throw new TypeError(`a message whose error has no code that is a string of 1 to ${LONGEST_CODE} characters`);
+  if (!["string", "undefined"].includes(typeof error.message)) throw new TypeError("a message whose error has a message that is not a string");
+  return { re, error };
+}
+
+// Characters are code points, as in Python: an emoji is one. It has two of JavaScript's units at most.
+function isName(value, longest) {
+  return typeof value === "string" && value !== "" && value.length <= 2 * longest && [...value].length <= longest;
 }
 
 // How many arrays and objects are open at once in a JSON text.
@@ -805,6 +1040,18 @@ const surroundings = () => ({
   report: (error) => (globalThis.reportError ?? console.error)(error),
 });
 
+// What a message that is no request has in place of a request's ways to be answered.
+const NO_REQUEST = Object.fromEntries([["id", null], ...["reply", "refuse", "defer"].map((method) => [method, () => {
+  throw new TypeError(`${method}: this message is no request; only one with an id wants an answer, so look at message.id first`);
+}])]);
+
+const refused = ({ code, message }) => ({ error: { code, message } });
+const INTERNAL_ERROR = refused({ code: "internal_error", message: "" });
+
+function checkEvent(event) {
+  if (typeof event !== "string" || event.startsWith("$")) throw new TypeError(`event ${String(event)}: a string that does not begin with $`);
+}
+
 const names = new Set();     // of the sessions of this page that keep something in a storage
 const bytesOf = (text) => new TextEncoder().encode(text).length;
 
@@ -826,6 +1073,9 @@ class Session {
   #todo = [];
   #running = false;
   #listening = [];
+  #asking = new Map();       // requests that wait for their answer: id → what to do with it
+  #ids = `${randomName().slice(0, 16)}.`; // how the ids of this page's requests begin: an answer to the page before must not be taken for ours
+  #requests = 0;
 
   constructor(url, { name = "default", storage, platform, codec = jsonCodec(), ...options }) {
     this.#platform = { ...surroundings(), ...platform };
@@ -863,9 +1113,38 @@ class Session {
 
   /** Send, now or when the connection is back. Throws SendBufferFull, SessionClosed, MessageTooBig, or what JSON does. */
   send(event, payload = null) {
-    if (typeof event !== "string" || event.startsWith("$")) throw new TypeError(`event ${String(event)}: a string that does not begin with $`);
+    checkEvent(event);
     const text = this.#codec.encode({ event, payload });
     this.#run(this.#machine.send(text, bytesOf(text), this.#now()));
+  }
+
+  /**
+   * Ask, now or when the connection is back, and get the answer's payload. `timeout`: milliseconds, null for no limit. `signal` ends the
+   * waiting; the request may be handled all the same. Rejects with RequestFailed, RequestTimeout, RequestInDoubt; with what `send` throws.
+   */
+  async request(event, payload = null, { timeout, signal } = {}) {
+    checkEvent(event);
+    signal?.throwIfAborted();
+    const id = `${this.#ids}${this.#requests += 1}`;
+    const text = this.#codec.encode({ event, payload, id });
+    // Else it would be a message like any other, and nobody would answer.
+    if (this.#requests === 1 && this.#codec.decode(text).id !== id) throw new TypeError("the codec leaves out id: encode and decode have to keep id, re and error for requests");
+    const effects = this.#machine.request({ id, event, timeout }, text, bytesOf(text), this.#now());
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        this.#asking.delete(id);
+        this.#machine.abandon(id);
+        this.#arm();
+        reject(signal.reason);
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#asking.set(id, (payload, error) => {
+        signal?.removeEventListener("abort", abort);
+        if (error) reject(error);
+        else resolve(payload);
+      });
+      this.#run(effects);
+    });
   }
 
   /** Dial now instead of after the pause, or in place of a connection that only looks alive. */
@@ -927,6 +1206,8 @@ class Session {
       case "write": return this.#write(effect.text ?? this.#codec.encode(effect.message));
       case "deliver": return this.#deliver(effect.item);
       case "tell": return this.#tell(effect.name, effect.detail);
+      case "settle": return this.#settle(effect);
+      case "report": return this.#platform.report(effect.error);
       case "save": return this.#notebook?.save(effect.head);
       case "keep": return this.#notebook?.keep(effect.number, effect.text);
       case "forget": return this.#notebook?.forget(effect.number);
@@ -972,6 +1253,7 @@ class Session {
       try {
         message = this.#codec.decode(data);
         if (typeof message?.event !== "string") throw new TypeError("the codec gave no { event, payload }");
+        correlation(message);                       // any codec's message has to keep these rules
       } catch (error) {
         this.#platform.report(error);
         message = { event: "", payload: null, broken: true };
@@ -991,7 +1273,14 @@ class Session {
     if (socket.readyState <= 1) socket.close(code);
   }
 
+  #settle({ id, payload, error }) {
+    const settle = this.#asking.get(id);
+    this.#asking.delete(id);
+    settle?.(payload, error);                       // not there: a callback has just aborted it
+  }
+
   #deliver(item) {
+    if (item.id && !item.broken) return this.#handle(item);
     const done = () => this.#run(this.#machine.handled(item, this.#now()));
     const result = this.#give(item);
     // The message counts when the application is done with it, well or badly: to be given it again would not help.
@@ -1000,13 +1289,64 @@ class Session {
   }
 
   #give({ kind, detail, event, payload, broken, number, replayed }) {
+    if (kind === "answer" || broken) return undefined;
     if (kind !== "message") return this.#tell(kind, detail);
-    return broken ? undefined : this.#call("onMessage", event, payload, { number, replayed });
+    return this.#call("onMessage", event, payload, { number, replayed, ...NO_REQUEST });
+  }
+
+  // A request: what `onMessage` gives back is the answer, unless it has answered already or will do so later.
+  #handle(item) {
+    const { event, payload, number, replayed, id } = item;
+    const done = () => this.#run(this.#machine.handled(item, this.#now()));
+    const finish = (value) => {
+      if (!item.deferred) this.#conclude(item, { payload: value });
+      done();
+    };
+    const fail = (error) => {
+      const refusal = error instanceof RequestError && !item.answered;
+      if (!refusal) this.#platform.report(error);
+      this.#conclude(item, refusal ? refused(error) : INTERNAL_ERROR);
+      done();
+    };
+    const request = {
+      number, replayed, id,
+      reply: (answer) => this.#answer(item, { payload: answer }),
+      refuse: (code, text) => this.#answer(item, refused(new RequestError(code, text))),
+      defer: () => this.#run(this.#machine.defer(item, this.#now())),
+    };
+    try {
+      if (item.refusal) throw item.refusal;
+      if (!this.#options.onMessage) throw new RequestError("unknown_event");
+      const result = this.#options.onMessage(event, payload, request);
+      if (typeof result?.then !== "function") return finish(result);
+      result.then(finish, fail);
+      this.#run(this.#machine.promised(item, this.#now()));
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  // The application is done with it: what is wrong with its answer is told the asker, and reported.
+  #conclude(item, answer) {
+    for (const one of [answer, INTERNAL_ERROR]) {
+      if (!this.#machine.owes(item)) return;
+      try {
+        return this.#answer(item, one);
+      } catch (error) {
+        this.#platform.report(error);
+      }
+    }
+  }
+
+  #answer(item, answer) {
+    const text = this.#codec.encode({ event: item.event, payload: null, re: item.id, ...answer });
+    this.#run(this.#machine.answer(item, text, bytesOf(text), this.#now()));
   }
 
   #tell(name, detail) {
     const told = { ...detail };
-    if (told.inDoubt) told.inDoubt = told.inDoubt.map((entry) => this.#ours(entry.text));
+    // An answer of ours is no message to be sent again: who has asked is gone with the session.
+    if (told.inDoubt) told.inDoubt = told.inDoubt.map((entry) => this.#ours(entry.text)).filter(({ re = null }) => re === null);
     if (told.message) told.message = this.#ours(told.message.text);
     return this.#call(`on${name[0].toUpperCase()}${name.slice(1)}`, told);
   }

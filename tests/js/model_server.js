@@ -22,12 +22,14 @@ export class ModelServer {
     this.complaints = [];      // rules that the client broke
     this.handled = [];         // payloads of the client's messages, as an application would see them
     this.onDial = () => {};
+    this.answer = ({ payload }) => ({ payload });   // what a request is answered with; null: nothing
+    this.answers = [];         // the client's, to our requests: whole messages
     this.reset();
   }
 
   /** Forget the session, as one forgets it that has expired. */
   reset() {
-    this.sent = [];            // payloads, or {missed: to}; number n is sent[n - 1]
+    this.sent = [];            // payloads, or {whole: message}; number n is sent[n - 1]
     this.acked = 0;
     this.received = 0;
     this.token = null;
@@ -43,6 +45,12 @@ export class ModelServer {
     this.sent.push(payload);
     this.#write({ event: "news", payload });
     return true;
+  }
+
+  /** Send a request, or an answer. */
+  pushWhole(message) {
+    this.sent.push({ whole: message });
+    this.#write(message);
   }
 
   /** Send a text that may be no message; it has a number like any other. */
@@ -89,7 +97,7 @@ export class ModelServer {
     this.socket = socket;
     const from = Number(query.received ?? 0);
     if (!this.plain) this.#greet(query.resume === "true", from);
-    this.sent.slice(from).forEach((payload) => this.#write({ event: "news", payload }));
+    this.sent.slice(from).forEach((one) => this.#write(one?.whole ?? { event: "news", payload: one }));
     if (!this.plain && query.resume === "true") this.#write({ event: "$replayed", payload: { messages: this.sent.length - from } });
     socket.on("message", (data) => this.#hear(socket, JSON.parse(data)));
   }
@@ -113,7 +121,8 @@ export class ModelServer {
     });
   }
 
-  #hear(socket, { event, payload }) {
+  #hear(socket, message) {
+    const { event, payload, id, re } = message;
     if (socket !== this.socket) return;          // superseded
     if (event === "$ack") {
       this.#expect(payload.received >= this.acked, "acknowledges forwards");
@@ -124,7 +133,10 @@ export class ModelServer {
     }
     if (!this.plain) this.#expect(!this.greeting, "acknowledges before it sends");
     this.received += 1;
-    this.handled.push(payload);
+    if (re === undefined) this.handled.push(payload);
+    else this.answers.push(message);
+    const answer = id === undefined ? null : this.answer(message);
+    if (answer) this.pushWhole({ event, ...answer, re: id });
     if (!this.plain && this.received % 4 === 0) this.ack();
   }
 }

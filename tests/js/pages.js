@@ -100,7 +100,10 @@ class Socket {
   }
 
   /** The payloads of the messages that are no control messages. */
-  get said() { return this.sent.filter(({ event }) => !event.startsWith("$")).map(({ payload }) => payload); }
+  get said() { return this.messages.map(({ payload }) => payload); }
+
+  /** The messages that are no control messages. */
+  get messages() { return this.sent.filter(({ event = "" }) => !event.startsWith("$")); }
 
   hello(change = {}) {
     this.readyState = 1;
@@ -114,6 +117,9 @@ class Socket {
 
   news(payload) { this.#arrive("news", payload); }
 
+  /** A whole message arrives: a request, or an answer. */
+  message(message) { this.onmessage?.({ data: JSON.stringify(message) }); }
+
   ack(received) { this.#arrive("$ack", { received }); }
 
   end(code, reason = "") {
@@ -121,7 +127,7 @@ class Socket {
     this.onclose?.({ code, reason });
   }
 
-  #arrive(event, payload) { this.onmessage?.({ data: JSON.stringify({ event, payload }) }); }
+  #arrive(event, payload) { this.message({ event, payload }); }
 }
 
 /**

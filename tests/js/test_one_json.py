@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from resumehub.codec import JSONCodec, Undecodable
+from resumehub.codec import JSONCodec, Undecodable, decode_message
 from resumehub.message import Message
 from tests.js.test_node import HERE, node  # noqa: F401  (a fixture)
 
@@ -192,6 +192,50 @@ def test_both_ends_accept_and_refuse_the_same_texts(ask: Ask, text: str) -> None
     assert "text" in sent_on, sent_on
     assert CODEC.decode(sent_on["text"]) == message
     assert CODEC.decode(CODEC.encode(message)) == message
+
+
+# -- requests and answers ----------------------------------------------------------------------------
+
+names = st.sampled_from(
+    ["a", "é" * 128, "é" * 129, "\U0001f44b" * 128, "\U0001f44b" * 129, "x" * 64, "x" * 65]
+)
+odd = st.sampled_from([None, "", 0, 7, True, [], ["a"], {}, {"code": "a"}, 1.5])
+refusals = st.dictionaries(
+    st.sampled_from(["code", "message", "more", "__proto__", "length"]), names | odd, max_size=4
+)
+correlated = st.fixed_dictionaries(
+    {},
+    optional={
+        **{name: names | odd for name in ("id", "re")},
+        "error": refusals | names | odd,
+        "event": st.sampled_from(["", "e", "$ack"]),
+        "payload": st.sampled_from([None, 0, {"id": 7}]),
+    },
+)
+
+
+@many
+@given(document=correlated)
+@example(document={"id": "\U0001f44b" * 128})
+@example(document={"re": "\U0001f44b" * 129})
+@example(document={"re": "a", "error": {"code": "a", "message": None}})
+@example(document={"re": "a", "error": {"code": "\U0001f44b" * 64, "message": "b", "more": [1]}})
+@example(document={"re": "a", "error": []})
+@example(document={"id": "a", "re": "a"})
+@example(document={"id": None, "re": None, "error": None})
+@example(document={"id": "a", "error": {"code": "a"}})
+def test_both_ends_have_the_same_rules_for_requests_and_answers(ask: Ask, document: dict[str, Any]) -> None:
+    """What is a request, an answer, a refusal, or no message at all (contract E3, C11)."""
+    text = json.dumps(document, ensure_ascii=False)
+    said = ask(decode=text)
+    try:
+        message = decode_message(CODEC, text, allow_reserved=True)
+    except Undecodable:
+        assert "error" in said, said
+        return
+    assert "text" in said, said
+    assert decode_message(CODEC, said["text"], allow_reserved=True) == message
+    assert ask(decode=CODEC.encode(message)) == said
 
 
 @many

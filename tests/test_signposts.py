@@ -74,6 +74,11 @@ FOREIGN = {
     "proxy_buffering": "a directive of nginx",
     "worker_shutdown_timeout": "a directive of nginx",
     "set_threshold": "of Python's gc",
+    "HttpOnly": "an attribute of cookies",
+    "ProxyFix": "of Werkzeug",
+    "server_name": "a directive of nginx",
+    "limit_conn": "a directive of nginx",
+    "limit_req": "a directive of nginx",
     "client_no_context_takeover": "a parameter of permessage-deflate",
 }
 """What looks like a signpost → what it is instead."""

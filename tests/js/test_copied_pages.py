@@ -1,4 +1,4 @@
-"""The pages whose code people copy first: README.md's, and the one of docs/tour/quickstart.md, in a browser.
+"""The pages whose code people copy, in a browser: the README, the quickstart, and the one about presence.
 
 The code is taken out of the page, and runs as its reader would run it, but on another port. Nothing that
 somebody types may be lost in silence, whatever becomes of the server.
@@ -207,3 +207,49 @@ def test_the_page_of_the_quickstart_says_what_it_has_not_sent(
     ada.page.wait(lambda: ada.state() == "open", "it to be connected again")
     ada.page.click("button")
     ada.has("hello", "typed while it was down")
+
+
+def test_the_page_of_presence_is_right_through_tabs_reloads_and_drops(
+    tmp_path: Path,
+    run: Callable[[str], Program],
+    browser: Browser,  # noqa: F811
+) -> None:
+    """A user is one line, online while any tab is connected, away while none is, and gone after a leave."""
+    browser.expected_complaints += ["net::ERR_", "favicon", "WebSocket connection to"]
+    blocks = blocks_of((ROOT / "docs" / "howto" / "presence.md").read_text("utf-8"))
+    code = next(block.code for block in blocks if block.language == "python")
+    (tmp_path / "app.py").write_text(code, "utf-8")
+    server = run("app.py")
+    url = f"http://{HOST}:{server.port}"
+
+    def shows(page: Page, *lines: str) -> None:
+        page.wait(lambda: page.texts("li") == [*lines], f"it to show {lines}")
+
+    bob, ada = browser.open(f"{url}/?name=bob"), browser.open(f"{url}/?name=ada")
+    for page in (bob, ada):
+        shows(page, "ada: online", "bob: online")
+    second = browser.open(f"{url}/?name=ada")
+    shows(second, "ada: online", "bob: online")
+
+    second.reload()
+    shows(second, "ada: online", "bob: online")
+    second.click("button")
+    second.wait(lambda: second.text("p") == "closed", "it to leave")
+    shows(bob, "ada: online", "bob: online")
+
+    ada.run("location.assign('/resumehub.js')")  # the page is left, and may be visited again
+    shows(bob, "ada: away", "bob: online")
+    ada.run("history.back()")
+    for page in (ada, bob):
+        shows(page, "ada: online", "bob: online")
+
+    ada.wait(lambda: ada.text("p") == "open", "it to be connected")
+    ada.click("button")
+    shows(bob, "bob: online")
+
+    server.stop(signal.SIGKILL)
+    bob.wait(lambda: bob.text("p") == "waiting", "it to be away")
+    server.start()
+    bob.run("dispatchEvent(new Event('online'))")
+    bob.wait(lambda: bob.text("p") == "open", "it to be connected again")
+    shows(bob, "bob: online")

@@ -74,6 +74,7 @@ FOREIGN = {
     "proxy_buffering": "a directive of nginx",
     "worker_shutdown_timeout": "a directive of nginx",
     "set_threshold": "of Python's gc",
+    "DeprecationWarning": "of Python",
     "HttpOnly": "an attribute of cookies",
     "ProxyFix": "of Werkzeug",
     "server_name": "a directive of nginx",

@@ -91,9 +91,10 @@ class SendBufferFull(ResumeHubError):
     raise ``send_buffer`` (messages) or ``send_buffer_bytes``.
     """
 
-    def __init__(self, connection_id: str, frames: int, used_bytes: int) -> None:
+    def __init__(self, connection_id: str, frames: int, used_bytes: int, message: str | None = None) -> None:
         super().__init__(
-            f"the send buffer of {connection_id!r} is full ({frames} messages, {used_bytes} bytes "
+            message
+            or f"the send buffer of {connection_id!r} is full ({frames} messages, {used_bytes} bytes "
             "unsent); send later, or raise send_buffer / send_buffer_bytes"
         )
         self.connection_id = connection_id

@@ -81,6 +81,7 @@ PURE = [
     "core",
     *("client.machine", "client.transport_watch", "client.states", "client.verdicts"),
     *("client.commands", "client.effects", "protocol", "client.outbox", "client.address"),
+    *("client.request_deadlines", "client.asked_requests", "client.taken_requests"),
 ]
 """What decides without a world: all of it can be tried in every order."""
 

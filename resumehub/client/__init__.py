@@ -71,6 +71,7 @@ def connect(
     codec: Codec | None = None,
     send_buffer: int = 256,
     send_buffer_bytes: int = 1 << 20,
+    max_requests: int = 1000,
     max_message_size: int = 16 << 20,
     backoff: tuple[float, float] = (0.5, 10.0),
     max_retries: int | None = None,
@@ -125,14 +126,24 @@ def connect(
         random=random or SystemRandom().random,
         phase=random or ordinary_chance,
         nonce=token_hex(8),
+        request_prefix=token_hex(4),
     )
     # Can it be written at all?
     options.wire(targets.example, resume=False, offer=not plain, asked=0, attempt=1, token="")
     positive("send_buffer", send_buffer)
     positive("send_buffer_bytes", send_buffer_bytes)
+    positive("max_requests", max_requests)
 
     def make(callbacks: Mapping[str, Callable[..., Any]]) -> ClientLoop:
-        return ClientLoop(options, callbacks, clock or SystemClock(), runtime, send_buffer, send_buffer_bytes)
+        return ClientLoop(
+            options,
+            callbacks,
+            clock or SystemClock(),
+            runtime,
+            send_buffer,
+            send_buffer_bytes,
+            int(max_requests),
+        )
 
     callbacks = {
         "on_message": on_message,

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ..clock import now
-from ..codec import encode_frame
-from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, SendBufferFull, TransportLost
+from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, TransportLost
+from ..handlers import name_of
 from ..message import Message
 from . import commands as c
 from .client_loop import ClientLoop
@@ -47,25 +47,38 @@ class Client:
         reserved event, or is larger than the server takes or the buffer holds.
         Threads: any. Blocks: never.
         """
-        loop = self._loop
-        frame = encode_frame(loop.options.codec, message)
-        for limit, name in (
-            (loop.max_message_size, "the server's max_message_size"),
-            (loop.send_buffer_bytes, "send_buffer_bytes"),
-        ):
-            if limit is not None and frame.size > limit:
-                raise ValueError(f"the encoded message has {frame.size} bytes, more than {name} ({limit})")
         try:
-            full = loop.sender.put(OutgoingMessage(frame, message))
+            self._loop.post(OutgoingMessage(self._loop.encode(message), message))
         except ConnectionClosed as closed:
             raise closed from self.error
-        if full is not None:
-            raise SendBufferFull(self.connection_id or loop.options.targets.shown, *full)
+
+    def request(self, event: str, payload: Any = None, timeout: float | None = 30.0) -> Any:
+        """Ask the server, wait for its answer, and give the answer's payload.
+
+        Several threads may ask at once. A callback may ask, too: the answer does not wait for its turn.
+        A request to a ``resumehub.v1`` server, and its answer, survive drops. ``timeout``: seconds of the
+        client's clock, which go on while there is no connection; None: until the session is over. Behind a
+        timeout the request may still be sent, and handled.
+
+        Raises: RequestFailed when the server refuses; RequestTimeout; RequestInDoubt when the session is over
+        and the server may have handled it; ConnectionClosed when it surely has not; SendBufferFull when
+        ``max_requests`` wait already, or the send buffer is full; TypeError or ValueError as ``send``, or for
+        a ``timeout`` that is not more than 0. Threads: any. Blocks: until the answer, the end or ``timeout``.
+        """
+        if timeout is not None:
+            positive("timeout", timeout)
+        try:
+            return self._loop.requester.request(event, payload, timeout)
+        except ConnectionClosed as closed:
+            raise closed from self.error
 
     # -- receiving --------------------------------------------------------------------------
 
     def receive(self, timeout: float | None = None) -> Message:
         """The next message. It counts as handled when you ask for the next one, or at ``close``.
+
+        If it has an ``id``, it is a request: call its ``reply``, ``refuse`` or ``defer`` before it counts as
+        handled, or else it is refused.
 
         ``timeout``: real seconds; None: no limit.
         Raises: ReceiveTimeout; ConnectionClosed after your ``close``, once no message is left; what ``error``
@@ -95,7 +108,16 @@ class Client:
     def _take(self, timeout: float | None) -> Message | None:
         if not self._receives:
             raise TypeError("messages go to on_message; receive and the loop are for clients without it")
-        return self._loop.inbox.take(timeout)
+        loop = self._loop
+        loop.responder.settle_received()
+        give_up = None if timeout is None else now() + timeout
+        while True:
+            message = loop.inbox.take(None if give_up is None else max(0.0, give_up - now()))
+            if message is None:
+                return None
+            given = loop.responder.received(message)
+            if given is not None:
+                return given
 
     # -- how it is --------------------------------------------------------------------------
 
@@ -123,6 +145,7 @@ class Client:
     def in_doubt(self) -> list[Message]:
         """After the end: the messages that ``send`` accepted and the server may not have handled, in order.
 
+        Requests are not among them: their callers are told.
         With a plain server: those that were not written. The client sends none of them again.
         """
         return list(self._loop.in_doubt)
@@ -136,6 +159,7 @@ class Client:
             acknowledged=acknowledged,
             waiting=waiting,
             received=loop.inbox.received,
+            answers_ignored=loop.requester.ignored,
             **asdict(loop.counters),
         )
 
@@ -179,6 +203,8 @@ class Client:
         if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
             raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
         loop = self._loop
+        if self._receives:
+            loop.responder.settle_received()
         drained = loop.sender.stop_accepting()
         if self._receives:
             loop.inbox.handled()
@@ -209,4 +235,5 @@ def _bound(client: Client, hook: str, callback: Callable[..., Any]) -> Callable[
     def call(*arguments: Any) -> Any:
         return callback(client, *arguments)
 
+    call.__qualname__ = name_of(callback)  # for the log
     return call

@@ -15,8 +15,15 @@ from typing import Any, assert_never
 from ..clock import Clock
 from ..codec import encode_frame
 from ..codes import CloseCode
-from ..errors import ConnectionClosed, MessageRejected, ResumeHubError, SessionExpired, TransportLost
-from ..message import Message
+from ..errors import (
+    ConnectionClosed,
+    MessageRejected,
+    ResumeHubError,
+    SendBufferFull,
+    SessionExpired,
+    TransportLost,
+)
+from ..message import Frame, Message
 from ..protocol import control_messages
 from ..protocol.control_messages import Hello, Rejection
 from ..runtime.base import Runtime, Thread
@@ -25,14 +32,18 @@ from ..runtime.foreign_code import Log, passes
 from ..runtime.steady_clock import steady
 from . import commands as c
 from . import effects as e
+from .asked_requests import AskedRequest, AskedRequests
 from .callbacks import Callbacks
 from .inbox import Inbox
 from .machine import ClientMachine
 from .options import Options
 from .outbox import ClientOutbox, OutgoingMessage
+from .requester import ClientRequester
+from .responder import ClientResponder
 from .sender import Sender
 from .stats import ClientCounters
 from .status import Status
+from .taken_requests import TakenRequests
 from .transport import ClientTransport
 
 log = Log("resumehub.client")
@@ -44,7 +55,8 @@ class ClientLoop:
     """One client's threads. Methods: any thread, unless said otherwise.
 
     ``callbacks``: hook → the application's function; a hook may have none. ``send_buffer`` and
-    ``send_buffer_bytes``: how many messages, and bytes of payload, may wait to be sent or acknowledged.
+    ``send_buffer_bytes``: how many messages, and bytes of payload, may wait to be sent or acknowledged;
+    ``max_requests``: how many requests may be unanswered, each way.
     """
 
     def __init__(
@@ -55,6 +67,7 @@ class ClientLoop:
         runtime: Runtime,
         send_buffer: int,
         send_buffer_bytes: int,
+        max_requests: int,
     ) -> None:
         self.options = options
         self.clock = clock = steady(clock)
@@ -66,11 +79,21 @@ class ClientLoop:
         self.max_message_size: int | None = None
         self.token = ""
         self.in_doubt: list[Message] = []
-        self.sender = Sender(runtime, ClientOutbox(send_buffer, send_buffer_bytes), self._drained)
+        # Not max_requests alone: those that are answered and not acknowledged yet take up room as well.
+        outbox = ClientOutbox(send_buffer, send_buffer_bytes, max_requests + send_buffer)
+        self.sender = Sender(runtime, outbox, self._drained)
+        self.requester = ClientRequester(
+            runtime, AskedRequests(options.request_prefix, max_requests), self._ask, self._time, self.name
+        )
+        self.responder = ClientResponder(
+            runtime, TakenRequests(max_requests), self.counters, self._encode_correlated, self._answer
+        )
         self.inbox = Inbox(runtime, self._handled, self._missed)
         self.finished = runtime.event("the client to end")
         self._machine = ClientMachine(options.rules)
         self.status = Status(runtime, self._machine)
+        if "on_message" in callbacks:
+            callbacks = {**callbacks, "on_message": self.responder.serve(callbacks["on_message"])}
         self._callbacks = Callbacks(callbacks, self.inbox, self.counters, runtime)
         self._serial = next(_serials)
         self._commands: CommandLoop[c.Command] = CommandLoop(
@@ -121,6 +144,39 @@ class ClientLoop:
         ended = [thread.is_current() or thread.join(timeout) for thread in list(self._threads)]
         return all(ended)
 
+    def name(self) -> str:
+        """How errors call the session: by its id, or by its address while that is not known."""
+        return self.connection_id or self.options.targets.shown
+
+    def encode(self, message: Message, *, correlated: bool = False) -> Frame:
+        """Encode ``message``. Raises: TypeError, ValueError; whatever the codec raises."""
+        frame = encode_frame(self.options.codec, message, correlated=correlated)
+        for limit, name in (
+            (self.max_message_size, "the server's max_message_size"),
+            (self.send_buffer_bytes, "send_buffer_bytes"),
+        ):
+            if limit is not None and frame.size > limit:
+                raise ValueError(f"the encoded message has {frame.size} bytes, more than {name} ({limit})")
+        return frame
+
+    def post(self, outgoing: OutgoingMessage) -> None:
+        """Have a message sent. Raises: ConnectionClosed, SendBufferFull. Never blocks."""
+        full = self.sender.put(outgoing)
+        if full is not None:
+            raise SendBufferFull(self.name(), *full)
+
+    def _ask(self, message: Message, request: AskedRequest) -> None:
+        self.post(OutgoingMessage(self._encode_correlated(message), message, request))
+
+    def _answer(self, frame: Frame, message: Message) -> None:
+        self.post(OutgoingMessage(frame, message, is_answer=True))
+
+    def _encode_correlated(self, message: Message) -> Frame:
+        return self.encode(message, correlated=True)
+
+    def _time(self, request_id: str, timeout: float | None) -> None:
+        self.put(c.Requested(request_id, timeout))
+
     def put(self, command: c.Command) -> bool:
         """Queue a command for the driver; False if it has left. Never blocks."""
         return self._commands.put(command)
@@ -169,6 +225,8 @@ class ClientLoop:
                 self.counters.drops += 1
                 self.sender.detach(self._transports[dial])
                 self.inbox.freeze(replay=replay)
+                if not replay:
+                    self._session_over(ended=False)
             case e.Abort(dial):
                 if dial in self._transports:
                     self._transports[dial].abort()
@@ -186,6 +244,8 @@ class ClientLoop:
                 self.sender.close(dial, code)
             case e.QueueCallback(hook, error):
                 self._callbacks.queue(hook, *([error] if hook != "on_transport_restore" else []))
+            case e.TimeOutRequest(request_id):
+                self.requester.time_out(request_id)
             case e.End(error):
                 self._end(error)
             case e.LogIgnored(because):
@@ -249,15 +309,30 @@ class ClientLoop:
             self.sender.ack(dial, frame)
 
     def _reject(self, left_out: OutgoingMessage, code: int | None, hello: Hello | None) -> None:
-        self.counters.rejected += 1
         size = left_out.frame.size
         if code is None or (hello is not None and size > hello.max_message_size):
             code = CloseCode.TOO_BIG
         log.warning("the server rejects a message of %d bytes (%d): it is not sent again", size, code)
-        self._callbacks.queue("on_rejected", left_out.message, TransportLost(code))
+        self._tell_rejected(left_out, TransportLost(code))
+
+    def _tell_rejected(self, outgoing: OutgoingMessage, error: ResumeHubError) -> None:
+        self.counters.rejected += 1
+        if outgoing.request is not None:
+            self.requester.reject(outgoing.request, error)
+        elif not outgoing.is_answer:
+            self._callbacks.queue("on_rejected", outgoing.message, error)
+
+    def _session_over(self, *, ended: bool) -> None:
+        """Ahead of any other transport: nothing of this session may be taken for a part of the next one."""
+        self.responder.session_over()
+        if not ended:
+            self.sender.drop_answers()
+        self.requester.session_over(self.connection_id, ended=ended)
 
     def _end(self, error: ResumeHubError | None) -> None:
-        self.in_doubt = [outgoing.message for outgoing in self.sender.end()]
+        left = self.sender.end()
+        self.in_doubt = [one.message for one in left if one.request is None and not one.is_answer]
+        self._session_over(ended=True)
         if isinstance(error, SessionExpired):
             error.in_doubt = list(self.in_doubt)
 
@@ -282,10 +357,8 @@ class ClientLoop:
         """The server could not decode a message of ours; before it acknowledges that."""
         outgoing = self.sender.reject(rejection.number)
         if outgoing is not None:
-            self.counters.rejected += 1
             log.warning("the server can't decode a message of %d bytes", outgoing.frame.size)
-            error = MessageRejected(rejection.number, rejection.reason)
-            self._callbacks.queue("on_rejected", outgoing.message, error)
+            self._tell_rejected(outgoing, MessageRejected(rejection.number, rejection.reason))
 
     def _handled(self, number: int, size: int) -> None:
         # A plain server gets no acknowledgements, so the driver need not know.

@@ -100,6 +100,14 @@ class Handled:
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """The application waits for the answer to a request, for ``timeout`` seconds; None: no longer."""
+
+    request_id: str
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Drained:
     """No more is accepted for sending, and all that was is sent and acknowledged."""
 
@@ -122,4 +130,4 @@ class TimePassed:
 
 
 DialReport = Trying | Opened | DialRefused | DialFailed | Lost | LastHeard
-Command = Start | DialReport | Drawn | Handled | Drained | Leave | TimePassed
+Command = Start | DialReport | Drawn | Handled | Requested | Drained | Leave | TimePassed

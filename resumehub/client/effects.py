@@ -103,6 +103,13 @@ class QueueCallback:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeOutRequest:
+    """Tell the caller of a request that no answer came in time."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The client has ended: keep what is in doubt for the application, and accept nothing more."""
 
@@ -117,4 +124,4 @@ class LogIgnored:
 
 
 DialEffect = Dial | Attach | Detach | Abort | GiveUpAddress | AskLastHeard | Acknowledge | SendCloseFrame
-Effect = DialEffect | DrawPause | QueueCallback | End | LogIgnored
+Effect = DialEffect | DrawPause | QueueCallback | TimeOutRequest | End | LogIgnored

@@ -29,6 +29,7 @@ from ..protocol.expiry import read_expiry
 from ..protocol.retry_later import read_retry_after
 from . import commands as c
 from . import effects as e
+from .request_deadlines import RequestDeadlines
 from .states import ClientDeadline, ClientRules, ClientState
 from .transport_watch import TransportWatch
 from .verdicts import DialVerdict, of_close, of_status
@@ -56,18 +57,12 @@ class ClientMachine:
         self.session = False
         self.closing = False
         self.error: ResumeHubError | None = None
-        self.failures = 0
-        self._doublings = 0
-        self._bound = self._at_least = 0.0
-        self._opened_at = 0.0
-        self._addresses_left = 0
-        self._dropped = False
-        self._resumed = False
+        self.failures = self._doublings = self._own_duplicates = self._addresses_left = 0
+        self._bound = self._at_least = self._opened_at = 0.0
         self._rejected_with: int | None = None
-        self._own_duplicates = 0
-        self._leaving = False
-        self._drained = False
+        self._dropped = self._resumed = self._leaving = self._drained = False
         self._close_code = int(CloseCode.NORMAL)
+        self._requests = RequestDeadlines()
         self._effects: list[e.Effect] = []
 
     def next_deadline(self) -> float | None:
@@ -120,6 +115,9 @@ class ClientMachine:
                 self._drawn(seconds)
             case c.Handled(number, size):
                 self._message_handled(number, size)
+            case c.Requested(request_id, timeout):
+                self._requests.set(request_id, timeout, self.now)
+                self._expect_answers()
             case c.Drained():
                 self._drained = True
                 self._leave_if_drained()
@@ -148,6 +146,8 @@ class ClientMachine:
                 self._dial()
             case ClientDeadline.CLOSE:
                 self._end(None)
+            case ClientDeadline.REQUEST:
+                self._expect_answers()
             case _:
                 assert_never(due)
 
@@ -372,6 +372,13 @@ class ClientMachine:
         if self.state is ClientState.EXPIRED:
             self._do(e.QueueCallback("on_session_expired", error))
         self._do(e.QueueCallback("on_disconnect", error))
+
+    def _expect_answers(self) -> None:
+        for request_id in self._requests.due(self.now):
+            self._do(e.TimeOutRequest(request_id))
+        self._disarm(ClientDeadline.REQUEST)
+        if (at := self._requests.earliest()) is not None:
+            self.deadlines[ClientDeadline.REQUEST] = at
 
     # -- helpers ------------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ class Options:
     phase: Callable[[], float]
     #: By this the server knows that it is still the same client (``instance=``).
     nonce: str = field(repr=False)
+    #: What the ids of this client's requests begin with, and of no other's.
+    request_prefix: str
 
     def wire(
         self, target: Target, *, resume: bool, offer: bool, asked: int, attempt: int, token: str

@@ -12,6 +12,7 @@ from collections import deque
 from typing import NamedTuple
 
 from ..message import Frame, Message
+from .asked_requests import AskedRequest
 
 
 class OutgoingMessage(NamedTuple):
@@ -19,15 +20,21 @@ class OutgoingMessage(NamedTuple):
 
     frame: Frame
     message: Message
+    #: The request that it is, which somebody waits for.
+    request: AskedRequest | None = None
+    #: It is the answer to a request of the server's.
+    is_answer: bool = False
 
 
 class ClientOutbox:
     """A bounded queue with a mark between what has been written and what waits.
 
-    It holds at most ``max_frames`` messages, and at most ``max_bytes`` bytes of payload.
+    It holds at most ``max_frames`` messages, and at most ``max_bytes`` bytes of payload; and ``max_answers``
+    more, whatever their size. An answer that found no room would keep its asker waiting for nothing.
     """
 
-    def __init__(self, max_frames: int, max_bytes: int) -> None:
+    def __init__(self, max_frames: int, max_bytes: int, max_answers: int = 0) -> None:
+        self.max_answers = max_answers
         self.max_frames = max_frames
         self.max_bytes = max_bytes
         #: Whether a message is kept until it is acknowledged; else until it is written.
@@ -36,6 +43,7 @@ class ClientOutbox:
         self.acknowledged = 0
         self.used_bytes = 0
         self._messages: deque[OutgoingMessage] = deque()
+        self._answers = 0
         self._written = 0
         self._written_bytes = 0
         # The numbers of those that the server could not decode: they wait only to be acknowledged.
@@ -46,10 +54,18 @@ class ClientOutbox:
 
     def put(self, outgoing: OutgoingMessage) -> bool:
         """Accept a message; False, and nothing changes, if there is no room."""
-        if len(self._messages) >= self.max_frames or self.used_bytes + outgoing.frame.size > self.max_bytes:
+        if outgoing.is_answer:
+            if self._answers >= self.max_answers:
+                return False
+            self._answers += 1
+        elif (
+            len(self._messages) - self._answers >= self.max_frames
+            or self.used_bytes + outgoing.frame.size > self.max_bytes
+        ):
             return False
+        else:
+            self.used_bytes += outgoing.frame.size
         self._messages.append(outgoing)
-        self.used_bytes += outgoing.frame.size
         return True
 
     def next(self, window_frames: int, window_bytes: int) -> OutgoingMessage | None:
@@ -68,6 +84,9 @@ class ClientOutbox:
 
     def written(self) -> None:
         """The kernel has taken the whole message that ``next`` gave."""
+        request = self._messages[self._written].request
+        if request is not None:
+            request.written = True
         if not self.keeps_until_acked:
             self._take()
             return
@@ -111,18 +130,35 @@ class ClientOutbox:
         larger = [outgoing for outgoing in self._messages if outgoing.frame.size > size]
         if larger:
             self._messages = deque(outgoing for outgoing in self._messages if outgoing.frame.size <= size)
-            self.used_bytes -= sum(outgoing.frame.size for outgoing in larger)
+            self._count_again()
         return larger
+
+    def drop_answers(self) -> bool:
+        """Take out the answers, whose askers are gone. True if the first message was one."""
+        assert not self._written, "none has been written to the next transport yet"
+        first = bool(self._messages) and self._messages[0].is_answer
+        self._messages = deque(outgoing for outgoing in self._messages if not outgoing.is_answer)
+        self._count_again()
+        return first
 
     def clear(self) -> list[OutgoingMessage]:
         """Take out all messages, oldest first; give those whose fate is not known."""
         numbered = enumerate(self._messages, self.acknowledged + 1)
         left = [outgoing for number, outgoing in numbered if number not in self._rejected]
         self._messages.clear()
-        self._written = self._written_bytes = self.used_bytes = 0
+        self._written = self._written_bytes = 0
+        self._count_again()
         return left
 
     def _take(self) -> OutgoingMessage:
         outgoing = self._messages.popleft()
-        self.used_bytes -= outgoing.frame.size
+        if outgoing.is_answer:
+            self._answers -= 1
+        else:
+            self.used_bytes -= outgoing.frame.size
         return outgoing
+
+    def _count_again(self) -> None:
+        others = [outgoing for outgoing in self._messages if not outgoing.is_answer]
+        self._answers = len(self._messages) - len(others)
+        self.used_bytes = sum(outgoing.frame.size for outgoing in others)

@@ -147,6 +147,15 @@ class Sender:
         with self._lock:
             self._detach(transport)
 
+    def drop_answers(self) -> None:
+        """A plain session is over, and no transport attached: what answers its requests is not sent."""
+        with self._lock:
+            if self._outbox.keeps_until_acked:
+                return  # this session has ended, and so has the client
+            if self._outbox.drop_answers():
+                self._was_cut = False
+            self._report_if_drained()
+
     def detach_and_wait(self, transport: OpenTransport) -> None:
         """The same, and block until the writer does not use the socket any more, which must be shut down."""
         with self._lock:

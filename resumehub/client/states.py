@@ -28,6 +28,7 @@ class ClientDeadline(Enum):
     ACK = "what has been handled should be acknowledged"
     RETRY = "the pause before the next dial is over"
     CLOSE = "close() has no more time"
+    REQUEST = "the answer to a request should be here by now"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ class ClientStats:
     known to have handled; ``waiting``: accepted messages that are still to be sent or acknowledged.
     ``received``: messages given to the application; ``missed``: messages that the server had to drop;
     ``rejected``: messages of ours that the server would not take; ``undecodable``: what came and was no
-    message; ``callback_errors``: callbacks that raised.
+    message; ``callback_errors``: callbacks that raised, or whose answer to a request could not be sent;
+    ``answers_ignored``: answers that no request waited for, because they came too late or a second time.
     """
 
     dials: int
@@ -28,6 +29,7 @@ class ClientStats:
     rejected: int
     undecodable: int
     callback_errors: int
+    answers_ignored: int
 
 
 @dataclass(slots=True)

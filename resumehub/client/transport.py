@@ -30,6 +30,8 @@ from . import commands as c
 from .dialing import Aborted, open_stream
 from .inbox import Arrival, Inbox
 from .options import Options
+from .requester import ClientRequester
+from .responder import ClientResponder
 from .sender import Sender
 from .stats import ClientCounters
 from .target import Target, TargetFailed
@@ -47,6 +49,8 @@ class ClientParts(Protocol):
     sender: Sender
     inbox: Inbox
     counters: ClientCounters
+    requester: ClientRequester
+    responder: ClientResponder
 
     def put(self, command: c.Command) -> bool: ...
 
@@ -279,6 +283,12 @@ class ClientTransport:
                 return self._control(message)
             except control_messages.Malformed as malformed:
                 return str(malformed)
+        if message is not None and message.re is not None:
+            # At once: a callback may wait for it. It is handled in its turn all the same.
+            self.client.requester.answer(message)
+            message = None
+        elif message is not None and message.id is not None:
+            message = self.client.responder.arrived(message)
         self.client.inbox.put(self.dial, Arrival(message, size))
         return None
 

@@ -16,7 +16,8 @@ metrics, trace          ``session/observers.py``                  nothing; logge
 ``connect``             ``wsgi/checks.py``, ``_ask``              500
 clock                   ``runtime/steady_clock.py``               nothing: the last time that it gave counts
 log handlers, filters   ``Log``, below                            that line
-the client's callbacks  ``client/callbacks.py``                   nothing; logged and counted
+the client's callbacks  ``client/callbacks.py``                   nothing; logged and counted. The asker of a
+                        ``client/responder.py``                   request gets ``internal_error`` (E3)
 the client's ``random`` ``client/client_loop.py``, ``_chance``    nothing; logged
 ======================  ========================================  ==========================================
 

@@ -136,7 +136,11 @@ class Peer:
 
     def send(self, event: str, payload: Any = None) -> None:
         """A message."""
-        self.raw(server_frame("text", json.dumps({"event": event, "payload": payload}).encode()))
+        self.say(event=event, payload=payload)
+
+    def say(self, **fields: Any) -> None:
+        """A message with these fields: a request, an answer."""
+        self.raw(server_frame("text", json.dumps(fields).encode()))
 
     def close(self, code: int, reason: str = "") -> None:
         """A close frame."""

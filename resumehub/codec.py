@@ -90,9 +90,9 @@ def encode_frame(
         message = Message(event, message.payload)
     data = codec.encode(message)
     if isinstance(data, str):
-        return Frame(_TEXT, utf8(data), compressible=not reserved)
+        return Frame(_TEXT, utf8(data), compressible=not reserved, kept=correlated)
     if isinstance(data, bytes):
-        return Frame(Opcode.BINARY, data, compressible=not reserved)
+        return Frame(Opcode.BINARY, data, compressible=not reserved, kept=correlated)
     # Not bytearray or memoryview either: a frame is kept for a replay and must not change meanwhile.
     raise TypeError(
         f"{type(codec).__name__}.encode returned {a_kind_of(data)}: a codec must return str (sent as "

@@ -65,6 +65,7 @@ class Config:
     max_message_size: int
     max_sessions: int
     max_rooms: int
+    max_requests: int
     refusal_delay: float
     callback_threads: int
     allowed_origins: Literal["*"] | tuple[str, ...] | None
@@ -86,6 +87,7 @@ class Config:
         max_message_size: int = 64 * 1024,
         max_sessions: int = 10_000,
         max_rooms: int = 64,
+        max_requests: int = 1000,
         refusal_delay: float = 0.25,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
@@ -108,6 +110,8 @@ class Config:
         * ``send_buffer`` (messages) and ``send_buffer_bytes``: at least 1 each; both limits hold.
         * ``max_message_size``: at least 1, for what a client sends.
         * ``max_sessions``, ``max_rooms``, ``callback_threads``: at least 1.
+        * ``max_requests``: at least 1: how many requests of one session may be open, in each direction; also
+          how many answers the hub keeps beyond ``send_buffer`` for a client that asks and does not read.
         * ``refusal_delay``: seconds from 0, half more or less: how long a close frame waits behind the 101 of
           ``reject=close``. 0.25 slows down a client that dials again at once, and no user notices it.
         * ``allowed_origins``: None for the same origin only; ``"*"`` for any; or an iterable of
@@ -135,6 +139,7 @@ class Config:
             max_message_size=_count("max_message_size", max_message_size, "bytes"),
             max_sessions=_count("max_sessions", max_sessions, "sessions"),
             max_rooms=_count("max_rooms", max_rooms, "rooms"),
+            max_requests=_count("max_requests", max_requests, "requests"),
             refusal_delay=_duration("refusal_delay", refusal_delay, zero=True),
             callback_threads=_count("callback_threads", callback_threads, "threads"),
             allowed_origins=_origins(allowed_origins),

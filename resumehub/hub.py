@@ -51,9 +51,8 @@ class Hub(Hooks):
     a plain client cannot resume such a session. To refuse, raise ``ConnectRejected`` (401) or a werkzeug
     ``HTTPException``. An application that calls ``upgrade`` in its views needs no ``connect``.
 
-    Options, all by keyword: see ``resumehub.config.Config`` and docs/reference/api.md. ``codec``, ``metrics``
-    and ``clock`` are objects with the methods of ``resumehub.codec.Codec``, ``metrics.Metrics`` and
-    ``clock.Clock``.
+    Options, all by keyword: see ``resumehub.config.Config`` and docs/reference/api.md, which also says what
+    methods ``codec``, ``metrics`` and ``clock`` have.
 
     Raises: TypeError or ValueError, which name the argument, its value and what is allowed.
     Threads: any; it starts none before it accepts its first connection. Blocks: never.
@@ -72,6 +71,7 @@ class Hub(Hooks):
         max_message_size: int = 64 * 1024,
         max_sessions: int = 10_000,
         max_rooms: int = 64,
+        max_requests: int = 1000,
         refusal_delay: float = 0.25,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
@@ -97,6 +97,7 @@ class Hub(Hooks):
             max_message_size=max_message_size,
             max_sessions=max_sessions,
             max_rooms=max_rooms,
+            max_requests=max_requests,
             refusal_delay=refusal_delay,
             callback_threads=callback_threads,
             allowed_origins=allowed_origins,

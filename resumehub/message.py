@@ -157,21 +157,27 @@ class Frame:
     server does not mask (RFC 6455 §5.1). Never put compressed bytes there: a frame may be
     replayed on a transport that negotiated no compression (contract C4).
 
+    ``kept``: it is a request or an answer, which no broadcast may drop.
+
     ``compressible``: False for a control message. A ``$hello`` has a secret, the token. If it shared a
     compression window with what others say, the sizes on the wire would tell of it (CRIME, BREACH).
 
     Threads: any. Two threads may fill ``wire`` at the same time: both store the same bytes.
     """
 
-    __slots__ = ("_opcode", "_payload", "compressible", "wire")
+    __slots__ = ("_opcode", "_payload", "compressible", "kept", "wire")
 
     wire: bytes | None
     compressible: bool
+    kept: bool
 
-    def __init__(self, opcode: Opcode, payload: bytes, *, compressible: bool = True) -> None:
+    def __init__(
+        self, opcode: Opcode, payload: bytes, *, compressible: bool = True, kept: bool = False
+    ) -> None:
         self._opcode = opcode
         self._payload = payload
         self.compressible = compressible
+        self.kept = kept
         self.wire = None
 
     @property

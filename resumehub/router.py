@@ -17,14 +17,19 @@ Which handlers run:
 * all whose pattern matches ``message.event``, **the most specific pattern first**: the exact
   name, then prefixes from the longest to the shortest; within a pattern in order of registration;
 * the fallback, if none matches. Without a fallback such a message is ignored: if the router raised,
-  any client could end its transport with a typing error;
+  any client could end its transport with a typing error. A request without a handler is refused with
+  ``unknown_event``;
 * around all of these, the middleware, for every message, matched or not.
 
 A pattern is an event's exact name, or a prefix followed by ``*``: ``chat.*`` matches
 ``chat.message`` and ``chat.room.joined`` but not ``chat``; ``*`` alone matches everything (and
 leaves nothing for the fallback). ``""`` is the event of a message without one.
 
-After a handler that raises, no other one runs; the hub handles the exception (contract B4).
+What a handler returns is the answer to a request (contract E3): of several, the first that is not None. A
+middleware may return another one in its place; one that returns nothing leaves it as it is. What is returned
+for a message that is no request means nothing.
+
+After a handler that raises, no other one runs; the hub handles the exception (contract B4, E3).
 """
 
 from __future__ import annotations
@@ -33,13 +38,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
+from .errors import RequestError
 from .handlers import check_handler, name_of
 from .message import RESERVED_PREFIX, Message, is_reserved
 from .payloads import ValidatedHandler, check_of
+from .reasons import RequestRefusal
 from .runtime.system import make_lock
 
 Handler = Callable[[Any, Message], object]
-"""``handler(connection, message)``; what it returns is ignored."""
+"""``handler(connection, message)``; what it returns is the answer, if the message is a request."""
 
 Middleware = Callable[[Any, Message, Handler], object]
 """``middleware(connection, message, next)``; call ``next(connection, message)`` to go on."""
@@ -71,12 +78,14 @@ class Router:
         self._lock = make_lock()
         self._routes = _Routes()
 
-    def __call__(self, connection: Any, message: Message, /) -> None:
+    def __call__(self, connection: Any, message: Message, /) -> object:
         """Run the middleware and the handlers for ``message``; for ``hub.on_message(router)``.
 
-        Raises: what a handler or middleware raises. Threads: any, several at once.
+        Returns: the answer, for a request: what the first handler returned that did not return None.
+        Raises: what a handler or middleware raises; RequestError with the code ``unknown_event`` for a
+        request that no pattern matches, without a fallback. Threads: any, several at once.
         """
-        self._routes.entry(connection, message)
+        return self._routes.entry(connection, message)
 
     def on(self, pattern: str, payload: Any = NOT_DECLARED) -> Callable[[_H], _H]:
         """Register the decorated function for events that match ``pattern``.
@@ -121,6 +130,13 @@ class Router:
             return handler
 
         return register
+
+    def handlers_of(self, event: str) -> tuple[Handler, ...]:
+        """The handlers that run for a message with this event, in their order; empty if none does.
+
+        Raises: nothing. Threads: any. Blocks: never.
+        """
+        return self._routes.handlers_of(event)
 
     def fallback(self, handler: _H) -> _H:
         """Register the decorated function for messages that no pattern matches.
@@ -191,20 +207,40 @@ class _Routes:
             return replace(self, prefixes=longest_first)
         return replace(self, exact=extended)
 
-    def dispatch(self, connection: Any, message: Message, /) -> None:
-        event = message.event
+    def handlers_of(self, event: str) -> tuple[Handler, ...]:
         handlers = self.exact.get(event, ())
         for prefix, more in self.prefixes.items():
             if event.startswith(prefix):
                 handlers += more
         if not handlers and self.fallback is not None:
             handlers = (self.fallback,)
+        return handlers
+
+    def dispatch(self, connection: Any, message: Message, /) -> object:
+        handlers = self.handlers_of(message.event)
+        if not handlers and message.id is not None:
+            raise RequestError(RequestRefusal.UNKNOWN_EVENT.value)
+        answer = None
         for handler in handlers:
-            handler(connection, message)
+            returned = handler(connection, message)
+            if answer is None:
+                answer = returned
+        return answer
 
 
 def _around(middleware: Middleware, inner: Handler) -> Handler:
-    def step(connection: Any, message: Message, /) -> None:
-        middleware(connection, message, inner)
+    def step(connection: Any, message: Message, /) -> object:
+        if message.id is None:
+            return middleware(connection, message, inner)
+        answers: list[object] = []
+
+        def go_on(connection: Any, message: Message, /) -> object:
+            answer = inner(connection, message)
+            answers.append(answer)
+            return answer
+
+        returned = middleware(connection, message, go_on)
+        # One that only looks at what passes, as most do, need not return what ``next`` has returned.
+        return returned if returned is not None or not answers else answers[0]
 
     return step

@@ -23,6 +23,8 @@ class Model:
     max_bytes: int
     #: The size of every message that was ever offered and not refused.
     sizes: list[int] = field(default_factory=list)
+    #: Requests and answers, which no broadcast drops.
+    precious: set[int] = field(default_factory=set)
     lost: set[int] = field(default_factory=set)
     waiting: list[int] = field(default_factory=list)
     #: Written, and still kept.
@@ -81,6 +83,19 @@ class Model:
         self.make_room()
         return True
 
+    def put_kept(self, size: int, beyond: int, any_size: bool) -> bool:
+        """A request or an answer, which may pass the bounds."""
+        firm = self.firm()
+        taken = sum(self.sizes[i] for i in firm) + size
+        if len(firm) >= self.max_frames + beyond or (taken > self.max_bytes and not any_size):
+            self.see_full(True)
+            return False
+        self.precious.add(len(self.sizes))
+        self.accept(size)
+        self.see_full(self.is_at_a_bound())
+        self.make_room()
+        return True
+
     def accept(self, size: int) -> None:
         self.waiting.append(len(self.sizes))
         self.sizes.append(size)
@@ -88,7 +103,7 @@ class Model:
 
     def broadcast(self, size: int) -> int:
         """How many are dropped for it, itself perhaps."""
-        spared = [self.begun] if self.begun is not None else []
+        spared = [i for i in self.waiting if i in self.precious or i == self.begun]
         unmovable = [i for i in self.firm() if i not in self.waiting] + spared
         if not self.fits(unmovable, size) or (self.ahead and not self.fits(self.firm(), size)):
             self.see_full(size <= self.max_bytes)
@@ -99,7 +114,8 @@ class Model:
             return 1
         dropped = 0
         while not self.put(size):
-            oldest = self.waiting.pop(len(spared))
+            oldest = next(i for i in self.waiting if i not in spared)
+            self.waiting.remove(oldest)
             self.lost.add(oldest)
             self.ledger.dropped += 1
             dropped += 1

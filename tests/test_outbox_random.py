@@ -42,6 +42,15 @@ class Pair:
         if size <= self.box.max_bytes:
             assert self.box.put(self.frame(size)) == self.model.put(size)
 
+    def answer(self, n: int) -> None:
+        """A request (n odd: it keeps to the bounds) or an answer, which may go beyond them."""
+        size, beyond, any_size = SIZES[n % 4], 0 if n % 2 else 2, n % 3 == 0
+        frame = self.frame(size)
+        frame.kept = True
+        assert self.box.put_kept(frame, beyond, any_size=any_size) == self.model.put_kept(
+            size, beyond, any_size
+        )
+
     def pass_by(self, n: int) -> None:
         """Its sender has written it, since nothing was in the way."""
         box, model, size = self.box, self.model, SIZES[n % 4]
@@ -146,7 +155,9 @@ class Pair:
     def move(self, n: int) -> None:
         """Another process goes on with what was written down; never while a resume is decided."""
         if self.model.pinned is None:
+            precious = [frame.kept for frame in self.box.undelivered()]
             self.box = Outbox.from_state(threading.Lock(), self.box.export())
+            assert [frame.kept for frame in self.box.undelivered()] == precious
             self.model.see_anew()
 
     # -- what must hold ---------------------------------------------------------------------
@@ -184,6 +195,7 @@ WORDS = {
     word.__name__: word
     for word in (
         Pair.send,
+        Pair.answer,
         Pair.pass_by,
         Pair.broadcast,
         Pair.flood,

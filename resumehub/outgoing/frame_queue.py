@@ -8,11 +8,11 @@ is still here, and the next transport sends it whole.
 There are two rows. ``unsent`` holds what the present transport must still write. ``_sent`` holds what
 was written and a client may ask for again. For a plain client that is a *history*, which makes room for
 new frames. For a client that acknowledges it is all that it has not acknowledged, and that counts
-against the bounds. In this class a frame only moves forward, from ``unsent`` to ``_sent``. ``outbox.py``
-inherits from it, moves frames back for a resume, and drops frames.
+against the bounds. In this class a frame only moves forward, from ``unsent`` to ``_sent``.
+``dropping_queue.py`` drops frames, ``outbox.py`` moves them back for a resume.
 
 Every method must be called with ``lock`` held (any thread); none blocks. Called by ``transport_writer.py``
-and ``session/session.py``. Read next: ``outbox.py``.
+and ``session/session.py``. Read next: ``dropping_queue.py``, ``outbox.py``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _NOTHING, _HISTORY, _UNTIL_ACKED = Retention.NOTHING, Retention.HISTORY, Retenti
 class FrameQueue:
     """Frames that were accepted, and may have to be written, or written again.
 
-    ``max_frames`` and ``max_bytes`` (payload bytes) both hold, for the two rows together. ``refusal``:
+    ``max_frames`` and ``max_bytes`` (payload bytes) both hold, for the two rows together (but see
+    ``DroppingQueue.put_kept``). ``refusal``:
     the error that a sender gets once the session has ended; until then None.
     """
 

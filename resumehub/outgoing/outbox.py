@@ -2,9 +2,9 @@
 
 The number of a frame is its position: the first frame after an attach without a count is 1. When a client
 says how many it has handled, the outbox releases those, or moves the cursor between its two rows
-(``frame_queue.py``, from which this inherits) to that number. A count may be ahead of the cursor: while a
+(``frame_queue.py``) to that number. A count may be ahead of the cursor: while a
 client dials, perhaps twice, it goes on handling what an older transport brought. A frame that a broadcast
-drops leaves a ``Gap`` in its place, so that a client never misses a message without being told.
+drops leaves a ``Gap`` in its place (``dropping_queue.py``, from which this inherits).
 
 It knows neither states nor sockets, nor which count is true. The effect runner and the writers call it.
 Every method must be called with ``lock`` held (any thread); none blocks. Read next: ``transport_writer.py``,
@@ -20,8 +20,8 @@ from itertools import islice
 from ..message import Frame
 from ..reasons import DropReason
 from ..runtime.base import Lock
-from .frame_queue import FrameQueue
-from .items import Gap, Item, Notice, Retention
+from .dropping_queue import DroppingQueue, behind
+from .items import Gap, Notice, Retention
 from .outbox_state import OutboxState, item_of, state_of
 
 # Members of an enumeration are looked up, and this is asked for every ``$ack``.
@@ -41,15 +41,12 @@ class ResumePosition:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Outbox(FrameQueue):
+class Outbox(DroppingQueue):
     """A session's frames, until they are entered in the ledger."""
 
-    _ahead: bool = False  # history is held for a plain client whose count is ahead of the cursor
     _deferred: int = 0  # an acknowledgement that came while history was held
-    # The last number that older transports had carried when the cursor was moved back; and the last for
-    # which these numbers are still right (a plain client's gap has none).
+    # The last number that older transports had carried when the cursor was moved back.
     _carried_to: int = 0
-    _sure_to: int = 0
 
     # -- what the client has handled --------------------------------------------------------
 
@@ -132,7 +129,7 @@ class Outbox(FrameQueue):
     def unbegin(self) -> None:
         """The next transport sends what has begun again; the present one may finish it from a copy."""
         if self.started:
-            self._carried(_behind(self.unsent[0], self.sent_to + 1) - 1)
+            self._carried(behind(self.unsent[0], self.sent_to + 1) - 1)
             self.started = False
         self._join_gaps()
 
@@ -156,86 +153,6 @@ class Outbox(FrameQueue):
             if not isinstance(item := left.pop(), Notice):
                 self.unsent.appendleft(item)
                 self._join_gaps()
-
-    # -- what the client misses -------------------------------------------------------------
-
-    def put_dropping(self, frame: Frame) -> int:
-        """Accept a frame, and drop the oldest that have not begun; return how many were dropped.
-
-        A frame for which no dropping would make room is dropped itself, and no other is.
-        """
-        begun = self.unsent[0] if self.started else None
-        spared = begun.size if isinstance(begun, Frame) else 0
-        if (
-            self._held_bytes + spared + frame.size > self.max_bytes
-            or self.held_frames + int(isinstance(begun, Frame)) >= self.max_frames
-            or (self._ahead and not self.has_room(frame.size))  # ``rewind`` counts ``unsent`` off
-        ):
-            if frame.size <= self.max_bytes:  # else no window is large enough, so this one need not be full
-                self.full = self.keep is _UNTIL_ACKED
-            self.ledger.accepted += 1
-            self.ledger.dropped += 1
-            self._last += 1
-            self._leave_gap(len(self.unsent), self._last)
-            return 1
-        dropped = 0
-        while not self.put(frame):
-            self._drop_oldest()
-            dropped += 1
-        return dropped
-
-    def _drop_oldest(self) -> None:
-        at, number = int(self.started), self.sent_to + 1
-        for item in islice(self.unsent, at):
-            number = _behind(item, number)
-        while not isinstance(item := self.unsent[at], Frame):
-            number = _behind(item, number)
-            at += 1
-        del self.unsent[at]
-        self._unsent_frames -= 1
-        self.unsent_bytes -= item.size
-        self.ledger.dropped += 1
-        if self.keep is not Retention.UNTIL_ACKED:
-            self._sure_to = 0  # later frames have other numbers now than when they were first carried
-        self._leave_gap(at, number)
-
-    def _leave_gap(self, at: int, number: int) -> None:
-        """Mark that message ``number``, at ``at`` in ``unsent``, is missing; join it with gaps beside it."""
-        if self.keep is Retention.NOTHING:
-            return
-        gap = Gap(number, number if self.keep is Retention.UNTIL_ACKED else 0)
-        before = self.unsent[at - 1] if at > int(self.started) else None
-        after = self.unsent[at] if at < len(self.unsent) else None
-        if isinstance(before, Gap):
-            gap.first = before.first
-            del self.unsent[at - 1]
-            at -= 1
-            self._specials -= 1
-        if isinstance(after, Gap):
-            gap.last = after.last
-            del self.unsent[at]
-            self._specials -= 1
-        self.unsent.insert(at, gap)
-        self._specials += 1
-
-    def _join_gaps(self) -> None:
-        """If two gaps have met at the front of ``unsent``, make one of them."""
-        if len(self.unsent) < 2 or self.started:
-            return
-        gap, behind = self.unsent[0], self.unsent[1]
-        if isinstance(gap, Gap) and isinstance(behind, Gap):
-            gap.last, gap.frame = behind.last, None
-            del self.unsent[1]
-            self._specials -= 1
-
-    def _behind_gaps(self) -> int:
-        """For a plain client: the number of the first frame behind the last gap. 0 if there is no gap."""
-        if self.keep is Retention.UNTIL_ACKED:
-            return 0
-        for at in range(len(self.unsent) - 1, -1, -1):
-            if isinstance(self.unsent[at], Gap):
-                return self.sent_to + 1 + sum(isinstance(item, Frame) for item in islice(self.unsent, at))
-        return max((item.first for item in self._sent if isinstance(item, Gap)), default=0)
 
     # -- ends -------------------------------------------------------------------------------
 
@@ -311,6 +228,7 @@ class Outbox(FrameQueue):
         outbox.sent_to, outbox._released_to = state.sent_to, state.released_to
         outbox._carried_to, outbox._sure_to = state.carried_to, state.sure_to
         outbox._last = state.last
+        outbox._has_kept = any(frame.kept for frame in (*frames, *sent))
         outbox.full = state.retention is _UNTIL_ACKED and outbox._is_at_a_bound()
         outbox.ledger = replace(state.ledger)
         return outbox
@@ -387,10 +305,3 @@ class Outbox(FrameQueue):
         if gap.first <= received:
             gap.first = received + 1
             gap.frame = None
-
-
-def _behind(item: Item, number: int) -> int:
-    """The number behind ``item``, which begins at ``number``."""
-    if isinstance(item, Gap):
-        return max(number, item.last + 1)
-    return number + 1 if isinstance(item, Frame) else number

@@ -19,16 +19,17 @@ class FrameState:
 
     payload: bytes
     binary: bool
+    kept: bool = False
 
     @classmethod
     def of(cls, frame: Frame) -> FrameState:
         """The state of ``frame``."""
-        return cls(frame.payload, frame.opcode is Opcode.BINARY)
+        return cls(frame.payload, frame.opcode is Opcode.BINARY, frame.kept)
 
     def make(self, *, control: bool = False) -> Frame:
         """The frame of this state; ``control``: of a control message, which is not compressed."""
         opcode = Opcode.BINARY if self.binary else Opcode.TEXT
-        return Frame(opcode, self.payload, compressible=not control)
+        return Frame(opcode, self.payload, compressible=not control, kept=self.kept)
 
 
 @dataclass(frozen=True, slots=True)

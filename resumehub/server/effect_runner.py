@@ -29,6 +29,7 @@ from ..session.connection import Connection
 from ..session.delayed_ack import DelayedAck
 from ..session.handler_calls import HookCall, MessageCall
 from ..session.inbound_fence import InboundFence
+from ..session.moving_state import attach_again, export_session, session_from
 from ..session.serial_queue import CallbackPool, SerialQueue
 from ..session.services import Services
 from ..session.session import Session
@@ -327,7 +328,7 @@ class EffectRunner:
         )
         with session.outbox.lock:
             live = io.export(messages, self._services.clock.monotonic()) if io is not None else None
-            self.departures[effect.epoch] = session.export(effect.decisions, hooks, live)
+            self.departures[effect.epoch] = export_session(session, effect.decisions, hooks, live)
         self._registry.leave(session)
         self._ledger_totals.forget(session.outbox)
 
@@ -336,7 +337,7 @@ class EffectRunner:
         connection_id = effect.decisions.connection_id
         whose = f"session {effect.epoch}" if effect.decisions.credentials.generated else connection_id
         queue = self._serial_queue(connection_id, whose)
-        session = Session.from_state(self._services, state, effect.epoch, queue, self._runtime)
+        session = session_from(self._services, state, effect.epoch, queue, self._runtime)
         session.connection = Connection(session, state.data)
         self._by_epoch[effect.epoch] = session
         self._ledger_totals.open(session.outbox)
@@ -356,7 +357,7 @@ class EffectRunner:
         io.generation = session.generation
         writer = self._new_writer(io, session.outbox, (session.room_id, session.connection_id))
         io.restore(live, now)
-        session.attach_again(writer, live, now)
+        attach_again(session, writer, live, now)
         if not self._io_threads.start_reader(io):
             session.serial_queue.call_pool()
 

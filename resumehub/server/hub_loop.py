@@ -101,7 +101,15 @@ class HubLoop:
         tally = runtime.lock("the count of undecodable messages")
         self.observers = Observers(parts.metrics, parts.trace, clock, tally, config.send_buffer)
         control_messages = ControlMessages(parts.codec, self.put)
-        self.services = Services(parts.codec, clock, parts.handlers, self.observers, self, control_messages)
+        self.services = Services(
+            parts.codec,
+            clock,
+            parts.handlers,
+            self.observers,
+            self,
+            control_messages,
+            config.max_requests,
+        )
         self.registry = SessionRegistry(runtime)
         self.transports = TransportTable(runtime.lock("the count of refusals"))
         self.ledger_totals = LedgerTotals(runtime.lock("the ledger totals"))

@@ -2,25 +2,33 @@
 
 The thread that runs the session's ``serial_queue.py`` runs them. A handler's exception is logged here and
 reported to the hub thread, which decides (contract B4: 1011). One of a drop, a disconnect or a membership is
-only logged, and later handlers still run: what they are told of has happened, and some of them clean up. Read
-next: ``inbound_fence.py``, ``router.py``.
+only logged, and later handlers still run: what they are told of has happened, and some of them clean up. What
+the handlers of a request return or raise is its answer (contract E3). Read next: ``answering.py``,
+``inbound_fence.py``, ``router.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..codec import Codec, Undecodable, decode_message
-from ..core.commands import HandlerFailed
-from ..errors import HandlerError, ResumeHubError
+from ..core.commands import HandlerFailed, TransportAborted
+from ..core.open_requests import Entry
+from ..errors import HandlerError, RequestError, ResumeHubError, SendBufferFull
+from ..handlers import name_of
 from ..message import Message
+from ..reasons import RequestRefusal
 from ..runtime.foreign_code import Log, passes
+from .answering import ReceivedRequest
 from .connection import Connection
 from .services import Services
 from .session import Session
 
 log = Log("resumehub")
+
+_RAISED = "a handler of %s raised for %r"
 
 #: The hooks whose exceptions are only logged.
 _ONLY_LOGGED = ("on_transport_drop", "on_disconnect", "on_join", "on_leave")
@@ -88,11 +96,24 @@ class MessageCall:
     def run(self) -> None:
         session, services = self.session, self._services
         observers = services.observers
+        message, request, entry = self._message, None, Entry.OPENED
+        if message is None:
+            if self.is_stale():
+                return
+            message = read_message(services.codec, self.data)
+        if isinstance(message, Message) and message.id is not None:
+            request = ReceivedRequest(services, session, message.id, message.event)
+            entry = request.admission()
+            if entry is Entry.NO_ROOM:
+                self._give_up()
+                return
+            if entry is Entry.OPEN_ALREADY:
+                message = Undecodable("a request with the id of another one that is not answered yet")
         # Counted when its handler starts, not when it returns: otherwise a message whose handler always
-        # raises would come back after every resume.
-        # The reader has decoded it already in a v1 session, whose client is told if that was impossible.
-        rejected = self._message.told if isinstance(self._message, Undecodable) else None
-        if not session.inbound_fence.start(self._generation, rejected):
+        # raises would come back after every resume. The client of a v1 session is told of one that is
+        # undecodable.
+        told = session.delayed_ack is not None and isinstance(message, Undecodable)
+        if not session.inbound_fence.start(self._generation, _why(message) if told else None):
             return
         if observers.trace is not None:
             observers.note(
@@ -102,14 +123,28 @@ class MessageCall:
             observers.count("message_received", session.room_id, self.size)
         if session.delayed_ack is not None:
             services.control_messages.handled(session, self.size or 0)
-        message = self._message
-        if message is None:
-            message = read_message(services.codec, self.data)
         if isinstance(message, Undecodable):
             observers.skipped(session, message)
-            return
-        assert session.connection is not None, "no message starts after on_disconnect"
-        _call(services, session, self._generation, self.hook, (session.connection, message))
+        elif message.re is not None:
+            observers.note("app", "IgnoredAnswer", connection_id=session.connection_id)
+        elif request is None:
+            _handle(services, session, self._generation, message, None)
+        elif entry is Entry.TOO_MANY:
+            request.turn_away()
+        else:
+            request.open()
+            _handle(services, session, self._generation, replace(message, answering=request), request)
+
+    def _give_up(self) -> None:
+        """The client asks and does not read: drop its transport. The request is not handled."""
+        session = self.session
+        log.warning(
+            "%r reads none of the answers that wait for it; its transport is dropped", session.connection_id
+        )
+        session.inbound_fence.fence(self._generation)
+        writer = session.writer
+        if writer is not None:
+            self._services.commands.put(TransportAborted(writer.number))
 
     def is_stale(self) -> bool:
         """Whether it can never start, because its transport is no longer the session's."""
@@ -124,27 +159,108 @@ def read_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = Fals
         return error
 
 
+def _why(message: Message | Undecodable) -> str | None:
+    return message.told if isinstance(message, Undecodable) else None
+
+
+def _handle(
+    services: Services, session: Session, generation: int, message: Message, request: ReceivedRequest | None
+) -> None:
+    """Run the handlers of on_message; what the first of them returns that is not None is the answer."""
+    assert session.connection is not None, "no message starts after on_disconnect"
+    answer: object = None
+    by: object = None
+    unknown, known = None, False
+    for handler in services.handlers["on_message"]:
+        try:
+            returned = handler(session.connection, message)
+        # SystemExit too: a handler must not be able to end a thread of the hub.
+        except BaseException as cause:
+            if passes(cause):
+                raise
+            if not isinstance(cause, RequestError):
+                _failed(services, session, generation, "on_message", cause, request)
+                return
+            if request is None:
+                services.observers.refused_no_request(session)
+                return
+            if cause.code != RequestRefusal.UNKNOWN_EVENT.value:
+                _end(services, session, generation, request, request.refuse_with(cause))
+                return
+            unknown = cause  # to this handler: another one may know the event
+            continue
+        if request is not None:
+            known = known or bool(_handlers_in(handler, message))
+            if answer is None and returned is not None:
+                answer, by = returned, handler
+    if request is None:
+        return
+    if not services.handlers["on_message"]:
+        unknown = RequestError(RequestRefusal.UNKNOWN_EVENT.value)
+    if unknown is not None and answer is None and not known:
+        full = request.refuse_with(unknown) if request.is_unsettled() else None
+    else:
+        full = request.settle(answer, lambda: _names(by, message))
+    _end(services, session, generation, request, full)
+
+
+def _handlers_in(handler: object, message: Message) -> Sequence[object]:
+    """The functions to which a ``Router`` gives the message; none for any other handler."""
+    handlers: Callable[[str], Sequence[object]] | None = getattr(handler, "handlers_of", None)
+    return handlers(message.event) if handlers is not None else ()
+
+
+def _names(handler: object, message: Message) -> str:
+    return ", ".join(map(name_of, _handlers_in(handler, message) or [handler]))
+
+
+def _end(
+    services: Services,
+    session: Session,
+    generation: int,
+    request: ReceivedRequest,
+    full: SendBufferFull | None,
+) -> None:
+    """A request was answered. If that did not fit (``full``), its handler counts as one that has raised."""
+    if full is not None:
+        _failed(services, session, generation, "on_message", full, request)
+
+
 def _call(
     services: Services, session: Session, generation: int, hook: str, arguments: tuple[Any, ...]
 ) -> None:
     for handler in services.handlers[hook]:
         try:
             handler(*arguments)
-        # SystemExit too: a handler must not be able to end a thread of the hub.
         except BaseException as cause:
             if passes(cause):
                 raise
-            log.error("a handler of %s raised for %r", hook, session.connection_id, exc_info=cause)
             if hook in _ONLY_LOGGED:
+                log.error(_RAISED, hook, session.connection_id, exc_info=cause)
                 continue
-            error = HandlerError(hook)
-            error.__cause__ = cause
-            # Fenced here, before the hub thread gets to it: the next message may be about to start.
-            if hook == "on_connect":
-                # An access check that failed also holds for a transport that has resumed meanwhile.
-                session.inbound_fence.shut()
-                session.entry_refused = True
-            else:
-                session.inbound_fence.fence(generation)
-            services.commands.put(HandlerFailed(session.epoch, generation, hook, error))
+            _failed(services, session, generation, hook, cause, None)
             return
+
+
+def _failed(
+    services: Services,
+    session: Session,
+    generation: int,
+    hook: str,
+    cause: BaseException,
+    request: ReceivedRequest | None,
+) -> None:
+    """A handler has raised ``cause`` (contract B4)."""
+    log.error(_RAISED, hook, session.connection_id, exc_info=cause)
+    error = HandlerError(hook)
+    error.__cause__ = cause
+    # Fenced here, before the hub thread gets to it: the next message may be about to start.
+    if hook == "on_connect":
+        # An access check that failed also holds for a transport that has resumed meanwhile.
+        session.inbound_fence.shut()
+        session.entry_refused = True
+    else:
+        session.inbound_fence.fence(generation)
+    if request is not None:
+        request.fail()  # before the close frame, which goes ahead of what waits
+    services.commands.put(HandlerFailed(session.epoch, generation, hook, error))

@@ -109,6 +109,15 @@ class Observers:
             session.undecodable_logged = True
             log.warning("skipped a message of %r that cannot be decoded: %s", session.connection_id, why)
 
+    def refused_no_request(self, session: Session) -> None:
+        """A handler has refused a message that is no request: nobody is told. The first is logged."""
+        if not session.refusal_logged:
+            session.refusal_logged = True
+            log.warning(
+                "a handler raised RequestError for a message of %r that is no request; it is skipped",
+                session.connection_id,
+            )
+
 
 def _ignore(text: str, method: str, error: BaseException) -> None:
     if passes(error):

@@ -41,3 +41,5 @@ class Services:
     observers: Observers
     commands: Commands
     control_messages: ControlMessages
+    #: How many requests of one session may be open, in each direction.
+    max_requests: int

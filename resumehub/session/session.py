@@ -17,7 +17,7 @@ from ..codec import Undecodable, decode_message, encode_frame
 from ..config import validate_identifier
 from ..core.commands import Close, JoinRoom, LeaveRoom
 from ..core.effects import AttachTransport, EndSession
-from ..core.moving import DecisionState
+from ..core.open_requests import ClientRequest, ClientRequests
 from ..core.resume import Credentials
 from ..core.states import State
 from ..errors import ConnectionClosed, HubClosed, SendBufferFull
@@ -25,14 +25,15 @@ from ..message import Frame, Message, Opcode
 from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
-from ..reasons import DropReason
-from ..runtime.base import Event, Runtime
+from ..reasons import DropReason, RequestRefusal
+from ..runtime.base import Event
 from .delayed_ack import DelayedAck
 from .inbound_fence import InboundFence
+from .request_frames import encode_refusal
 from .seen_session import SeenSession
 from .serial_queue import SerialQueue
 from .services import Services
-from .session_state import HookState, Limits, LiveTransport, SessionState
+from .session_state import Limits
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -80,9 +81,13 @@ class Session:
     undecodable_logged: bool = False
     #: Its callbacks' thread: whether on_connect raised. Then neither on_join nor on_leave is called.
     entry_refused: bool = False
+    #: Any thread: whether a refusal of what is no request has been logged.
+    refusal_logged: bool = False
     #: The application's handle; None once on_disconnect has returned, so that no reference cycle
     #: keeps the two alive until the garbage collector runs.
     connection: Connection | None = None
+    #: What the client asks, and has no answer yet. Under the outbox's lock.
+    client_requests: ClientRequests = field(default_factory=ClientRequests)
     #: The present transport's; changes under the outbox's lock.
     writer: TransportWriter | None = None
     #: In order of joining, the home room (``room_id``) first.
@@ -103,10 +108,7 @@ class Session:
         """Queue an encoded message, or write it at once. Raises: as ``Connection.send``. Blocks: never."""
         outbox, size = self.outbox, len(frame.payload)
         if size > outbox.max_bytes:
-            raise ValueError(
-                f"the encoded message has {size} bytes, more than send_buffer_bytes "
-                f"({outbox.max_bytes}) will ever hold; split it, or raise send_buffer_bytes"
-            )
+            self.check_size(size)
         writer = self.writer
         passage = writer.pass_through(frame, size) if writer is not None else BARRED
         if passage is not PASSED:
@@ -116,6 +118,14 @@ class Session:
                 "app", "Send", connection_id=self.connection_id, size=size, left=outbox.used_frames
             )
             observers.wrote_at_once(writer, size, outbox.used_frames)
+
+    def check_size(self, size: int) -> None:
+        """Make sure that a frame of ``size`` bytes can find room at all. Raises: ValueError."""
+        if size > self.outbox.max_bytes:
+            raise ValueError(
+                f"the encoded message has {size} bytes, more than send_buffer_bytes "
+                f"({self.outbox.max_bytes}) will ever hold; split it, or raise send_buffer_bytes"
+            )
 
     def _put(self, frame: Frame, passage: Passage) -> None:
         """Put the frame into the outbox, and write. If ``passage`` is BEGUN, it is in there already."""
@@ -138,6 +148,32 @@ class Session:
             raise full
         if used:
             observers.buffer_changed(self, used)
+
+    def put_kept(self, frame: Frame, accept: Callable[[], bool]) -> bool:
+        """Put a request or an answer into the outbox, if ``accept`` does, and write.
+
+        ``accept``: called with the outbox's lock held, once the session is known to live. Returns what it
+        returned. Raises: ConnectionClosed; what ``accept`` raises. Blocks: never.
+        """
+        outbox = self.outbox
+        with outbox.lock:
+            if outbox.refusal is not None:
+                raise _fresh(outbox.refusal)
+            writer = self.writer
+            before = writer.pump_if_full(frame.size) if writer is not None else None
+            try:
+                accepted = accept()
+            finally:
+                flushed = writer.pump(before) if writer is not None else None
+            used = outbox.used_frames
+        if writer is not None:
+            writer.report(flushed)
+        if accepted:
+            observers = self._services.observers
+            observers.note("app", "Send", connection_id=self.connection_id, size=frame.size, left=used)
+            if used:
+                observers.buffer_changed(self, used)
+        return accepted
 
     def offer(self, frame: Frame, passage: Passage) -> Offered | None:
         """Accept a broadcast's frame; without room the oldest are dropped. None if the session has ended.
@@ -270,7 +306,11 @@ class Session:
         Next: ``count_lost``, once the session has left the registry.
         """
         outbox = self.outbox
+        refusals = self._deferred_refusals() if end.flush and len(self.client_requests) else []
         with outbox.lock:
+            for request, frame in refusals:
+                if self.client_requests.settle(request):
+                    outbox.put_kept(frame, self._services.max_requests, any_size=True)
             if outbox.refusal is None or end.hub_closed:
                 outbox.refusal = (HubClosed if end.hub_closed else ConnectionClosed)(self.connection_id)
             if not end.flush:
@@ -281,6 +321,16 @@ class Session:
             self.inbound_fence.fence()
             self.serial_queue.wake()
         return settled
+
+    def _deferred_refusals(self) -> list[tuple[ClientRequest, Frame]]:
+        """What those are told whose handler has put the answer off: nobody can give it any more."""
+        with self.outbox.lock:
+            deferred = [request for request in self.client_requests.all() if request.deferred]
+        codec, why = self._services.codec, RequestRefusal.INTERNAL_ERROR
+        frames = [encode_refusal(codec, request.id, why, self.connection_id) for request in deferred]
+        return [
+            (request, frame) for request, frame in zip(deferred, frames, strict=True) if frame is not None
+        ]
 
     def close_out(self) -> None:
         """After ``end``: the last transport is released, and what it did not write is lost."""
@@ -307,86 +357,6 @@ class Session:
         """Lock held: keep what may not have arrived, for ``undelivered``."""
         # In front: what is lost later has a lower number, since what has begun is lost last.
         self._lost[:0] = frames
-
-    # -- moving to another process ----------------------------------------------------------
-
-    def export(
-        self, decisions: DecisionState, hooks: tuple[HookState, ...], transport: LiveTransport | None
-    ) -> SessionState:
-        """Hub thread, lock held: return the session's state, and refuse further sends here.
-
-        The session must be fenced: no callback runs or starts, no thread reads or writes its transport.
-        """
-        assert self.connection is not None, "its on_disconnect has not run"
-        handled, fenced, rejected = self.inbound_fence.export()
-        state = SessionState(
-            decisions=decisions,
-            limits=self.limits,
-            data=self.connection.data,
-            handled=handled,
-            fenced=fenced,
-            rejected=rejected,
-            undecodable_logged=self.undecodable_logged,
-            delayed_ack=self.delayed_ack.export() if self.delayed_ack is not None else None,
-            outbox=self.outbox.export(),
-            hooks=hooks,
-            transport=transport,
-        )
-        self.outbox.refusal = ConnectionClosed(
-            self.connection_id, f"the session {self.connection_id!r} goes on in another process"
-        )
-        self.inbound_fence.shut()
-        self.state = State.CLOSED
-        return state
-
-    @classmethod
-    def from_state(
-        cls, services: Services, state: SessionState, epoch: int, serial_queue: SerialQueue, runtime: Runtime
-    ) -> Session:
-        """The session of ``state``, without a transport. Raises: ValueError for a damaged outbox.
-
-        Next: ``attach_again`` if it is connected.
-        """
-        decisions, outbox = state.decisions, state.outbox
-        whose = f"session {epoch}" if decisions.credentials.generated else decisions.connection_id
-        delayed_ack = None
-        if state.delayed_ack is not None:
-            lock = runtime.lock(f"the delayed ack of {whose}")
-            delayed_ack = DelayedAck(lock, outbox.max_frames, outbox.max_bytes)
-            delayed_ack.restore(state.delayed_ack)
-        inbound_fence = InboundFence(runtime.lock(f"the inbound fence of {whose}"), outbox.max_frames)
-        inbound_fence.restore(state.handled, state.fenced, state.rejected)
-        return cls(
-            services,
-            epoch,
-            decisions.life,
-            decisions.connection_id,
-            decisions.room_id,
-            outbox=Outbox.from_state(runtime.lock(f"the outbox of {whose}"), outbox),
-            inbound_fence=inbound_fence,
-            serial_queue=serial_queue,
-            ended=runtime.event(f"on_disconnect of {whose} to return"),
-            credentials=decisions.credentials,
-            delayed_ack=delayed_ack,
-            limits=state.limits,
-            generation=decisions.generation,
-            state=State.CONNECTED if decisions.connected else State.SUSPENDED,
-            rooms=decisions.rooms,
-            undecodable_logged=state.undecodable_logged,
-        )
-
-    def attach_again(self, writer: TransportWriter, live: LiveTransport, now: float) -> None:
-        """Hub thread: go on with the transport that the session had, at the exact byte.
-
-        Next: start its reader. No ``$hello`` and no close frame is sent, and no callback runs.
-        """
-        self.inbound_fence.attach(self.generation)
-        took_at = now - live.took_ago if live.took_ago is not None else float("-inf")
-        with self.outbox.lock:
-            writer.restore(live.wire, live.acked, took_at, live.blocked)
-            if live.full_ago is not None:
-                writer.window.restore(self.outbox, now - live.full_ago)
-            self.writer = writer
 
 
 def _fresh(error: Exception) -> Exception:

@@ -6,8 +6,8 @@ Durations are time left or time since, in seconds; there is no clock value, no p
 means something in one process only. It is a secret: it holds the session's tokens and messages.
 
 It holds no transport that compresses or uses TLS, and none that is closing or half-closed: such a session is
-not moved. Made by ``Session.export`` (hub thread), read by ``Session.from_state``. Read next:
-``server/moving.py``, ``plain_values.py``.
+not moved. Made and read by ``moving_state.py`` (hub thread). Read next: ``server/moving.py``,
+``plain_values.py``.
 """
 
 from __future__ import annotations

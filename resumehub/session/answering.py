@@ -1,0 +1,181 @@
+"""A request of the client: how it gets its answer, once, from whatever thread has it (contract E3).
+
+``ReceivedRequest`` is what a message's ``reply``, ``refuse`` and ``defer`` go to, and what the thread that
+runs the handlers settles when they have returned or raised. Of two threads the table decides
+(``core/open_requests.py``), under the lock of the session's outbox and in one step with the queueing, so that
+an answer is never lost between the two. Nothing here waits for the peer: an answer of the hub may go beyond
+the outbox's bound. The codec runs without a lock. Read next: ``handler_calls.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..codec import encode_frame
+from ..core.open_requests import ClientRequest, Entry
+from ..errors import ConnectionClosed, RequestError, SendBufferFull
+from ..message import Frame, Message
+from ..reasons import RequestRefusal
+from ..runtime.foreign_code import Log, passes
+from .request_frames import encode_refusal
+from .services import Services
+from .session import Session
+
+log = Log("resumehub")
+
+
+class ReceivedRequest:
+    """One request of a session's client. ``reply``, ``refuse``, ``defer``: any thread; see ``Message``."""
+
+    __slots__ = ("_request", "_services", "_session")
+
+    def __init__(self, services: Services, session: Session, request_id: str, event: str) -> None:
+        self._services = services
+        self._session = session
+        self._request = ClientRequest(request_id, event)
+
+    # -- for the application ----------------------------------------------------------------
+
+    def reply(self, payload: Any, /) -> None:
+        """See ``Message.reply``."""
+        self._put(self._answer(payload), beyond=0)
+
+    def refuse(self, code: str, text: str, /) -> None:
+        """See ``Message.refuse``."""
+        self._put(self._refusal(RequestError(code, text)), beyond=0)
+
+    def defer(self) -> None:
+        """See ``Message.defer``."""
+        with self._session.outbox.lock:
+            if not self._session.client_requests.is_open(self._request):
+                raise self._answered_already()
+            self._request.deferred = True
+
+    # -- for the thread that runs the handlers ----------------------------------------------
+
+    def admission(self) -> Entry:
+        """Whether the request may be opened. Only this thread opens requests of the session, so it holds."""
+        session, limit = self._session, self._services.max_requests
+        with session.outbox.lock:
+            # Each open request has its answer's place in the outbox: no thread waits for one.
+            room = session.outbox.max_frames + limit - session.outbox.used_frames
+            return session.client_requests.admits(self._request.id, limit, room)
+
+    def open(self) -> None:
+        """Its handlers run next. Then, always: ``settle``, ``refuse_with`` or ``fail``."""
+        with self._session.outbox.lock:
+            self._session.client_requests.open(self._request)
+
+    def is_unsettled(self) -> bool:
+        """Whether it waits for the value of its handlers: neither answered nor deferred."""
+        with self._session.outbox.lock:
+            return self._session.client_requests.is_open(self._request) and not self._request.deferred
+
+    def settle(self, value: Any, handler: Callable[[], str]) -> SendBufferFull | None:
+        """Answer with what a handler returned, unless the request is answered or deferred.
+
+        ``handler``: gives its name, for the log. Returns: None; or why that did not fit, and the asker was
+        told ``internal_error`` in its place.
+        """
+        if not self.is_unsettled():
+            return None
+        try:
+            frame = self._answer(value)
+        except BaseException as error:
+            if passes(error):
+                raise
+            log.error(
+                "what %s returned for a request of %r can't be sent: return what the codec can encode",
+                handler(),
+                self._session.connection_id,
+                exc_info=error,
+            )
+            self.fail()
+            return None
+        return self._put_or_fail(frame)
+
+    def refuse_with(self, error: RequestError) -> SendBufferFull | None:
+        """A handler has raised ``error``: that is the refusal, unless it was answered. Returns: as above."""
+        try:
+            frame = self._refusal(error)
+        except BaseException as unfit:
+            if passes(unfit):
+                raise
+            log.error(
+                "the refusal of a request of %r can't be sent", self._session.connection_id, exc_info=unfit
+            )
+            self.fail()
+            return None
+        return self._put_or_fail(frame)
+
+    def fail(self, refusal: RequestRefusal = RequestRefusal.INTERNAL_ERROR) -> None:
+        """Tell the asker no more than a code of resumehub's own, unless it has its answer."""
+        frame = self._short(refusal)
+        if frame is not None:
+            try:
+                self._put(frame, beyond=self._services.max_requests, any_size=True)
+            except (ConnectionClosed, RuntimeError):
+                pass  # the session has ended, or another thread was faster
+
+    def turn_away(self) -> None:
+        """It was not admitted, since as many as may be are open."""
+        refusal = RequestRefusal.TOO_MANY_REQUESTS
+        frame = self._short(refusal)
+        if frame is None:
+            return
+        outbox = self._session.outbox
+        try:
+            self._session.put_kept(
+                frame, lambda: outbox.put_kept(frame, self._services.max_requests, any_size=True)
+            )
+        except ConnectionClosed:
+            pass
+
+    # -- steps of the above -----------------------------------------------------------------
+
+    def _put_or_fail(self, frame: Frame) -> SendBufferFull | None:
+        try:
+            self._put(frame, beyond=self._services.max_requests)
+        except SendBufferFull as full:
+            self.fail()
+            return full
+        except (ConnectionClosed, RuntimeError):
+            pass  # the session has ended, or another thread was faster
+        return None
+
+    def _put(self, frame: Frame, *, beyond: int, any_size: bool = False) -> None:
+        session, request = self._session, self._request
+        outbox = session.outbox
+
+        def accept() -> bool:
+            if not session.client_requests.is_open(request):
+                raise self._answered_already()
+            return outbox.put_kept(frame, beyond, any_size=any_size) and session.client_requests.settle(
+                request
+            )
+
+        if not session.put_kept(frame, accept):
+            raise SendBufferFull(session.connection_id, outbox.used_frames, outbox.used_bytes)
+        self._services.observers.note("app", "Answered", connection_id=session.connection_id)
+
+    def _answer(self, payload: Any) -> Frame:
+        return self._fitting(Message(self._request.event, payload, re=self._request.id))
+
+    def _refusal(self, error: RequestError) -> Frame:
+        told = {"code": error.code, "message": error.message}
+        return self._fitting(Message(self._request.event, re=self._request.id, error=told))
+
+    def _fitting(self, message: Message) -> Frame:
+        frame = encode_frame(self._services.codec, message, correlated=True)
+        self._session.check_size(frame.size)
+        return frame
+
+    def _short(self, refusal: RequestRefusal) -> Frame | None:
+        session = self._session
+        return encode_refusal(self._services.codec, self._request.id, refusal, session.connection_id)
+
+    def _answered_already(self) -> RuntimeError:
+        return RuntimeError(
+            f"this request of {self._session.connection_id!r} is answered already: a request has one answer"
+        )

@@ -1,0 +1,101 @@
+"""A session written down, and made again from what was written: for a move to another process.
+
+``export_session`` and ``attach_again`` are called on the hub thread, ``session_from`` there too. They know
+every part of a session that another process needs, and decide nothing: what stops the session before, and
+what tells the machine, is ``server/moving.py``. Read next: ``session_state.py``, which has the values.
+"""
+
+from __future__ import annotations
+
+from ..core.moving import DecisionState
+from ..core.states import State
+from ..errors import ConnectionClosed
+from ..outgoing.outbox import Outbox
+from ..outgoing.transport_writer import TransportWriter
+from ..runtime.base import Runtime
+from .delayed_ack import DelayedAck
+from .inbound_fence import InboundFence
+from .serial_queue import SerialQueue
+from .services import Services
+from .session import Session
+from .session_state import HookState, LiveTransport, SessionState
+
+
+def export_session(
+    session: Session, decisions: DecisionState, hooks: tuple[HookState, ...], transport: LiveTransport | None
+) -> SessionState:
+    """Hub thread, the outbox's lock held: return the session's state, and refuse further sends here.
+
+    The session must be fenced: no callback runs or starts, no thread reads or writes its transport.
+    """
+    assert session.connection is not None, "its on_disconnect has not run"
+    handled, fenced, rejected = session.inbound_fence.export()
+    state = SessionState(
+        decisions=decisions,
+        limits=session.limits,
+        data=session.connection.data,
+        handled=handled,
+        fenced=fenced,
+        rejected=rejected,
+        undecodable_logged=session.undecodable_logged,
+        delayed_ack=session.delayed_ack.export() if session.delayed_ack is not None else None,
+        outbox=session.outbox.export(),
+        hooks=hooks,
+        transport=transport,
+    )
+    session.outbox.refusal = ConnectionClosed(
+        session.connection_id, f"the session {session.connection_id!r} goes on in another process"
+    )
+    session.inbound_fence.shut()
+    session.state = State.CLOSED
+    return state
+
+
+def session_from(
+    services: Services, state: SessionState, epoch: int, serial_queue: SerialQueue, runtime: Runtime
+) -> Session:
+    """The session of ``state``, without a transport. Raises: ValueError for a damaged outbox.
+
+    Next: ``attach_again`` if it is connected.
+    """
+    decisions, outbox = state.decisions, state.outbox
+    whose = f"session {epoch}" if decisions.credentials.generated else decisions.connection_id
+    delayed_ack = None
+    if state.delayed_ack is not None:
+        lock = runtime.lock(f"the delayed ack of {whose}")
+        delayed_ack = DelayedAck(lock, outbox.max_frames, outbox.max_bytes)
+        delayed_ack.restore(state.delayed_ack)
+    inbound_fence = InboundFence(runtime.lock(f"the inbound fence of {whose}"), outbox.max_frames)
+    inbound_fence.restore(state.handled, state.fenced, state.rejected)
+    return Session(
+        services,
+        epoch,
+        decisions.life,
+        decisions.connection_id,
+        decisions.room_id,
+        outbox=Outbox.from_state(runtime.lock(f"the outbox of {whose}"), outbox),
+        inbound_fence=inbound_fence,
+        serial_queue=serial_queue,
+        ended=runtime.event(f"on_disconnect of {whose} to return"),
+        credentials=decisions.credentials,
+        delayed_ack=delayed_ack,
+        limits=state.limits,
+        generation=decisions.generation,
+        state=State.CONNECTED if decisions.connected else State.SUSPENDED,
+        rooms=decisions.rooms,
+        undecodable_logged=state.undecodable_logged,
+    )
+
+
+def attach_again(session: Session, writer: TransportWriter, live: LiveTransport, now: float) -> None:
+    """Hub thread: go on with the transport that the session had, at the exact byte.
+
+    Next: start its reader. No ``$hello`` and no close frame is sent, and no callback runs.
+    """
+    session.inbound_fence.attach(session.generation)
+    took_at = now - live.took_ago if live.took_ago is not None else float("-inf")
+    with session.outbox.lock:
+        writer.restore(live.wire, live.acked, took_at, live.blocked)
+        if live.full_ago is not None:
+            writer.window.restore(session.outbox, now - live.full_ago)
+        session.writer = writer

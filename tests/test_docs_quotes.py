@@ -42,12 +42,18 @@ def texts_of(package: str) -> list[tuple[str, str]]:
     found = []
     for path in sorted(Path(spec.origin).parent.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        calls = {
-            node.args[0]: node.func.attr
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args
+        nodes = list(ast.walk(tree))
+        names = {
+            node.targets[0].id: node.value
+            for node in nodes
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
-        for node in ast.walk(tree):
+        calls = {}
+        for node in nodes:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                said = node.args[0]
+                calls[names.get(said.id, said) if isinstance(said, ast.Name) else said] = node.func.attr
+        for node in nodes:
             if isinstance(node, ast.expr) and (text := text_of(node)) is not None:
                 found.append((text, calls.get(node, "")))
     return found

@@ -203,8 +203,7 @@ class Client:
         if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
             raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
         loop = self._loop
-        if self._receives:
-            loop.responder.settle_received()
+        loop.responder.leave()
         drained = loop.sender.stop_accepting()
         if self._receives:
             loop.inbox.handled()

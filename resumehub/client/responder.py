@@ -103,6 +103,14 @@ class ClientResponder:
 
     # -- both -----------------------------------------------------------------------------------
 
+    def leave(self) -> None:
+        """The application closes the client: what it still owes an answer is refused."""
+        self.settle_received()
+        with self._lock:
+            deferred = self._table.deferred()
+        for request in deferred:
+            self._finish(request, error=_INTERNAL)
+
     def session_over(self) -> None:
         """The requests that are open will have no answer, and an attempt raises ConnectionClosed."""
         with self._lock:

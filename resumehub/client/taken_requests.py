@@ -70,6 +70,10 @@ class TakenRequests:
         assert request.unanswered, "the caller has looked"
         request.state = AnswerState.DEFERRED
 
+    def deferred(self) -> list[TakenRequest]:
+        """Those that the application has promised to answer, the oldest first."""
+        return [request for request in self._open.values() if request.state is AnswerState.DEFERRED]
+
     def answered(self, request: TakenRequest) -> None:
         """Its answer has been accepted for sending. It must be unanswered."""
         assert request.unanswered, "the caller has looked"

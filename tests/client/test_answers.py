@@ -13,7 +13,7 @@ from resumehub.errors import ConnectionClosed, ReceiveTimeout, RequestError
 from resumehub.router import Router
 from tests.client.fake_server import FakeServer, Peer
 from tests.contract.peers import until
-from tests.support import PATIENCE
+from tests.support import PATIENCE, Call
 
 
 def answer(peer: Peer) -> dict[str, Any]:
@@ -213,14 +213,24 @@ def test_a_request_that_receive_gave_and_nobody_answered_is_refused(server: Fake
     assert "call message.reply, message.refuse or message.defer" in line
 
 
-def test_close_refuses_what_was_received_last(server: FakeServer) -> None:
-    """It counts as handled then."""
+def test_close_refuses_what_was_deferred_and_what_was_received_last(server: FakeServer) -> None:
+    """Contract E3: a deferred answer that never comes is internal_error when the session ends."""
     client = server.client()
     peer = server.welcome()
     peer.say(event="n", id="a")
+    peer.say(event="n", id="b")
+    deferred = client.receive(PATIENCE)
+    deferred.defer()
     client.receive(PATIENCE)
-    client.close(timeout=0)
-    assert b'"internal_error"' in b"".join(frame.payload for frame in peer.read_until_end())
+    closing = Call(client.close)
+    assert {answer(peer)["re"] for _ in "ab"} == {"a", "b"}
+    peer.send("$ack", {"received": 2})
+    while peer.frame().kind != "close":
+        pass
+    peer.close(1000)
+    closing.result()
+    with pytest.raises(RuntimeError, match="answered already"):
+        deferred.reply("too late")
 
 
 def test_an_answer_survives_a_drop_and_the_request_is_handled_once(server: FakeServer) -> None:

@@ -28,6 +28,7 @@ def doubled(client: Any, message: Message) -> Any:
     return 2 * message.payload
 
 
+@pytest.mark.contract("E3")
 def test_what_on_message_returns_is_the_answer(server: FakeServer) -> None:
     """Contract E3: it carries the request's event and id; None is null. Of no request it means nothing."""
     server.client(on_message=lambda client, message: message.payload)
@@ -39,6 +40,7 @@ def test_what_on_message_returns_is_the_answer(server: FakeServer) -> None:
     assert answer(peer) == {"event": "echo", "re": "b"}
 
 
+@pytest.mark.contract("E3")
 def test_the_handler_may_reply_before_it_returns(server: FakeServer) -> None:
     """Contract E3: what it returns then means nothing, and a second answer is a RuntimeError."""
     problems: list[Exception] = []
@@ -66,6 +68,7 @@ def test_the_handler_may_reply_before_it_returns(server: FakeServer) -> None:
     assert answer(peer)["re"] == "c"
 
 
+@pytest.mark.contract("E3")
 def test_a_deferred_answer_comes_from_any_thread_behind_other_messages(server: FakeServer) -> None:
     """Contract E3: once."""
     kept: list[Message] = []
@@ -94,6 +97,7 @@ class NoSuchRoom(RequestError):
         super().__init__("no_such_room", "there is no such room")
 
 
+@pytest.mark.contract("E3")
 def test_a_request_error_is_the_refusal(server: FakeServer, caplog) -> None:
     """Contract E3: it is no failure of the callback's. Over any other message it is logged once."""
 
@@ -119,6 +123,7 @@ class Panic(BaseException):
     pass
 
 
+@pytest.mark.contract("E3")
 @pytest.mark.parametrize("error", [ValueError, Panic, SystemExit])
 def test_any_other_exception_is_an_internal_error_to_the_asker(
     server: FakeServer, error: Any, caplog
@@ -179,6 +184,7 @@ def test_a_router_answers_what_its_handler_is_asked(server: FakeServer) -> None:
     assert answer(peer)["error"]["code"] == "invalid_payload"
 
 
+@pytest.mark.contract("E3")
 def test_what_receive_gives_is_answered_by_its_methods(server: FakeServer) -> None:
     """Contract E3: and so it is in a loop."""
     client = server.client()
@@ -213,6 +219,7 @@ def test_a_request_that_receive_gave_and_nobody_answered_is_refused(server: Fake
     assert "call message.reply, message.refuse or message.defer" in line
 
 
+@pytest.mark.contract("E3")
 def test_close_refuses_what_was_deferred_and_what_was_received_last(server: FakeServer) -> None:
     """Contract E3: a deferred answer that never comes is internal_error when the session ends."""
     client = server.client()
@@ -233,6 +240,7 @@ def test_close_refuses_what_was_deferred_and_what_was_received_last(server: Fake
         deferred.reply("too late")
 
 
+@pytest.mark.contract("E3")
 def test_an_answer_survives_a_drop_and_the_request_is_handled_once(server: FakeServer) -> None:
     """Contract E3: the request comes again only if the application has not had it."""
     heard: list[str] = []
@@ -269,6 +277,7 @@ def test_a_request_that_waited_at_a_drop_comes_again_and_is_no_second_one(server
     assert client.stats().undecodable == 0
 
 
+@pytest.mark.contract("E3")
 def test_a_second_request_with_an_open_id_is_skipped(server: FakeServer, caplog) -> None:
     """Contract E3: nobody could tell the answers apart. Behind the answer the id is free again."""
     client = server.client()
@@ -288,6 +297,7 @@ def test_a_second_request_with_an_open_id_is_skipped(server: FakeServer, caplog)
     assert "the id of an unanswered one" in caplog.text
 
 
+@pytest.mark.contract("E3")
 def test_more_open_requests_than_max_requests_are_refused(server: FakeServer) -> None:
     """Contract E3: too_many_requests, and the application does not see them."""
     client = server.client(max_requests=1)

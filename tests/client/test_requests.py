@@ -21,6 +21,7 @@ def asked(peer: Peer) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.contract("E3")
 def test_the_caller_gets_the_payload_of_the_answer(server: FakeServer) -> None:
     """Contract E3: the request has an id, and the message that names it is the answer; null is None."""
     client = server.client()
@@ -36,6 +37,7 @@ def test_the_caller_gets_the_payload_of_the_answer(server: FakeServer) -> None:
     assert asking.result() is None
 
 
+@pytest.mark.contract("E3")
 def test_a_refusal_is_raised_with_its_code_and_text(server: FakeServer) -> None:
     """Contract E3: RequestFailed."""
     client = server.client()
@@ -63,6 +65,7 @@ def test_each_of_several_callers_gets_its_own_answer(server: FakeServer) -> None
     assert [caller.result() for caller in callers] == [0, 2, 4, 6, 8]
 
 
+@pytest.mark.contract("E3")
 def test_a_callback_may_ask_and_gets_its_answer_out_of_turn(server: FakeServer) -> None:
     """Contract E3: two messages wait in front of the answer, and yet it comes while on_message runs."""
     heard: list[Any] = []
@@ -88,6 +91,7 @@ def test_a_callback_may_ask_and_gets_its_answer_out_of_turn(server: FakeServer) 
     assert client.stats().received == 3
 
 
+@pytest.mark.contract("E3")
 def test_no_answer_in_time_is_a_timeout_and_a_late_one_is_ignored(server: FakeServer) -> None:
     """Contract E3: the seconds are the client's clock's, and go on while there is no connection."""
     client = server.client(random=lambda: 1.0)
@@ -111,6 +115,7 @@ def test_no_answer_in_time_is_a_timeout_and_a_late_one_is_ignored(server: FakeSe
     assert client.stats().answers_ignored == 2
 
 
+@pytest.mark.contract("E3")
 def test_a_request_survives_a_drop_and_is_answered_once(server: FakeServer) -> None:
     """Contract E3: the server had not handled it, so it comes again; of two answers the first one counts."""
     client = server.client()
@@ -141,6 +146,7 @@ def test_a_request_waits_for_the_connection(server: FakeServer) -> None:
     assert asking.result() == "here"
 
 
+@pytest.mark.contract("E3")
 def test_the_end_of_the_session_puts_a_written_request_in_doubt(server: FakeServer) -> None:
     """Contract E3: the one that was never written was surely not handled."""
     client = server.client()
@@ -212,6 +218,7 @@ def test_a_request_that_the_server_cannot_take_fails(server: FakeServer) -> None
     assert not rejected
 
 
+@pytest.mark.contract("E3")
 def test_no_more_than_max_requests_wait(server: FakeServer) -> None:
     """Contract E3: SendBufferFull, which says what to raise; an answer makes room."""
     client = server.client(max_requests=2)

@@ -7,8 +7,9 @@ Served by a process of its own (``tests.integration.servers.werkzeug``). The hub
 |---|---|
 | ``/`` | a page: ``session`` is the client's session, ``log`` what it told; ``?frames=2``: in frames, too |
 | ``/?worker`` | the same, with the client in a Worker: ``session`` has what the Worker has told of it |
-| ``/ws?id=`` | the hub; it echoes each message |
+| ``/ws?id=`` | the hub; it echoes each message, and answers a request with its payload |
 | ``/handled`` | JSON: what the hub's application has handled |
+| ``/answer`` | answers the requests of ``later``, which wait for this |
 | ``/cut?id=`` | ends that session's transport without a close frame |
 | ``/say?text=`` | broadcasts |
 | ``/advance?seconds=`` | moves the clock |
@@ -17,6 +18,7 @@ Served by a process of its own (``tests.integration.servers.werkzeug``). The hub
 from __future__ import annotations
 
 from pathlib import Path
+from queue import SimpleQueue
 
 from flask import Flask, Response, jsonify, request
 
@@ -49,6 +51,10 @@ window.session = connect(({ tab }) => `/ws?id=${tab}`, {
   onClosed: note("closed"),
   onState: note("state"),
 });
+window.ask = (event, payload, options) => session.request(event, payload, options).then(
+  (answer) => window.log.push({ kind: "answer", payload: answer }),
+  ({ name }) => window.log.push({ kind: "failed", name }),
+);
 window.frame = () => {
   const frame = document.createElement("iframe");
   frame.src = location.href.replace(/frames=\\d+/, "");
@@ -68,12 +74,17 @@ const session = connect(({ tab }) => `/ws?id=${tab}`, {
   onState: (detail) => tell("state", detail),
   onExpired: (detail) => tell("expired", detail),
 });
-onmessage = ({ data }) => session.send(...data);
+onmessage = ({ data: [method, ...said] }) => {
+  const answer = session[method](...said);
+  const failed = ({ name }) => tell("failed", { name });
+  if (method === "request") answer.then((payload) => tell("answer", { payload }), failed);
+};
 """
 PAGE_OF_WORKER = """
 const worker = new Worker("/worker.js", { type: "module" });
 window.log = [];
-window.session = { state: "idle", tab: "", send: (...said) => worker.postMessage(said) };
+window.session = { state: "idle", tab: "", send: (...said) => worker.postMessage(["send", ...said]) };
+window.ask = (...said) => worker.postMessage(["request", ...said]);
 worker.onmessage = ({ data: { entry, ...told } }) => {
   Object.assign(window.session, told);
   window.log.push(entry);
@@ -84,12 +95,18 @@ clock = FakeClock()
 app = Flask(__name__, static_folder=str(STATIC), static_url_path="/static")
 hub = Hub(resume_window=30.0, ping_interval=None, refusal_delay=0.0, clock=clock)
 handled: list[object] = []
+deferred: SimpleQueue[Message] = SimpleQueue()
 
 
 @hub.on_message
-def keep(connection: Connection, message: Message) -> None:
+def keep(connection: Connection, message: Message) -> object:
     handled.append(message.payload)
-    connection.send(Message("echo", message.payload))
+    if message.id is None:
+        connection.send(Message("echo", message.payload))
+    elif message.event == "later":
+        message.defer()
+        deferred.put(message)
+    return message.payload
 
 
 @app.get("/")
@@ -117,6 +134,14 @@ def ws() -> Response:
 @app.get("/handled")
 def what_was_handled() -> Response:
     return jsonify(handled)
+
+
+@app.get("/answer")
+def answer() -> Response:
+    while not deferred.empty():
+        message = deferred.get()
+        message.reply(message.payload)
+    return jsonify(True)
 
 
 @app.get("/cut")

@@ -298,3 +298,89 @@ def test_a_server_that_is_away_is_not_taken_for_an_expired_session(
 
     ada.wait(lambda: len(refused()) > 1, "some dials that nobody answers")
     assert ada.log("expired") == []
+
+
+# -- requests ------------------------------------------------------------------------------------------
+
+
+def ask_later(client: Client, server: ServerProcess, payload: str) -> None:
+    """Have the page ask, and wait until the hub's application has the request; ``/answer`` answers it."""
+    client.page.run("ask('later', arguments[0])", payload)
+    client.wait(lambda: payload in ask(server, "/handled"), "the request to be handled")
+
+
+def test_a_request_that_is_cut_in_the_middle_is_answered_once(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+) -> None:
+    """It is answered while there is no connection; the answer comes behind the resume, and nothing twice."""
+    ada = visit(browser, server, "?pause=3600000")
+    ask_later(ada, server, "mine")
+    ada.cut()
+    ada.wait(lambda: ada.state() == "waiting", "the drop to be noticed")
+    ask(server, "/answer")
+    ada.page.run("ask('sum', 'asked in a tunnel')")
+
+    ada.page.run("session.reconnect()")
+
+    ada.wait(lambda: len(ada.log("answer")) == 2, "both answers")
+    assert [entry["payload"] for entry in ada.log("answer")] == ["mine", "asked in a tunnel"]
+    assert ask(server, "/handled") == ["mine", "asked in a tunnel"]
+    assert ada.messages() == ada.log("failed") == []
+
+
+def test_the_answer_to_a_page_before_a_reload_is_ignored(server: ServerProcess, browser: Browser) -> None:  # noqa: F811
+    """It counts as handled, and is no message of the new page's."""
+    ada = visit(browser, server)
+    ask_later(ada, server, "of the page before")
+    ada.page.reload()
+    ada.wait(lambda: ada.alive() and ada.log("restore"), "the session to go on")
+    ask(server, "/answer")
+    ask(server, "/say?text=after")
+
+    ada.wait(lambda: ada.messages() == ["after"], "what comes behind the answer")
+    assert ada.page.run("const { late, received } = session.stats; return [late, received]") == [1, 2]
+    assert (ada.log("answer"), ada.log("expired"), ask(server, "/handled")) == (
+        [],
+        [],
+        ["of the page before"],
+    )
+    ada.page.run("ask('sum', 'of the new page')")
+    ada.wait(
+        lambda: [entry["payload"] for entry in ada.log("answer")] == ["of the new page"], "its own answer"
+    )
+
+
+def test_a_page_that_comes_back_out_of_the_cache_has_its_answer(
+    server: ServerProcess,
+    browser: Browser,  # noqa: F811
+) -> None:
+    """Another page of the tab had the session meanwhile, and no message came there."""
+    ada = visit(browser, server)
+    ask_later(ada, server, "asked, then left")
+    ada.page.run("location.href = '/?second'")
+    ada.wait(lambda: "second" in str(ada.page.run("return location.href")), "the next page")
+    ada.open()
+
+    ada.page.run("history.back()")
+
+    ada.wait(lambda: ada.alive() and ada.log("restore") and ada.state() == "open", "the first page to go on")
+    ask(server, "/answer")
+    ada.wait(lambda: ada.log("answer"), "the answer")
+    assert [entry["payload"] for entry in ada.log("answer")] == ["asked, then left"]
+
+
+def test_a_worker_asks_as_a_page_does(server: ServerProcess, browser: Browser) -> None:  # noqa: F811
+    """And so does a frame: each has its own answers."""
+    worker = visit(browser, server, "?worker")
+    worker.page.run("ask('sum', 'of a worker')")
+    worker.wait(lambda: worker.log("answer"), "the answer")
+    page = Frames(visit(browser, server, "?frames=2")).open()
+    for where in range(3):
+        page.run(where, f"w.ask('sum', 'of window {where}')")
+    for where in range(3):
+        got = "return w.log.filter(({kind}) => kind === 'answer').map(({payload}) => payload)"
+        page.client.wait(
+            lambda where=where, got=got: page.run(where, got) == [f"of window {where}"], f"window {where}"
+        )
+    assert [entry["payload"] for entry in worker.log("answer")] == ["of a worker"]

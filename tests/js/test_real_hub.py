@@ -63,3 +63,30 @@ def test_a_plain_client_is_not_connected_to_a_full_hub_and_loses_nothing_by_it(n
         ["connect", {"id": None}],
         ["say", "before there was room"],
     ]
+
+
+def requests(node: str, protocol: str) -> tuple[dict[str, Any], list[Any]]:  # noqa: F811
+    """Give what the client was answered, and what the hub's application has handled."""
+    with werkzeug("tests.js.page_app:app") as server:
+        client = run_script(server, node, "requests.js", protocol, str(MESSAGES), str(DROPS))
+        return client, json.loads(server.get("/handled")[1])
+
+
+def test_each_request_is_handled_once_and_answered_once(node: str) -> None:  # noqa: F811
+    """However often the network is cut between the question and its answer."""
+    client, handled = requests(node, "lossless")
+
+    numbers = [*range(1, client["asked"] + 1)]
+    assert handled == numbers
+    assert client["told"] == [[number, number] for number in numbers]
+    assert client["stats"]["late"] == 0
+
+
+def test_a_plain_client_has_its_answer_or_is_told_that_there_is_none(node: str) -> None:  # noqa: F811
+    """No request is handled twice, none is forgotten, and no answer is taken for another one's."""
+    client, handled = requests(node, "plain")
+
+    assert sorted(number for number, _ in client["told"]) == [*range(1, client["asked"] + 1)]
+    assert len({*handled}) == len(handled)
+    assert {*handled} >= {answer for _, answer in client["told"] if answer != "RequestTimeout"}
+    assert all(answer in (number, "RequestTimeout") for number, answer in client["told"])

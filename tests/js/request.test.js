@@ -293,6 +293,53 @@ describe("a request of the server's", () => {
     assert.deepEqual([play.acks, play.all("report")], [[2], []]);
   });
 
+  it("that was promised is counted from in a plain session, too", () => {
+    const play = new Play({ plain: true, firstPause: 0 });
+    play.slow = true;
+    play.opened();
+    asked(play, "q1");
+    promise(play);
+    play.held.shift();
+    play.data(1);
+    play.finish();
+    play.closed(1006);
+    play.advance(0);
+    assert.equal(play.dial.query.received, 0);
+    play.opened();
+    asked(play, "q1");
+    play.data(2);
+    play.finish();                               // of onRestore
+    assert.deepEqual([numbers(play.held), play.machine.stats.skipped], [[3], 2]);
+  });
+
+  it("that a page before was at is expected again in its own session only", () => {
+    const play = slow({ head: { ...slow().machine.head, tab: "tab", live: true, handled: 1, pending: [1] }, unacked: [] });
+    play.slow = false;
+    play.closed(4100, "session expired");
+    play.advance(500);
+    play.connected();
+    play.data(1);
+    play.closed(1006);
+    play.advance(1_000);
+    play.connected({ resumed: true, replay_from: 1 });
+    play.data(1);
+    assert.equal(play.machine.stats.skipped, 1);
+  });
+
+  it("that waited while its session was lost is none of the next one's", () => {
+    const play = slow();
+    play.data(1);
+    asked(play, "q1");
+    play.closed(4100, "session expired");
+    play.advance(500);
+    play.connected();
+    play.finish();
+    const [item] = play.held;
+    assert.equal(item.id, "q1");
+    promise(play);
+    assert.deepEqual([play.machine.head.handled, play.machine.head.pending], [0, []]);
+  });
+
   it("that is deferred counts as handled as soon as the application has returned", () => {
     const play = slow();
     asked(play, "q1");

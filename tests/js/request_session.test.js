@@ -137,6 +137,28 @@ describe("who asks", { timeout: 10_000 }, () => {
     assert.deepEqual([await asked, listening.size], [3, 0]);
   });
 
+  it("may stop waiting in the very moment in which the answer comes", async () => {
+    const control = new AbortController();
+    const one = await page({ trace: true, onTrace: ({ kind }) => { if (kind === "answer") control.abort(); } });
+    const asked = outcome(one.session.request("sum", 1, { signal: control.signal }));
+    one.socket.message({ payload: 3, re: one.socket.messages[0].id });
+    assert.deepEqual([await asked, one.reported], ["AbortError", []]);
+  });
+
+  it("sets no timer for what it does not wait for any more", async () => {
+    const timers = new Map();
+    let last = 0;
+    const one = await page({ stallTimeout: Infinity }, {
+      setTimeout: (run) => { timers.set(last += 1, run); return last; }, clearTimeout: (timer) => timers.delete(timer),
+    });
+    timers.clear();
+    const control = new AbortController();
+    const asked = outcome(one.session.request("sum", 1, { signal: control.signal }));
+    assert.equal(timers.size, 1);
+    control.abort();
+    assert.deepEqual([await asked, timers.size], ["AbortError", 0]);
+  });
+
   it("is told when nobody answers in time, by the client's own timer", async () => {
     const timers = [];
     let now = 0;
@@ -282,6 +304,95 @@ describe("a page that is left while it waits", { timeout: 10_000 }, () => {
     assert.equal(await away((second) => second.session.close()), "RequestInDoubt");
   });
 
+  /** A page with a session, in a tab; `next` is the page behind it, where that goes on. */
+  async function visit(options = {}) {
+    const tab = new Tab(new Locks());
+    const one = tab.page();
+    await one.connect(options);
+    await settle();
+    one.socket.hello();
+    const next = async (change = {}) => {
+      const other = tab.page();
+      await other.connect();
+      await settle();
+      other.socket.hello({ resumed: true, token: "t2", ...change });
+      return other;
+    };
+    const back = async () => {
+      await one.comeBack();
+      await one.wait();
+    };
+    return { tab, one, next, back };
+  }
+
+  it("is in doubt, not unsent, if it asked while it was left: the next page may have sent that", async () => {
+    for (const there of [false, true]) {
+      const { tab, one, next, back } = await visit();
+      const leaving = one.leave();
+      const asked = outcome(one.session.request("in a pagehide listener"));
+      await leaving;
+      if (there) {
+        await (await next()).leave();
+        await back();
+      }
+      one.session.close();
+      assert.equal(await asked, "RequestInDoubt");
+      await tab.leave();
+    }
+  });
+
+  it("waits on for what it asked when it was back, and had not sent yet", async () => {
+    const { tab, one, next } = await visit();
+    await one.leave();
+    const second = await next();
+    second.socket.news("elsewhere");
+    await second.leave();
+    const coming = one.comeBack();
+    const asked = outcome(one.session.request("in a pageshow listener"));
+    await coming;
+    await one.wait();
+    one.socket.hello({ resumed: true, token: "t3", replay_from: 2 });
+    one.socket.message({ payload: "here", re: one.socket.messages[0].id });
+    assert.equal(await asked, "here");
+    await tab.leave();
+  });
+
+  it("has a request again that it was at when it was left, if no other page has answered that", async () => {
+    const got = [];
+    const { tab, one, next, back } = await visit({ onMessage: (event, payload) => {
+      got.push(payload);
+      return got.length === 1 ? new Promise(() => {}) : "yes";
+    } });
+    one.socket.message({ event: "ask", payload: "sure?", id: "q1" });
+    await one.leave();
+    await (await next()).leave();
+    await back();
+    assert.equal(one.socket.query.received, "0");
+    one.socket.hello({ resumed: true, token: "t3" });
+    one.socket.message({ event: "ask", payload: "sure?", id: "q1" });
+    assert.deepEqual(one.socket.messages, [{ event: "ask", payload: "yes", re: "q1" }]);
+    assert.deepEqual([got, one.reported], [["sure?", "sure?"], []]);
+    await tab.leave();
+  });
+
+  it("may answer what it has deferred when it is back, in that session only", async () => {
+    for (const ended of [false, true]) {
+      let deferred;
+      const { tab, one, next, back } = await visit({ onMessage: (event, payload, message) => { message.defer(); deferred = message; } });
+      one.socket.message({ event: "ask", id: "q1" });
+      await one.leave();
+      const second = await next({ replay_from: 2 });
+      if (ended) second.session.close();
+      else await second.leave();
+      await back();
+      one.socket.hello({ resumed: !ended, token: "t3", replay_from: ended ? 1 : 2 });
+      if (ended) assert.throws(() => deferred.reply(1), one.client.SessionClosed);
+      else deferred.reply(1);
+      assert.deepEqual(one.socket.said, ended ? [] : [1]);
+      await tab.leave();
+    }
+  });
+
   it("has asked in vain, and nothing was sent, when it is mounted twice, as by React's StrictMode", async () => {
     const one = new Page();
     const early = await one.connect();
@@ -382,6 +493,15 @@ describe("onMessage", { timeout: 10_000 }, () => {
     one.ask("q1", "sure", "this");
     one.ask("q2");
     assert.deepEqual([one.answers(), one.reported], [[["q1", "this"], ["q2", "empty"]], []]);
+  });
+
+  it("that has answered and throws then is reported, whatever it throws", async () => {
+    const one = await page({ onMessage: (event, payload, message) => {
+      message.reply("yes");
+      throw new one.client.RequestError("no");
+    } });
+    one.ask("q1");
+    assert.deepEqual([one.answers(), one.reported.map(({ code }) => code)], [[["q1", "yes"]], ["no"]]);
   });
 
   it("may defer, and answer when it likes", async () => {

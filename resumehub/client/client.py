@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from ..clock import now
 from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, TransportLost
-from ..handlers import name_of
 from ..message import Message
 from . import commands as c
 from .client_loop import ClientLoop
@@ -231,8 +231,4 @@ def _bound(client: Client, hook: str, callback: Callable[..., Any]) -> Callable[
     if not callable(callback):
         raise TypeError(f"{hook} must be callable, not {type(callback).__name__}")
 
-    def call(*arguments: Any) -> Any:
-        return callback(client, *arguments)
-
-    call.__qualname__ = name_of(callback)  # for the log
-    return call
+    return partial(callback, client)

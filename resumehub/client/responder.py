@@ -9,9 +9,10 @@ Made by ``client_loop.py``. Read next: ``callbacks.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, assert_never
+from functools import partial
+from typing import Any, Final, Protocol, assert_never, runtime_checkable
 
 from ..errors import ConnectionClosed, RequestError, SendBufferFull
 from ..handlers import name_of
@@ -173,7 +174,7 @@ class ClientResponder:
 
     def _send(self, answer: Message, request: TakenRequest | None = None, by: object = None) -> bool:
         """Queue an answer, unless ``request`` has one; False if it can't be encoded."""
-        what = "what a callback answers" if by is None else f"what {name_of(by)} answers"
+        what = "what a callback answers" if by is None else f"what {_names(by, answer.event)} answers"
         try:
             frame = self._encode(answer)
         except BaseException as error:
@@ -200,6 +201,13 @@ class ClientResponder:
             log.warning("%s (logged once)", text)
 
 
+@runtime_checkable
+class _Routing(Protocol):
+    """A ``Router``, which this module need not know."""
+
+    def handlers_of(self, event: str) -> Sequence[object]: ...
+
+
 class _Answering:
     """What ``Message.reply``, ``refuse`` and ``defer`` call."""
 
@@ -216,6 +224,14 @@ class _Answering:
 
     def defer(self) -> None:
         self._responder.defer(self.request)
+
+
+def _names(on_message: object, event: str) -> str:
+    """The function, or those to which a ``Router`` gives the event."""
+    while isinstance(on_message, partial):
+        on_message = on_message.func
+    handlers = on_message.handlers_of(event) if isinstance(on_message, _Routing) else ()
+    return ", ".join(map(name_of, handlers or [on_message]))
 
 
 def _check(request: TakenRequest, method: str) -> None:

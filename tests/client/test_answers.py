@@ -28,6 +28,10 @@ def doubled(client: Any, message: Message) -> Any:
     return 2 * message.payload
 
 
+def odd(client: Any, message: Message) -> Any:
+    return {1, 2}
+
+
 @pytest.mark.contract("E3")
 def test_what_on_message_returns_is_the_answer(server: FakeServer) -> None:
     """Contract E3: it carries the request's event and id; None is null. Of no request it means nothing."""
@@ -174,14 +178,20 @@ def test_a_reply_that_cannot_be_sent_leaves_the_request_unanswered(server: FakeS
     assert answer(peer)["payload"] == [1, 2]
 
 
-def test_a_router_answers_what_its_handler_is_asked(server: FakeServer) -> None:
+def test_a_router_answers_what_its_handler_is_asked(server: FakeServer, caplog) -> None:
     """It is an on_message like any other, and checks payloads."""
     router = Router()
     router.on("double", int)(doubled)
-    server.client(on_message=router)
+    router.on("odd")(odd)
+    client = server.client(on_message=router)
     peer = server.welcome()
-    peer.say(event="double", payload="2", id="b")
-    assert answer(peer)["error"]["code"] == "invalid_payload"
+    peer.say(event="double", payload=2, id="a")
+    assert answer(peer) == {"event": "double", "payload": 4, "re": "a"}
+    for event, code in (("double", "invalid_payload"), ("what", "unknown_event"), ("odd", "internal_error")):
+        peer.say(event=event, payload="2", id="b")
+        assert answer(peer)["error"]["code"] == code
+    assert "what odd answers to a request can't be encoded" in caplog.text
+    assert client.stats().callback_errors == 1
 
 
 @pytest.mark.contract("E3")

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from resumehub.stats import Stats
+from tools.soaking.asking import Requests
 from tools.soaking.report import failures, tell
 from tools.soaking.rows import Account
 from tools.soaking.run import Outcome, Settings
@@ -39,6 +40,31 @@ def test_one_message_is_enough(account: Account, found: str) -> None:
     """Lost, twice, out of order or astray: each fails the run."""
     assert found in "".join(failures(replace(SOUND, up=account)))
     assert "FAILED" in tell(replace(SOUND, up=account))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (Requests(answered=2, handled=1), "1 requests to the server were answered and not handled"),
+        (Requests(answered=1, handled=2), "1 requests to the server were handled, and their askers not told"),
+        (Requests(answered=1, handled=1, twice=1), "were handled twice"),
+        (Requests(answered=1, handled=1, wrong=1), "had an answer that is not theirs"),
+        (Requests(answered=1, handled=1, stuck=1), "had no end"),
+        (Requests(answered=1, handled=1, failed=1), "failed"),
+        (Requests(answered=1, handled=1, astray=1), "were another client's"),
+    ],
+)
+def test_one_request_is_enough(asked: Requests, found: str) -> None:
+    """Each is answered once, or its asker is told that it is in doubt."""
+    assert found in "".join(failures(replace(SOUND, asked_up=asked)))
+
+
+def test_a_request_in_doubt_may_have_been_handled_or_not() -> None:
+    """And one that was not sent, or found no room, was not."""
+    for handled in (1, 2):
+        told = Requests(answered=1, in_doubt=1, unsent=1, refused=1, handled=handled)
+        assert failures(replace(SOUND, asked_up=told)) == []
+        assert "requests" in tell(replace(SOUND, asked_up=told))
 
 
 def test_plain_clients_may_lose_but_not_get_twice() -> None:

@@ -2,7 +2,8 @@
 
 It runs in a process of its own, on gunicorn or Werkzeug, which import it as ``tools.soaking.app:app``.
 ``/ws`` is the WebSocket. ``/talk`` begins to send numbers to every client that has said something, ``/hush``
-ends that. ``/ledger`` is all that is known, as JSON. Options come in the environment, see ``run.py``.
+ends that. What a client asks is answered. ``/ledger`` is all that is known, as JSON. Options come in the
+environment, see ``run.py``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from resumehub import Connection, ConnectionClosed, Hub, Message, ResumeHubError, SendBufferFull
+from tools.soaking.asking import Answerer
+from tools.soaking.rows import EVENT as NUMBER
 from tools.soaking.rows import Row, dawdle, write
 
 OPTIONS = "RESUMEHUB_SOAK"
@@ -40,6 +43,7 @@ class Partner:
         self.connection: Connection | None = None
         self.sent = 0
         self.refused = 0
+        self.answerer = Answerer(name)
 
     def say(self) -> None:
         """Send the next number, if there is room; a number that was not accepted is used again."""
@@ -62,13 +66,18 @@ lock = threading.Lock()
 
 
 @hub.on_message
-def hear(connection: Connection, message: Message) -> None:
+def hear(connection: Connection, message: Message) -> Any:
     now = time.monotonic()
     with lock:
         partner = partners.setdefault(connection.id, Partner(connection.id))
-        partner.row.take(message, now)
         partner.connection = connection
+        answer = None
+        if message.id is not None:
+            answer = partner.answerer.answer(message)
+        else:
+            partner.row.take(message, now)
     dawdle(message)
+    return answer
 
 
 @hub.on_disconnect
@@ -105,7 +114,8 @@ class Talker:
     def look(self) -> None:
         """Find the oldest message that is not acknowledged."""
         for partner in _present():
-            waiting = partner.connection.undelivered if partner.connection is not None else []
+            undelivered = partner.connection.undelivered if partner.connection is not None else []
+            waiting = [message for message in undelivered if message.event == NUMBER]
             if waiting:
                 self.oldest = max(self.oldest, time.monotonic() - waiting[0].payload[2])
 
@@ -122,7 +132,12 @@ def ledger() -> dict[str, Any]:
     """Everything."""
     with lock:
         told = {
-            name: {"sent": partner.sent, "refused": partner.refused, **partner.row.summary()}
+            name: {
+                "sent": partner.sent,
+                "refused": partner.refused,
+                "answered": partner.answerer.summary(),
+                **partner.row.summary(),
+            }
             for name, partner in partners.items()
         }
         return {

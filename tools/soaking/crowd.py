@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from resumehub import ConnectionClosed, Message, SendBufferFull
 from resumehub.client import Client, State, connect
 
+from .asking import EVENT, Answerer, Asker
 from .plain import NotConnected, PlainClient
 from .rows import Row, dawdle, write
 
@@ -23,6 +24,9 @@ BACKOFF = (0.01, 0.05)
 class Member(Protocol):
     """One client of either kind."""
 
+    #: Those of a client that can't ask stay empty.
+    asker: Asker
+    answerer: Answerer
     row: Row
     sent: int
     refused: int
@@ -41,6 +45,9 @@ class Member(Protocol):
         """Why it ended before it was told to, or what else should not be; "" if all is well."""
 
     def say(self) -> None: ...
+    def hush(self) -> None:
+        """Ask nothing more."""
+
     def look(self) -> bool:
         """Measure; whether all that was sent is known to have arrived, as far as this kind can tell."""
 
@@ -48,16 +55,21 @@ class Member(Protocol):
 
 
 class Lossless:
-    """``resumehub.client``, as an application uses it. ``plain``: it counts, and acknowledges nothing."""
+    """``resumehub.client``, as an application uses it. ``plain``: it counts, and acknowledges nothing.
+
+    ``pace``: seconds between two requests, which only a client that is not plain has.
+    """
 
     def __init__(
-        self, url: str, name: str, ping_interval: float, heartbeat_margin: float, *, plain: bool
+        self, url: str, name: str, ping_interval: float, heartbeat_margin: float, *, plain: bool, pace: float
     ) -> None:
         self.row = Row(name)
         self.sent = self.refused = 0
         self.oldest = 0.0
         self._unacknowledged: deque[float] = deque()
         self._acknowledged = 0
+        self.answerer = Answerer(name)
+        self.asker = Asker(name, pace, self._ask)
         self._client: Client = connect(
             url,
             on_message=self._hear,
@@ -67,10 +79,30 @@ class Lossless:
             plain=plain,
             silence_timeout=ping_interval + heartbeat_margin if plain else None,
         )
+        if not plain:
+            self.asker.start()
 
-    def _hear(self, client: Client, message: Message) -> None:
-        self.row.take(message, time.monotonic())
+    def _hear(self, client: Client, message: Message) -> Any:
+        answer = None
+        if message.id is not None:
+            answer = self.answerer.answer(message)
+            self._unacknowledged.append(time.monotonic())
+        else:
+            self.row.take(message, time.monotonic())
         dawdle(message)
+        return answer
+
+    def _ask(self, payload: Any) -> Any:
+        now = time.monotonic()
+        self._unacknowledged.append(now)
+        try:
+            return self._client.request(EVENT, payload, timeout=None)
+        except SendBufferFull:
+            self._unacknowledged.remove(now)
+            raise
+
+    def hush(self) -> None:
+        self.asker.tell_to_stop()
 
     @property
     def connections(self) -> int:
@@ -78,7 +110,8 @@ class Lossless:
 
     @property
     def rewritten(self) -> int:
-        return self._client.stats().sent - self.sent
+        stats = self._client.stats()
+        return stats.sent - (stats.acknowledged if stats.acknowledged else self.sent)
 
     @property
     def trouble(self) -> str:
@@ -107,7 +140,7 @@ class Lossless:
         while self._acknowledged < stats.acknowledged and self._unacknowledged:
             self._unacknowledged.popleft()
             self._acknowledged += 1
-        return not stats.waiting
+        return not stats.waiting and not self.asker.summary()["stuck"]
 
     def close(self) -> None:
         self._client.close(timeout=5.0 if self.look() else 0.2)
@@ -123,6 +156,7 @@ class Plain:
     def __init__(self, url: str, name: str, ping_every: float, patience: float) -> None:
         self.row = Row(name)
         self.sent = self.refused = 0
+        self.asker, self.answerer = Asker(name, 0.0, lambda payload: None), Answerer(name)
         self._client = PlainClient(
             url, self._hear, ping_every=ping_every, patience=patience, pause=BACKOFF[0]
         )
@@ -141,6 +175,9 @@ class Plain:
             self.refused += 1
         else:
             self.sent += 1
+
+    def hush(self) -> None:
+        """It asks nothing."""
 
     def look(self) -> bool:
         return False

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from tests.integration.servers import ServerProcess, complaints, gunicorn, werkzeug
 
 from .app import OPTIONS
+from .asking import Requests
 from .crowd import Lossless, Member, Plain
 from .faults import Kind, plan
 from .proxy import HOST, Proxy
@@ -94,6 +95,7 @@ class Outcome:
     settings: Settings
     up: Account = field(default_factory=Account)
     down: Account = field(default_factory=Account)
+    asked_up: Requests = field(default_factory=Requests)
     faults: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     connections: int = 0
     rewritten: int = 0
@@ -161,7 +163,8 @@ class Soak:
             if s.mode == "plain":
                 self.members.append(Plain(url, name, *heartbeat))
             else:
-                self.members.append(Lossless(url, name, *heartbeat, plain=s.mode == "counting"))
+                plain = s.mode == "counting"
+                self.members.append(Lossless(url, name, *heartbeat, plain=plain, pace=s.pace))
 
     def storm(self) -> bool:
         """Talk while everything goes wrong; False if it came to a stop before all of it had."""
@@ -189,6 +192,8 @@ class Soak:
         """Let all that is on its way arrive: with plain clients, until nothing has come for a while."""
         self._proxy.calm()
         self._ask("/hush")
+        for member in self.members:
+            member.hush()
         can_know = self._settings.mode == "v1" and not self._troubled()
         give_up = time.monotonic() + SETTLING
         before, quiet_at = -1, 0.0
@@ -220,10 +225,12 @@ class Soak:
             partner = ledger["partners"].get(name) or {
                 "sent": 0,
                 "refused": 0,
+                "answered": {},
                 **Row(name).summary(),
             }
             outcome.up.add(member.sent, partner)
             outcome.down.add(partner["sent"], member.row.summary())
+            outcome.asked_up.add(member.asker.summary(), partner["answered"])
             outcome.connections += member.connections
             outcome.rewritten += member.rewritten
             outcome.refused_up += member.refused

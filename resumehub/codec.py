@@ -63,12 +63,18 @@ def check_message(message: object) -> None:
 
 
 def encode_frame(
-    codec: Codec, message: Message, *, allow_reserved: bool = False, correlated: bool = False
+    codec: Codec,
+    message: Message,
+    *,
+    allow_reserved: bool = False,
+    correlated: bool = False,
+    history: bool = False,
 ) -> Frame:
     """Encode ``message`` for sending.
 
     ``allow_reserved`` is only for the hub's own ``$`` messages (contract D2), never for an application's.
     ``correlated`` is for requests and answers (contract E3): without it only event and payload are sent.
+    ``history`` is for what a session is given of a room's history (contract E1): it sets the mark.
 
     Returns: a new frame, which may be put into any number of outboxes.
     Raises: TypeError if ``message`` is no Message, its event is no ``str``, or the codec returned
@@ -86,7 +92,11 @@ def encode_frame(
             f"the event {event[:40]!r} can't be sent: names that begin with '$' are reserved for "
             "resumehub; choose another"
         )
-    if not correlated and (message.id is not None or message.re is not None or message.error is not None):
+    if history:
+        message = Message(event, message.payload, history=True)
+    elif not correlated and (
+        message.id is not None or message.re is not None or message.error is not None or message.history
+    ):
         message = Message(event, message.payload)
     data = codec.encode(message)
     if isinstance(data, str):

@@ -12,10 +12,11 @@ Everything here is pure. Read next: ``hub.py``, ``wsgi/checks.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
+from .handlers import check_handler
 from .protocol.control_messages import ACK_DELAY
 
 MAX_DURATION: Final = 10 * 365 * 24 * 3600.0
@@ -47,6 +48,10 @@ _ORIGIN: Final = re.compile(
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
+HistoryOption = Mapping[str, int] | Callable[[str], int]
+"""How many broadcasts of a room are kept for those who enter it, by room id."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A hub's options, validated and normalised. Make one with ``Config.build``.
@@ -66,6 +71,7 @@ class Config:
     max_sessions: int
     max_rooms: int
     max_requests: int
+    history: HistoryOption | None
     refusal_delay: float
     callback_threads: int
     allowed_origins: Literal["*"] | tuple[str, ...] | None
@@ -88,6 +94,7 @@ class Config:
         max_sessions: int = 10_000,
         max_rooms: int = 64,
         max_requests: int = 1000,
+        history: HistoryOption | None = None,
         refusal_delay: float = 0.25,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
@@ -112,6 +119,8 @@ class Config:
         * ``max_sessions``, ``max_rooms``, ``callback_threads``: at least 1.
         * ``max_requests``: at least 1: how many requests of one session may be open, in each direction; also
           how many answers the hub keeps beyond ``send_buffer`` for a client that asks and does not read.
+        * ``history``: None, a dict from room ids to numbers of messages, 0 or more, or a function of a room
+          id that returns the number: how many broadcasts of a room a session gets that enters it.
         * ``refusal_delay``: seconds from 0, half more or less: how long a close frame waits behind the 101 of
           ``reject=close``. 0.25 slows down a client that dials again at once, and no user notices it.
         * ``allowed_origins``: None for the same origin only; ``"*"`` for any; or an iterable of
@@ -140,6 +149,7 @@ class Config:
             max_sessions=_count("max_sessions", max_sessions, "sessions"),
             max_rooms=_count("max_rooms", max_rooms, "rooms"),
             max_requests=_count("max_requests", max_requests, "requests"),
+            history=_history(history),
             refusal_delay=_duration("refusal_delay", refusal_delay, zero=True),
             callback_threads=_count("callback_threads", callback_threads, "threads"),
             allowed_origins=_origins(allowed_origins),
@@ -197,6 +207,39 @@ def normalize_origin(origin: str) -> str:
         )
     base = f"{match['scheme']}://{match['host']}"
     return base if port in (None, _DEFAULT_PORTS.get(match["scheme"])) else f"{base}:{port}"
+
+
+def history_count(history: HistoryOption, room_id: str) -> int:
+    """How many broadcasts of a room are kept. Raises: what the application's function raises; TypeError or
+    ValueError, which name the room, for what it returns. Threads: any. Blocks: as that function does.
+    """
+    if isinstance(history, Mapping):
+        return history.get(room_id, 0)
+    return _messages(f"history({_start(room_id)})", history(room_id))
+
+
+def _history(value: object) -> HistoryOption | None:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        for room_id, count in value.items():
+            validate_identifier("a room id in history", room_id)
+            _messages(f"history[{_start(room_id)}]", count)
+        return dict(value)
+    if not callable(value):
+        allowed = 'None, a dict such as {"lobby": 50}, or a function of the room id that returns the number'
+        raise _wrong_type("history", value, allowed)
+    check_handler(value, "history", "room_id")
+    return cast(Callable[[str], int], value)
+
+
+def _messages(name: str, value: object) -> int:
+    allowed = "a whole number of messages, 0 or more"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(name, value, allowed)
+    if value < 0:
+        raise _wrong_value(name, value, allowed)
+    return int(value)
 
 
 def _duration(name: str, value: object, *, zero: bool) -> float:

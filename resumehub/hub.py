@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .arguments import check_id, having, read_excluded, read_rooms
 from .clock import Clock, SystemClock
 from .codec import Codec, JSONCodec, check_message, encode_frame
-from .config import Config
+from .config import Config, HistoryOption
 from .core.commands import Kick, KickUser
 from .errors import ConnectionNotFound
 from .handlers import check_handler
@@ -24,6 +24,7 @@ from .message import Message
 from .metrics import Metrics, NoopMetrics
 from .runtime.base import Runtime
 from .runtime.system import SystemRuntime
+from .server.history import broadcast_and_keep
 from .server.hub_runner import HubRunner
 from .server.room import broadcast, send_to_all
 from .session.connection import Connection
@@ -72,6 +73,7 @@ class Hub(Hooks):
         max_sessions: int = 10_000,
         max_rooms: int = 64,
         max_requests: int = 1000,
+        history: HistoryOption | None = None,
         refusal_delay: float = 0.25,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
@@ -98,6 +100,7 @@ class Hub(Hooks):
             max_sessions=max_sessions,
             max_rooms=max_rooms,
             max_requests=max_requests,
+            history=history,
             refusal_delay=refusal_delay,
             callback_threads=callback_threads,
             allowed_origins=allowed_origins,
@@ -156,9 +159,16 @@ class Hub(Hooks):
         frame = encode_frame(self.runner.codec, message)
         excluded = read_excluded(exclude)
         loop = self.runner.open_loop()
-        rooms = loop.registry.found(room_ids) if loop is not None else []
-        if loop is not None and rooms:
-            broadcast(rooms, frame, excluded, loop.observers, loop.open_cork())
+        if loop is None:
+            return
+        registry, observers = loop.registry, loop.observers
+        history = registry.history
+        if history is not None and (kept := history.wanted(room_ids)):
+            marked = encode_frame(self.runner.codec, message, history=True)
+            to = history, kept, room_ids, registry.found
+            broadcast_and_keep(*to, frame, marked, excluded, observers, loop.open_cork())
+        elif rooms := registry.found(room_ids):
+            broadcast(rooms, frame, excluded, observers, loop.open_cork())
 
     def kick(self, connection_id: str) -> None:
         """End a session for good: close code 1000 "kicked", no grace window.

@@ -69,6 +69,8 @@ class JSONCodec:
             document["re"] = message.re
         if message.error is not None:
             document["error"] = message.error
+        if message.history:
+            document["history"] = True
         try:
             text = _encode(document)
         except RecursionError:
@@ -134,6 +136,9 @@ def _message_from(document: object) -> Message:
     if not isinstance(event, str):
         raise Undecodable("JSON whose event is not a string")
     get = document.get
+    if "history" in document:
+        history = document["history"] is True
+        return Message(event, get("payload"), get("id"), get("re"), get("error"), history=history)
     return Message(event, get("payload"), get("id"), get("re"), get("error"))
 
 

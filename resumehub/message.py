@@ -57,7 +57,9 @@ class Message:
 
     The other fields belong to requests (contract E3). ``id``: the message is a request, and wants an answer
     that names this id, 1 to 128 characters. ``re``: it is the answer to the request with this id.
-    ``error``: that request was refused; ``{"code": …, "message": …}``. What you send has none of them:
+    ``error``: that request was refused; ``{"code": …, "message": …}``. ``history``: whether it comes from the
+    history of a room, of which a client is told; in what a client says it means nothing. What you send has
+    none of them:
     ``send`` and ``broadcast`` leave them out, so that a handler can pass on what a client has sent, and no
     client can so answer another one's request. Requests are sent by ``request``, answers by what a handler
     returns, or by ``reply`` and ``refuse``.
@@ -75,6 +77,8 @@ class Message:
     id: str | None = None
     re: str | None = None
     error: Mapping[str, Any] | None = None
+    #: From a room's history (``Hub(history=…)``): it was said before the session entered the room.
+    history: bool = field(default=False, repr=False)
     #: Only in a request that was received. ``dataclasses.replace`` keeps it, so middleware can change one.
     answering: Answering | None = field(default=None, compare=False, repr=False)
 
@@ -86,6 +90,7 @@ class Message:
         re: str | None = None,
         error: Mapping[str, Any] | None = None,
         *,
+        history: bool = False,
         answering: Answering | None = None,
     ) -> None:
         # Most messages are made by a codec and have only the first two. To set what stays as the class has it
@@ -98,6 +103,8 @@ class Message:
             _set(self, "re", re)
         if error is not None:
             _set(self, "error", error)
+        if history:
+            _set(self, "history", True)
         if answering is not None:
             _set(self, "answering", answering)
 

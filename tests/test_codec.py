@@ -81,6 +81,7 @@ class Echo:
         (Message("nudge"), '{"event":"nudge"}'),
         (Message(payload="hi"), '{"payload":"hi"}'),
         (Message(), "{}"),
+        (Message("chat", 1, history=True), '{"event":"chat","payload":1,"history":true}'),
         (Message("", False), '{"payload":false}'),
         (Message("", ""), '{"payload":""}'),
         (Message("", {}), '{"payload":{}}'),
@@ -251,6 +252,8 @@ def test_the_error_for_half_an_emoji_says_what_to_do() -> None:
     ("text", "message"),
     [
         ('{"event": "chat", "payload": 1, "ids": 7, "later": {}}', Message("chat", 1)),
+        ('{"payload":1,"history":false}', Message("", 1)),
+        ('{"payload":1,"history":"yes"}', Message("", 1)),
         (' {"payload" : null}\n', Message()),
         ('{"event":""}', Message()),
         (r'{"payload":"\ud83d\udc4b \\ud"}', Message("", "👋 \\ud")),

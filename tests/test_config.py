@@ -45,6 +45,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         max_sessions=10_000,
         max_rooms=64,
         max_requests=1000,
+        history=None,
         refusal_delay=0.25,
         callback_threads=32,
         allowed_origins=None,

@@ -105,7 +105,7 @@ class EffectRunner:
                 if session is not None:
                     self._services.control_messages.acknowledge(session)
             case e.AddMember(epoch, room_id):
-                self._registry.join(self._by_epoch[epoch], room_id)
+                self._join(self._by_epoch[epoch], room_id)
             case e.RemoveMember(epoch, room_id):
                 self._registry.part(self._by_epoch[epoch], room_id)
             case e.UpdateCredentials(epoch, credentials):
@@ -187,7 +187,13 @@ class EffectRunner:
         session.connection = Connection(session, io.data)
         self._by_epoch[effect.epoch] = session
         self._ledger_totals.open(session.outbox)
-        self._registry.enter(session)
+        self._registry.begin(session)
+
+    def _join(self, session: Session, room_id: str) -> None:
+        self._registry.join(session, room_id)
+        writer = session.writer
+        if self._registry.history is not None and writer is not None:
+            writer.flush()
 
     def _serial_queue(self, connection_id: str, whose: str) -> SerialQueue:
         queue = self._serial_queues.get(connection_id)

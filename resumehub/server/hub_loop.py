@@ -42,6 +42,7 @@ from ..trace import Trace
 from ..transport.base import Transport
 from .dead_hub import end_everything
 from .effect_runner import EffectRunner
+from .history import History
 from .io_threads import IOThreads
 from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
@@ -110,7 +111,10 @@ class HubLoop:
             control_messages,
             config.max_requests,
         )
-        self.registry = SessionRegistry(runtime)
+        history = None
+        if config.history is not None:
+            history = History(runtime, config.history, config.send_buffer, config.send_buffer_bytes)
+        self.registry = SessionRegistry(runtime, history)
         self.transports = TransportTable(runtime.lock("the count of refusals"))
         self.ledger_totals = LedgerTotals(runtime.lock("the ledger totals"))
         self.thread_group = ThreadGroup(runtime, name)

@@ -1,26 +1,31 @@
 """Which sessions there are, in which rooms each is, and whose it is.
 
-Only the hub thread writes; any thread reads. A look-up is one dict operation. Read next: ``room.py``.
+Only the hub thread writes; any thread reads. A look-up is one dict operation. Where rooms have a history, a
+session gets it here, in the same step in which it becomes a member. Read next: ``room.py``, ``history.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 from ..protocol.tokens import key_of
 from ..runtime.base import Runtime
 from ..session.session import Session
+from .history import History
 from .room import Room
 
 
 class SessionRegistry:
     """Sessions by id, and rooms by name. The hub thread writes, any thread reads.
 
-    ``users``: the sessions of each user that has any, kept like those of a room.
+    ``users``: the sessions of each user that has any, kept like those of a room. ``history``: None where no
+    room has one.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, history: History | None = None) -> None:
         self._runtime = runtime
+        self.history = history
         self.sessions: dict[str, Session] = {}
         #: v1 sessions by the first part of their tokens, which is the same for a session's life.
         self.keys: dict[str, Session] = {}
@@ -29,8 +34,15 @@ class SessionRegistry:
         #: The suspended ones, by epoch.
         self.suspended: set[int] = set()
 
+    def begin(self, session: Session) -> None:
+        """A session begins: it gets the history of its home room; then as ``enter``."""
+        with self._step():
+            if self.history is not None:
+                self.history.give(session, session.room_id)
+            self.enter(session)
+
     def enter(self, session: Session) -> None:
-        """A session begins: it is found by its id, and is in its rooms."""
+        """A session is here: it is found by its id, and is in its rooms."""
         self.sessions[session.connection_id] = session
         if session.is_suspended:
             self.suspended.add(session.epoch)
@@ -48,24 +60,36 @@ class SessionRegistry:
         self.keys.pop(_key(session), None)
         self.suspended.discard(session.epoch)
         for room_id in session.rooms:
-            self._remove(self.rooms, room_id, session)
+            self._leave(session, room_id)
         if (user := session.credentials.user) is not None:
             self._remove(self.users, user, session)
 
     def join(self, session: Session, room_id: str) -> None:
-        """A session is in one room more."""
-        self._add(self.rooms, room_id, session)
+        """A session is in one room more, and has its history."""
+        with self._step():
+            if self.history is not None:
+                self.history.give(session, room_id)
+            self._add(self.rooms, room_id, session)
         session.rooms = (*session.rooms, room_id)
 
     def part(self, session: Session, room_id: str) -> None:
         """A session is in one room less."""
-        self._remove(self.rooms, room_id, session)
+        self._leave(session, room_id)
         session.rooms = tuple(room for room in session.rooms if room != room_id)
 
     def found(self, room_ids: Iterable[str]) -> list[Room]:
         """Those of the rooms that have members. Any thread."""
         rooms = self.rooms
         return [room for room_id in room_ids if (room := rooms.get(room_id)) is not None]
+
+    def _step(self) -> AbstractContextManager[object]:
+        return self.history.lock if self.history is not None else nullcontext()
+
+    def _leave(self, session: Session, room_id: str) -> None:
+        self._remove(self.rooms, room_id, session)
+        if self.history is not None:
+            with self.history.lock:
+                self.history.forget(session, room_id)
 
     def _add(self, rooms: dict[str, Room], name: str, session: Session) -> None:
         room = rooms.get(name)

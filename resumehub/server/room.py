@@ -8,7 +8,7 @@ this lock. The members have a lock of their own, which is held only for a copy. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -53,16 +53,23 @@ class Room:
 
 
 def broadcast(
-    rooms: Sequence[Room], frame: Frame, excluded: frozenset[str], observers: Observers, cork: Cork | None
-) -> None:
+    rooms: Sequence[Room],
+    frame: Frame,
+    excluded: frozenset[str],
+    observers: Observers,
+    cork: Cork | None,
+    look: Callable[[], Sequence[list[Session]] | None] | None = None,
+) -> bool:
     """Queue a frame for every member of ``rooms`` whose id is not ``excluded``, suspended ones included.
 
     ``rooms``: each once. A session that is in several of them gets it once, and counts as a recipient in the
     first of them. Where nothing waits the frame is written at once, or held back in ``cork``, the calling
-    thread's. Threads: any. Blocks: until earlier broadcasts to these rooms are done; never for the network.
+    thread's. ``look``: called with the order of the rooms held, it returns the members of each; None: the
+    rooms have changed. Then False is returned, and nothing has happened. Threads: any. Blocks: until earlier
+    broadcasts to these rooms are done; never for the network.
     """
     delivery = _Delivery(frame, excluded, cork, observers.watched)
-    if len(rooms) == 1:
+    if look is None and len(rooms) == 1:
         room = rooms[0]
         with room.order:
             recipients = [delivery.offer(room.members())]
@@ -73,8 +80,11 @@ def broadcast(
             # each other.
             for room in sorted(rooms, key=lambda room: room.room_id):
                 orders.enter_context(room.order)
-            for room in rooms:
-                fresh = [session for session in room.members() if session.epoch not in seen]
+            members = look() if look is not None else [room.members() for room in rooms]
+            if members is None:
+                return False
+            for several in members:
+                fresh = [session for session in several if session.epoch not in seen]
                 seen.update(session.epoch for session in fresh)
                 recipients.append(delivery.offer(fresh))
     delivery.report(observers)
@@ -83,6 +93,7 @@ def broadcast(
             room_id, size = room.room_id, frame.size
             observers.note("app", "Broadcast", room_id=room_id, size=size, recipients=count)
             observers.count("message_broadcast", room_id, size, count)
+    return True
 
 
 def send_to_all(sessions: Room, frame: Frame, observers: Observers) -> int:

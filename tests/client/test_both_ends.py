@@ -260,3 +260,33 @@ def test_what_is_missed_is_told_once() -> None:
     """Also when the telling itself is cut off, and comes again."""
     explore(broadcasts_that_find_the_window_full, Deepening(1), twice=False, max_schedules=100)
     explore(broadcasts_that_find_the_window_full, PCT(5, 40), stop_at_locks=True, twice=False)
+
+
+def told_of_history(*cuts: Cut) -> list[tuple[int, bool]]:
+    """What a newcomer handles in a room with a history, and whether it has the mark."""
+    told: list[tuple[int, bool]] = []
+    with Lab() as lab:
+        hub = lab.open(resume_window=30, history={"lobby": 5})
+        lab.dial("/?id=bob")
+        lab.run_until_idle()
+        for number in SAID[:2]:
+            hub.broadcast("lobby", Message("down", number))
+        hub.on_connect(lambda connection: hub.broadcast("lobby", Message("down", SAID[2])))
+        network = Network(hub, lab.runtime, *cuts)
+        client = network.client(
+            clock=lab.clock,
+            on_message=lambda client, message: told.append((message.payload, message.history)),
+        )
+        lab.run_until_idle()
+        lab.advance(5.0)
+        lab.run_until_idle()
+        client.close()
+        network.close()
+    return told
+
+
+@pytest.mark.parametrize("after", [None, *range(500, 900, 3 * STRIDE)])
+def test_the_client_is_told_what_is_history(after: int | None) -> None:
+    """Also of what it gets again after its connection was cut: each once, in order, before what is live."""
+    cuts = [Cut(0, after, to_server=False)] if after is not None else []
+    assert told_of_history(*cuts) == [(1, True), (2, True), (3, False)]

@@ -3,6 +3,8 @@
 export interface Message {
   event: string;
   payload: any;
+  /** It is of the history of a room. From a client it means nothing. */
+  history?: boolean;
   /** It is a request, and this is its id, by which its answer names it. */
   id?: string | null;
   /** It is the answer to the request with this id … */
@@ -15,6 +17,8 @@ export interface Message {
 export interface Received {
   /** The number of the message in its session. */
   number: number;
+  /** It is of the history of a room: it was said before this session entered the room. */
+  history: boolean;
   /** It comes after a resume, and was kept for that. */
   replayed: boolean;
   /** Of a request, which wants an answer; null: it wants none. */

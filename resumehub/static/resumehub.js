@@ -669,7 +669,7 @@ export class Machine {
     this.#acknowledge(now);
   }
 
-  #takeIn({ event, payload, broken = false, id = null, re = null, error = null }, size) {
+  #takeIn({ event, payload, broken = false, history = false, id = null, re = null, error = null }, size) {
     const number = this.#next++;
     const known = number <= this.#accepted && !this.#redo.delete(number);   // taken in before the drop; the application may be at it right now
     this.#trace("in", { number, event, skipped: known });
@@ -679,7 +679,7 @@ export class Machine {
     }
     this.#accepted = Math.max(this.#accepted, number);
     this.stats.received += 1;
-    const item = { kind: "message", number, size, head: this.#head, event, payload, broken, replayed: this.#replaying };
+    const item = { kind: "message", number, size, head: this.#head, event, payload, broken, history, replayed: this.#replaying };
     if (re !== null) {
       item.kind = "answer";                         // for its number: the application has no more to do with it
       this.#answered(re, payload, error);
@@ -940,7 +940,7 @@ export function jsonCodec({ maxDepth = 100 } = {}) {
       if (message === null || typeof message !== "object" || Array.isArray(message)) throw new TypeError("JSON that is not an object");
       const { event = "", payload = null } = message;
       if (typeof event !== "string") throw new TypeError("JSON whose event is not a string");
-      return { event, payload, ...correlation(message) };
+      return { event, payload, ...(message.history === true && { history: true }), ...correlation(message) };
     },
   };
 }
@@ -1288,15 +1288,15 @@ class Session {
     else done();
   }
 
-  #give({ kind, detail, event, payload, broken, number, replayed }) {
+  #give({ kind, detail, event, payload, broken, number, history, replayed }) {
     if (kind === "answer" || broken) return undefined;
     if (kind !== "message") return this.#tell(kind, detail);
-    return this.#call("onMessage", event, payload, { number, replayed, ...NO_REQUEST });
+    return this.#call("onMessage", event, payload, { number, history, replayed, ...NO_REQUEST });
   }
 
   // A request: what `onMessage` gives back is the answer, unless it has answered already or will do so later.
   #handle(item) {
-    const { event, payload, number, replayed, id } = item;
+    const { event, payload, number, history, replayed, id } = item;
     const done = () => this.#run(this.#machine.handled(item, this.#now()));
     const finish = (value) => {
       if (!item.deferred) this.#conclude(item, { payload: value });
@@ -1309,7 +1309,7 @@ class Session {
       done();
     };
     const request = {
-      number, replayed, id,
+      number, history, replayed, id,
       reply: (answer) => this.#answer(item, { payload: answer }),
       refuse: (code, text) => this.#answer(item, refused(new RequestError(code, text))),
       defer: () => this.#run(this.#machine.defer(item, this.#now())),

@@ -447,9 +447,19 @@ describe("onMessage", { timeout: 10_000 }, () => {
     const one = await page({ onMessage: (event, payload, message) => { got.push(message); return "nobody asked"; } });
     one.socket.news("a");
     assert.deepEqual(one.socket.messages, []);
-    const [{ number, replayed, id, reply, refuse, defer }] = got;
-    assert.deepEqual([number, replayed, id], [1, false, null]);
+    const [{ number, history, replayed, id, reply, refuse, defer }] = got;
+    assert.deepEqual([number, history, replayed, id], [1, false, false, null]);
     for (const method of [reply, refuse, defer]) assert.throws(method, /is no request; .*look at message.id first/);
+  });
+
+  it("is told what is of the history of a room, and so is an async one", async () => {
+    const got = [];
+    const one = await page({ onMessage: async (event, payload, { number, history }) => { got.push([number, payload, history]); } });
+    one.socket.message({ event: "said", payload: "old", history: true });
+    one.socket.message({ event: "said", payload: "no sign of it", history: "yes" });
+    one.socket.message({ event: "said", payload: "live" });
+    await settle();
+    assert.deepEqual(got, [[1, "old", true], [2, "no sign of it", false], [3, "live", false]]);
   });
 
   it("refuses by throwing a RequestError, or one derived of it; everything else is an internal_error, and reported", async () => {

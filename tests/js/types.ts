@@ -7,9 +7,9 @@ import {
 const session: Session = connect("/ws", {
   plain: false,
   storage: null,
-  onMessage: async (event, payload, { number, replayed }) => {
+  onMessage: async (event, payload, { number, history, replayed }) => {
     const said: string = event;
-    const again: boolean = replayed;
+    const again: boolean = replayed || history;
     await Promise.resolve([said, payload.text, number.toFixed(), again]);
   },
   onExpired({ reason, firstAvailable, inDoubt }: Expired) {

@@ -276,9 +276,11 @@ def test_a_hang_prints_where_every_thread_of_the_lab_is(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makepyfile(
         """
+        import signal
         import threading
 
         never = threading.Event()
+        main = threading.main_thread().ident
 
         def test_hangs(lab):
             lab.open()
@@ -287,11 +289,12 @@ def test_a_hang_prints_where_every_thread_of_the_lab_is(
             @lab.actor
             def stray():
                 lab.pause("go astray")
-                never.wait()
+                # The time is over now, however long it took to come here.
+                signal.pthread_kill(main, signal.SIGALRM), never.wait()
         """
     )
     result = pytester.runpytest_subprocess(
-        "-p", "resumehub.testing.plugin", "--timeout=1", "--timeout-method=signal", *QUIET
+        "-p", "resumehub.testing.plugin", "--timeout=60", "--timeout-method=signal", *QUIET
     )
     result.assert_outcomes(failed=1, errors=1)  # the stray thread is left behind, too
     result.stdout.fnmatch_lines_random(

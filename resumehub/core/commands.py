@@ -200,6 +200,24 @@ class AckDue:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestMade:
+    """A thread asks a client, and waits for the answer at most ``timeout`` seconds from now.
+
+    ``number``: of the request, in this process.
+    """
+
+    number: int
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOver:
+    """That thread waits no more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class GapFound:
     """The pre-check has told a client that its session cannot be resumed without a gap.
 
@@ -256,5 +274,6 @@ NeedsDeadline = WriteStalled | WindowFull | AckDue
 
 TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed | Released
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
+RequestReport = RequestMade | RequestOver
 Order = Kick | KickUser | Close | JoinRoom | LeaveRoom | Export | Adopt | Shutdown | AbortAll | Tick
-Command = TransportReport | SessionReport | Order
+Command = TransportReport | SessionReport | RequestReport | Order

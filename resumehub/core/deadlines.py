@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 
 class DeadlineKind(Enum):
-    """What is due. GRACE belongs to a session (by epoch), the others to a transport (by number)."""
+    """What is due. GRACE belongs to a session (by epoch), ANSWER_WANTED to a request, the others to a
+    transport (by number)."""
 
     GRACE = "the grace window ends"
     FIRST_PING = "a newcomer should have sent something"
@@ -26,11 +27,18 @@ class DeadlineKind(Enum):
     ANSWER = "the peer should have answered the close frame"
     WINDOW = "the client should have acknowledged something of a full window"
     ACK = "what has been handled is to be acknowledged"
+    ANSWER_WANTED = "the client should have answered a request"
     REFUSAL = "the close frame of a refusal is to be sent"
 
     # By default an Enum hashes the name of its member, in Python code: half of the time of a look-up. There
     # is only one object for each member, so its identity does as well.
     __hash__ = object.__hash__
+
+
+OF_TRANSPORTS = tuple(
+    kind for kind in DeadlineKind if kind not in (DeadlineKind.GRACE, DeadlineKind.ANSWER_WANTED)
+)
+"""Those whose owner is a transport."""
 
 
 class Deadline(NamedTuple):

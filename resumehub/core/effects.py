@@ -214,6 +214,13 @@ class NotifyMembership:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUpRequest:
+    """The time for an answer is over: wake the thread that waits for it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Call a method of the metrics collector."""
 
@@ -253,5 +260,5 @@ SessionEffect = OpenSession | EndSession | HandOver | TakeOver | UpdateCredentia
 RoomEffect = AddMember | RemoveMember
 TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect
 WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent
-Report = Count | Ignored | NotFound | NotMoved | NotJoined | WarnFull | Finish
+Report = Count | Ignored | GiveUpRequest | NotFound | NotMoved | NotJoined | WarnFull | Finish
 Effect = SessionEffect | RoomEffect | TransportEffect | WriterEffect | Report

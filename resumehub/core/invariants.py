@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from .deadlines import DeadlineKind
+from .deadlines import OF_TRANSPORTS, DeadlineKind
 from .machine import Machine
 from .records import Phase
 from .resume import can_come_back
@@ -52,11 +52,7 @@ def _sessions(machine: Machine) -> Iterator[str]:
 def _transports(machine: Machine) -> Iterator[str]:
     for transport in machine.transports.values():
         name = f"transport {transport.number}"
-        armed = {
-            kind
-            for kind in DeadlineKind
-            if kind is not DeadlineKind.GRACE and _armed(machine, kind, transport.number)
-        }
+        armed = {kind for kind in OF_TRANSPORTS if _armed(machine, kind, transport.number)}
         if transport.phase is Phase.LIVE and machine.session_of(transport.number) is None:
             yield f"{name} is LIVE but carries no session"
         ends = {DeadlineKind.CLOSE, DeadlineKind.ANSWER, DeadlineKind.REFUSAL}

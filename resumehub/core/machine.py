@@ -26,15 +26,14 @@ from .capacity import Capacity
 from .deadlines import Deadline, DeadlineKind, Deadlines
 from .moves import Moves
 from .plan import Plan
-from .records import CloseFrame, Rules, SessionRecord
+from .records import CloseFrame, SessionRecord
+from .records import Rules as Rules
 from .refusals import RefusalByClose
 from .resume import Verdict, can_come_back, judge, judge_connect, returns
 from .rooms import RoomTable
 from .sessions import SUPERSEDED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
 from .transports import TransportMachine
-
-__all__ = ["Machine", "Rules"]
 
 _DISPLACED = (CloseCode.NORMAL, "duplicate connection id")
 _HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
@@ -93,8 +92,8 @@ class Machine:
     def handle(self, command: c.Command, now: float) -> list[e.Effect]:
         """Let time pass until ``now``, then let ``command`` happen; give what is to be done, in order.
 
-        ``now`` is in seconds of the hub's clock. Time never goes back: a command that was stamped before
-        another, and put into the queue behind it, happens at the later time. AssertionError: a bug of ours.
+        ``now``: seconds of the hub's clock. Time never goes back: a command that was stamped before another,
+        and put into the queue behind it, happens at the later time. AssertionError: a bug of ours.
         """
         plan = self._plan
         plan.now = until = max(plan.now, now)
@@ -141,10 +140,14 @@ class Machine:
                 self._handler_failed(command)
             case c.Acknowledged(number):
                 self._acknowledged(number)
+            case c.RequestMade(number, timeout):
+                self.deadlines.arm(DeadlineKind.ANSWER_WANTED, number, self._plan.now + timeout)
+            case c.RequestOver(number):
+                self.deadlines.cancel(DeadlineKind.ANSWER_WANTED, number)
             case c.GapFound():
                 self._gap_found(command)
             case c.Export(connection_id, life):
-                session = self._living(connection_id, life)
+                session = self._session_table.living(connection_id, life)
                 self._moves.leave(command, session, self._look_up(session, SessionEvent.EXPORT))
             case c.Adopt():
                 holder = self.sessions.get(command.decisions.connection_id)
@@ -159,13 +162,15 @@ class Machine:
                 assert_never(command)
 
     def _expire(self, due: Deadline) -> None:
-        if due.kind is not DeadlineKind.GRACE:
+        if due.kind is DeadlineKind.ANSWER_WANTED:
+            self._plan.add(e.GiveUpRequest(due.owner))
+        elif due.kind is not DeadlineKind.GRACE:
             self._transport_machine.fall_due(due)
-            return
-        session = self.epochs.get(due.owner)
-        entry = self._enter(session, SessionEvent.EXPIRE)
-        if session is not None and entry.outcome is Outcome.ENDED:
-            self._session_table.expire(session)
+        else:
+            session = self.epochs.get(due.owner)
+            entry = self._enter(session, SessionEvent.EXPIRE)
+            if session is not None and entry.outcome is Outcome.ENDED:
+                self._session_table.expire(session)
 
     # -- a client comes in ------------------------------------------------------------------
 
@@ -350,7 +355,7 @@ class Machine:
         self._plan.add(e.UpdateCredentials(session.epoch, session.credentials))
 
     def _gap_found(self, found: c.GapFound) -> None:
-        session = self._living(found.connection_id, found.life)
+        session = self._session_table.living(found.connection_id, found.life)
         if session is None or session.generation != found.generation:
             self._enter(session, SessionEvent.LATE)
         else:
@@ -382,11 +387,6 @@ class Machine:
             self._transport_machine.abort(transport)
 
     # -- the table --------------------------------------------------------------------------
-
-    def _living(self, connection_id: str, life: str) -> SessionRecord | None:
-        """The session of that life; None where it has ended, though another one may have its id by now."""
-        session = self.sessions.get(connection_id)
-        return session if session is not None and session.life == life else None
 
     def _look_up(self, session: SessionRecord | None, event: SessionEvent) -> Transition:
         """The table's entry; None, no session, counts as CLOSED."""

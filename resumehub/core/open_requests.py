@@ -4,7 +4,7 @@ A request is open from the moment at which its handler starts, or at which it wa
 it is answered, refused, given up, or its session has ended. Two threads may want to settle the same one; the
 table says which of them does. It knows neither messages on the wire nor threads, and no clock. Its user holds
 the lock of the session's outbox, so that an answer is settled and queued in one step. Pure. Read next:
-``session/answering.py``.
+``session/answering.py`` (requests of the client), ``session/asking.py`` (requests to it).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from ..errors import HubClosed, ResumeHubError
 from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
-from .deadlines import DeadlineKind, Deadlines
+from .deadlines import OF_TRANSPORTS, DeadlineKind, Deadlines
 from .moving import DecisionState, ErrorState, TimeLeft
 from .plan import Plan
 from .records import CloseFrame, SessionRecord
@@ -48,6 +48,11 @@ class SessionTable:
     def of_user(self, user: str) -> list[SessionRecord]:
         """The sessions of one user, in the order in which they began here."""
         return list(self._by_user.get(user, {}).values())
+
+    def living(self, connection_id: str, life: str) -> SessionRecord | None:
+        """The session of that life; None where it has ended, though another one may have its id by now."""
+        session = self.by_id.get(connection_id)
+        return session if session is not None and session.life == life else None
 
     def open(self, registration: c.Register) -> None:
         """Begin a session on the transport that was just registered."""
@@ -236,7 +241,7 @@ class SessionTable:
         if session.transport is None:
             armed = self._deadlines.armed([DeadlineKind.GRACE], session.epoch)
         else:
-            armed = self._deadlines.armed(DeadlineKind, session.transport)
+            armed = self._deadlines.armed(OF_TRANSPORTS, session.transport)
         return tuple(TimeLeft(due.kind, due.at - self._plan.now) for due in armed)
 
     def _attach(self, session: SessionRecord, received: int | None = None) -> None:

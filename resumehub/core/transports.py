@@ -33,7 +33,7 @@ from ..errors import HeartbeatTimeout, ResumeHubError, TransportLost
 from ..protocol.control_messages import ACK_DELAY, NO_ACK
 from . import commands as c
 from . import effects as e
-from .deadlines import Deadline, DeadlineKind, Deadlines
+from .deadlines import OF_TRANSPORTS, Deadline, DeadlineKind, Deadlines
 from .plan import Plan
 from .records import CloseFrame, Phase, Rules, TransportState
 from .refusals import RefusalByClose
@@ -46,7 +46,6 @@ _WHILE_ALIVE = (
     DeadlineKind.WINDOW,
     DeadlineKind.ACK,
 )
-_OWNED = tuple(kind for kind in DeadlineKind if kind is not DeadlineKind.GRACE)
 
 
 class TransportOwner(Protocol):
@@ -315,10 +314,10 @@ class TransportMachine:
         """Have the socket shut down. Twice is no error."""
         if transport.phase is not Phase.ABORTED:
             transport.phase = Phase.ABORTED
-            self._deadlines.cancel_each(_OWNED, transport.number)
+            self._deadlines.cancel_each(OF_TRANSPORTS, transport.number)
             self._plan.add(e.AbortTransport(transport.number))
 
     def forget(self, number: int) -> None:
         """The transport's threads have left it."""
         self.by_number.pop(number, None)
-        self._deadlines.cancel_each(_OWNED, number)
+        self._deadlines.cancel_each(OF_TRANSPORTS, number)

@@ -18,6 +18,7 @@ from ..message import Message, is_reserved
 from ..outgoing.transport_writer import TransportWriter
 from ..protocol.control_messages import ACK, read_ack
 from ..runtime.foreign_code import Log, passes
+from ..session.asking import take_answer
 from ..session.handler_calls import MessageCall, read_message
 from ..session.serial_queue import Callback, SerialQueue
 from ..session.services import Services
@@ -130,23 +131,27 @@ class Reader:
 
     def _message(self, data: str | bytes, size: int) -> bool:
         message: Message | Undecodable | None = None
-        if self._session is not None and self._session.delayed_ack is not None:
-            # Control messages are handled here, since a handler may run for long.
-            message = read_message(self._services.codec, data, allow_reserved=True)
+        session, services, is_taken = self._session, self._services, False
+        if session is not None and (session.delayed_ack is not None or len(session.own_requests)):
+            # Control messages and answers are handled here, since a handler may run for long, or ask.
+            lossless = session.delayed_ack is not None
+            message = read_message(services.codec, data, allow_reserved=lossless)
             if isinstance(message, Message) and is_reserved(message.event):
-                self._control(self._session, message)
+                self._control(session, message)
                 return True
         if not self._is_wanted():
             return True  # a close frame is due: what still comes is read and discarded
-        assert self._session is not None, "only a session wants messages"
+        assert session is not None, "only a session wants messages"
+        if isinstance(message, Message) and message.re is not None:
+            is_taken = take_answer(services, session, message)
         if not self._run_callbacks(
-            MessageCall(self._services, self._session, self.io.generation, data, size, message)
+            MessageCall(services, session, self.io.generation, data, size, message, is_taken)
         ):
             return False
-        if self._queued and self._session.serial_queue.is_full():
+        if self._queued and session.serial_queue.is_full():
             # No thread reads now, so no deadline for a Pong may run.
             self.io.reading_since, self.io.reads_on_since = None, float("inf")
-            self._wait_for_room(self._session.serial_queue)
+            self._wait_for_room(session.serial_queue)
         return True
 
     def _wait_for_room(self, serial_queue: SerialQueue) -> None:

@@ -161,6 +161,15 @@ class Outbox(DroppingQueue):
         rows = (*self._sent, *self.unsent) if self.keep is Retention.UNTIL_ACKED else self.unsent
         return [item for item in rows if isinstance(item, Frame)]
 
+    def is_untouched(self, frame: Frame) -> bool:
+        """Whether no transport has begun to carry the frame, as far as is known since the last attach."""
+        number = self.sent_to + 1
+        for at, item in enumerate(self.unsent):
+            if item is frame:
+                return number > self._carried_to and not (self.started and at == 0)
+            number = behind(item, number)
+        return False
+
     def drop_unsent(self, reason: DropReason, *, keep_started: bool = False) -> list[Frame]:
         """Drop all that waits (but for what has begun, if ``keep_started``); return the frames."""
         kept = [self.unsent.popleft()] if keep_started and self.started else []

@@ -126,6 +126,8 @@ class EffectRunner:
                 self._hand_over(effect)
             case e.TakeOver():
                 self._take_over(effect)
+            case e.GiveUpRequest(number):
+                self._services.askers.give_up(number)
             case e.WarnFull():
                 self._full.warn()
             case e.NotFound() | e.NotMoved() | e.NotJoined() | e.Finish():

@@ -31,6 +31,7 @@ from ..runtime.base import Runtime
 from ..runtime.command_loop import CommandLoop, Reply
 from ..runtime.foreign_code import Log
 from ..runtime.steady_clock import steady
+from ..session.asking import Askers
 from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
 from ..session.serial_queue import CallbackPool
@@ -110,6 +111,8 @@ class HubLoop:
             self,
             control_messages,
             config.max_requests,
+            Askers(),
+            runtime.event,
         )
         history = None
         if config.history is not None:
@@ -240,6 +243,12 @@ class HubLoop:
         ConnectionClosed, or ValueError when the session is in ``max_rooms`` rooms.
         """
         self._commands.ask(command)
+
+    def read_beside(self, transport: int) -> None:
+        """See ``Commands``."""
+        io = self.transports.get(transport)
+        if io is not None and io.busy:
+            self.io_threads.stand_in(io)
 
     # -- the hub thread ---------------------------------------------------------------------
 

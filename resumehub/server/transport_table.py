@@ -52,6 +52,10 @@ class TransportTable:
         """
         return self._refusals < MAX_REFUSALS
 
+    def get(self, number: int) -> TransportIO | None:
+        """The transport with this number; None if it is not in the table (any more)."""
+        return self._transports.get(number)
+
     def __getitem__(self, number: int) -> TransportIO:
         return self._transports[number]
 

@@ -86,6 +86,21 @@ class Connection:
         """
         self._session.send(message)
 
+    def request(self, event: str, payload: Any = None, timeout: float | None = 30.0) -> Any:
+        """Ask the client, and return the payload of its answer.
+
+        ``timeout``: seconds of the hub's clock; None: as long as the session lives. They go on while the
+        session is suspended. A handler may ask its own client: other messages of the session wait for the
+        handler, as always, and the answer does not. With ``resumehub.v1`` request and answer survive drops
+        and resumes.
+
+        Raises: RequestFailed when the client refuses; RequestTimeout; RequestInDoubt when the session ends
+        before the answer, ConnectionClosed (HubClosed) when it has ended or the request was surely never
+        written; SendBufferFull, also when ``max_requests`` are open; TypeError or ValueError as ``send``, and
+        for a timeout that is not positive. Threads: any. Blocks: until the answer is here.
+        """
+        return self._session.request(event, payload, timeout)
+
     def join(self, room_id: str) -> None:
         """Let the session into one room more, also while it is suspended.
 

@@ -22,6 +22,7 @@ from ..message import Message
 from ..reasons import RequestRefusal
 from ..runtime.foreign_code import Log, passes
 from .answering import ReceivedRequest
+from .asking import take_answer
 from .connection import Connection
 from .services import Services
 from .session import Session
@@ -83,6 +84,7 @@ class MessageCall:
     """One message that was read, for on_message.
 
     ``data``: as it came. ``_message``: the same, decoded, if the reader has decoded it already.
+    ``_is_taken``: it is an answer, and the thread that waited for it has it.
     """
 
     _services: Services
@@ -91,6 +93,7 @@ class MessageCall:
     data: str | bytes
     size: int | None
     _message: Message | Undecodable | None = None
+    _is_taken: bool = False
     hook: str = "on_message"
 
     def run(self) -> None:
@@ -126,7 +129,8 @@ class MessageCall:
         if isinstance(message, Undecodable):
             observers.skipped(session, message)
         elif message.re is not None:
-            observers.note("app", "IgnoredAnswer", connection_id=session.connection_id)
+            if not (self._is_taken or take_answer(services, session, message)):
+                observers.note("app", "IgnoredAnswer", connection_id=session.connection_id)
         elif request is None:
             _handle(services, session, self._generation, message, None)
         elif entry is Entry.TOO_MANY:

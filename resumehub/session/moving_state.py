@@ -8,6 +8,7 @@ what tells the machine, is ``server/moving.py``. Read next: ``session_state.py``
 from __future__ import annotations
 
 from ..core.moving import DecisionState
+from ..core.open_requests import ClientRequest
 from ..core.states import State
 from ..errors import ConnectionClosed
 from ..outgoing.outbox import Outbox
@@ -18,7 +19,7 @@ from .inbound_fence import InboundFence
 from .serial_queue import SerialQueue
 from .services import Services
 from .session import Session
-from .session_state import HookState, LiveTransport, SessionState
+from .session_state import HookState, LiveTransport, OpenRequestState, RequestsState, SessionState
 
 
 def export_session(
@@ -42,10 +43,16 @@ def export_session(
         outbox=session.outbox.export(),
         hooks=hooks,
         transport=transport,
+        requests=RequestsState(
+            session.own_requests.last,
+            tuple(OpenRequestState(one.id, one.event) for one in session.client_requests.all()),
+        ),
     )
     session.outbox.refusal = ConnectionClosed(
         session.connection_id, f"the session {session.connection_id!r} goes on in another process"
     )
+    for asked in session.own_requests.settle_all():
+        asked.ended(None)
     session.inbound_fence.shut()
     session.state = State.CLOSED
     return state
@@ -67,7 +74,7 @@ def session_from(
         delayed_ack.restore(state.delayed_ack)
     inbound_fence = InboundFence(runtime.lock(f"the inbound fence of {whose}"), outbox.max_frames)
     inbound_fence.restore(state.handled, state.fenced, state.rejected)
-    return Session(
+    session = Session(
         services,
         epoch,
         decisions.life,
@@ -85,6 +92,10 @@ def session_from(
         rooms=decisions.rooms,
         undecodable_logged=state.undecodable_logged,
     )
+    session.own_requests.last = state.requests.last
+    for one in state.requests.open:
+        session.client_requests.open(ClientRequest(one.id, one.event, deferred=True))
+    return session
 
 
 def attach_again(session: Session, writer: TransportWriter, live: LiveTransport, now: float) -> None:

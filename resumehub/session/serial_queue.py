@@ -19,6 +19,8 @@ log = Log("resumehub")
 
 # So many messages may wait for a slow handler before the session's reader stops reading.
 PARKED_MESSAGES = 64
+# So many times as many, while a thread waits for the session's client to answer.
+PATIENCE_OF_ASKERS = 16
 # After so many callbacks of one id a pool thread turns to other ids.
 _TURN = 16
 # With more callbacks than this in the queue, a restore and the drop after it are both removed.
@@ -59,6 +61,7 @@ class SerialQueue:
         self._parked = 0
         self._parked_bytes = 0
         self._max_parked_bytes = parked_bytes
+        self._asking = 0  # threads that wait for the client of a session
         self._told_of_room: list[Callable[[], None]] = []
         # Called once no callback runs; from then on none starts (``hold``).
         self._holder: Callable[[], None] | None = None
@@ -167,6 +170,20 @@ class SerialQueue:
         with self._lock:
             return self._full()
 
+    def is_asked(self, change: int) -> None:
+        """One thread more (or less) waits for an answer, which may come behind many other messages.
+
+        Their handlers may have to wait for that thread, so more of them are let in meanwhile.
+        """
+        told: list[Callable[[], None]] = []
+        with self._lock:
+            was_full = self._full()
+            self._asking += change
+            if was_full and not self._full():
+                told = self._there_is_room()
+        for tell in told:
+            tell()
+
     def wake(self) -> None:
         """Remove stale messages, and wake the threads in ``wait_for_room`` to ask ``given_up`` again.
 
@@ -191,7 +208,8 @@ class SerialQueue:
         return told
 
     def _full(self) -> bool:
-        return self._parked >= PARKED_MESSAGES or self._parked_bytes > self._max_parked_bytes
+        times = PATIENCE_OF_ASKERS if self._asking else 1
+        return self._parked >= times * PARKED_MESSAGES or self._parked_bytes > times * self._max_parked_bytes
 
     def _next(self, turn: int | None) -> Callback | None:
         told: list[Callable[[], None]] = []

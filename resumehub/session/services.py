@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..clock import Clock
 from ..codec import Codec
 from ..core.commands import Command
+from ..runtime.base import Event
 from .observers import Observers
 
 if TYPE_CHECKING:
+    from .asking import Askers
     from .control_messages import ControlMessages
 
 #: Hook → its handlers, in order of registration.
@@ -26,6 +28,9 @@ class Commands(Protocol):
 
     def put(self, command: Command, /) -> bool:
         """Queue a command; False if the hub thread has finished. Never blocks."""
+
+    def read_beside(self, transport: int, /) -> None:
+        """If the thread that reads the transport runs a handler, have another one read. Never blocks."""
 
     def put_and_wait(self, command: Command, /) -> None:
         """Queue a command, and block until the hub thread has handled it or has finished."""
@@ -43,3 +48,7 @@ class Services:
     control_messages: ControlMessages
     #: How many requests of one session may be open, in each direction.
     max_requests: int
+    #: The threads that wait for a client's answer.
+    askers: Askers
+    #: Makes an event; the argument says what its thread waits for.
+    new_event: Callable[[str], Event]

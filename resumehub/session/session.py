@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..codec import Undecodable, decode_message, encode_frame
 from ..config import validate_identifier
 from ..core.commands import Close, JoinRoom, LeaveRoom
 from ..core.effects import AttachTransport, EndSession
-from ..core.open_requests import ClientRequest, ClientRequests
+from ..core.open_requests import ClientRequest, ClientRequests, OwnRequests
 from ..core.resume import Credentials
 from ..core.states import State
 from ..errors import ConnectionClosed, HubClosed, SendBufferFull
@@ -37,6 +37,16 @@ from .session_state import Limits
 
 if TYPE_CHECKING:
     from .connection import Connection
+
+
+class Asked(Protocol):
+    """A thread's request to the client, as the session's end sees it (``asking.py``)."""
+
+    frame: Frame
+    generation: int
+
+    def ended(self, error: Exception | None) -> None: ...
+    def answered(self, message: Message) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +98,8 @@ class Session:
     connection: Connection | None = None
     #: What the client asks, and has no answer yet. Under the outbox's lock.
     client_requests: ClientRequests = field(default_factory=ClientRequests)
+    #: What the client is asked, and has not answered. Under the outbox's lock.
+    own_requests: OwnRequests[Asked] = field(default_factory=OwnRequests)
     #: The present transport's; changes under the outbox's lock.
     writer: TransportWriter | None = None
     #: In order of joining, the home room (``room_id``) first.
@@ -199,6 +211,10 @@ class Session:
             observers.count("message_dropped", self.room_id, self.connection_id, DropReason.OVERFLOW.value)
         if offered.used:
             observers.buffer_changed(self, offered.used)
+
+    def request(self, event: str, payload: Any, timeout: float | None) -> Any:
+        """See ``Connection.request``."""
+        return self._services.askers.ask(self._services, self, event, payload, timeout)
 
     def close(self) -> None:
         """See ``Connection.close``. Sends are refused at once, before the hub thread handles the command."""
@@ -313,14 +329,29 @@ class Session:
                     outbox.put_kept(frame, self._services.max_requests, any_size=True)
             if outbox.refusal is None or end.hub_closed:
                 outbox.refusal = (HubClosed if end.hub_closed else ConnectionClosed)(self.connection_id)
+            unheard = self._unanswered(end)
             if not end.flush:
                 self._lose(outbox.close_out(end.drop_reason, keep_started=True))
             settled = self.writer is None
         self.state = State.CLOSED
+        for asked, error in unheard:
+            asked.ended(error)
         if not end.deliver:
             self.inbound_fence.fence()
             self.serial_queue.wake()
         return settled
+
+    def _unanswered(self, end: EndSession) -> list[tuple[Asked, Exception | None]]:
+        """Lock held, nothing dropped yet: who waits for the client, and why in vain; None: it is in doubt."""
+        lost = HubClosed if end.hub_closed else ConnectionClosed
+        return [
+            (asked, lost(self.connection_id) if self._never_left(asked, end) else None)
+            for asked in self.own_requests.settle_all()
+        ]
+
+    def _never_left(self, asked: Asked, end: EndSession) -> bool:
+        same = asked.generation == self.generation
+        return same and not end.flush and self.outbox.is_untouched(asked.frame)
 
     def _deferred_refusals(self) -> list[tuple[ClientRequest, Frame]]:
         """What those are told whose handler has put the answer off: nobody can give it any more."""

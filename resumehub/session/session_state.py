@@ -24,7 +24,7 @@ from ..outgoing.wire_queue import WireState
 from ..protocol.control_messages import Rejection
 from .plain_values import PlainValueError, dump, load
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the body. The head, which names the session, has the same form for ever."""
 
 _MAGIC: Final = b"RHSS"
@@ -87,6 +87,22 @@ class LiveTransport:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRequestState:
+    """A request of the client whose handler has deferred the answer. Nobody can give it after a move."""
+
+    id: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsState:
+    """``last``: the number of the last request to the client. ``open``: those of the client, oldest first."""
+
+    last: int = 0
+    open: tuple[OpenRequestState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """See the module.
 
@@ -107,6 +123,7 @@ class SessionState:
     outbox: OutboxState
     hooks: tuple[HookState, ...]
     transport: LiveTransport | None
+    requests: RequestsState = RequestsState()
 
     def __repr__(self) -> str:
         return f"<SessionState of {self.decisions.connection_id!r}>"
@@ -148,6 +165,12 @@ def decode(data: bytes) -> SessionState:
             raise SessionStateError(
                 f"the session {head.id!r} was written by a later release (version {version}, this one reads "
                 f"up to {VERSION}): give it to that release",
+                head.id,
+            )
+        if version < VERSION:
+            raise SessionStateError(
+                f"the session {head.id!r} was written by an earlier release (version {version}, this one "
+                f"reads {VERSION}): give it to that release",
                 head.id,
             )
         state = load(SessionState, rest[6 + size :])

@@ -1,0 +1,164 @@
+"""A request to the client: a thread of the application asks, and waits for the answer (contract E3).
+
+The calling thread waits and no other one: the hub thread wakes it when its time is over or the session ends,
+a reader when the answer comes. An answer is taken as soon as it is read, also while a handler of the session
+runs, which may be the one that asks. Who tells the asker is decided by the table (``core/open_requests.py``),
+under the lock of the session's outbox; the time is the hub's (``core/machine.py``). Any thread but the hub
+thread. Read next: ``answering.py`` (the other direction), ``incoming/reader.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from ..codec import encode_frame
+from ..config import MAX_DURATION
+from ..core.commands import RequestMade, RequestOver
+from ..errors import RequestFailed, RequestInDoubt, RequestTimeout, SendBufferFull
+from ..message import Frame, Message
+from ..runtime.base import Event
+from .services import Services
+from .session import Session
+
+
+class WaitingRequest:
+    """A request that waits for its answer. The thread that takes it out of the table fills it in, once."""
+
+    __slots__ = ("_done", "answer", "error", "frame", "generation", "id", "is_late", "session")
+
+    def __init__(self, session: Session, request_id: str, frame: Frame, done: Event) -> None:
+        self.session = session
+        self.id = request_id
+        self.frame = frame
+        self.generation = session.generation
+        self.answer: Message | None = None
+        self.is_late = False
+        #: Why there can be no answer; None: it is in doubt.
+        self.error: Exception | None = None
+        self._done = done
+
+    def wait(self) -> None:
+        """Block until the request is settled."""
+        self._done.wait()
+
+    def answered(self, message: Message) -> None:
+        """The answer is here."""
+        self.answer = message
+        self._done.set()
+
+    def ended(self, error: Exception | None) -> None:
+        """The session has ended. ``error``: what the asker gets; None: it is in doubt."""
+        self.error = error
+        self._done.set()
+
+    def give_up(self) -> None:
+        """The hub thread: the time is over."""
+        session = self.session
+        with session.outbox.lock:
+            mine = session.own_requests.settle(self.id) is self
+        if mine:
+            self.is_late = True
+            self._done.set()
+
+
+class Askers:
+    """The threads of one hub that wait for a client, by a number that only this process knows. Any thread."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, WaitingRequest] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def ask(
+        self, services: Services, session: Session, event: str, payload: Any, timeout: float | None
+    ) -> Any:
+        """See ``Connection.request``. Blocks: until the request is settled."""
+        _check_timeout(timeout)
+        with session.outbox.lock:
+            request_id = session.own_requests.new_id()
+        frame = encode_frame(services.codec, Message(event, payload, id=request_id), correlated=True)
+        session.check_size(frame.size)
+        done = services.new_event("an answer to a request")
+        asked = WaitingRequest(session, request_id, frame, done)
+        number = self._enter(asked)
+        session.serial_queue.is_asked(1)
+        try:
+            if timeout is not None:
+                # Before a byte of it is sent: whoever sees the request knows that its time runs.
+                services.commands.put(RequestMade(number, timeout))
+            _send(services, session, asked)
+            services.observers.note("app", "Asked", connection_id=session.connection_id)
+            asked.wait()
+        finally:
+            with session.outbox.lock:
+                session.own_requests.settle(request_id)
+            session.serial_queue.is_asked(-1)
+            self._waiting.pop(number, None)
+            if timeout is not None and not asked.is_late:
+                services.commands.put(RequestOver(number))
+        return _result(session, asked, event, timeout)
+
+    def give_up(self, number: int) -> None:
+        """The hub thread: the time of a request is over."""
+        asked = self._waiting.get(number)
+        if asked is not None:
+            asked.give_up()
+
+    def _enter(self, asked: WaitingRequest) -> int:
+        number = next(self._numbers)
+        self._waiting[number] = asked
+        return number
+
+
+def take_answer(services: Services, session: Session, message: Message) -> bool:
+    """Give an answer to the thread that waits for it; False if none does. Any thread; never blocks."""
+    assert message.re is not None, "it is an answer"
+    with session.outbox.lock:
+        asked = session.own_requests.settle(message.re)
+    if asked is None:
+        return False
+    services.observers.note("app", "AnswerCame", connection_id=session.connection_id)
+    asked.answered(message)
+    return True
+
+
+def _send(services: Services, session: Session, asked: WaitingRequest) -> None:
+    own, outbox = session.own_requests, session.outbox
+
+    def accept() -> bool:
+        if len(own) >= services.max_requests or not outbox.put_kept(asked.frame):
+            return False
+        own.open(asked.id, asked)
+        return True
+
+    if not session.put_kept(asked.frame, accept):
+        raise SendBufferFull(session.connection_id, outbox.used_frames, outbox.used_bytes)
+    writer = session.writer
+    if writer is not None:
+        # The thread that reads may be this one, or be in another handler of the session.
+        services.commands.read_beside(writer.number)
+
+
+def _result(session: Session, asked: WaitingRequest, event: str, timeout: float | None) -> Any:
+    answer = asked.answer
+    if asked.is_late:
+        assert timeout is not None, "without one no time is ever over"
+        raise RequestTimeout(event, timeout)
+    if answer is None:
+        raise asked.error or RequestInDoubt(session.connection_id, event)
+    if answer.error is not None:
+        raise RequestFailed(answer.error["code"], answer.error.get("message", ""))
+    return answer.payload
+
+
+def _check_timeout(timeout: float | None) -> None:
+    allowed = "timeout must be a number of seconds, more than 0, or None for no limit"
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"{allowed}, not {type(timeout).__name__}")
+    if not 0 < timeout <= MAX_DURATION:
+        raise ValueError(f"{allowed}, not {timeout!r}")

@@ -25,7 +25,7 @@ from .session import Session
 class WaitingRequest:
     """A request that waits for its answer. The thread that takes it out of the table fills it in, once."""
 
-    __slots__ = ("_done", "answer", "error", "frame", "generation", "id", "is_late", "session")
+    __slots__ = ("_done", "answer", "error", "frame", "generation", "id", "is_late", "is_sent", "session")
 
     def __init__(self, session: Session, request_id: str, frame: Frame, done: Event) -> None:
         self.session = session
@@ -33,7 +33,7 @@ class WaitingRequest:
         self.frame = frame
         self.generation = session.generation
         self.answer: Message | None = None
-        self.is_late = False
+        self.is_sent = self.is_late = False
         #: Why there can be no answer; None: it is in doubt.
         self.error: Exception | None = None
         self._done = done
@@ -56,9 +56,9 @@ class WaitingRequest:
         """The hub thread: the time is over."""
         session = self.session
         with session.outbox.lock:
-            mine = session.own_requests.settle(self.id) is self
-        if mine:
-            self.is_late = True
+            # The thread may not have sent it yet: then it finds that it is late.
+            self.is_late = session.own_requests.settle(self.id) is self or not self.is_sent
+        if self.is_late:
             self._done.set()
 
 
@@ -89,9 +89,9 @@ class Askers:
             if timeout is not None:
                 # Before a byte of it is sent: whoever sees the request knows that its time runs.
                 services.commands.put(RequestMade(number, timeout))
-            _send(services, session, asked)
-            services.observers.note("app", "Asked", connection_id=session.connection_id)
-            asked.wait()
+            if _send(services, session, asked):
+                services.observers.note("app", "Asked", connection_id=session.connection_id)
+                asked.wait()
         finally:
             with session.outbox.lock:
                 session.own_requests.settle(request_id)
@@ -125,21 +125,26 @@ def take_answer(services: Services, session: Session, message: Message) -> bool:
     return True
 
 
-def _send(services: Services, session: Session, asked: WaitingRequest) -> None:
+def _send(services: Services, session: Session, asked: WaitingRequest) -> bool:
+    """Send the request; False if its time is over already."""
     own, outbox = session.own_requests, session.outbox
 
     def accept() -> bool:
-        if len(own) >= services.max_requests or not outbox.put_kept(asked.frame):
+        if asked.is_late or len(own) >= services.max_requests or not outbox.put_kept(asked.frame):
             return False
         own.open(asked.id, asked)
+        asked.is_sent = True
         return True
 
     if not session.put_kept(asked.frame, accept):
+        if asked.is_late:
+            return False
         raise SendBufferFull(session.connection_id, outbox.used_frames, outbox.used_bytes)
     writer = session.writer
     if writer is not None:
         # The thread that reads may be this one, or be in another handler of the session.
         services.commands.read_beside(writer.number)
+    return True
 
 
 def _result(session: Session, asked: WaitingRequest, event: str, timeout: float | None) -> Any:

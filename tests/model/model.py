@@ -90,7 +90,7 @@ class Model:
             client.closed = (4503, "try again later (in 5 seconds)")
         elif holder is None:
             if self._is_full() and (away := self._longest_away()) is not None:
-                self._end(away, away.error)
+                self._end(away, away.error, "grace_expired")
             self._open(name, connection_id, room)
         elif not holder.client:
             self._attach(holder, name)
@@ -102,7 +102,7 @@ class Model:
             client.closed = (4409, "connection id in use")
         else:
             why = f"a newer connect took the connection id {connection_id!r}"
-            self._end(holder, why, (1000, "duplicate connection id"))
+            self._end(holder, why, "duplicate", (1000, "duplicate connection id"))
             self._open(name, connection_id, room)
 
     def _open(self, name: str, connection_id: str, room: str) -> None:
@@ -110,6 +110,7 @@ class Model:
         self.sessions[connection_id] = Session(self.epochs, connection_id, room, [room], name)
         self.members.setdefault(room, []).append(connection_id)
         self._note(connection_id, "connect")
+        self._note(connection_id, f"joins {room}: connect")
 
     def _attach(self, session: Session, name: str) -> None:
         session.client = name
@@ -128,7 +129,7 @@ class Model:
         if self.clients[name].closed is None:
             self.clients[name].closed = (code, "")
         if session is not None and code == 1000:
-            self._end(session, "None")
+            self._end(session, "None", "normal")
         else:
             self._lose(name, code)
 
@@ -143,7 +144,7 @@ class Model:
             return  # it was not the session's any more
         session.client, session.error = None, LOST.format(code)
         if not self.resume_window:
-            self._end(session, session.error)
+            self._end(session, session.error, "transport_lost")
             return
         session.expires_at = self.now + self.resume_window
         self.drops += 1
@@ -181,6 +182,7 @@ class Model:
                 return "ValueError"
             session.rooms.append(room)
             self.members.setdefault(room, []).append(connection_id)
+            self._note(connection_id, f"joins {room}: join")
         return "joined"
 
     def leave_room(self, connection_id: str, room: str) -> str:
@@ -192,30 +194,31 @@ class Model:
         if room in session.rooms:
             session.rooms.remove(room)
             self.members[room].remove(connection_id)
+            self._note(connection_id, f"leaves {room}: leave")
         return "left"
 
     def kick(self, connection_id: str) -> str:
         if connection_id not in self.sessions:
             return "ConnectionNotFound"
-        self._end(self.sessions[connection_id], "None", (1000, "kicked"))
+        self._end(self.sessions[connection_id], "None", "kick", (1000, "kicked"))
         return "kicked"
 
     def close(self, connection_id: str) -> str:
         if connection_id not in self.sessions:
             return "no session"
-        self._end(self.sessions[connection_id], "None", (1000, ""))
+        self._end(self.sessions[connection_id], "None", "normal", (1000, ""))
         return "closed"
 
     def close_hub(self) -> None:
         for session in list(self.sessions.values()):
             why = "the hub has been closed; make a new Hub to go on"
-            self._end(session, why, (1001, "server shutting down"))
+            self._end(session, why, "hub_close", (1001, "server shutting down"))
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
         for session in list(self.sessions.values()):
             if not session.client and session.expires_at <= self.now:
-                self._end(session, session.error)
+                self._end(session, session.error, "grace_expired")
 
     # -- small words ------------------------------------------------------------------------
 
@@ -229,12 +232,14 @@ class Model:
             return None
         return min(away, key=lambda session: session.away)
 
-    def _end(self, session: Session, why: str, close: Close | None = None) -> None:
+    def _end(self, session: Session, why: str, reason: str, close: Close | None = None) -> None:
         del self.sessions[session.connection_id]
         for room in session.rooms:
             self.members[room].remove(session.connection_id)
         if session.client and close is not None:
             self.clients[session.client].closed = close
+        for room in reversed(session.rooms):
+            self._note(session.connection_id, f"leaves {room}: {reason}")
         self._note(session.connection_id, f"disconnect {why}")
 
     def _session_of(self, name: str) -> Session | None:

@@ -44,6 +44,8 @@ class Real(ABC):
         self.callbacks: dict[str, list[str]] = {}
         self.changed = threading.Condition()
         hub.on_connect(lambda connection: self._note(connection.id, "connect"))
+        hub.on_join(lambda connection, room, why: self._note(connection.id, f"joins {room}: {why}"))
+        hub.on_leave(lambda connection, room, why: self._note(connection.id, f"leaves {room}: {why}"))
         hub.on_message(lambda connection, said: self._note(connection.id, f"message {said.payload}"))
         hub.on_transport_drop(lambda connection, error: self._note(connection.id, f"drop {error}"))
         hub.on_transport_restore(lambda connection: self._note(connection.id, "restore"))

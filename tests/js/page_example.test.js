@@ -1,4 +1,4 @@
-// The example of requests in docs/howto/javascript-client.md, as its reader would run it, against the model server.
+// The examples of requests in docs/howto/, as their readers would run them, against the model server.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -8,20 +8,24 @@ import WebSocket from "ws";
 import * as client from "../../resumehub/static/resumehub.js";
 import { ModelServer, until } from "./model_server.js";
 
-const page = readFileSync(new URL("../../docs/howto/javascript-client.md", import.meta.url), "utf8");
+/** Run the first JavaScript below a heading of a page; gives its `session` and its function `name`. */
+function run(page, heading, name, server, globals = {}) {
+  const text = readFileSync(new URL(`../../docs/howto/${page}`, import.meta.url), "utf8");
+  const [, code] = /```js\n([^]*?)```/.exec(text.slice(text.indexOf(`\n## ${heading}\n`)));
+  const [, imported, rest] = /^import \{(.*)\} from ".\/resumehub.js";\n([^]*)$/.exec(code);
+  const connect = (path, options) => client.connect(server.url, { ...options, storage: null, platform: { WebSocket } });
+  const example = new Function("client", ...Object.keys(globals), `const {${imported}} = client;\n${rest}\nreturn { session, ${name} };`);
+  return example({ ...client, connect }, ...Object.values(globals));
+}
 
-describe("the example of the page", { timeout: 10_000 }, () => {
+describe("the example of the client's page", { timeout: 10_000 }, () => {
   let server;
   let session;
   let rename;
 
   before(async () => {
     server = await ModelServer.start();
-    const [, code] = /## Requests\n[^]*?```js\n([^]*?)```/.exec(page);
-    const [, names, rest] = /^import \{(.*)\} from ".\/resumehub.js";\n([^]*)$/.exec(code);
-    const connect = (path, options) => client.connect(server.url, { ...options, storage: null, platform: { WebSocket } });
-    const run = new Function("client", "document", `const {${names}} = client;\n${rest}\nreturn { session, rename };`);
-    ({ session, rename } = run({ ...client, connect }, { title: "The lobby" }));
+    ({ session, rename } = run("javascript-client.md", "Requests", "rename", server, { document: { title: "The lobby" } }));
   });
 
   after(async () => {
@@ -49,4 +53,20 @@ describe("the example of the page", { timeout: 10_000 }, () => {
       { event: "page.colour", error: { code: "unknown_event", message: "This page knows no page.colour" }, re: "q2" },
     ]);
   });
+});
+
+it("the example of the page about requests asks, and knows one refusal from the others", { timeout: 10_000 }, async () => {
+  const server = await ModelServer.start();
+  const { session, take } = run("requests.md", "Ask from a page", "take", server);
+  const refuse = (code) => ({ event, payload }) => (event === "take" ? { error: { code, message: `${payload} is in use` } } : { payload: true });
+
+  server.answer = ({ payload }) => ({ payload: payload === "bob" });
+  assert.deepEqual([await take("ada"), await take("bob")], ["ada is in use", "You are bob"]);
+  server.answer = refuse("name_taken");
+  assert.equal(await take("eve"), "eve is in use");
+  server.answer = refuse("internal_error");
+  await assert.rejects(take("eve"), client.RequestFailed);
+
+  session.close();
+  await server.close();
 });

@@ -59,7 +59,7 @@ def test_the_types_say_what_users_may_write(node: str) -> None:
     run(node, "node_modules/typescript/bin/tsc", "--project", ".")
 
 
-@pytest.mark.parametrize("page", ["howto/javascript-client.md", "tour/quickstart.md"])
+@pytest.mark.parametrize("page", ["howto/javascript-client.md", "howto/requests.md", "tour/quickstart.md"])
 def test_the_javascript_in_the_documentation_can_be_parsed(node: str, page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"^```js\n(.*?)^```", (ROOT / "docs" / page).read_text("utf-8"), re.M | re.S)
     assert blocks

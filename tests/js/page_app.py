@@ -10,6 +10,7 @@ Served by a process of its own (``tests.integration.servers.werkzeug``). The hub
 | ``/ws?id=`` | the hub; it echoes each message, and answers a request with its payload |
 | ``/handled`` | JSON: what the hub's application has handled |
 | ``/answer`` | answers the requests of ``later``, which wait for this |
+| ``/ask?id=&payload=`` | asks that session's client, and gives its answer |
 | ``/cut?id=`` | ends that session's transport without a close frame |
 | ``/say?text=`` | broadcasts |
 | ``/advance?seconds=`` | moves the clock |
@@ -142,6 +143,13 @@ def answer() -> Response:
         message = deferred.get()
         message.reply(message.payload)
     return jsonify(True)
+
+
+@app.get("/ask")
+def ask() -> Response:
+    connection = hub.get(request.args["id"])
+    assert connection is not None
+    return jsonify(connection.request("double", int(request.args["payload"]), timeout=None))
 
 
 @app.get("/cut")

@@ -90,3 +90,14 @@ def test_a_plain_client_has_its_answer_or_is_told_that_there_is_none(node: str) 
     assert len({*handled}) == len(handled)
     assert {*handled} >= {answer for _, answer in client["told"] if answer != "RequestTimeout"}
     assert all(answer in (number, "RequestTimeout") for number, answer in client["told"])
+
+
+def test_the_hub_has_one_answer_to_each_of_its_requests(node: str) -> None:  # noqa: F811
+    """However often the network is cut while the page is at one, and while others wait for theirs."""
+    with werkzeug("tests.js.page_app:app") as server:
+        client = run_script(server, node, "answers.js", "60")
+
+    numbers = [*range(1, 61)]
+    assert sorted(client["seen"]) == numbers
+    assert sorted(client["answers"]) == [[number, number * 2] for number in numbers]
+    assert client["stats"]["drops"] > 1

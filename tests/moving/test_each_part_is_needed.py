@@ -10,7 +10,7 @@ import pytest
 
 from resumehub.session.session_state import LiveTransport, SessionState
 from resumehub.testing import client_frame
-from tests.moving.test_moving import Step, bytewise, lived, text
+from tests.moving.test_moving import Step, bytewise, lived, request, text
 from tests.moving.world import Forget
 
 
@@ -104,6 +104,16 @@ NAIVE: dict[str, tuple[Forget, Sequence[Step], dict[str, Any]]] = {
     "the error of the drop": (
         of_decisions(last_error=None),
         [("drop", None), ("wait", 20.0), ("wait", 11.0)],
+        {},
+    ),
+    "the number of its last request": (
+        lambda state: replace(state, requests=replace(state.requests, last=0)),
+        [("ask", "who?"), ("ask", "where?")],
+        {},
+    ),
+    "the requests that are open": (
+        lambda state: replace(state, requests=replace(state.requests, open=())),
+        [("say", request("later", "a")), ("kick", None)],
         {},
     ),
     "data": (lambda state: replace(state, data=None), [("send", "x"), ("kick", None)], {}),

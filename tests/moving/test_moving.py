@@ -48,6 +48,10 @@ def text(event: str, payload: Any = None) -> bytes:
     return client_frame("text", json.dumps({"event": event, "payload": payload}).encode())
 
 
+def request(event: str, request_id: str) -> bytes:
+    return client_frame("text", json.dumps({"event": event, "payload": 1, "id": request_id}).encode())
+
+
 def bytewise(wire: bytes) -> list[Step]:
     return [("say", wire[at : at + 1]) for at in range(len(wire))]
 
@@ -126,6 +130,26 @@ def test_its_deadlines_go_along() -> None:
                 assert lived(steps, [at], v1=v1, window=None)[0] == expected, (steps, at, v1)
 
 
+@pytest.mark.contract("E3")
+def test_its_requests_go_along() -> None:
+    """contract E3: numbers of its own go on; what is deferred is open, and told so at the end, wherever."""
+    steps: list[Step] = [
+        ("ask", "who?"),
+        ("say", request("later", "a")),
+        ("broadcast", "news"),
+        ("say", request("later", "a") + request("add", "b")),
+        ("ask", "where?"),
+        ("kick", None),
+    ]
+    for v1 in (False, True):
+        expected, _ = lived(steps, v1=v1, window=None)
+        wire = bytes(expected[-1])  # type: ignore[call-overload]
+        assert wire.count(b"internal_error") == 1
+        assert wire.index(b'"id":"1"') < wire.index(b'"re":"b"') < wire.index(b'"id":"2"')
+        for at in range(len(steps)):
+            assert lived(steps, [at], v1=v1, window=None)[0] == expected, (at, v1)
+
+
 def test_a_peer_that_does_not_read_is_given_up_when_it_would_have_been() -> None:
     steps: list[Step] = [("send", "long"), ("wait", 4.0), ("wait", 5.9), ("wait", 0.2), ("wait", 31.0)]
     expected, _ = lived(steps, v1=False, window=10)
@@ -168,6 +192,7 @@ STEPS = st.one_of(
     st.tuples(st.just("kick"), st.none()),
     st.tuples(st.just("join"), st.sampled_from(["attic", "news"])),
     st.tuples(st.just("leave"), st.sampled_from(["attic", "news"])),
+    st.tuples(st.just("ask"), st.sampled_from(["who?", "where?"])),
     st.tuples(
         st.just("say"),
         st.sampled_from(
@@ -176,6 +201,9 @@ STEPS = st.one_of(
                 text("echo", "é"),
                 text("raise"),
                 text("$ack", {"received": 1}),
+                request("add", "1"),
+                request("later", "2"),
+                client_frame("text", b'{"re":"1","payload":"me"}'),
                 client_frame("ping", b"!"),
                 client_frame("close", (1001).to_bytes(2)),
                 client_frame("text", b"no JSON"),

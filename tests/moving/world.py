@@ -8,6 +8,7 @@ raised.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from resumehub import Connection, Hub, Message, SendBufferFull
 from resumehub.clock import Timeline
 from resumehub.core import commands as c
 from resumehub.core.resume import ResumeRequest
-from resumehub.errors import ConnectionClosed, NotMovable
+from resumehub.errors import ConnectionClosed, NotMovable, RequestFailed
 from resumehub.protocol.tokens import token_of
 from resumehub.runtime.base import Runtime
 from resumehub.server.moving import adopt_session, export_session
@@ -183,12 +184,15 @@ class Life:
             self.story.append(("connect", connection.id, connection.user, connection.data))
 
         @hub.on_message
-        def on_message(connection: Connection, message: Message) -> None:
+        def on_message(connection: Connection, message: Message) -> Any:
             self.story.append(("message", message.event, message.payload))
+            if message.event == "later":
+                message.defer()
             if message.event == "echo":
                 connection.send(Message("echo", message.payload))
             if message.event == "raise":
                 raise LookupError("as the client wished")
+            return message.payload
 
         @hub.on_transport_drop
         def on_transport_drop(connection: Connection, error: Exception | None) -> None:
@@ -270,6 +274,17 @@ class Life:
         except (SendBufferFull, ConnectionClosed) as error:
             self.story.append((type(error).__name__, text))
         self._lab.run_until_idle()
+
+    def ask(self, event: str) -> None:
+        """A thread of the application asks the client; what becomes of it there is not part of the story."""
+        if (connection := self.hub.get(ID)) is not None:
+
+            def run() -> None:
+                with contextlib.suppress(ConnectionClosed, SendBufferFull, RequestFailed):
+                    connection.request(event, timeout=None)
+
+            self._lab.runtime.spawn("asker", run)
+            self._lab.run_until_idle()
 
     def join(self, room: str) -> None:
         """The application lets it into a room."""

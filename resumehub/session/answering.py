@@ -151,9 +151,10 @@ class ReceivedRequest:
         def accept() -> bool:
             if not session.client_requests.is_open(request):
                 raise self._answered_already()
-            return outbox.put_kept(frame, beyond, any_size=any_size) and session.client_requests.settle(
-                request
-            )
+            fits = outbox.put_kept(frame, beyond, any_size=any_size)
+            if fits:
+                session.client_requests.settle(request)
+            return fits
 
         if not session.put_kept(frame, accept):
             raise SendBufferFull(session.connection_id, outbox.used_frames, outbox.used_bytes)

@@ -101,8 +101,6 @@ class MessageCall:
         observers = services.observers
         message, request, entry = self._message, None, Entry.OPENED
         if message is None:
-            if self.is_stale():
-                return
             message = read_message(services.codec, self.data)
         if isinstance(message, Message) and message.id is not None:
             request = ReceivedRequest(services, session, message.id, message.event)

@@ -72,8 +72,9 @@ GUARDS = (
     Guard(
         "the end of a window that is nobody's",
         MACHINE,
-        "if session is not None and entry.outcome is Outcome.ENDED:\n            self._session_table.expire",
-        "if True:\n            self._session_table.expire",
+        "if session is not None and entry.outcome is Outcome.ENDED:\n"
+        "                self._session_table.expire",
+        "if True:\n                self._session_table.expire",
         "A window whose session has ended would be taken for one that ends.",
         ("u1 connects", "transport 1 breaks", "u1 is kicked", "30 seconds pass"),
         "AttributeError",

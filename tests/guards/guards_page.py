@@ -10,6 +10,7 @@ from tests.guards import (
     ending_guards,
     registration_guards,
     report_guards,
+    request_guards,
     resume_guards,
     shell_guards,
     time_guards,
@@ -23,7 +24,7 @@ from tests.guards.shell_guard import ShellGuard
 MACHINE = time_guards.GUARDS + registration_guards.GUARDS + ending_guards.GUARDS
 RESUMES = resume_guards.GUARDS
 TRANSPORTS = report_guards.GUARDS + transport_guards.GUARDS
-SHELL = shell_guards.GUARDS + v1_shell_guards.GUARDS
+SHELL = shell_guards.GUARDS + v1_shell_guards.GUARDS + request_guards.GUARDS
 PARTS: dict[str, Sequence[Guard]] = {
     "guards of the machine": MACHINE,
     "guards of who may resume": RESUMES,

@@ -13,6 +13,7 @@ from tests.guards import (
     ending_guards,
     registration_guards,
     report_guards,
+    request_guards,
     resume_guards,
     shell_guards,
     time_guards,
@@ -33,7 +34,7 @@ ALL_CORE = (
     *transport_guards.GUARDS,
 )
 CORE: dict[str, Guard] = {guard.name: guard for guard in ALL_CORE}
-ALL_SHELL = (*shell_guards.GUARDS, *v1_shell_guards.GUARDS)
+ALL_SHELL = (*shell_guards.GUARDS, *v1_shell_guards.GUARDS, *request_guards.GUARDS)
 SHELL: dict[str, ShellGuard] = {guard.name: guard for guard in ALL_SHELL}
 
 ORDERS = 60

@@ -282,7 +282,7 @@ GUARDS = (
     Guard(
         "a transport that is cut has no deadline",
         FILE,
-        "self._deadlines.cancel_each(_OWNED, transport.number)",
+        "self._deadlines.cancel_each(OF_TRANSPORTS, transport.number)",
         "pass",
         "Its reader takes its time to leave, and meanwhile it would be pinged.",
         ("u1 connects", "transport 1 breaks", "20 seconds pass"),
@@ -292,7 +292,7 @@ GUARDS = (
     Guard(
         "a transport takes its deadlines with it",
         FILE,
-        "self._deadlines.cancel_each(_OWNED, number)",
+        "self._deadlines.cancel_each(OF_TRANSPORTS, number)",
         "pass",
         "A deadline of a transport that is gone would fall due.",
         (

@@ -475,12 +475,13 @@ def test_a_client_that_asks_and_reads_nothing_loses_its_transport(stage) -> None
 def test_a_second_request_with_an_open_id_is_undecodable(stage) -> None:
     """contract E3: skipped and counted; a v1 client is told."""
     s, asked = stage(), []
-    s.hub.on_message(lambda connection, message: asked.append(message) or message.defer())
+    s.hub.on_message(lambda connection, message: message.id and (asked.append(message), message.defer()))
     client = dial(s)
 
     ask(client.ws)
     ask(client.ws)
-    s.recorder.wait_for("message")
+    client.say("behind both")
+    s.recorder.wait_for("message", count=2)
     s.clock.advance(1)
 
     event, payload = client.read_raw()

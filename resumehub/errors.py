@@ -87,6 +87,7 @@ class HubClosed(ConnectionClosed):
 class SendBufferFull(ResumeHubError):
     """The session's outgoing buffer is full: the peer is away, or reads more slowly than you send.
 
+    Or as many requests wait for their answers as may (``max_requests``); the text says which.
     The message was not queued. Send less, send later, or close the connection. With enough memory,
     raise ``send_buffer`` (messages) or ``send_buffer_bytes``.
     """

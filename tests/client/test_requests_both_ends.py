@@ -27,16 +27,16 @@ STRIDE = 13
 class Scene:
     """A hub that doubles numbers, a client that asks, and how often each number was handled."""
 
-    def __init__(self, lab: Lab, *cuts: Cut, **options: Any) -> None:
+    def __init__(self, lab: Lab, *cuts: Cut, on_message: Any = None) -> None:
         self.lab = lab
         self.handled: Counter[int] = Counter()
         self.outcomes: dict[int, Any] = {}
         router = Router()
         router.on("double", int)(self._double)
-        self.hub = lab.open(resume_window=30, **options)
+        self.hub = lab.open(resume_window=30)
         self.hub.on_message(router)
         self.network = Network(self.hub, lab.runtime, *cuts)
-        self.client: Client = self.network.client(clock=lab.clock)
+        self.client: Client = self.network.client(clock=lab.clock, on_message=on_message)
 
     def _double(self, connection: Connection, message: Message) -> int:
         self.handled[message.payload] += 1
@@ -170,3 +170,77 @@ def test_refusals_come_from_the_router() -> None:
         assert client.request("checked", [1, 2]) == 3
         client.close()
         network.close()
+
+
+def a_hub_that_asks_over_a_network_that_fails(lab: Lab) -> None:
+    """The other direction: a thread of the server's asks the client, and the transport goes dead."""
+    handled: Counter[int] = Counter()
+    answers: dict[int, Any] = {}
+
+    def double(client: Client, message: Message) -> int:
+        handled[message.payload] += 1
+        return int(2 * message.payload)
+
+    scene = Scene(lab, on_message=double)
+    assert scene.client.wait_connected()
+    connection = scene.hub.get("ada")
+    assert connection is not None
+
+    @lab.actor
+    def asker() -> None:
+        for number in NUMBERS:
+            answers[number] = connection.request("double", number, timeout=None)
+
+    @lab.actor
+    def network() -> None:
+        scene.network.cut()
+
+    @lab.at_end
+    def each_was_handled_once_and_answered() -> None:
+        lab.advance(2.0)
+        lab.run_until_idle()
+        assert answers == {number: 2 * number for number in NUMBERS}
+        assert handled == dict.fromkeys(NUMBERS, 1)
+        scene.leave()
+
+
+@pytest.mark.contract("E3")
+def test_the_hubs_requests_survive_a_cut_in_any_order_of_the_threads() -> None:
+    """Contract E3: both directions are the same."""
+    assert explore(a_hub_that_asks_over_a_network_that_fails, Deepening(1), twice=False).complete
+    explore(a_hub_that_asks_over_a_network_that_fails, PCT(7, 40), stop_at_locks=True, twice=False)
+
+
+def a_client_that_leaves_while_the_hub_asks(lab: Lab) -> None:
+    """It answers, or the asker is told."""
+    outcomes: list[Any] = []
+    scene = Scene(lab, on_message=lambda client, message: "answer")
+    assert scene.client.wait_connected()
+    connection = scene.hub.get("ada")
+    assert connection is not None
+
+    @lab.actor
+    def asker() -> None:
+        try:
+            outcomes.append(connection.request("n", None, timeout=None))
+        except ConnectionClosed as error:
+            outcomes.append(error)
+
+    @lab.actor
+    def application() -> None:
+        scene.client.close()
+
+    @lab.at_end
+    def the_asker_knows() -> None:
+        lab.advance(2.0)
+        lab.run_until_idle()
+        (outcome,) = outcomes
+        assert outcome == "answer" or isinstance(outcome, ConnectionClosed), repr(outcome)
+        scene.leave()
+
+
+@pytest.mark.contract("E3")
+def test_the_hubs_asker_is_not_left_behind_when_the_client_leaves() -> None:
+    """Contract E3: whichever comes first."""
+    assert explore(a_client_that_leaves_while_the_hub_asks, Deepening(1), twice=False).complete
+    explore(a_client_that_leaves_while_the_hub_asks, PCT(3, 40), stop_at_locks=True, twice=False)

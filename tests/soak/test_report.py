@@ -57,6 +57,7 @@ def test_one_message_is_enough(account: Account, found: str) -> None:
 def test_one_request_is_enough(asked: Requests, found: str) -> None:
     """Each is answered once, or its asker is told that it is in doubt."""
     assert found in "".join(failures(replace(SOUND, asked_up=asked)))
+    assert failures(replace(SOUND, asked_down=asked)) != []
 
 
 def test_a_request_in_doubt_may_have_been_handled_or_not() -> None:

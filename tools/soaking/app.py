@@ -2,8 +2,8 @@
 
 It runs in a process of its own, on gunicorn or Werkzeug, which import it as ``tools.soaking.app:app``.
 ``/ws`` is the WebSocket. ``/talk`` begins to send numbers to every client that has said something, ``/hush``
-ends that. What a client asks is answered. ``/ledger`` is all that is known, as JSON. Options come in the
-environment, see ``run.py``.
+ends that. Requests begin with a client's first word, and end with ``/hush``, too. ``/ledger`` is all that is
+known, as JSON. Options come in the environment, see ``run.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from resumehub import Connection, ConnectionClosed, Hub, Message, ResumeHubError, SendBufferFull
-from tools.soaking.asking import Answerer
+from tools.soaking.asking import EVENT, Answerer, Asker
 from tools.soaking.rows import EVENT as NUMBER
 from tools.soaking.rows import Row, dawdle, write
 
@@ -29,6 +29,7 @@ OPTIONS = "RESUMEHUB_SOAK"
 
 options = json.loads(os.environ.get(OPTIONS, "{}"))
 pace: float = options.pop("pace", 0.1)
+asks: bool = options.pop("asks", False)
 hub = Hub(lambda request: ("soak", request.args.get("name", "")), **options)
 
 _LOOKS_EVERY = 0.5
@@ -44,6 +45,14 @@ class Partner:
         self.sent = 0
         self.refused = 0
         self.answerer = Answerer(name)
+        self.asker = Asker(name, pace, self.ask)
+
+    def ask(self, payload: Any) -> Any:
+        """Ask the client that is there now."""
+        connection = self.connection
+        if connection is None:
+            raise ConnectionClosed(self.row.name)
+        return connection.request(EVENT, payload, timeout=None)
 
     def say(self) -> None:
         """Send the next number, if there is room; a number that was not accepted is used again."""
@@ -69,6 +78,7 @@ lock = threading.Lock()
 def hear(connection: Connection, message: Message) -> Any:
     now = time.monotonic()
     with lock:
+        begins = connection.id not in partners
         partner = partners.setdefault(connection.id, Partner(connection.id))
         partner.connection = connection
         answer = None
@@ -76,6 +86,8 @@ def hear(connection: Connection, message: Message) -> Any:
             answer = partner.answerer.answer(message)
         else:
             partner.row.take(message, now)
+    if begins and asks:
+        partner.asker.start()
     dawdle(message)
     return answer
 
@@ -135,6 +147,7 @@ def ledger() -> dict[str, Any]:
             name: {
                 "sent": partner.sent,
                 "refused": partner.refused,
+                "asked": partner.asker.summary(),
                 "answered": partner.answerer.summary(),
                 **partner.row.summary(),
             }
@@ -156,6 +169,8 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
             talker.start()
         case "/hush":
             talker.stop()
+            for partner in _present():
+                partner.asker.tell_to_stop()
         case "/ledger":
             talker.look()
     said = Request(environ).path == "/ledger"

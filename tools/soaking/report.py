@@ -27,7 +27,7 @@ def failures(outcome: Outcome) -> list[str]:
             found.append(f"{account.lost} messages {way} were lost")
         if account.spoilt:
             found.append(f"{account.spoilt} messages {way} came twice, in the wrong order, or went astray")
-    found += outcome.asked_up.failures("to the server")
+    found += outcome.asked_up.failures("to the server") + outcome.asked_down.failures("to the clients")
     if outcome.stuck:
         found.append("it came to a stop")
     found += outcome.troubles[:10]
@@ -65,13 +65,15 @@ def _accounts(outcome: Outcome) -> list[str]:
 
 
 def _requests(outcome: Outcome) -> list[str]:
-    asked = outcome.asked_up
     return [
         "",
         f"{'requests':16}{'answered':>10}{'in doubt':>10}{'unsent':>9}{'no room':>12}"
         f"{'twice':>11}{'wrong':>8}",
-        f"{'to the server':16}{asked.answered:>10,}{asked.in_doubt:>10,}{asked.unsent:>9,}"
-        f"{asked.refused:>12,}{asked.twice:>11,}{asked.wrong:>8,}",
+        *(
+            f"{name:16}{asked.answered:>10,}{asked.in_doubt:>10,}{asked.unsent:>9,}{asked.refused:>12,}"
+            f"{asked.twice:>11,}{asked.wrong:>8,}"
+            for name, asked in (("to the server", outcome.asked_up), ("to the clients", outcome.asked_down))
+        ),
     ]
 
 

@@ -81,6 +81,7 @@ class Settings:
         """What the server is told."""
         return {
             "pace": self.pace,
+            "asks": self.mode == "v1",
             "ping_interval": self.ping_interval,
             "write_timeout": self.write_timeout,
             # Who only counts can't hold the server back: what he misses must still be kept.
@@ -96,6 +97,7 @@ class Outcome:
     up: Account = field(default_factory=Account)
     down: Account = field(default_factory=Account)
     asked_up: Requests = field(default_factory=Requests)
+    asked_down: Requests = field(default_factory=Requests)
     faults: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     connections: int = 0
     rewritten: int = 0
@@ -200,7 +202,8 @@ class Soak:
         while (now := time.monotonic()) < give_up:
             proven = self._look()
             ledger = self._ask("/ledger")
-            if can_know and proven and not ledger["stats"]["held"]:
+            asked = any(partner["asked"]["stuck"] for partner in ledger["partners"].values())
+            if can_know and proven and not asked and not ledger["stats"]["held"]:
                 return
             come = sum(member.row.received for member in self.members)
             come += sum(partner["received"] for partner in ledger["partners"].values())
@@ -225,12 +228,14 @@ class Soak:
             partner = ledger["partners"].get(name) or {
                 "sent": 0,
                 "refused": 0,
+                "asked": {},
                 "answered": {},
                 **Row(name).summary(),
             }
             outcome.up.add(member.sent, partner)
             outcome.down.add(partner["sent"], member.row.summary())
             outcome.asked_up.add(member.asker.summary(), partner["answered"])
+            outcome.asked_down.add(partner["asked"], member.answerer.summary())
             outcome.connections += member.connections
             outcome.rewritten += member.rewritten
             outcome.refused_up += member.refused

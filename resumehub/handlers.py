@@ -21,13 +21,8 @@ def check_handler(function: object, where: str, *arguments: str, advice: str = "
     Raises: TypeError, which names the function and says what is right.
     """
     wanted = f"{where} takes a function of ({', '.join(arguments)})"
-    if not callable(function):
-        raise TypeError(f"{wanted}, not {type(function).__name__}{advice}")
-    if any(_runs_nothing(called) for called in _called(function)):
-        raise TypeError(
-            f"{wanted}; {name_of(function)} is async or a generator, and calling it would run nothing of it: "
-            f"use a plain def{advice}"
-        )
+    check_runs(function, wanted, advice)
+    assert callable(function), "check_runs has looked"
     try:
         # What is really called: a decorator with functools.wraps may give the function more arguments.
         signature = inspect.signature(function, follow_wrapped=False)
@@ -39,6 +34,20 @@ def check_handler(function: object, where: str, *arguments: str, advice: str = "
         raise TypeError(
             f"{wanted}; {name_of(function)}{signature} can't be called so: {error}{advice}"
         ) from None
+
+
+def check_runs(function: object, wanted: str, advice: str = "") -> None:
+    """The same for a function whose arguments are not known here; ``wanted``: how the error begins.
+
+    Raises: TypeError.
+    """
+    if not callable(function):
+        raise TypeError(f"{wanted}, not {type(function).__name__}{advice}")
+    if any(_runs_nothing(called) for called in _called(function)):
+        raise TypeError(
+            f"{wanted}; {name_of(function)} is async or a generator, and calling it would run nothing of it: "
+            f"use a plain def{advice}"
+        )
 
 
 def name_of(function: object) -> str:

@@ -55,14 +55,15 @@ LAYERS = {
     "wsgi": ["wsgi"],
     "hub": ["hub", "hooks", "arguments", "router", "payloads", "payload_types"],
     "root": ["__init__"],
-    "edges": ["client", "contrib", "cli", "demo", "__main__"],
+    "edges": ["client", "cli", "demo", "__main__"],
     "testing": ["testing"],
+    "contrib": ["contrib"],
 }
 """From the bottom to the top, and each of the package's folders is a layer: a module imports from its own
-layer and those above it in this list. The exception is the last one, which skips the edges, and which no
-other imports from."""
+layer and those above it in this list. The exception is testing, which skips the edges. Only contrib imports
+from it, for the helpers that an extension has for its users' tests."""
 
-TESTING_SEES = [layer for layer in LAYERS if layer != "edges"]
+TESTING_SEES = [layer for layer in LAYERS if layer not in ("edges", "contrib")]
 
 STRANGERS = {
     ("core", "runtime"): "the core starts no thread and takes no lock",
@@ -99,8 +100,9 @@ HOMES = {
     "asyncio": [],
     "simple_websocket": ["transport", "testing"],
     "wsproto": ["transport", "testing", "client.wire"],
-    "werkzeug": ["wsgi", "cli", "demo", "testing"],
+    "werkzeug": ["wsgi", "cli", "demo", "testing", "contrib"],
     "flask": ["contrib"],
+    "click": ["contrib"],
     "prometheus_client": ["contrib"],
     "redis": ["contrib"],
     "freezegun": ["testing"],

@@ -20,7 +20,7 @@ import resumehub
 import resumehub.testing
 from resumehub import CloseCode, Connection, Hub, errors, metrics
 from resumehub.router import Router
-from resumehub.testing import FakeClock, FreezegunClock, Lab, WebSocketClient
+from resumehub.testing import FakeClock, FreezegunClock, Lab, SessionClient, WebSocketClient
 from resumehub.trace import Trace
 from tests.test_docs import OUR_PACKAGE, Block, blocks_of
 
@@ -84,7 +84,7 @@ def public_members(cls: type) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "cls", [Hub, Connection, Router, Trace, WebSocketClient, FakeClock, FreezegunClock, Lab]
+    "cls", [Hub, Connection, Router, Trace, WebSocketClient, SessionClient, FakeClock, FreezegunClock, Lab]
 )
 def test_every_public_method_and_attribute_is_in_the_api(cls: type) -> None:
     api = text_of("reference/api.md")

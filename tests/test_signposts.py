@@ -61,6 +61,7 @@ FOREIGN = {
     "resumehub.a.b": "any module",
     "resumehub.v1": "a subprotocol",
     "resumehub.js": "the JavaScript client",
+    "FLASK_RUN_PORT": "of Flask",
     "current_user": "of flask-login",
     "current_app": "of Flask",
     "app_context": "of Flask",

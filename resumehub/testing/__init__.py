@@ -1,10 +1,10 @@
 """The public testing kit: clocks that a test moves, a WebSocket client for WSGI apps, the race lab and
 its explorer, and a transport in memory whose peer is a script.
 
-Nothing else in the package imports it. Begin with ``clocks.py`` and ``client.py`` (``FakeClock``,
-``connect``), then ``lab.py`` and ``explorer.py``. Threads: the test's own; in the lab, one at a time. A
-name is imported when it is first used, so that ``plugin.py``, which every run of pytest loads, costs
-nothing where the kit is not used.
+Nothing else in the package imports it, but for the helpers of extensions (``contrib/``).
+Begin with ``clocks.py`` and ``client.py`` (``FakeClock``, ``connect``), then ``lab.py`` and ``explorer.py``.
+Threads: the test's own; in the lab, one at a time. A name is imported when it is first used, so that
+``plugin.py``, which every run of pytest loads, costs nothing where the kit is not used.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .peers import Knock, Peer
     from .scheduler import Hold
     from .scripted_peer import ScriptedPeer
+    from .session_client import SessionClient, open_session
     from .strategies import PCT, Deepening, Exhaustive, Random, Replay, Uncontrolled
     from .tasks import Deadlock, Livelock, OutOfControl, Step
     from .wire import WireFrame, client_frame
@@ -47,6 +48,7 @@ __all__ = [
     "Replay",
     "ScheduleFailed",
     "ScriptedPeer",
+    "SessionClient",
     "Step",
     "TransportClosed",
     "Uncontrolled",
@@ -57,6 +59,7 @@ __all__ = [
     "connect",
     "explore",
     "memory_pair",
+    "open_session",
 ]
 
 _HOMES = {
@@ -69,6 +72,7 @@ _HOMES = {
     "peers": "Knock Peer",
     "scheduler": "Hold",
     "scripted_peer": "ScriptedPeer",
+    "session_client": "SessionClient open_session",
     "strategies": "PCT Deepening Exhaustive Random Replay Uncontrolled",
     "tasks": "Deadlock Livelock OutOfControl Step",
     "wire": "WireFrame client_frame",

@@ -207,12 +207,7 @@ class WebSocketClient:
 
     def resume_url(self, **query: str) -> str:
         """The path and query of the same request with ``resume=true``."""
-        parts = urlsplit(self._url)
-        new = {"resume": "true"} | query
-        old = [(name, value) for name, value in parse_qsl(parts.query, True) if name not in new]
-        return urlunsplit(
-            (parts.scheme, parts.netloc, parts.path, urlencode([*old, *new.items()]), parts.fragment)
-        )
+        return url_with(self._url, {"resume": "true"} | query)
 
     def __enter__(self) -> WebSocketClient:
         return self
@@ -342,6 +337,15 @@ def connect(
         raise
     finally:
         theirs.close()
+
+
+def url_with(url: str, query: Mapping[str, str]) -> str:
+    """A URL with these parameters, in place of others of the same names."""
+    parts = urlsplit(url)
+    old = [(name, value) for name, value in parse_qsl(parts.query, True) if name not in query]
+    return urlunsplit(
+        (parts.scheme, parts.netloc, parts.path, urlencode([*old, *query.items()]), parts.fragment)
+    )
 
 
 def _agreed(headers: Headers) -> list[Extension]:

@@ -57,8 +57,16 @@ def upgrade(
     environ = request.environ if isinstance(request, Request) else request
     if not isinstance(environ, dict):
         raise TypeError(_no_request(request))
-    admission = _shaped(Admission(room_id, connection_id, data, user))
+    admission = shaped(Admission(room_id, connection_id, data, user))
     return _Check(sessions, _request_of(environ)).answer(lambda _: admission)
+
+
+def upgrade_as(sessions: SessionLookup, request: Request, who: Callable[[], Admission]) -> Response:
+    """Answer a request inside a view; ``who`` says which client it is, when the checks before have passed.
+
+    Raises: what ``who`` raises, but a Refusal, which is the answer. ``shaped`` makes what it returns.
+    """
+    return _Check(sessions, _request_of(request.environ)).answer(lambda _: who())
 
 
 class _Check:
@@ -277,7 +285,7 @@ def _ask(connect: Callable[..., Any] | None, request: Request) -> Admission:
 
 def _decision(connect: Callable[..., Any], request: Request) -> Admission:
     try:
-        return _shaped(connect(request))
+        return shaped(connect(request))
     except HTTPException as error:
         # A copy, since its headers are about to change and the application may raise it again.
         response = copy.copy(Response.force_type(error.get_response(request.environ)))
@@ -319,13 +327,16 @@ def _request_of(environ: dict[str, Any]) -> Request:
     return Request(environ)
 
 
-def _shaped(wanted: Any) -> Admission:
-    """Check the types of what the application gave, and copy its data. Raises TypeError."""
+def shaped(wanted: Any, where: str = "connect", also: str = "") -> Admission:
+    """Check the types of what the application gave, and copy its data. Raises: TypeError.
+
+    ``where``: how the error calls the application's function; ``also``: what else that may return.
+    """
     if isinstance(wanted, tuple) and len(wanted) in (2, 3):
         wanted = Admission(*wanted)
     if not isinstance(wanted, Admission):
         raise TypeError(
-            "connect must return (room_id, connection_id), (room_id, connection_id, data) or "
+            f"{where} must return {also}(room_id, connection_id), (room_id, connection_id, data) or "
             f"Admission(room_id, connection_id, data, user), not {type(wanted).__name__}"
             + (f" of {len(wanted)}" if isinstance(wanted, tuple) else "")
         )

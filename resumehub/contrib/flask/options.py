@@ -1,0 +1,135 @@
+"""The extension's options: keyword arguments of ``ResumeHub``, and ``RESUMEHUB_…`` in app.config.
+
+Each option of ``Hub`` is one here, and there are a few more, about Flask. What app.config says goes before a
+keyword argument. Each mistake is told when the application is initialised: an unknown name with the one that
+was probably meant, and a wrong value with where it stands. It knows names and places; values are checked by
+``Hub``. Called on the thread that builds the application. Read next: ``extension.py``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ...hub import Hub
+
+PREFIX: Final = "RESUMEHUB_"
+
+LEAST_TOKEN: Final = 16
+"""Characters of ``RESUMEHUB_ADMIN_TOKEN``: one that can be guessed would let everybody in."""
+
+_HUB_OPTIONS: Final = tuple(
+    name
+    for name, parameter in inspect.signature(Hub).parameters.items()
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not name.startswith("_")
+)
+
+_FLASK_OPTIONS: Final = ("js_url", "admin_token")
+
+OPTIONS: Final = (*_HUB_OPTIONS, *_FLASK_OPTIONS)
+"""All of them: those of ``Hub``, then those of the extension."""
+
+_KEYS: Final = {name: PREFIX + name.upper() for name in OPTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class AppOptions:
+    """What one application is to have. ``hub``: arguments of ``Hub``.
+
+    ``js_url``: the path of the JavaScript client; None: it is not served. ``admin_token``: what
+    ``flask resumehub …`` must know; None: the application does not answer it.
+    """
+
+    hub: Mapping[str, Any]
+    js_url: str | None
+    admin_token: str | None
+    from_config: frozenset[str]
+
+
+def check_names(given: Iterable[str]) -> None:
+    """Make sure that all are options. Raises: TypeError."""
+    for name in given:
+        if name not in OPTIONS:
+            raise TypeError(f"ResumeHub({name}=…): {_unknown(name, {name: name for name in OPTIONS})}")
+
+
+def read_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> AppOptions:
+    """What ``config`` says, and for the rest what ``given`` says.
+
+    Raises: TypeError, ValueError, which name the key in ``config``.
+    """
+    found = config_of(config)
+    for key in found:
+        if key not in _KEYS.values():
+            raise ValueError(f'app.config["{key}"]: {_unknown(key, _KEYS)}')
+    from_config = {key.removeprefix(PREFIX).lower(): value for key, value in found.items()}
+    all_of_them = {"js_url": "/resumehub.js", "admin_token": None, **given, **from_config}
+    places = frozenset(from_config)
+    return AppOptions(
+        hub={name: all_of_them[name] for name in _HUB_OPTIONS if name in all_of_them},
+        js_url=_js_url(all_of_them["js_url"], places),
+        admin_token=_admin_token(all_of_them["admin_token"], places),
+        from_config=places,
+    )
+
+
+def make_hub(options: AppOptions) -> Hub:
+    """The application's hub. Raises: TypeError, ValueError, which say where the wrong option stands."""
+    try:
+        return Hub(**options.hub)
+    except (TypeError, ValueError) as error:
+        # Each of these texts begins with the name of the option.
+        named = re.match(r"\w+", str(error))
+        name = named.group() if named else ""
+        if name not in options.from_config:
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{_place(name, options.from_config)}: {error}") from None
+
+
+def config_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of app.config that is ours."""
+    return {key: value for key, value in config.items() if str(key).startswith(PREFIX)}
+
+
+def _unknown(wrong: str, known: Mapping[str, str]) -> str:
+    """``known``: options, and how they are written here."""
+    # Without the prefix: it would make any two keys alike.
+    near = difflib.get_close_matches(wrong.removeprefix(PREFIX).lower(), known, 1)
+    meant = f"did you mean {known[near[0]]}? There" if near else "there"
+    return f"no option has this name; {meant} are {', '.join(sorted(known.values()))}"
+
+
+def _place(name: str, from_config: frozenset[str]) -> str:
+    return f'app.config["{PREFIX}{name.upper()}"]' if name in from_config else f"ResumeHub({name}=…)"
+
+
+def _js_url(value: object, from_config: frozenset[str]) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"/[^<>?#\s]*\.js", value):
+        kind = ValueError if isinstance(value, str) else TypeError
+        raise kind(
+            f"{_place('js_url', from_config)} is {value!r}: it must be a path such as "
+            '"/static/resumehub.js", or None, and the client is not served'
+        )
+    return value
+
+
+def _admin_token(value: object, from_config: frozenset[str]) -> str | None:
+    # No text of these has the value: it is a secret.
+    place = _place("admin_token", from_config)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{place} is of type {type(value).__name__}: it must be a str, or None")
+    if len(value) < LEAST_TOKEN or not re.fullmatch("[!-~]+", value):
+        raise ValueError(
+            f"{place} has {len(value)} characters: it must have {LEAST_TOKEN} at least, and be ASCII without "
+            "spaces; python -c 'import secrets; print(secrets.token_urlsafe())' makes one"
+        )
+    return value

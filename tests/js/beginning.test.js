@@ -154,7 +154,7 @@ const ENDS = [
   }, "told"],
 ];
 
-describe("an end before the beginning leaves what was kept, or tells it", { timeout: 10_000 }, () => {
+describe("an end before the beginning leaves what was kept, or tells it", { timeout: 45_000 }, () => {
   const pages = [];
   afterEach(() => Promise.all(pages.splice(0).map((page) => page.die())));
 

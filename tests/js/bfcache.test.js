@@ -48,7 +48,7 @@ const told = (page, kind) => page.told.filter(([one]) => one === kind).map(([, d
 const asked = ({ query: { resume, received }, token }) => ({ resume, received, token });
 
 for (const [where, platform] of Object.entries(SURROUNDINGS)) {
-  describe(`a page that comes back, ${where}`, { timeout: 10_000 }, () => {
+  describe(`a page that comes back, ${where}`, { timeout: 45_000 }, () => {
     it("goes on where the page that it was left for has stopped", async () => {
       const tab = open(platform);
       const first = await begin(tab);

@@ -51,7 +51,7 @@ async function goesOn(page, name, options) {
 }
 
 for (const [where, platform] of Object.entries(SURROUNDINGS)) {
-  describe(`frames of one origin in one tab, ${where}`, { timeout: 10_000 }, () => {
+  describe(`frames of one origin in one tab, ${where}`, { timeout: 45_000 }, () => {
     it("have sessions of their own, and keep them over a reload of the page", async () => {
       const tab = open(undefined, platform);
       await begin(tab.page(), "page");
@@ -169,7 +169,7 @@ for (const [where, platform] of Object.entries(SURROUNDINGS)) {
 
   if (where === "without locks and channels") continue;
 
-  describe(`tabs with one localStorage, ${where}`, { timeout: 10_000 }, () => {
+  describe(`tabs with one localStorage, ${where}`, { timeout: 45_000 }, () => {
     it("have sessions of their own, and keep them over reloads", async () => {
       const browser = new Locks();
       const storage = new Storage();

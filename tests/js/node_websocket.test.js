@@ -33,7 +33,7 @@ function open(addresses, options = {}) {
 const WAITED = ["waiting", 1006];
 const waits = (states) => states.filter(([state]) => state === "waiting");
 
-describe("with Node's own WebSocket", { timeout: 10_000 }, () => {
+describe("with Node's own WebSocket", { timeout: 45_000 }, () => {
   it("a closed port ends the dial at once", async () => {
     const other = await ModelServer.start();
     const { url } = other;

@@ -18,7 +18,7 @@ function run(page, heading, name, server, globals = {}) {
   return example({ ...client, connect }, ...Object.values(globals));
 }
 
-describe("the example of the client's page", { timeout: 10_000 }, () => {
+describe("the example of the client's page", { timeout: 45_000 }, () => {
   let server;
   let session;
   let rename;
@@ -55,7 +55,7 @@ describe("the example of the client's page", { timeout: 10_000 }, () => {
   });
 });
 
-it("the example of the page about requests asks, and knows one refusal from the others", { timeout: 10_000 }, async () => {
+it("the example of the page about requests asks, and knows one refusal from the others", { timeout: 45_000 }, async () => {
   const server = await ModelServer.start();
   const { session, take } = run("requests.md", "Ask from a page", "take", server);
   const refuse = (code) => ({ event, payload }) => (event === "take" ? { error: { code, message: `${payload} is in use` } } : { payload: true });

@@ -12,7 +12,7 @@ import { load, Locks, Page, settle, Storage, Tab } from "./pages.js";
 /** How a promise ends: its value, or the name of its error. */
 const outcome = (promise) => promise.then((value) => value, ({ name }) => name);
 
-describe("a request over real sockets", { timeout: 10_000 }, () => {
+describe("a request over real sockets", { timeout: 45_000 }, () => {
   let server;
   let session;
   let reported;
@@ -107,7 +107,7 @@ async function page(options = {}, surroundings = {}) {
   return one;
 }
 
-describe("who asks", { timeout: 10_000 }, () => {
+describe("who asks", { timeout: 45_000 }, () => {
   it("can stop waiting, and gets the signal's reason", async () => {
     const one = await page();
     const control = new AbortController();
@@ -222,7 +222,7 @@ describe("who asks", { timeout: 10_000 }, () => {
   });
 });
 
-describe("a page that is left while it waits", { timeout: 10_000 }, () => {
+describe("a page that is left while it waits", { timeout: 45_000 }, () => {
   it("is not there to be answered: the next page sends the request, and ignores the answer", async () => {
     const tab = new Tab(new Locks());
     const first = tab.page();
@@ -433,7 +433,7 @@ describe("a page that is left while it waits", { timeout: 10_000 }, () => {
   });
 });
 
-describe("onMessage", { timeout: 10_000 }, () => {
+describe("onMessage", { timeout: 45_000 }, () => {
   it("answers with what it returns, a value or a promise of it", async () => {
     const one = await page({ onMessage: (event, payload) => ({ now: 1, soon: Promise.resolve([2]), nothing: undefined, never: null })[payload] });
     ["now", "soon", "nothing", "never"].forEach((payload, index) => one.ask(`q${index}`, "sure", payload));

@@ -63,7 +63,7 @@ afterEach(async () => {
   assert.deepEqual(server.complaints, []);
 });
 
-describe("a session", { timeout: 10_000 }, () => {
+describe("a session", { timeout: 45_000 }, () => {
   it("talks, and ends with 1000 when the application says so", async () => {
     const got = [];
     const session = open({ onMessage: (event, payload) => got.push([event, payload]) });
@@ -248,7 +248,7 @@ describe("a session", { timeout: 10_000 }, () => {
   });
 });
 
-describe("a reload", { timeout: 10_000 }, () => {
+describe("a reload", { timeout: 45_000 }, () => {
   // What becomes of a page that is left: its socket and its locks go, its storage stays.
   const leave = async (session) => {
     server.cut();
@@ -387,7 +387,7 @@ describe("a reload", { timeout: 10_000 }, () => {
   }
 });
 
-describe("the page's surroundings", { timeout: 10_000 }, () => {
+describe("the page's surroundings", { timeout: 45_000 }, () => {
   const here = () => Object.assign(new EventTarget(), { visibilityState: "visible" });
 
   it("make it dial at once when the network comes back", async () => {

@@ -64,7 +64,6 @@ FOREIGN = {
     "FLASK_RUN_PORT": "of Flask",
     "current_user": "of flask-login",
     "current_app": "of Flask",
-    "app_context": "of Flask",
     "init_app": "of Flask-SocketIO",
     "close_room": "of Flask-SocketIO",
     "on_error_default": "of Flask-SocketIO",

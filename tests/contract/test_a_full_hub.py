@@ -116,6 +116,7 @@ def test_the_hub_decides_who_makes_room_when_the_socket_arrives(
 
     if back:
         assert ws.receive_close(PATIENCE)[0] == 4503
+        s.recorder.wait_for("restore", "u1")
         assert s.recorder.hooks("u1") == ["connect", "drop", "restore"]
     else:
         s.recorder.wait_for("disconnect", "u1")

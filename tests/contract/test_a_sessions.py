@@ -120,6 +120,7 @@ def curious(request: pytest.FixtureRequest, hub_server: Callable[..., HubServer]
     """A server that takes ids from its clients, with one connected client that gave none."""
     server = hub_server(on_duplicate=request.param)
     server.knock("room=lobby").websocket()
+    server.recorder.wait_for("connect")
     return server
 
 

@@ -16,7 +16,13 @@ class Stats:
     #: Sessions that exist now, and how many of them are suspended.
     sessions: int = 0
     suspended: int = 0
+    #: Rooms that have members; what all sessions are members of, their home rooms included; and how many
+    #: users have a session.
     rooms: int = 0
+    memberships: int = 0
+    users: int = 0
+    #: Requests without an answer, of clients and to clients.
+    requests: int = 0
     #: Incoming messages that were skipped, because they could not be decoded.
     undecodable: int = 0
     #: Frames that were accepted for sending, one for each receiver of a broadcast.

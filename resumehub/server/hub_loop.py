@@ -318,15 +318,8 @@ class HubLoop:
     def stats(self) -> Stats:
         """How many sessions there are, and how many frames are in each column of the ledger."""
         ledger, held = self.ledger_totals.sum()
-        sessions = list(self.registry.sessions.values())
-        return Stats(
-            sessions=len(sessions),
-            suspended=sum(session.is_suspended for session in sessions),
-            rooms=len(self.registry.rooms),
-            undecodable=self.observers.undecodable,
-            held=held,
-            **asdict(ledger),
-        )
+        there = self.registry.counts()
+        return Stats(**there, undecodable=self.observers.undecodable, held=held, **asdict(ledger))
 
     # -- the end ----------------------------------------------------------------------------
 

@@ -77,6 +77,18 @@ class SessionRegistry:
         self._leave(session, room_id)
         session.rooms = tuple(room for room in session.rooms if room != room_id)
 
+    def counts(self) -> dict[str, int]:
+        """How much of everything there is; the names are those of ``Stats``. Any thread."""
+        sessions = list(self.sessions.values())
+        return {
+            "sessions": len(sessions),
+            "suspended": sum(session.is_suspended for session in sessions),
+            "rooms": len(self.rooms),
+            "memberships": sum(len(session.rooms) for session in sessions),
+            "users": len(self.users),
+            "requests": sum(len(session.client_requests) + len(session.own_requests) for session in sessions),
+        }
+
     def found(self, room_ids: Iterable[str]) -> list[Room]:
         """Those of the rooms that have members. Any thread."""
         rooms = self.rooms

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from resumehub import ConnectionClosed, HubClosed, Message
+from resumehub import Connection, ConnectionClosed, HubClosed, Message
+from tests.contract.peers import until
 from tests.support import PATIENCE, Stage, read, with_users
 
 
@@ -127,3 +128,31 @@ def test_after_the_hub_was_closed_users_have_no_sessions(s: Stage) -> None:
             call()
     assert s.hub.connections(user="ada") == []
     assert issubclass(HubClosed, ConnectionClosed)
+
+
+@pytest.mark.contract("E1", "E2", "E3")
+def test_the_statistics_count_memberships_users_and_open_requests(s: Stage) -> None:
+    """All that is there, suspended sessions included; and nothing is left of a session that has ended."""
+    deferred: list[Message] = []
+
+    @s.hub.on_message
+    def later(connection: Connection, message: Message) -> None:
+        message.defer()
+        deferred.append(message)
+
+    ada, tab = s.open("ada", query="&user=ada"), s.open("tab", query="&user=ada")
+    s.open("ben", query="&user=ben")
+    s.hub.get("ada").join("attic")
+    s.drop(tab, "tab")
+    ada.send('{"event": "ask", "id": "1"}')
+
+    def counts() -> list[int]:
+        stats = s.hub.stats()
+        return [stats.sessions, stats.rooms, stats.memberships, stats.users, stats.requests]
+
+    until(lambda: deferred)
+    assert counts() == [3, 2, 4, 2, 1]
+    deferred[0].reply("there")
+    assert counts() == [3, 2, 4, 2, 0]
+    s.hub.kick_user("ada")
+    assert counts() == [1, 1, 1, 1, 0]

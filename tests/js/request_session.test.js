@@ -68,7 +68,9 @@ describe("a request over real sockets", { timeout: 45_000 }, () => {
     const seen = [];
     let given = 0;
     let seed = 11;           // of a linear congruential generator: the same cuts every time
-    const chance = (odds) => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648 < odds;
+    // The network dies each time that the server has handled so many more: at least three times, on any machine.
+    const more = () => 10 + 30 * (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648;
+    let cutAt = more();
     open({ onMessage: async (event, payload) => {
       seen.push(payload);
       for (let i = payload % 4; i > 0; i -= 1) await new Promise((resolve) => { setImmediate(resolve); });
@@ -80,7 +82,10 @@ describe("a request over real sockets", { timeout: 45_000 }, () => {
         server.pushWhole({ event: "down", payload: given, id: `q${given}` });
         given += 1;
       }
-      if (chance(0.03)) server.cut();
+      if (server.live && server.handled.length >= cutAt) {
+        cutAt += more();
+        server.cut();
+      }
       if (asked.length === 150) server.ack();
       await new Promise((resolve) => { setImmediate(resolve); });
     }

@@ -86,13 +86,18 @@ describe("a session", { timeout: 45_000 }, () => {
     let pushed = 0;
     // A linear congruential generator: the same cuts every time.
     let seed = 7;
-    const chance = (odds) => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648 < odds;
+    // The network dies each time that the server has handled so many more: at least three times, on any machine.
+    const more = () => 10 + 30 * (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648;
+    let cutAt = more();
     const session = open({ onMessage: async (event, payload) => { await null; got.push(payload); } });
 
     while (server.handled.length < 200 || got.length < 200) {
       if (sent < 200 && session.stats.unacked < 16) session.send("up", sent += 1);
       if (pushed < 200 && server.live && server.push(pushed + 1)) pushed += 1;
-      if (chance(0.03)) server.cut();
+      if (server.live && server.handled.length >= cutAt) {
+        cutAt += more();
+        server.cut();
+      }
       if (sent === 200) server.ack();
       await new Promise((resolve) => { setImmediate(resolve); });
     }

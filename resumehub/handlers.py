@@ -8,7 +8,7 @@ functions, and not what they are for. Any thread; never blocks. Read next: ``hub
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 
@@ -55,6 +55,19 @@ def name_of(function: object) -> str:
     while isinstance(function, partial):
         function = function.func
     return getattr(function, "__qualname__", None) or repr(function)
+
+
+def handlers_in(handler: object, event: str) -> Sequence[object]:
+    """The functions to which a ``Router`` gives the event; none for any other handler."""
+    handlers: Callable[[str], Sequence[object]] | None = getattr(handler, "handlers_of", None)
+    return handlers(event) if handlers is not None else ()
+
+
+def names_of(handler: object, event: str) -> str:
+    """How the log calls what has handled an event: the handler, or those behind a ``Router``."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    return ", ".join(map(name_of, handlers_in(handler, event) or [handler]))
 
 
 def _called(function: object) -> Iterator[object]:

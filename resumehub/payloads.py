@@ -21,6 +21,7 @@ from .errors import RequestError
 from .handlers import check_handler
 from .message import Message
 from .payload_types import Check, Mismatch, NotChecked, check_type
+from .reasons import RequestRefusal
 from .runtime.foreign_code import Log, passes
 
 log = Log("resumehub.router")
@@ -32,7 +33,7 @@ class InvalidPayload(RequestError):
     """A payload is not what the event takes. The text names the field and what is right."""
 
     def __init__(self, text: str) -> None:
-        super().__init__("invalid_payload", _cut(text, _LONGEST_TEXT))
+        super().__init__(RequestRefusal.INVALID_PAYLOAD.value, _cut(text, _LONGEST_TEXT))
 
 
 class ValidatedHandler:

@@ -9,14 +9,14 @@ Made by ``client_loop.py``. Read next: ``callbacks.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any, Final, Protocol, assert_never, runtime_checkable
+from typing import Any, Final, assert_never
 
 from ..errors import ConnectionClosed, RequestError, SendBufferFull
-from ..handlers import name_of
+from ..handlers import names_of
 from ..message import Frame, Message
+from ..reasons import RequestRefusal
 from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log, passes
 from .stats import ClientCounters
@@ -24,7 +24,7 @@ from .taken_requests import AnswerState, Taken, TakenRequest, TakenRequests
 
 log = Log("resumehub.client")
 
-_INTERNAL: Final = ("internal_error", "")
+_INTERNAL: Final = (RequestRefusal.INTERNAL_ERROR.value, "")
 
 #: Encodes an answer. Raises: TypeError, ValueError, whatever the codec raises.
 Encode = Callable[[Message], Frame]
@@ -156,7 +156,8 @@ class ClientResponder:
                     "a request with the id of an unanswered one came from the server; it is skipped"
                 )
             case Taken.REFUSE:
-                self._send(_answer_to(request, None, ("too_many_requests", f"{self._table.limit} are open")))
+                refusal = (RequestRefusal.TOO_MANY_REQUESTS.value, f"{self._table.limit} are open")
+                self._send(_answer_to(request, None, refusal))
             case _:
                 assert_never(taken)
         return None, None
@@ -174,7 +175,7 @@ class ClientResponder:
 
     def _send(self, answer: Message, request: TakenRequest | None = None, by: object = None) -> bool:
         """Queue an answer, unless ``request`` has one; False if it can't be encoded."""
-        what = "what a callback answers" if by is None else f"what {_names(by, answer.event)} answers"
+        what = "what a callback answers" if by is None else f"what {names_of(by, answer.event)} answers"
         try:
             frame = self._encode(answer)
         except BaseException as error:
@@ -201,13 +202,6 @@ class ClientResponder:
             log.warning("%s (logged once)", text)
 
 
-@runtime_checkable
-class _Routing(Protocol):
-    """A ``Router``, which this module need not know."""
-
-    def handlers_of(self, event: str) -> Sequence[object]: ...
-
-
 class _Answering:
     """What ``Message.reply``, ``refuse`` and ``defer`` call."""
 
@@ -224,14 +218,6 @@ class _Answering:
 
     def defer(self) -> None:
         self._responder.defer(self.request)
-
-
-def _names(on_message: object, event: str) -> str:
-    """The function, or those to which a ``Router`` gives the event."""
-    while isinstance(on_message, partial):
-        on_message = on_message.func
-    handlers = on_message.handlers_of(event) if isinstance(on_message, _Routing) else ()
-    return ", ".join(map(name_of, handlers or [on_message]))
 
 
 def _check(request: TakenRequest, method: str) -> None:

@@ -9,7 +9,6 @@ the handlers of a request return or raise is its answer (contract E3). Read next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..codec import Codec, Undecodable, decode_message
 from ..core.commands import HandlerFailed, TransportAborted
 from ..core.open_requests import Entry
 from ..errors import HandlerError, RequestError, ResumeHubError, SendBufferFull
-from ..handlers import name_of
+from ..handlers import handlers_in, names_of
 from ..message import Message
 from ..reasons import RequestRefusal
 from ..runtime.foreign_code import Log, passes
@@ -192,7 +191,7 @@ def _handle(
             unknown = cause  # to this handler: another one may know the event
             continue
         if request is not None:
-            known = known or bool(_handlers_in(handler, message))
+            known = known or bool(handlers_in(handler, message.event))
             if answer is None and returned is not None:
                 answer, by = returned, handler
     if request is None:
@@ -202,18 +201,8 @@ def _handle(
     if unknown is not None and answer is None and not known:
         full = request.refuse_with(unknown) if request.is_unsettled() else None
     else:
-        full = request.settle(answer, lambda: _names(by, message))
+        full = request.settle(answer, lambda: names_of(by, message.event))
     _end(services, session, generation, request, full)
-
-
-def _handlers_in(handler: object, message: Message) -> Sequence[object]:
-    """The functions to which a ``Router`` gives the message; none for any other handler."""
-    handlers: Callable[[str], Sequence[object]] | None = getattr(handler, "handlers_of", None)
-    return handlers(message.event) if handlers is not None else ()
-
-
-def _names(handler: object, message: Message) -> str:
-    return ", ".join(map(name_of, _handlers_in(handler, message) or [handler]))
 
 
 def _end(

@@ -227,14 +227,20 @@ describe("who asks", { timeout: 45_000 }, () => {
   });
 });
 
+/** A tab with its first page, which has asked and waits. */
+async function asking() {
+  const tab = new Tab(new Locks());
+  const first = tab.page();
+  await first.connect();
+  await settle();
+  first.socket.hello();
+  first.session.request("sum", 1).catch(() => {});
+  return { tab, first };
+}
+
 describe("a page that is left while it waits", { timeout: 45_000 }, () => {
   it("is not there to be answered: the next page sends the request, and ignores the answer", async () => {
-    const tab = new Tab(new Locks());
-    const first = tab.page();
-    await first.connect();
-    await settle();
-    first.socket.hello();
-    first.session.request("sum", 1).catch(() => {});
+    const { tab, first } = await asking();
     await tab.leave();
 
     const second = tab.page();
@@ -254,12 +260,7 @@ describe("a page that is left while it waits", { timeout: 45_000 }, () => {
   });
 
   it("hands the request back if the session is gone by then", async () => {
-    const tab = new Tab(new Locks());
-    const first = tab.page();
-    await first.connect();
-    await settle();
-    first.socket.hello();
-    first.session.request("sum", 1).catch(() => {});
+    const { tab, first } = await asking();
     const [{ id }] = first.socket.messages;
     await tab.leave();
 

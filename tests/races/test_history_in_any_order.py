@@ -13,7 +13,7 @@ import json
 
 import pytest
 
-from resumehub import ConnectionNotFound, Message
+from resumehub import ConnectionNotFound, Hub, Message
 from resumehub import hub as hub_module
 from resumehub.server.registry import SessionRegistry
 from resumehub.server.room import broadcast
@@ -49,16 +49,22 @@ def dials(lab: Lab, url: str) -> list[Peer]:
     return peers
 
 
+def broadcasts(lab: Lab, hub: Hub) -> None:
+    """An application sends three messages to the room."""
+
+    @lab.actor
+    def application() -> None:
+        for number in range(3):
+            hub.broadcast("lobby", Message("n", number))
+
+
 def newcomer_beside_broadcasts(lab: Lab) -> None:
     hub = lab.open(history=HISTORY)
     bob = lab.dial("/?id=bob")
     lab.run_until_idle()
     alice = dials(lab, "/?id=alice")
 
-    @lab.actor
-    def application() -> None:
-        for number in range(3):
-            hub.broadcast("lobby", Message("n", number))
+    broadcasts(lab, hub)
 
     @lab.at_end
     def each_has_all() -> None:
@@ -73,10 +79,7 @@ def newcomer_in_an_empty_room(lab: Lab) -> None:
     lab.run_until_idle()
     alice = dials(lab, "/?id=alice")
 
-    @lab.actor
-    def application() -> None:
-        for number in range(3):
-            hub.broadcast("lobby", Message("n", number))
+    broadcasts(lab, hub)
 
     @lab.actor
     def moderator() -> None:

@@ -53,6 +53,7 @@ LAYERS = {
     "incoming": ["incoming"],
     "server": ["server"],
     "wsgi": ["wsgi"],
+    "cluster": ["cluster"],
     "hub": ["hub", "hooks", "arguments", "router", "payloads", "payload_types"],
     "root": ["__init__"],
     "edges": ["client", "cli", "demo", "__main__"],

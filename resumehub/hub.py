@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import check_id, having, read_excluded, read_rooms
 from .clock import Clock, SystemClock
+from .cluster.local import LocalCluster
+from .cluster.member import Member
 from .codec import Codec, JSONCodec, check_message, encode_frame
 from .config import Config, HistoryOption
 from .core.commands import Kick, KickUser
@@ -85,6 +87,7 @@ class Hub(Hooks):
         metrics: Metrics | None = None,
         clock: Clock | None = None,
         trace: Trace | None = None,
+        cluster: LocalCluster | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
         if connect is not None:
@@ -123,6 +126,10 @@ class Hub(Hooks):
             dict.fromkeys(HOOKS, ()),
             trace,
         )
+        if cluster is not None and not isinstance(cluster, LocalCluster):
+            raise TypeError(f"cluster must be a resumehub.cluster.LocalCluster, or None, not {cluster!r}")
+        #: This process's part in the cluster; None without one.
+        self.member = Member(self.runner, cluster) if cluster is not None else None
 
     # -- sending ----------------------------------------------------------------------------
 

@@ -1,4 +1,13 @@
-"""Several processes of one host share one hub: who holds it, and how the others reach it.
+"""Several processes of one host that share one hub: their folder, their links, and how the hub moves.
 
-Threads: those of the application call in; each link has one thread of its own. Begin with ``door.py``.
+Of the processes that share a folder one holds the hub. All others pass it the sockets that they accept, and
+their calls go to it over a link. Threads: those of the application call in; a member's own thread, and one
+thread for each link, do the rest. Decisions are pure and live in the core. Begin with ``local.py``,
+then ``member.py``.
 """
+
+from __future__ import annotations
+
+from .local import LocalCluster
+
+__all__ = ["LocalCluster"]

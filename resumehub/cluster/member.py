@@ -27,7 +27,7 @@ class Member:
     does not go with a cluster.
     """
 
-    #: Of the hub that this process knows of: the same across moves, another after a kill; "" before the first.
+    #: Of the hub that this process knows of: the same across moves, another after a kill; "" before one.
     hub_life: str = ""
 
     def __init__(self, runner: HubRunner, cluster: LocalCluster) -> None:
@@ -44,8 +44,8 @@ class Member:
         other = _members.get(path)
         if other is not None and not other.runner.closed:
             raise RuntimeError(
-                f"this process has a Hub on the folder {self.cluster.folder!r} already; a process has one hub "
-                "on a folder, so build it once, in a module that all others import, or give this one a "
+                f"this process has a Hub on the folder {self.cluster.folder!r} already; a process has one "
+                "hub on a folder, so build it once, in a module that all others import, or give this one a "
                 "folder of its own"
             )
         _members[path] = self

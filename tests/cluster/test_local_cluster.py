@@ -62,7 +62,7 @@ def test_a_process_has_one_hub_on_a_folder(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "chat")
     first = Hub(cluster=LocalCluster(tmp_path / "chat"))
 
-    with pytest.raises(RuntimeError, match="has a Hub on the folder '.*link' already"):
+    with pytest.raises(RuntimeError, match=r"has a Hub on the folder '.*link' already"):
         Hub(cluster=LocalCluster(tmp_path / "link"))
 
     first.close()

@@ -58,6 +58,16 @@ class Door:
         mine.depth = 1
         return True
 
+    def enter_nowait(self) -> bool:
+        """``enter`` for a thread that may not wait; also False while a freeze is under way. Never blocks."""
+        with self._lock:
+            inside: int = getattr(self._mine, "depth", 0)
+            if not inside and (self._shut or not self._here):
+                return False
+            self._inside += not inside
+        self._mine.depth = inside + 1
+        return True
+
     def leave(self) -> None:
         """The caller for which ``enter`` was true is done. Never blocks."""
         mine = self._mine

@@ -4,7 +4,8 @@ One value has one encoding (canonical: sorted names, no white space), so that tw
 Reading follows the types of the fields; for a value of another type the error names the field. It knows str,
 int, float, bool, None, bytes, enumerations (by name), tuples, unions with None, unions of dataclasses (by the
 name of the class), dataclasses, and ``Any`` for what JSON has. There is no pickle: reading makes only these
-values. Pure, any thread. Read next: ``session_state.py``.
+values. For each type a function that writes and one that reads is put together once: a hub that moves is
+written down while its clients wait. Pure, any thread. Read next: ``session_state.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
+from collections.abc import Callable
 from enum import Enum
+from operator import attrgetter
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Value = TypeVar("Value")
@@ -20,21 +23,30 @@ Value = TypeVar("Value")
 #: Stands before the class's name where a field may hold one of several classes.
 _CLASS = "$"
 
-#: Results of ``_fields``, kept: resolving the types of a class takes longer than all the rest.
-_FIELDS: dict[Any, dict[str, Any]] = {}
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
 class PlainValueError(ValueError):
     """Bytes that do not encode the wanted class, or a value that can't be encoded. It shows no content."""
 
 
+class _Misfit(Exception):
+    """A part is not what its type says. ``path``: the steps to it, the last one first."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.path: list[str] = []
+
+    def inside(self, step: str) -> _Misfit:
+        self.path.append(step)
+        return self
+
+
 def dump(value: Any) -> bytes:
     """The encoding of a frozen dataclass. Raises: PlainValueError if it can't be encoded."""
     blobs: list[bytes] = []
-    shape = _to_json(value, type(value), blobs, "value")
     try:
-        text = json.dumps(shape, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-        head = text.encode()
+        head = _JSON.encode(_writer_of(type(value))(value, blobs)).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise PlainValueError(f"it can't be written as JSON: {error}") from None
     return b"".join([len(head).to_bytes(8), head, *blobs])
@@ -50,7 +62,11 @@ def load(kind: type[Value], data: bytes) -> Value:
         shape = json.loads(head)
     except (ValueError, RecursionError):
         raise PlainValueError("its head is not JSON") from None
-    value: Value = _from_json(shape, kind, blobs, kind.__name__)
+    try:
+        value: Value = _reader_of(kind)(shape, blobs)
+    except _Misfit as misfit:
+        where = "".join([kind.__name__, *reversed(misfit.path)])
+        raise PlainValueError(f"{where} {misfit.what}") from None
     if not blobs.all_taken():
         raise PlainValueError("there are bytes after its end")
     return value
@@ -63,10 +79,12 @@ class _Blobs:
         self._data = data
         self._at = at
 
-    def take(self, size: int, where: str) -> bytes:
+    def take(self, size: Any) -> bytes:
+        if type(size) is not int or size < 0:
+            raise _Misfit("is not a length")
         blob = self._data[self._at : self._at + size]
         if len(blob) != size:
-            raise PlainValueError(f"{where} is cut off")
+            raise _Misfit("is cut off")
         self._at += size
         return blob
 
@@ -74,83 +92,190 @@ class _Blobs:
         return self._at == len(self._data)
 
 
+_Writer = Callable[[Any, list[bytes]], Any]
+_Reader = Callable[[Any, _Blobs], Any]
+
+# Made on first use, and kept: resolving the types of a class takes longer than all the rest.
+_WRITERS: dict[Any, _Writer] = {}
+_READERS: dict[Any, _Reader] = {}
+
+_AS_IT_IS = (str, int, bool)
+
+
 def _fields(kind: Any) -> dict[str, Any]:
     """Name → type, in alphabetical order: that of the encoding."""
-    known = _FIELDS.get(kind)
-    if known is None:
-        hints = get_type_hints(kind)
-        known = {name: hints[name] for name in sorted(field.name for field in dataclasses.fields(kind))}
-        _FIELDS[kind] = known
-    return known
+    hints = get_type_hints(kind)
+    return {name: hints[name] for name in sorted(field.name for field in dataclasses.fields(kind))}
 
 
-def _to_json(value: Any, kind: Any, blobs: list[bytes], where: str) -> Any:
-    if kind is Any:
-        return value
-    options = _options(kind)
-    if options:
-        if value is None:
-            return None
+# -- writing ----------------------------------------------------------------------------
+
+
+def _writer_of(kind: Any) -> _Writer:
+    writer = _WRITERS.get(kind)
+    if writer is None:
+        writer = _WRITERS[kind] = _make_writer(kind)
+    return writer
+
+
+def _make_writer(kind: Any) -> _Writer:
+    if kind is Any or kind in _AS_IT_IS:
+        return lambda value, blobs: value
+    if options := _options(kind):
         inside = [option for option in options if option is not type(None)]
         if len(inside) == 1:
-            return _to_json(value, inside[0], blobs, where)
-        return {_CLASS: type(value).__name__, "is": _to_json(value, type(value), blobs, where)}
+            write = _writer_of(inside[0])
+            return lambda value, blobs: None if value is None else write(value, blobs)
+        return _write_one_of_several
     if kind is float:
-        return float(value)  # 2 and 2.0 are one value, so they have one encoding
-    if isinstance(value, bytes):
-        blobs.append(value)
-        return len(value)
-    if isinstance(value, Enum):
-        return value.name
-    if isinstance(value, tuple):
-        return [_to_json(one, get_args(kind)[0], blobs, where) for one in value]
-    if _is_record(value):
-        return {
-            name: _to_json(getattr(value, name), hint, blobs, f"{where}.{name}")
-            for name, hint in _fields(type(value)).items()
-        }
-    return value
-
-
-def _from_json(shape: Any, kind: Any, blobs: _Blobs, where: str) -> Any:
-    if kind is Any:
-        return shape
-    options = _options(kind)
-    if options:
-        return _from_union(shape, options, blobs, where)
-    if get_origin(kind) is tuple:
-        _must_be(isinstance(shape, list), where, "a list")
-        inside = get_args(kind)[0]
-        return tuple(_from_json(one, inside, blobs, f"{where}[{at}]") for at, one in enumerate(shape))
-    if _is_record(kind):
-        hints = _fields(kind)
-        _must_be(isinstance(shape, dict) and shape.keys() == hints.keys(), where, f"a {kind.__name__}")
-        return kind(
-            **{name: _from_json(shape[name], hint, blobs, f"{where}.{name}") for name, hint in hints.items()}
-        )
+        return lambda value, blobs: float(value)  # 2 and 2.0 are one value, so they have one encoding
     if kind is bytes:
-        _must_be(_is_int(shape) and shape >= 0, where, "a length")
-        return blobs.take(shape, where)
+        return _write_bytes
     if isinstance(kind, type) and issubclass(kind, Enum):
-        _must_be(isinstance(shape, str) and shape in kind.__members__, where, f"a {kind.__name__}")
-        return kind[shape]
-    if kind is float:
-        _must_be(isinstance(shape, float) or _is_int(shape), where, "a number")
-        return float(shape)
-    _must_be(_is_int(shape) if kind is int else isinstance(shape, kind), where, f"of type {kind.__name__}")
-    return shape
+        return lambda value, blobs: value.name
+    if get_origin(kind) is tuple:
+        each = _writer_of(get_args(kind)[0])
+        return lambda value, blobs: [each(one, blobs) for one in value]
+    if dataclasses.is_dataclass(kind):
+        return _write_record(kind)
+    raise TypeError(f"a {getattr(kind, '__name__', kind)} is not known")
 
 
-def _from_union(shape: Any, options: tuple[Any, ...], blobs: _Blobs, where: str) -> Any:
-    inside = [option for option in options if option is not type(None)]
-    if shape is None and len(inside) < len(options):
+def _write_one_of_several(value: Any, blobs: list[bytes]) -> Any:
+    if value is None:
         return None
+    return {_CLASS: type(value).__name__, "is": _writer_of(type(value))(value, blobs)}
+
+
+def _write_bytes(value: Any, blobs: list[bytes]) -> int:
+    blobs.append(value)
+    return len(value)
+
+
+def _write_record(kind: Any) -> _Writer:
+    fields = _fields(kind)
+    names = list(fields)
+    get = attrgetter(*names) if names else None
+    inner = [
+        (name, _writer_of(hint)) for name, hint in fields.items() if hint is not Any and hint not in _AS_IT_IS
+    ]
+    only = len(names) == 1
+
+    def write(value: Any, blobs: list[bytes]) -> dict[str, Any]:
+        if get is None:
+            return {}
+        shape = {names[0]: get(value)} if only else dict(zip(names, get(value), strict=True))
+        for name, inside in inner:
+            shape[name] = inside(shape[name], blobs)
+        return shape
+
+    return write
+
+
+# -- reading ----------------------------------------------------------------------------
+
+
+def _reader_of(kind: Any) -> _Reader:
+    reader = _READERS.get(kind)
+    if reader is None:
+        reader = _READERS[kind] = _make_reader(kind)
+    return reader
+
+
+def _make_reader(kind: Any) -> _Reader:
+    if kind is Any:
+        return lambda shape, blobs: shape
+    if options := _options(kind):
+        return _read_union(options)
+    if get_origin(kind) is tuple:
+        return _read_tuple(_reader_of(get_args(kind)[0]))
+    if dataclasses.is_dataclass(kind):
+        return _read_record(kind)
+    if kind is bytes:
+        return lambda shape, blobs: blobs.take(shape)
+    if kind is float:
+        return _read_float
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _read_member(kind)
+    return _read_plain(kind)
+
+
+def _read_union(options: tuple[Any, ...]) -> _Reader:
+    inside = [option for option in options if option is not type(None)]
+    maybe = len(inside) < len(options)
     if len(inside) == 1:
-        return _from_json(shape, inside[0], blobs, where)
-    names = {option.__name__: option for option in inside}
-    _must_be(isinstance(shape, dict) and shape.keys() == {_CLASS, "is"}, where, "one of several classes")
-    _must_be(shape[_CLASS] in names, where, f"one of {', '.join(names)}")
-    return _from_json(shape["is"], names[shape[_CLASS]], blobs, where)
+        read = _reader_of(inside[0])
+        return lambda shape, blobs: None if maybe and shape is None else read(shape, blobs)
+    readers = {option.__name__: _reader_of(option) for option in inside}
+
+    def read_one(shape: Any, blobs: _Blobs) -> Any:
+        if maybe and shape is None:
+            return None
+        _must_be(isinstance(shape, dict) and shape.keys() == {_CLASS, "is"}, "one of several classes")
+        name = shape[_CLASS]
+        _must_be(isinstance(name, str) and name in readers, f"one of {', '.join(readers)}")
+        return readers[name](shape["is"], blobs)
+
+    return read_one
+
+
+def _read_tuple(each: _Reader) -> _Reader:
+    def read(shape: Any, blobs: _Blobs) -> tuple[Any, ...]:
+        _must_be(isinstance(shape, list), "a list")
+        values: list[Any] = []
+        try:
+            for one in shape:
+                values.append(each(one, blobs))
+        except _Misfit as misfit:
+            raise misfit.inside(f"[{len(values)}]") from None
+        return tuple(values)
+
+    return read
+
+
+def _read_record(kind: Any) -> _Reader:
+    fields = _fields(kind)
+    plain = [(name, hint) for name, hint in fields.items() if hint in _AS_IT_IS]
+    inner = [
+        (name, _reader_of(hint)) for name, hint in fields.items() if hint is not Any and hint not in _AS_IT_IS
+    ]
+
+    def read(shape: Any, blobs: _Blobs) -> Any:
+        _must_be(isinstance(shape, dict) and shape.keys() == fields.keys(), f"a {kind.__name__}")
+        for name, hint in plain:
+            if type(shape[name]) is not hint:
+                raise _Misfit(f"is not of type {hint.__name__}").inside(f".{name}")
+        name = ""
+        try:
+            for name, inside in inner:
+                shape[name] = inside(shape[name], blobs)
+        except _Misfit as misfit:
+            raise misfit.inside(f".{name}") from None
+        return kind(**shape)
+
+    return read
+
+
+def _read_member(kind: type[Enum]) -> _Reader:
+    def read(shape: Any, blobs: _Blobs) -> Enum:
+        _must_be(isinstance(shape, str) and shape in kind.__members__, f"a {kind.__name__}")
+        return kind[shape]
+
+    return read
+
+
+def _read_float(shape: Any, blobs: _Blobs) -> float:
+    _must_be(isinstance(shape, float) or type(shape) is int, "a number")
+    return float(shape)
+
+
+def _read_plain(kind: Any) -> _Reader:
+    def read(shape: Any, blobs: _Blobs) -> Any:
+        if type(shape) is not kind:
+            raise _Misfit(f"is not of type {kind.__name__}")
+        return shape
+
+    return read
 
 
 def _options(kind: Any) -> tuple[Any, ...]:
@@ -158,14 +283,6 @@ def _options(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else ()
 
 
-def _is_record(kind: object) -> bool:
-    return dataclasses.is_dataclass(kind)
-
-
-def _is_int(shape: Any) -> bool:
-    return isinstance(shape, int) and not isinstance(shape, bool)
-
-
-def _must_be(right: bool, where: str, what: str) -> None:
+def _must_be(right: bool, what: str) -> None:
     if not right:
-        raise PlainValueError(f"{where} is not {what}")
+        raise _Misfit(f"is not {what}")

@@ -74,3 +74,13 @@ def test_a_freeze_that_takes_too_long_leaves_the_door_open() -> None:
     door.leave()
     door.leave()
     assert door.freeze(0.0)
+
+
+def test_a_thread_that_may_not_wait_is_told_that_a_freeze_is_under_way() -> None:
+    door = Door(SystemRuntime(), here=True)
+    assert door.enter_nowait()
+    door.leave()
+    assert door.freeze()
+    assert not door.enter_nowait()
+    door.gone()
+    assert not door.enter_nowait()

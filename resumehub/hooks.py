@@ -24,8 +24,15 @@ HOOKS = {
     "on_transport_restore": ("connection",),
     "on_leave": ("connection", "room_id", "reason"),
     "on_disconnect": ("connection", "error"),
+    "on_adopt": ("connection",),
+    "on_release": ("connection",),
 }
-"""The hooks, with the arguments of their handlers."""
+"""The hooks of a connection, with the arguments of their handlers."""
+
+HUB_HOOKS = {"on_start": ("hub",), "on_stop": ("hub",)}
+"""Those of the hub itself."""
+
+ALL_HOOKS = {**HOOKS, **HUB_HOOKS}
 
 
 class Hooks:
@@ -92,7 +99,41 @@ class Hooks:
         """
         return self._register("on_disconnect", handler)
 
+    def on_start(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(hub)``, once, when this process becomes the one that runs the callbacks.
+
+        Before any other callback, and behind the adoption of the sessions that there are already: set your
+        tables right from ``hub.ids``, start what ticks. Without a cluster that is at the first upgrade. If
+        it takes longer than a second, other callbacks begin meanwhile. What it raises is only logged.
+        """
+        return self._register("on_start", handler)
+
+    def on_stop(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(hub)``, once, when this process ceases to be that one: stop what ticks.
+
+        Before any on_release. When a hub is closed, it runs beside the on_disconnect of its sessions. If a
+        move fails, on_start runs again. What it raises is only logged.
+        """
+        return self._register("on_stop", handler)
+
+    def on_adopt(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(connection)`` when a living session has come from another process.
+
+        It is the first callback of that session here, and on_connect does not run again: register one
+        function for both. What it raises is only logged. Without a cluster it is never called.
+        """
+        return self._register("on_adopt", handler)
+
+    def on_release(self, handler: Handler) -> Handler:
+        """Decorator: ``handler(connection)`` when a living session leaves for another process.
+
+        It is the last callback of that session here; ``connection.data`` is written down behind it. A
+        function ``(connection, error=None)`` does for on_disconnect too. What it raises is only logged.
+        Without a cluster it is never called.
+        """
+        return self._register("on_release", handler)
+
     def _register(self, hook: str, handler: Handler) -> Handler:
-        check_handler(handler, f"hub.{hook}", *HOOKS[hook])
+        check_handler(handler, f"hub.{hook}", *ALL_HOOKS[hook])
         self.runner.add_handler(hook, handler)
         return handler

@@ -21,7 +21,7 @@ from .config import Config, HistoryOption
 from .core.commands import Kick, KickUser
 from .errors import ConnectionNotFound
 from .handlers import check_handler
-from .hooks import HOOKS, Hooks
+from .hooks import ALL_HOOKS, Hooks
 from .message import Message
 from .metrics import Metrics, NoopMetrics
 from .runtime.base import Runtime
@@ -123,9 +123,10 @@ class Hub(Hooks):
             having("metrics", metrics, NoopMetrics, *_METRICS),
             having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
             runtime,
-            dict.fromkeys(HOOKS, ()),
+            dict.fromkeys(ALL_HOOKS, ()),
             trace,
         )
+        self.runner.owner = self
         if cluster is not None and not isinstance(cluster, LocalCluster):
             raise TypeError(f"cluster must be a resumehub.cluster.LocalCluster, or None, not {cluster!r}")
         #: This process's part in the cluster; None without one.

@@ -34,6 +34,7 @@ from ..session.serial_queue import CallbackPool, SerialQueue
 from ..session.services import Services
 from ..session.session import Session
 from ..session.session_state import HookState, Limits, LiveTransport, SessionState
+from .beginning import Beginning
 from .full_hub_warning import FullHubWarning
 from .io_threads import IOThreads
 from .refusal_reports import RefusalReports
@@ -61,6 +62,7 @@ class EffectRunner:
     _ledger_totals: LedgerTotals
     _pool: CallbackPool
     _io_threads: IOThreads
+    _beginning: Beginning
     _refusals: RefusalReports
     #: States of sessions that leave, by epoch, until ``HubLoop.departed`` takes them; and of sessions that
     #: arrive, by the number of the arrival, until ``TakeOver`` uses them. Any thread.
@@ -190,6 +192,8 @@ class EffectRunner:
         self._by_epoch[effect.epoch] = session
         self._ledger_totals.open(session.outbox)
         self._registry.begin(session)
+        if self._beginning.holds:
+            self._beginning.enter(session.serial_queue, None)
 
     def _join(self, session: Session, room_id: str) -> None:
         self._registry.join(session, room_id)
@@ -350,6 +354,7 @@ class EffectRunner:
         self._by_epoch[effect.epoch] = session
         self._ledger_totals.open(session.outbox)
         self._registry.enter(session)
+        self._beginning.enter(queue, self._on_adopt(session, state))
         for hook in state.hooks:
             error = hook.error.make() if hook.error is not None else None
             call = HookCall(
@@ -358,6 +363,12 @@ class EffectRunner:
             queue.post(call)
         if effect.transport is not None and state.transport is not None:
             self._go_on(self._transports[effect.transport], session, state.transport)
+
+    def _on_adopt(self, session: Session, state: SessionState) -> HookCall | None:
+        # A session whose on_connect has not run has been in no process's tables: that comes first, here.
+        if any(hook.hook == "on_connect" for hook in state.hooks) or not self._is_heard("on_adopt"):
+            return None
+        return HookCall(self._services, session, "on_adopt", session.generation, None)
 
     def _go_on(self, io: TransportIO, session: Session, live: LiveTransport) -> None:
         now = self._services.clock.monotonic()

@@ -41,6 +41,7 @@ from ..session.session_state import SessionState
 from ..stats import Stats
 from ..trace import Trace
 from ..transport.base import Transport
+from .beginning import Beginning
 from .dead_hub import end_everything
 from .effect_runner import EffectRunner
 from .history import History
@@ -67,6 +68,8 @@ class HubParts:
     handlers: dict[str, tuple[Callable[..., Any], ...]]
     trace: Trace | None
     refusals: RefusalReports = field(init=False)
+    #: What the handlers of on_start and on_stop get.
+    owner: Any = field(init=False, default=None)
 
 
 class HubLoop:
@@ -130,6 +133,7 @@ class HubLoop:
             self.services, self.thread_group, self.leader_followers, self._watcher.shared_writer.take
         )
         self._pool = CallbackPool(runtime, self.thread_group.spawn, config.callback_threads)
+        self.beginning = Beginning(runtime, self.services, self._pool, lambda: parts.owner)
         self._effect_runner = EffectRunner(
             config,
             runtime,
@@ -139,6 +143,7 @@ class HubLoop:
             self.ledger_totals,
             self._pool,
             self.io_threads,
+            self.beginning,
             parts.refusals,
         )
         self._refusals = parts.refusals
@@ -348,8 +353,9 @@ class HubLoop:
         self.io_threads.stand_in(io)
 
     def look_at_readers(self) -> None:
-        """See ``IOThreads.look``."""
+        """See ``IOThreads.look`` and ``Beginning.look``."""
         self.io_threads.look()
+        self.beginning.look()
 
     def writer_failed(self, writer: TransportWriter, error: BaseException) -> None:
         """See ``IOThreads.writer_failed``."""
@@ -364,6 +370,7 @@ class HubLoop:
         with self._close_lock:
             first, self._is_shut_down = not self._is_shut_down, True
         if first:
+            self.beginning.cease(lambda: None)
             self.put(c.Shutdown())
 
     def abort_all(self) -> None:

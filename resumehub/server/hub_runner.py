@@ -52,14 +52,18 @@ class HubRunner(HubParts):
 
     # -- the loop ---------------------------------------------------------------------------
 
-    def start(self) -> HubLoop:
-        """The running hub, started on first use. Raises: HubClosed; RuntimeError if no thread can start."""
+    def start(self, *, begins: bool = True) -> HubLoop:
+        """The running hub, started on first use. Raises: HubClosed; RuntimeError if no thread can start.
+
+        ``begins``: False where it adopts sessions first. Next, then: ``HubLoop.beginning.run``.
+        """
         with self._lock:
             if self.closed:
                 raise HubClosed
             if self.loop is None:
                 loop = HubLoop(self, f"{id(self):x}")
                 loop.start()
+                loop.beginning.run() if begins else loop.beginning.hold_back()
                 self.loop = loop
             return self.loop
 

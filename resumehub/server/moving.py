@@ -16,6 +16,7 @@ from ..core.commands import Adopt, Export
 from ..errors import ConnectionNotFound, NotMovable
 from ..incoming.transport_io import TransportIO
 from ..runtime.base import Runtime
+from ..session.handler_calls import HookCall
 from ..session.session import Session
 from ..session.session_state import SessionState, check, check_data
 from ..transport.base import Transport
@@ -45,12 +46,13 @@ def export_session(loop: HubLoop, runtime: Runtime, connection_id: str) -> Depar
     session, have returned.
     """
     session = loop.registry.sessions.get(connection_id)
-    if session is None or session.connection is None:
+    connection = session.connection if session is not None else None
+    if session is None or connection is None:
         raise ConnectionNotFound(connection_id)
-    check_data(session.connection.data)
     fence = _Fence(loop, runtime, session)
     try:
         fence.close()
+        check_data(connection.data)
         loop.put_and_wait(Export(connection_id, session.life))
         state = loop.departed(session)
     except BaseException:
@@ -91,12 +93,15 @@ class _Fence:
         self._runtime = runtime
         self._session = session
         self.io: TransportIO | None = None
-        self._queue_is_held = False
+        self._queue_is_held = self._is_released = False
 
     def close(self) -> None:
         """Stop callbacks, reader and writer. Raises: NotMovable. Blocks: until they have stopped."""
         session, runtime = self._session, self._runtime
         self._stop_callbacks()
+        if leaves(session):
+            self._is_released = True
+            self._run_alone("on_release")
         writer = session.writer
         if writer is None:
             return
@@ -139,5 +144,25 @@ class _Fence:
             assert self.io.writer is not None, "a session was attached to it"
             self.io.writer.let_go()
             self._loop.io_threads.start_reader(self.io)
+        if self._is_released and self._session.connection is not None:
+            self._run_alone("on_adopt")
         if self._queue_is_held:
             self._session.serial_queue.let_go()
+
+    def _run_alone(self, hook: str) -> None:
+        session = self._session
+        done = self._runtime.event(f"{hook} of {session.connection_id} to return")
+        call = HookCall(self._loop.services, session, hook, session.generation, None)
+        session.serial_queue.run_alone(call, done.set)
+        done.wait()
+
+
+def leaves(session: Session) -> bool:
+    """Whether an on_release is due before it leaves. Call it while its queue of callbacks is held.
+
+    Not where on_connect has not run, which then runs in the other process.
+    """
+    begun = all(
+        call.hook != "on_connect" for call in session.serial_queue.waiting() if call.session is session
+    )
+    return begun and session.connection is not None

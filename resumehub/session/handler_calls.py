@@ -2,9 +2,9 @@
 
 The thread that runs the session's ``serial_queue.py`` runs them. A handler's exception is logged here and
 reported to the hub thread, which decides (contract B4: 1011). One of a drop, a disconnect or a membership is
-only logged, and later handlers still run: what they are told of has happened, and some of them clean up. What
-the handlers of a request return or raise is its answer (contract E3). Read next: ``answering.py``,
-``inbound_fence.py``, ``router.py``.
+only logged, and later handlers still run: what they are told of has happened, and some of them clean up. So
+it is with a session's arrival and its leaving for another process. What the handlers of a request return or
+raise is its answer (contract E3). Read next: ``answering.py``, ``inbound_fence.py``, ``router.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = Log("resumehub")
 _RAISED = "a handler of %s raised for %r"
 
 #: The hooks whose exceptions are only logged.
-_ONLY_LOGGED = ("on_transport_drop", "on_disconnect", "on_join", "on_leave")
+_ONLY_LOGGED = ("on_transport_drop", "on_disconnect", "on_join", "on_leave", "on_adopt", "on_release")
 #: Those that get the error, and those that get a room and a reason.
 _WITH_ERROR = ("on_transport_drop", "on_disconnect")
 _OF_MEMBERSHIP = ("on_join", "on_leave")

@@ -129,6 +129,13 @@ class SerialQueue:
         with self._lock:
             return list(self._calls)
 
+    def run_alone(self, call: Callback, told: Callable[[], None]) -> None:
+        """Between ``told`` and ``let_go``: have the pool run ``call``, ahead of all that waits.
+
+        ``told`` is called when it has returned; then the queue is still held. Never blocks.
+        """
+        self._pool.submit(_Alone(call, told))
+
     def let_go(self, *, without: Callable[[Callback], bool] | None = None) -> None:
         """Undo ``hold``; remove the callbacks for which ``without`` is true. The pool runs the others."""
         with self._lock:
@@ -141,12 +148,7 @@ class SerialQueue:
 
     def _run_on(self, call: Callback | None, turn: int | None) -> None:
         while call is not None:
-            try:
-                call.run()
-            except BaseException as error:  # a bug of ours: ``call.run`` handles what user code raises
-                if passes(error):
-                    raise
-                log.error("a callback could not be run; please report this", exc_info=error)
+            _run(call)
             if turn is not None:
                 turn -= 1
             call = self._next(turn)
@@ -240,6 +242,27 @@ class SerialQueue:
         return call
 
 
+class _Alone:
+    """One callback that the pool runs while its queue is held."""
+
+    def __init__(self, call: Callback, told: Callable[[], None]) -> None:
+        self._call = call
+        self._told = told
+
+    def run(self, turn: int | None = None) -> None:
+        _run(self._call)
+        self._told()
+
+
+def _run(call: Callback) -> None:
+    try:
+        call.run()
+    except BaseException as error:  # a bug of ours: ``call.run`` handles what user code raises
+        if passes(error):
+            raise
+        log.error("a callback could not be run; please report this", exc_info=error)
+
+
 class CallbackPool:
     """At most ``limit`` threads, for callbacks that no reader thread runs.
 
@@ -257,7 +280,7 @@ class CallbackPool:
         self._spares_wanted = runtime.spare_threads
         self._lock = runtime.lock("the callback pool")
         self._work = runtime.condition(self._lock)
-        self._waiting: deque[SerialQueue] = deque()
+        self._waiting: deque[SerialQueue | _Alone] = deque()
         self._threads = 0
         self._idle = 0
         self._closed = False
@@ -272,7 +295,7 @@ class CallbackPool:
             with self._lock:
                 self._spares += 1
 
-    def submit(self, serial_queue: SerialQueue) -> None:
+    def submit(self, serial_queue: SerialQueue | _Alone) -> None:
         """Have a thread of the pool run the queue. Never blocks."""
         with self._lock:
             self._waiting.append(serial_queue)
@@ -314,7 +337,7 @@ class CallbackPool:
         while (serial_queue := self._take()) is not None:
             serial_queue.run(_TURN)
 
-    def _take(self) -> SerialQueue | None:
+    def _take(self) -> SerialQueue | _Alone | None:
         with self._lock:
             while not self._waiting:
                 if self._closed:

@@ -20,19 +20,24 @@ from .scheduler import Scheduler
 from .tasks import Abandoned, is_failure
 
 _MEMBERSHIP = ("on_join", "on_leave")
-_WITHIN_LIFE = ("on_connect", "on_transport_restore", "on_transport_drop")
+_WITHIN_LIFE = ("on_connect", "on_adopt", "on_transport_restore", "on_transport_drop")
 
 #: What may come behind what; None is the beginning. What is not ``_LASTING`` changes nothing of that.
 _FOLLOWS: dict[str, tuple[str | None, ...]] = {
     "on_connect": (None,),
-    "on_message": ("on_connect", "on_transport_restore"),
-    "on_transport_drop": ("on_connect", "on_transport_restore"),
-    "on_transport_restore": ("on_transport_drop",),
+    "on_message": ("on_connect", "on_adopt", "on_transport_restore"),
+    "on_transport_drop": ("on_connect", "on_adopt", "on_transport_restore"),
+    "on_transport_restore": ("on_adopt", "on_transport_drop"),
     "on_disconnect": _WITHIN_LIFE,
     "on_join": _WITHIN_LIFE,
     "on_leave": _WITHIN_LIFE,
+    "on_adopt": (None, "on_release"),
+    "on_release": _WITHIN_LIFE,
 }
-_LASTING = ("on_connect", "on_transport_drop", "on_transport_restore", "on_disconnect")
+_LASTING = (
+    *("on_connect", "on_transport_drop", "on_transport_restore", "on_disconnect"),
+    *("on_adopt", "on_release"),
+)
 
 
 class CallbackOrder(AssertionError):

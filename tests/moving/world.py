@@ -164,10 +164,11 @@ class Life:
         #: What a naive variant leaves behind when the session moves.
         self._forget = forget
         known = {"resume_window": 30.0, "ping_interval": 20.0, "write_timeout": 10.0, **options}
-        self._hubs = [
+        #: The one where she is now, and the other one.
+        self.hubs = [
             Hub(_runtime=lab.runtime, clock=clock, **known) for clock in (lab.clock, OtherClock(lab))
         ]
-        for hub in self._hubs:
+        for hub in self.hubs:
             self._listen(hub)
             hub.runner.start()
         self.handled_by_client = 0
@@ -176,7 +177,7 @@ class Life:
 
     @property
     def hub(self) -> Hub:
-        return self._hubs[0]
+        return self.hubs[0]
 
     def _listen(self, hub: Hub) -> None:
         @hub.on_connect
@@ -217,12 +218,16 @@ class Life:
 
     # -- steps ------------------------------------------------------------------------------
 
-    def _register(self, *, resume: bool, user: bool = True) -> None:
+    def visit(self, who: str) -> None:
+        """Another client comes in; from now on the client of the steps is this one."""
+        self._register(resume=False, who=who)
+
+    def _register(self, *, resume: bool, user: bool = True, who: str = ID) -> None:
         runner = self.hub.runner
         seen = runner.find(ID, self.handled_by_client if self.v1 else None) if resume else None
         token = seen.credentials.tokens.newest if seen is not None and seen.credentials.tokens else ""
         self._attempt += 1
-        fresh = token_of("key-of-alice-1", f"secret-number-{self._attempt:04}") if self.v1 else ""
+        fresh = token_of(f"key-of-{who}-1", f"secret-number-{self._attempt:04}") if self.v1 else ""
         wire = Wire(self._lab.runtime, self._window)
         self.wires.append(wire)
         transport = WebSocketTransport(WireEnd(wire), 1000)
@@ -230,7 +235,7 @@ class Life:
             transport,
             c.Register(
                 0,
-                ID,
+                who,
                 "lobby",
                 life=f"life {self._attempt}",
                 resume=resume,
@@ -325,7 +330,7 @@ class Life:
 
     def move(self) -> None:
         """The session goes to the other hub, if it lives and can be moved just now."""
-        here, there = self._hubs
+        here, there = self.hubs
         if here.get(ID) is None:
             return
         loop, runtime = here.runner.loop, self._lab.runtime
@@ -348,7 +353,7 @@ class Life:
         other = there.runner.loop
         assert other is not None
         adopt_session(other, runtime, state, stream)
-        self._hubs.reverse()
+        self.hubs.reverse()
         self.moved += 1
         self._lab.run_until_idle()
 
@@ -357,7 +362,7 @@ class Life:
     def end(self) -> list[object]:
         """Close both hubs; all that could be seen from outside."""
         self._lab.run_until_idle()
-        for hub in self._hubs:
+        for hub in self.hubs:
             stats = hub.stats()
             settled = stats.acknowledged + stats.written + stats.dropped + stats.expired + stats.closed
             assert stats.accepted == settled + stats.held, stats
@@ -367,6 +372,6 @@ class Life:
         for wire in self.wires:
             wire.change(lambda wire=wire: setattr(wire, "gone", True))
         self._lab.run_until_idle()
-        for hub in self._hubs:
+        for hub in self.hubs:
             assert hub.close(60.0).complete
         return [*self.story, *(bytes(wire.told) for wire in self.wires)]

@@ -57,6 +57,22 @@ class HubCalls(ABC):
         """Decorator; see ``Hub.on_disconnect``. The handler has an application context."""
         return self.hook("on_disconnect", handler)
 
+    def on_start(self, handler: _Handler) -> _Handler:
+        """Decorator; see ``Hub.on_start``. The handler has an application context."""
+        return self.hook("on_start", handler)
+
+    def on_stop(self, handler: _Handler) -> _Handler:
+        """Decorator; see ``Hub.on_stop``. The handler has an application context."""
+        return self.hook("on_stop", handler)
+
+    def on_adopt(self, handler: _Handler) -> _Handler:
+        """Decorator; see ``Hub.on_adopt``. The handler has an application context."""
+        return self.hook("on_adopt", handler)
+
+    def on_release(self, handler: _Handler) -> _Handler:
+        """Decorator; see ``Hub.on_release``. The handler has an application context."""
+        return self.hook("on_release", handler)
+
     def send(self, connection_id: str, message: Message) -> None:
         """See ``Hub.send``."""
         self.hub.send(connection_id, message)

@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, has_app_context
 from flask.globals import app_ctx
 
 from ...handlers import check_handler, check_runs
-from ...hooks import HOOKS
+from ...hooks import ALL_HOOKS
 from ...hub import Hub
 from ...router import Router
 from ...runtime.system import make_lock
@@ -166,7 +166,7 @@ class ResumeHub(HubCalls):
 
         Raises: TypeError for a handler that can't be called so.
         """
-        check_handler(handler, f"sockets.{name}", *HOOKS[name])
+        check_handler(handler, f"sockets.{name}", *ALL_HOOKS[name])
         with self._lock:
             self._add(name, handler)
         return handler

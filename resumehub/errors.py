@@ -15,6 +15,12 @@
     * ``NotMovable``: a session can't go on in another process, or not now
     * ``SessionStateError``: a session that was written down can't be read
     * ``SocketUnavailable``: this WSGI server does not give access to its socket
+    * ``ClusterError``: the processes of a folder can't work together as asked
+
+      * ``ClusterRefused``: the hub's process refuses this one
+      * ``NoHub``: no process of the folder holds the hub
+      * ``LinkBroken``: the connection to another process of the folder has ended
+
     * ``ReceiveTimeout``: a client's ``receive`` found no message in time
     * ``RequestError``: raised *by* a handler to refuse a request
     * ``RequestFailed``: the other end refused a request
@@ -124,6 +130,44 @@ class NotMovable(ResumeHubError):
 
 class SocketUnavailable(ResumeHubError):
     """This WSGI server does not give access to the client's socket, or not to one that we can take."""
+
+
+class ClusterError(ResumeHubError):
+    """A cluster can't work as asked: of its folder, for example. The text says what to do.
+
+    ``folder``: which one; ``""`` where it is not about one.
+    """
+
+    def __init__(self, message: str, folder: str = "") -> None:
+        super().__init__(message)
+        self.folder = folder
+
+
+class ClusterRefused(ClusterError):
+    """The hub's process refuses this one: it is of another application, or of a release too far away.
+
+    ``code``: for programs: ``"application"``, ``"version"``, ``"user"``, ``"full"``, ``"not_now"``.
+    """
+
+    def __init__(self, folder: str, reason: str, code: str) -> None:
+        super().__init__(f"the hub in {folder} refuses this process: {reason}", folder)
+        self.reason = reason
+        self.code = code
+
+
+class NoHub(ClusterError):
+    """No process of the folder holds the hub now, or the one that did has just ended."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"no process holds the hub in {folder}", folder)
+
+
+class LinkBroken(ClusterError):
+    """The connection to another process of the folder has ended; nothing more can be sent on it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the link has ended: {why}")
+        self.why = why
 
 
 class TransportLost(ResumeHubError):

@@ -1,0 +1,251 @@
+"""The hub's process listens for links, and any other process connects to it.
+
+The listener binds its socket under a new name and renames it over the folder's ``hub``, so that a process
+that connects finds the old hub or the new one, and never nothing. Who connects first shows its user (the
+kernel says it), then greets. Both ends refuse a process of another user, with one line in the log. A greeting
+that does not come in time ends only its own link: each has a thread from the start.
+
+``connect`` makes the pair of sockets for descriptors and sends one end along with its greeting. Threads: the
+listener's own, and one a link. Read next: ``greetings.py``, ``link_thread.py``.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import secrets
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..errors import ClusterRefused, NoHub
+from ..runtime.base import Runtime
+from ..runtime.foreign_code import Log
+from .folder import Folder
+from .greetings import MOST_GREETING_BYTES, Greeting, Refused, Welcome
+from .link import Link, close_all, descriptors_in
+from .link_codec import MessageReader, NotAMessage, encode
+from .link_thread import Handlers, LinkLoop
+
+log = Log("resumehub")
+
+GREETING_TIMEOUT: Final = 5.0
+"""Seconds within which a process that has connected must have greeted."""
+
+MOST_LINKS: Final = 1024
+"""Links to one hub's process. One more is closed before it is read from."""
+
+_BACKLOG: Final = 128
+"""Connections that may wait to be accepted; those who come then try again."""
+
+Greet = Callable[[Greeting], Welcome | Refused]
+"""What the hub's process answers. It runs on the new link's thread, and must not block."""
+
+
+class LinkListener:
+    """Takes links for the hub's process. ``on_link``, handlers and ``on_end`` run on the link's thread."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        greet: Greet,
+        handlers: Handlers,
+        on_link: Callable[[Link], None],
+        on_end: Callable[[Link], None],
+        runtime: Runtime,
+    ) -> None:
+        self._folder = folder
+        self._greet = greet
+        self._handlers = handlers
+        self._on_link = on_link
+        self._on_end = on_end
+        self._runtime = runtime
+        self._lock = runtime.lock("the links that greet")
+        self._links = 0
+        self._closed = False
+        self._socket: socket.socket | None = None
+
+    def start(self) -> None:
+        """Listen from now on. Whoever connected to an earlier hub's socket finds that one ended.
+
+        Raises: OSError; RuntimeError if no thread can be started. Blocks: never.
+        """
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        new = self._folder.new_socket(secrets.token_hex(4))
+        try:
+            listening.bind(new)
+            os.chmod(new, 0o600)
+            listening.listen(_BACKLOG)
+            os.rename(new, self._folder.socket)
+            self._socket = listening
+            self._runtime.spawn("resumehub-links", self._accept)
+        except BaseException:
+            listening.close()
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+            raise
+
+    def close(self) -> None:
+        """Take no more links; those that are there stay. Any thread; any number of times."""
+        with self._lock:
+            first, self._closed = not self._closed, True
+        if first and self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def after_fork_in_child(self) -> None:
+        """In a forked child: the parent listens. Close the copy; take no lock."""
+        self._closed = True
+        if self._socket is not None:
+            self._socket.close()
+
+    # -- the listener's thread --------------------------------------------------------------
+
+    def _accept(self) -> None:
+        assert self._socket is not None, "a listener is started once"
+        while not self._closed:
+            try:
+                stream, _ = self._socket.accept()
+            except OSError as error:
+                if not self._closed:
+                    log.error("no link can be taken in %s: %s", self._folder.path, error)
+                break
+            self._take(stream)
+        self._socket.close()
+
+    def _take(self, stream: socket.socket) -> None:
+        if not _is_ours(stream, self._folder.path):
+            stream.close()
+            return
+        with self._lock:
+            if self._links >= MOST_LINKS:
+                log.error("a link is refused in %s: there are %s already", self._folder.path, self._links)
+                stream.close()
+                return
+            self._links += 1
+        try:
+            self._runtime.spawn("resumehub-link", lambda: self._run(stream))
+        except RuntimeError as error:
+            log.error("a link can't be taken in %s: %s", self._folder.path, error)
+            self._leave(stream)
+
+    # -- a link's thread --------------------------------------------------------------------
+
+    def _run(self, stream: socket.socket) -> None:
+        try:
+            link = self._welcome(stream)
+            if link is not None:
+                LinkLoop(link, self._handlers, self._on_end).run(self._on_link)
+        finally:
+            self._leave(stream)
+
+    def _leave(self, stream: socket.socket) -> None:
+        stream.close()
+        with self._lock:
+            self._links -= 1
+
+    def _welcome(self, stream: socket.socket) -> Link | None:
+        """Read a greeting and answer it."""
+        _give_up_after(stream, GREETING_TIMEOUT)
+        descriptors: list[int] = []
+        try:
+            greeting = _read_one(stream, descriptors)
+            if not isinstance(greeting, Greeting) or len(descriptors) != 1:
+                raise NotAMessage("it does not begin with a greeting and a socket")
+            answer = self._greet(greeting)
+            stream.sendall(encode(answer))
+            if isinstance(answer, Refused):
+                log.warning("process %s is refused: %s", greeting.pid, answer.reason)
+                return None
+            packets = socket.socket(fileno=descriptors.pop())
+            _give_up_after(stream, 0.0)
+            return Link(stream, packets, greeting, answer.version, self._runtime)
+        except BlockingIOError:
+            log.error(
+                "a link is ended in %s: it did not greet within %s s", self._folder.path, GREETING_TIMEOUT
+            )
+        except (OSError, NotAMessage) as error:
+            log.error("a link is ended in %s: %s", self._folder.path, error)
+        finally:
+            close_all(descriptors)
+        return None
+
+
+def connect(folder: Folder, greeting: Greeting, runtime: Runtime, timeout: float) -> tuple[Link, Welcome]:
+    """A link to the hub's process, and what it said. Next: serve it (``link_thread.py``, ``start``).
+
+    Raises: NoHub if nobody listens, or the hub's process ended meanwhile; ClusterRefused with what it said;
+    TimeoutError if it does not answer in time; OSError. Blocks: up to ``timeout`` real seconds.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _give_up_after(stream, timeout)
+        with theirs:
+            try:
+                stream.connect(folder.socket)
+            except (FileNotFoundError, ConnectionRefusedError):
+                raise NoHub(folder.path) from None
+            if not _is_ours(stream, folder.path):
+                raise ClusterRefused(folder.path, "it runs as another user", "user")
+            data = encode(greeting, 1)
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
+            sent = stream.sendmsg([data], [rights], socket.MSG_NOSIGNAL)
+            if sent < len(data):
+                stream.sendall(data[sent:], socket.MSG_NOSIGNAL)
+        answer = _read_one(stream, [])
+        if isinstance(answer, Refused):
+            raise ClusterRefused(folder.path, answer.reason, answer.code)
+        if not isinstance(answer, Welcome):
+            raise NoHub(folder.path)
+        _give_up_after(stream, 0.0)
+        return Link(stream, ours, answer.greeting(), answer.version, runtime), answer
+    except BaseException as error:
+        stream.close()
+        ours.close()
+        if isinstance(error, BlockingIOError):
+            raise TimeoutError(
+                f"the hub's process in {folder.path} did not answer within {timeout:g} s"
+            ) from None
+        if isinstance(error, ConnectionError | NotAMessage):
+            raise NoHub(folder.path) from None
+        raise
+
+
+def _give_up_after(stream: socket.socket, seconds: float) -> None:
+    """From now on a wait for this socket raises BlockingIOError after so long; 0: it waits for ever."""
+    limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+def _is_ours(stream: socket.socket, folder: str) -> bool:
+    """Whether the process at the other end runs as our user. The kernel says so: it can't be made up."""
+    pid, user, _ = struct.unpack("iII", stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if user != os.geteuid():
+        log.error(
+            "process %s of user %s is refused in %s: the cluster is of user %s",
+            pid,
+            user,
+            folder,
+            os.geteuid(),
+        )
+    return bool(user == os.geteuid())
+
+
+def _read_one(stream: socket.socket, descriptors: list[int]) -> Any:
+    """The first message, read to its end and not beyond it; its descriptors are added to the list.
+
+    Raises: NotAMessage; BlockingIOError after the time that was set; OSError.
+    """
+    reader = MessageReader(MOST_GREETING_BYTES)
+    while True:
+        wanted = reader.wanted()
+        data, found, _, _ = stream.recvmsg(wanted, socket.CMSG_SPACE(4 * 4), socket.MSG_CMSG_CLOEXEC)
+        descriptors += descriptors_in(found)
+        if not data:
+            raise NotAMessage("it ended before its first message was complete")
+        for message, _ in reader.feed(data):
+            return message

@@ -1,0 +1,190 @@
+"""Which process of a folder holds the hub, and which is its heir: two record locks on one file.
+
+Byte 0 is the hub's, byte 1 the heir's. The kernel lets a lock go when its process ends, however it ends; a
+forked child never has it. It also lets go when *any* descriptor of the file is closed in the process, so
+the file is opened once a process, and stays open until ``close``.
+
+Who wants the hub sees byte 0 free, takes byte 1, then byte 0, then gives byte 1 back. During a move the
+target holds byte 1, so nobody else takes byte 0 when the old process lets it go. Nothing here waits. Any
+thread; a lock is a process's, not a thread's. Read next: ``folder.py``.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from typing import Final, Protocol
+
+from ..errors import ClusterError
+from ..runtime.base import Runtime
+from ..runtime.system import make_lock
+from .folder import Folder
+
+HUB: Final = 0
+"""The byte of who holds the hub."""
+
+HEIR: Final = 1
+"""The byte of who takes it next."""
+
+_FLOCK: Final = struct.Struct("@hhqqi4x")
+# struct flock of 64-bit Linux: type, whence, start, length, pid.
+
+
+class ClusterLock(Protocol):
+    """What a member needs of the lock; see ``RecordLock``. Tests give one that lives in memory."""
+
+    def take_hub(self) -> bool: ...
+    def try_take(self, byte: int) -> bool: ...
+    def release(self, byte: int) -> None: ...
+    def holds(self, byte: int) -> bool: ...
+    def is_held_by_other(self, byte: int) -> bool: ...
+    def holder(self) -> int | None: ...
+    def is_the_file(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+class RecordLock:
+    """This process's part of the lock of a folder. No method blocks.
+
+    Raises: RuntimeError if this process has one of the folder already, for a second hub; ClusterError if
+    the file can't be opened, or is not ours.
+    """
+
+    def __init__(self, folder: Folder, runtime: Runtime) -> None:
+        self._folder = folder
+        self._lock = runtime.lock("the cluster's lock")
+        self._held: set[int] = set()
+        with _opening:
+            # Looked at before it is opened: to close it again would let the other one's locks go.
+            if folder.path in _open:
+                raise RuntimeError(
+                    f"this process has a hub in the folder {folder.path} already: give each hub a folder of "
+                    "its own"
+                )
+            self._descriptor = _opened(folder)
+            self._identity = _identity(os.fstat(self._descriptor))
+            _open[folder.path] = self
+
+    def holds(self, byte: int) -> bool:
+        """Whether this process has ``HUB``, or ``HEIR``."""
+        return byte in self._held
+
+    def take_hub(self) -> bool:
+        """Take the hub if it is free, and nobody else is the heir; return whether this process has it now.
+
+        This is the whole order of the module's text. The target of a move has ``HEIR`` already: it calls
+        ``try_take(HUB)`` once it has read ``commit``, and then ``release(HEIR)``.
+        """
+        with self._lock:
+            if HUB in self._held:
+                return True
+            # Looked at first: who holds the heir's byte for nothing keeps others from a hub that gets free.
+            if self._holder_of(HUB) is not None or not self._take(HEIR):
+                return False
+            taken = self._take(HUB)
+            self._release(HEIR)
+            return taken
+
+    def try_take(self, byte: int) -> bool:
+        """Take ``HUB`` or ``HEIR`` if it is free; return whether this process has it now."""
+        with self._lock:
+            return self._take(byte)
+
+    def release(self, byte: int) -> None:
+        """Let ``HUB`` or ``HEIR`` go, if this process has it."""
+        with self._lock:
+            self._release(byte)
+
+    def is_held_by_other(self, byte: int) -> bool:
+        """Whether another process has ``HUB``, or ``HEIR``."""
+        with self._lock:
+            return self._holder_of(byte) is not None
+
+    def holder(self) -> int | None:
+        """The number of the process that holds the hub, 0 for one that can't be seen; None if none does."""
+        with self._lock:
+            return os.getpid() if HUB in self._held else self._holder_of(HUB)
+
+    def is_the_file(self) -> bool:
+        """Whether the lock's path still leads to the file that is locked.
+
+        If not, somebody has removed it, and another process may hold a second hub: let this one go.
+        """
+        try:
+            return _identity(os.stat(self._folder.lock)) == self._identity
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Let go of everything. Any number of times."""
+        with self._lock:
+            self._held.clear()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+                _open.pop(self._folder.path, None)
+
+    def after_fork_in_child(self) -> None:
+        """In a forked child: the locks are the parent's, who keeps them. Close the copy; take no lock."""
+        self._held.clear()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    # -- inside, with the lock held -----------------------------------------------------------
+
+    def _take(self, byte: int) -> bool:
+        if byte in self._held:
+            return True
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            raise
+        self._held.add(byte)
+        return True
+
+    def _release(self, byte: int) -> None:
+        if byte in self._held:
+            self._held.discard(byte)
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
+
+    def _holder_of(self, byte: int) -> int | None:
+        wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
+        kind, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(self._descriptor, fcntl.F_GETLK, wanted))
+        return None if kind == fcntl.F_UNLCK else process
+
+
+_open: dict[str, RecordLock] = {}
+# Path of a folder → its lock, for all that this process has open.
+_opening = make_lock()
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _opened(folder: Folder) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(folder.lock, flags, 0o600)
+    except OSError as error:
+        raise ClusterError(
+            f"the lock of the cluster's folder {folder.path} can't be opened ({error.strerror}): let the "
+            f"user with the number {os.geteuid()} write there",
+            folder.path,
+        ) from None
+
+
+def _after_fork_in_child() -> None:
+    global _opening
+    _opening = make_lock()  # another thread may have held it
+    for lock in list(_open.values()):
+        lock.after_fork_in_child()
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

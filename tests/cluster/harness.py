@@ -1,0 +1,374 @@
+"""Starts a cluster of real processes in a folder of its own, signals them, and looks at what they leave.
+
+::
+
+    with Cluster(Setup(workers=2)) as cluster:
+        cluster.wait_until_serving()
+        cluster.signal(cluster.master, signal.SIGHUP)
+        with cluster.socket_at(pid) as sock: ...
+
+gunicorn (``gthread`` and ``sync``), Werkzeug, and ``python -m resumehub hub``, with ``numbered_app.py``.
+Every wait is for a condition, with a hang guard. At the end all processes are ended, and what is left of them
+is an AssertionError: a process, a lock, a socket, a file that does not belong there. Without ``folder`` there
+is no cluster: then it is one process with a hub of its own. Read next: ``counting.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.cluster.journal import OPTIONS, Journal
+from tests.cluster.processes import alive_in_session, holder_of, listening, owner_of, unix_sockets_below
+from tests.integration.servers import HOST, ROOT, ServerProcess, complaints, gunicorn, werkzeug
+
+PATIENCE = 20.0
+"""A hang guard in real seconds."""
+
+LOCK = "lock"
+"""The file in the folder on whose byte 0 the hub has its lock."""
+
+MAY_STAY = {LOCK}
+"""What a stopped cluster may leave in its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What to start. ``server``: gthread, sync or werkzeug. ``folder``: whether there is a cluster.
+
+    ``arguments``: more for gunicorn. ``hub``, ``cluster``: options of the ``Hub`` and of its ``LocalCluster``.
+    """
+
+    server: str = "gthread"
+    workers: int = 2
+    threads: int = 4
+    preload: bool = False
+    flask: bool = False
+    max_requests: int = 0
+    timeout: int = 30
+    graceful_timeout: int = 10
+    folder: bool = True
+    hub: dict[str, Any] = field(default_factory=dict)
+    cluster: dict[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+class Cluster:
+    """Processes of one folder. ``start`` may be called again after ``stop``: the folder stays."""
+
+    def __init__(self, setup: Setup | None = None) -> None:
+        self.setup = setup or Setup()
+        self._home = tempfile.TemporaryDirectory(prefix="resumehub-cluster-")
+        self.home = Path(self._home.name)
+        self.folder = self.home / "folder"
+        self.journal = Journal(self.home / "journal")
+        self._import_gate = self.home / "gate"
+        self.gate = Gate()
+        self.server: ServerProcess = None  # type: ignore[assignment]
+        self.servers: list[ServerProcess] = []
+        self.hubs: list[subprocess.Popen[bytes]] = []
+        self.complaints: list[str] = []
+
+    # -- starting and ending ----------------------------------------------------------------
+
+    def start(self) -> ServerProcess:
+        """Start one more server on the folder; ``server`` is the one that was started last."""
+        s = self.setup
+        module = "numbered_flask:flask_app" if s.flask else "numbered_app:app"
+        env = {OPTIONS: json.dumps(self._options())}
+        if s.server == "werkzeug":
+            self.server = werkzeug(f"tests.cluster.{module}", env=env, probe="/ready")
+        else:
+            numbers = {
+                "workers": s.workers,
+                "max-requests": s.max_requests,
+                "timeout": s.timeout,
+                "graceful-timeout": s.graceful_timeout,
+            }
+            arguments = [word for name, n in numbers.items() for word in (f"--{name}", str(n))]
+            arguments += ["--worker-class", s.server, "--access-logfile", os.devnull]
+            arguments += ["--threads", str(s.threads)] if s.server == "gthread" else []
+            arguments += ["--preload"] if s.preload else []
+            self.server = gunicorn(
+                f"tests.cluster.{module}", *arguments, *s.arguments, env=env, probe="/ready"
+            )
+        self.servers.append(self.server)
+        return self.server
+
+    def start_hub(self) -> subprocess.Popen[bytes]:
+        """Start a process for the hub alone: ``python -m resumehub hub``."""
+        env = {**os.environ, "PYTHONPATH": str(ROOT), OPTIONS: json.dumps(self._options())}
+        command = [sys.executable, "-m", "resumehub", "hub", "tests.cluster.numbered_app:hub"]
+        with (self.home / f"hub-log-{len(self.hubs)}").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.hubs.append(process)
+        return process
+
+    def _options(self) -> dict[str, Any]:
+        s = self.setup
+        return {
+            "journal": str(self.journal.path),
+            "folder": str(self.folder) if s.folder else "",
+            "import_gate": str(self._import_gate),
+            "gate": self.gate.port,
+            "hub": s.hub,
+            "cluster": s.cluster,
+        }
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End all processes in an orderly way, and wait until none is left. Raises: ServerFailed."""
+        for process in self.hubs:
+            process.send_signal(number)
+        for server in self.servers:
+            for pid in self.masters(server):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            until(partial(_is_over, server.pid), "the server to end")
+            self.complaints += complaints(server.stop())
+        for process in self.hubs:
+            process.wait(PATIENCE)
+
+    def __enter__(self) -> Cluster:
+        try:
+            self.start()
+        except BaseException:
+            self._end_everything()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.stop()
+                left = self.leftovers()
+                assert left == [], f"left behind: {', '.join(left)}"
+            else:
+                print(self.log_text())  # pytest shows it with the failure
+        finally:
+            self._end_everything()
+
+    def _end_everything(self) -> None:
+        """Whatever happened: no process is left, and no file."""
+        for session in [*(server.pid for server in self.servers), *(process.pid for process in self.hubs)]:
+            until(partial(_kill_all, session), f"session {session} to be dead")
+        for server in self.servers:
+            server.stop()
+        for process in self.hubs:
+            process.wait(PATIENCE)
+        self.gate.close()
+        self._home.cleanup()
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def log_text(self) -> str:
+        """What all processes have written to their logs."""
+        hubs = [path.read_text("utf-8", "replace") for path in sorted(self.home.glob("hub-log-*"))]
+        return "\n".join([*(server.log_text() for server in self.servers), *hubs])
+
+    def masters(self, server: ServerProcess | None = None) -> list[int]:
+        """The living masters of gunicorn (two behind SIGUSR2), or the process of Werkzeug."""
+        server = server or self.server
+        booted = _booted(server.log_text())
+        return [pid for pid in alive_in_session(server.pid) if pid not in booted]
+
+    @property
+    def master(self) -> int:
+        """The oldest master that lives."""
+        return min(self.masters())
+
+    def workers(self, server: ServerProcess | None = None) -> list[int]:
+        """The living workers that have been booted, the youngest last; Werkzeug: its process."""
+        server = server or self.server
+        alive = alive_in_session(server.pid)
+        if self.setup.server == "werkzeug":
+            return list(alive)
+        return [pid for pid in _booted(server.log_text()) if pid in alive]
+
+    def hub_pid(self) -> int | None:
+        """Which process holds the hub now; without a cluster the only worker."""
+        if self.setup.folder:
+            return holder_of(self.folder / LOCK)
+        workers = self.workers()
+        assert len(workers) <= 1, f"a hub for each of {workers}: this setup has no cluster"
+        return workers[0] if workers else None
+
+    def other_worker(self) -> int:
+        """A worker that does not hold the hub."""
+        hub = self.hub_pid()
+        return next(pid for pid in self.workers() if pid != hub)
+
+    def is_serving(self, pid: int) -> bool:
+        """Whether a worker says that it serves."""
+        with contextlib.suppress(OSError, AssertionError, ValueError):
+            status, said = self.get_at(pid, "/ready")
+            return status == 200 and said["pid"] == pid
+        return False
+
+    def wait_until_serving(self, count: int | None = None) -> list[int]:
+        """Wait until there are so many workers (as many as were asked for), and each serves; give them."""
+        count = self.setup.workers if count is None else count
+
+        def serving() -> bool:
+            workers = self.workers()
+            return len(workers) == count and all(map(self.is_serving, workers))
+
+        until(serving, f"{count} workers to serve")
+        until(lambda: self.hub_pid() is not None, "a process to hold the hub")
+        return self.workers()
+
+    def wait_for_log(self, pattern: str, count: int = 1) -> None:
+        """Wait until so many places of the logs match a regular expression."""
+        until(lambda: len(re.findall(pattern, self.log_text())) >= count, f"the log to say {pattern!r}")
+
+    def leftovers(self) -> list[str]:
+        """What is left when all have stopped; nothing should be."""
+        found = []
+        for server in self.servers:
+            found += [f"process {pid}" for pid in alive_in_session(server.pid)]
+            if listening(server.port):
+                found.append(f"port {server.port} listens")
+        for start in (0, 1):
+            if (pid := holder_of(self.folder / LOCK, start)) is not None:
+                found.append(f"byte {start} of the lock, held by {pid}")
+        found += [f"the socket {path}" for path in unix_sockets_below(self.folder)]
+        if self.folder.exists():
+            found += [f"the file {name}" for name in sorted(set(os.listdir(self.folder)) - MAY_STAY)]
+        return found
+
+    # -- doing ------------------------------------------------------------------------------
+
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to a process of ours."""
+        os.kill(pid, number)
+
+    def wait_until_gone(self, *pids: int) -> None:
+        """Wait until these processes have ended."""
+        until(lambda: not any(_is_alive(pid) for pid in pids), f"{pids} to end")
+
+    @contextlib.contextmanager
+    def slow_imports(self) -> Iterator[None]:
+        """Inside, each import of the application waits at the gate."""
+        self._import_gate.touch()
+        try:
+            yield
+        finally:
+            self._import_gate.unlink(missing_ok=True)
+
+    def socket_at(self, pid: int) -> socket.socket:
+        """A connection that this worker has accepted. Blocks: until it takes one."""
+        others: list[socket.socket] = []  # open until the end: a sync worker is busy with each
+        try:
+            for _ in range(500):
+                sock = self.server.connect()
+                others.append(sock)
+                until(partial(self._is_accepted, sock), "a connection to be accepted")
+                if owner_of(sock, [pid]) == pid:
+                    return others.pop()
+        finally:
+            for sock in others:
+                sock.close()
+        raise AssertionError(f"process {pid} takes no connection")
+
+    def _is_accepted(self, sock: socket.socket) -> bool:
+        return owner_of(sock, self.workers()) is not None
+
+    def get_at(self, pid: int, path: str) -> tuple[int, dict[str, Any]]:
+        """GET from this worker; give status and JSON. Raises: OSError."""
+        with self.socket_at(pid) as sock:
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+            with sock.makefile("rb") as file:
+                answer = file.read()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if not head:
+            raise ConnectionResetError(f"process {pid} has answered nothing")
+        return int(head.split(b" ")[1]), json.loads(body)
+
+    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        """GET from whichever worker takes it; give status and JSON."""
+        status, body = self.server.get(path)
+        return status, json.loads(body) if body.startswith(b"{") else {}
+
+    def url(self, name: str, **query: str) -> str:
+        """The WebSocket's address for a client of this name."""
+        more = "".join(f"&{key}={value}" for key, value in query.items())
+        return f"{self.server.ws_url}/ws?name={name}{more}"
+
+
+class Gate:
+    """Where handlers, views and imports wait until the test lets them go on."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server((HOST, 0))
+        self._listener.settimeout(PATIENCE)
+        self.port: int = self._listener.getsockname()[1]
+        self._waiting: list[socket.socket] = []
+
+    def wait_for_one(self) -> tuple[str, str, int, Callable[[], None]]:
+        """Wait until somebody comes; give what it is, its key, its pid, and what lets it go on."""
+        sock, _ = self._listener.accept()
+        self._waiting.append(sock)
+        with sock.makefile() as file:
+            what, key, pid = file.readline().rstrip("\n").split(" ")
+        return what, key, int(pid), lambda: sock.sendall(b"go\n")
+
+    def close(self) -> None:
+        """Let all go."""
+        for sock in [*self._waiting, self._listener]:
+            sock.close()
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Look again and again until ``condition`` holds. Raises: AssertionError when it never does."""
+    never = threading.Event()
+    for _ in range(int(PATIENCE / 0.005)):
+        if condition():
+            return
+        never.wait(0.005)
+    raise AssertionError(f"waited for {what}, and it did not come to that")
+
+
+def _is_over(session: int) -> bool:
+    return not alive_in_session(session)
+
+
+def _kill_all(session: int) -> bool:
+    """Kill what lives in a session; whether nothing has lived."""
+    pids = list(alive_in_session(session))
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not pids
+
+
+def _booted(log: str) -> list[int]:
+    return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", log)]
+
+
+def _is_alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    return False

@@ -50,7 +50,7 @@ MAY_STAY = {LOCK}
 class Setup:
     """What to start. ``server``: gthread, sync or werkzeug. ``folder``: whether there is a cluster.
 
-    ``arguments``: more for gunicorn. ``hub``, ``cluster``: options of the ``Hub`` and of its ``LocalCluster``.
+    ``arguments``: more for gunicorn. ``hub``, ``cluster``: options of the ``Hub`` and its ``LocalCluster``.
     """
 
     server: str = "gthread"

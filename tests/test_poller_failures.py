@@ -40,6 +40,9 @@ class Faulty:
     def works(self) -> bool:
         return self._call("works")
 
+    def retire(self) -> None:
+        self.poller.retire()
+
     def close(self) -> None:
         self.poller.close()
 
@@ -189,6 +192,21 @@ def test_a_poller_that_other_code_has_closed_is_replaced(stage, harm, caplog):
     if harm is give_its_number_to_another_file:
         assert os.fstat(epoll).st_ino == os.fstat(2).st_ino, "it was closed, though it was another file's"
         os.close(epoll)
+
+
+@pytest.mark.parametrize("harm", [give_the_bell_s_number_to_another_file, close_all_of_it])
+def test_a_thread_that_waits_by_a_lost_poller_leaves_it(stage, harm):
+    """Though no bell wakes it, and no socket: the hub can be closed."""
+    runtime = FaultyRuntime()
+    one, first = opened(stage, runtime)
+    first.drop()
+    one.recorder.wait_for("drop", "first")
+    at_rest(one)
+    bell = runtime.made[0].poller._bell
+    harm(runtime)
+    echoes(one.open("second"))
+    one.leave()
+    os.close(bell)
 
 
 def test_while_no_poller_can_be_made_it_is_tried_again_and_again(stage, monkeypatch, caplog):

@@ -127,11 +127,23 @@ def texts() -> Iterator[Text]:
 
 
 def texts_of_code(path: Path, source: str) -> Iterator[Text]:
-    for docstring in docstrings_of(ast.parse(source)):
+    for docstring in docstrings_of(parsed(source)):
         yield Text(path, docstring.lineno, docstring.value)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    for token in tokens_of(source):
         if token.type == tokenize.COMMENT:
             yield Text(path, token.start[0], token.string)
+
+
+@cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+@cache
+def tokens_of(source: str) -> list[tokenize.TokenInfo]:
+    """The comments, names and strings of a source."""
+    told = tokenize.COMMENT, tokenize.NAME, tokenize.STRING
+    return [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type in told]
 
 
 def docstrings_of(tree: ast.AST) -> Iterator[ast.Constant]:
@@ -166,7 +178,7 @@ def names_in_code() -> frozenset[str]:
     """Every name in the code, and every string that is one word."""
     words: set[str] = set()
     for path in [*SOURCES, *(ROOT / "tools").rglob("*.py")]:
-        for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+        for token in tokens_of(path.read_text(encoding="utf-8")):
             if token.type == tokenize.NAME:
                 words.add(token.string)
             elif token.type == tokenize.STRING:
@@ -191,7 +203,7 @@ def defined_in(path: Path) -> frozenset[str]:
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 yield prefix + node.target.id
 
-    return frozenset(names(ast.parse(path.read_text(encoding="utf-8")).body, ""))
+    return frozenset(names(parsed(path.read_text(encoding="utf-8")).body, ""))
 
 
 @cache
@@ -199,7 +211,7 @@ def classes() -> dict[str, list[ast.ClassDef]]:
     """Every class in the code, by its name."""
     found: dict[str, list[ast.ClassDef]] = {}
     for path in [*SOURCES, *(ROOT / "tools").rglob("*.py"), *(ROOT / "docs").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(node)
     return found
@@ -272,6 +284,7 @@ def is_a_name(word: str) -> bool:
     return "_" in word.strip("_") or (word[0].isupper() and not word.isupper())
 
 
+@pytest.mark.timeout(300)  # it reads every file of the project: 5 s on a quiet machine
 def test_every_signpost_leads_somewhere() -> None:
     wrong = [post for text in texts() for post in dangling(text)]
     assert not wrong, "\n" + "\n".join(wrong)

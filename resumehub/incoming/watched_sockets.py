@@ -95,6 +95,7 @@ class WatchedSockets(Generic[T]):
             if self.poller.works() and not self._deaf:
                 return []
             log.error("the poller of the hub's sockets is gone: other code has closed it; a new one is made")
+            self.poller.retire()
             _GIVEN_UP.append(self.poller)
             self.poller = None
         try:

@@ -164,7 +164,12 @@ class _Epoll:
     # At most so many at once: the first socket should not wait until thousands have been listed.
     _MOST = 64
 
+    # So often, in seconds, a thread that waits looks whether the poller is retired. A bell cannot tell it: a
+    # poller is retired when its bell is gone. Nor can a socket, if another thread is quicker to read it.
+    _LOOK = 1.0
+
     def __init__(self) -> None:
+        self._retired = False
         self._epoll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._bell, select.EPOLLIN)
@@ -176,7 +181,10 @@ class _Epoll:
         self._epoll.unregister(number)
 
     def wait(self) -> list[int]:
-        numbers = [number for number, _ in self._epoll.poll(None, self._MOST)]
+        found: list[tuple[int, int]] = []
+        while not found and not self._retired:
+            found = self._epoll.poll(self._LOOK, self._MOST)
+        numbers = [number for number, _ in found]
         if self._bell in numbers:
             numbers.remove(self._bell)
             os.eventfd_read(self._bell)
@@ -191,6 +199,9 @@ class _Epoll:
         except (OSError, ValueError):
             return False
         return True
+
+    def retire(self) -> None:
+        self._retired = True
 
     def close(self) -> None:
         self._epoll.close()

@@ -319,6 +319,9 @@ class _Poller:
     def works(self) -> bool:
         return self._open
 
+    def retire(self) -> None:
+        pass  # it does not fail, so it is never replaced
+
     def close(self) -> None:
         self._open = False
 

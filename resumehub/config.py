@@ -33,6 +33,7 @@ _USUAL_STALL_TIMEOUT: Final = 30.0
 
 OnDuplicate = Literal["replace", "reject"]
 OnFull = Literal["expire", "refuse"]
+DataCodec = Literal["json"]
 
 # These characters break logs, headers or terminals, or can't be encoded: Unicode's category Cc, and
 # surrogates, which are always lone ones in a str.
@@ -79,6 +80,7 @@ class Config:
     on_duplicate: OnDuplicate
     subprotocols: tuple[str, ...]
     compression: bool
+    data_codec: DataCodec | None
 
     @classmethod
     def build(
@@ -102,6 +104,7 @@ class Config:
         on_duplicate: str = "replace",
         subprotocols: Iterable[str] = (),
         compression: bool = False,
+        data_codec: str | None = "json",
     ) -> Config:
         """Check and normalise a hub's options.
 
@@ -131,6 +134,7 @@ class Config:
         * ``subprotocols``: those that a client may use (it gets the first of *its* list that is here);
           tokens (RFC 7230 §3.2.6), each once, none beginning with ``resumehub.``.
         * ``compression``: a bool.
+        * ``data_codec``: ``"json"``, or None: sessions stay in the process in which they began.
 
         Raises: TypeError for a wrong type (a bool is no number, a str is no list); ValueError for
         a wrong value. The text names the argument, its value and what is allowed.
@@ -157,6 +161,9 @@ class Config:
             on_duplicate=cast(OnDuplicate, _one_of("on_duplicate", on_duplicate, "replace", "reject")),
             subprotocols=_subprotocols(subprotocols),
             compression=_flag("compression", compression),
+            data_codec=None
+            if data_codec is None
+            else cast(DataCodec, _one_of("data_codec", data_codec, "json")),
         )
 
 

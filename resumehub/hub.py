@@ -83,6 +83,7 @@ class Hub(Hooks):
         on_duplicate: str = "replace",
         subprotocols: Iterable[str] = (),
         compression: bool = False,
+        data_codec: str | None = "json",
         codec: Codec | None = None,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
@@ -111,6 +112,7 @@ class Hub(Hooks):
             on_duplicate=on_duplicate,
             subprotocols=subprotocols,
             compression=compression,
+            data_codec=data_codec,
         )
         self.connect = connect
         if trace is not None and not isinstance(trace, Trace):

@@ -53,6 +53,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         on_duplicate="replace",
         subprotocols=(),
         compression=False,
+        data_codec="json",
     )
 
 

@@ -18,7 +18,8 @@ from ..incoming.transport_io import TransportIO
 from ..runtime.base import Runtime
 from ..session.handler_calls import HookCall
 from ..session.session import Session
-from ..session.session_state import SessionState, check, check_data
+from ..session.session_data import check_data
+from ..session.session_state import SessionState, check
 from ..transport.base import Transport
 from ..transport.sockets import ByteStream
 from ..transport.websocket import WebSocketTransport
@@ -47,6 +48,8 @@ def export_session(loop: HubLoop, runtime: Runtime, connection_id: str) -> Depar
     """
     session = loop.registry.sessions.get(connection_id)
     connection = session.connection if session is not None else None
+    if loop.config.data_codec is None:
+        raise NotMovable(connection_id, "its data belongs to this process (data_codec=None)")
     if session is None or connection is None:
         raise ConnectionNotFound(connection_id)
     fence = _Fence(loop, runtime, session)

@@ -13,7 +13,6 @@ not moved. Made and read by ``moving_state.py`` (hub thread). Read next: ``serve
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from ..outgoing.outbox_state import OutboxState
 from ..outgoing.wire_queue import WireState
 from ..protocol.control_messages import Rejection
 from .plain_values import PlainValueError, dump, load
+from .session_data import check_data
 
 VERSION: Final = 2
 """Of the body. The head, which names the session, has the same form for ever."""
@@ -196,26 +196,3 @@ def check(state: SessionState) -> None:
     if problem is not None:
         name = decisions.connection_id
         raise SessionStateError(f"the session {name!r} is damaged: {problem}", name)
-
-
-def check_data(data: Any) -> None:
-    """Check that JSON gives ``data`` back unchanged. Raises: TypeError that names the place."""
-    for place, problem in _unlike_json(data, "connection.data"):
-        raise TypeError(
-            f"{place} is {problem}: the data of a session that moves to another process must be JSON"
-        )
-
-
-def _unlike_json(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, inside in value.items():
-            if not isinstance(key, str):
-                yield f"{place}[{key!r}]", f"under a key of type {type(key).__name__}"
-            yield from _unlike_json(inside, f"{place}[{key!r}]")
-    elif isinstance(value, list):
-        for at, inside in enumerate(value):
-            yield from _unlike_json(inside, f"{place}[{at}]")
-    elif isinstance(value, float) and not -1e308 <= value <= 1e308:
-        yield place, f"{value}"
-    elif value is not None and type(value) not in (str, int, float, bool):
-        yield place, f"a {type(value).__name__}"

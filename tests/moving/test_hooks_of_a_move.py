@@ -72,7 +72,7 @@ def test_a_move_that_fails_adopts_again_in_the_same_process() -> None:
         def put_a_lock_in(connection: Connection) -> None:
             connection.data["lock"] = object()
 
-        with pytest.raises(TypeError, match=r"connection.data\['lock'\] is a object"):
+        with pytest.raises(TypeError, match=r"connection.data\['lock'\] is an object"):
             parted(life.hub)
         life.say(text("still here"))
         connection = life.hub.get(ID)

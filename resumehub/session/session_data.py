@@ -8,13 +8,14 @@ itself. Pure; any thread. Read next: ``session_state.py``, which has the data in
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
 MAX_DATA_BYTES: Final = 64 * 1024
 """Of ``connection.data`` when a session begins, as JSON."""
 
-# Python refuses to print an int of more digits (``sys.set_int_max_str_digits``; 4300 by default).
+# Python refuses to print an int of more than 4300 digits (3.10.7 and later).
 _MAX_INT_BITS: Final = 4000 * 3
 
 
@@ -71,7 +72,7 @@ def _unlike_json(value: Any, place: str) -> Iterator[tuple[str, str]]:
         if _has_lone_surrogate(value):
             yield place, "a str with a lone surrogate"
     elif kind is float:
-        if not -1e308 <= value <= 1e308:
+        if not math.isfinite(value):
             yield place, f"{value}"
     elif kind is int:
         if value.bit_length() > _MAX_INT_BITS:

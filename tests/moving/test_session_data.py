@@ -70,5 +70,5 @@ def test_data_is_copied() -> None:
 @pytest.mark.parametrize("wrong", ["pickle", True, 1])
 def test_the_option_is_checked(wrong: Any) -> None:
     """The error names the option and what it may be."""
-    with pytest.raises((TypeError, ValueError), match='data_codec is .*: it must be "json"'):
+    with pytest.raises((TypeError, ValueError), match=r'data_codec is .*: it must be "json"'):
         Hub(data_codec=wrong)

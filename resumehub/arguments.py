@@ -19,6 +19,15 @@ def check_id(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a str, not {type(value).__name__}{advice}")
 
 
+def check_limit(value: object) -> None:
+    """Make sure that ``value`` is a whole number of 1 or more. Raises: TypeError; ValueError."""
+    allowed = "limit must be a whole number, 1 or more"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{allowed}, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{allowed}, not {value}")
+
+
 def read_rooms(room_id: str | Iterable[str]) -> list[str]:
     """A room, or several, each once. Raises: TypeError."""
     if isinstance(room_id, str):

@@ -9,26 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .arguments import check_id, having, read_excluded, read_rooms
+from .arguments import check_id, check_limit, having, read_excluded, read_rooms
 from .clock import Clock, SystemClock
 from .cluster.local import LocalCluster
 from .cluster.member import Member
-from .codec import Codec, JSONCodec, check_message, encode_frame
+from .codec import Codec, JSONCodec, encode_frame
 from .config import Config, HistoryOption
-from .core.commands import Kick, KickUser
-from .errors import ConnectionNotFound
 from .handlers import check_handler
 from .hooks import ALL_HOOKS, Hooks
 from .message import Message
 from .metrics import Metrics, NoopMetrics
 from .runtime.base import Runtime
 from .runtime.system import SystemRuntime
-from .server.history import broadcast_and_keep
+from .server.history import for_newcomers
 from .server.hub_runner import HubRunner
-from .server.room import broadcast, send_to_all
+from .server.local_calls import Calls, LocalCalls
 from .session.connection import Connection
 from .stats import Stats
 from .trace import Trace
@@ -133,6 +132,7 @@ class Hub(Hooks):
             raise TypeError(f"cluster must be a resumehub.cluster.LocalCluster, or None, not {cluster!r}")
         #: This process's part in the cluster; None without one.
         self.member = Member(self.runner, cluster) if cluster is not None else None
+        self._calls: Calls = LocalCalls(self.runner)
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -143,12 +143,7 @@ class Hub(Hooks):
         ConnectionNotFound; what ``Connection.send`` raises. Threads: any. Blocks: never.
         """
         check_id("connection_id", connection_id)
-        check_message(message)
-        loop = self.runner.open_loop()
-        session = loop.registry.sessions.get(connection_id) if loop is not None else None
-        if session is None:
-            raise ConnectionNotFound(connection_id)
-        session.send(message)
+        self._calls.send(connection_id, encode_frame(self.runner.codec, message))
 
     def broadcast(
         self, room_id: str | Iterable[str], message: Message, exclude: Iterable[str | Connection] | None = ()
@@ -168,17 +163,10 @@ class Hub(Hooks):
         room_ids = read_rooms(room_id)
         frame = encode_frame(self.runner.codec, message)
         excluded = read_excluded(exclude)
-        loop = self.runner.open_loop()
-        if loop is None:
-            return
-        registry, observers = loop.registry, loop.observers
-        history = registry.history
-        if history is not None and (kept := history.wanted(room_ids)):
-            marked = encode_frame(self.runner.codec, message, history=True)
-            to = history, kept, room_ids, registry.found
-            broadcast_and_keep(*to, frame, marked, excluded, observers, loop.open_cork())
-        elif rooms := registry.found(room_ids):
-            broadcast(rooms, frame, excluded, observers, loop.open_cork())
+        option, newcomers = self.config.history, None
+        if option is not None:
+            newcomers = partial(for_newcomers, option, self.runner.codec, room_ids, message, frame)
+        self._calls.broadcast(room_ids, frame, excluded, newcomers)
 
     def kick(self, connection_id: str) -> None:
         """End a session for good: close code 1000 "kicked", no grace window.
@@ -190,10 +178,7 @@ class Hub(Hooks):
         the hub thread has done it; never for the network or a callback.
         """
         check_id("connection_id", connection_id)
-        loop = self.runner.open_loop()
-        if loop is None:
-            raise ConnectionNotFound(connection_id)
-        loop.put_and_wait(Kick(connection_id))
+        self._calls.kick(connection_id)
 
     def send_to_user(self, user: str, message: Message) -> int:
         """Queue ``message`` for every session of ``user``, suspended ones included; return for how many.
@@ -206,10 +191,7 @@ class Hub(Hooks):
         for the network.
         """
         check_id("user", user)
-        frame = encode_frame(self.runner.codec, message)
-        loop = self.runner.open_loop()
-        sessions = loop.registry.users.get(user) if loop is not None else None
-        return send_to_all(sessions, frame, loop.observers) if loop is not None and sessions else 0
+        return self._calls.send_to_user(user, encode_frame(self.runner.codec, message))
 
     def kick_user(self, user: str) -> None:
         """End every session of ``user`` for good, as ``kick`` does. A user without sessions is no error.
@@ -217,9 +199,7 @@ class Hub(Hooks):
         Raises: HubClosed; TypeError when ``user`` is no str. Threads: any. Blocks: as ``kick``.
         """
         check_id("user", user)
-        loop = self.runner.open_loop()
-        if loop is not None:
-            loop.put_and_wait(KickUser(user))
+        self._calls.kick_user(user)
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -229,8 +209,7 @@ class Hub(Hooks):
         Raises: TypeError for an id that is no str. Threads: any. Blocks: never.
         """
         check_id("connection_id", connection_id)
-        session = self.runner.registry().sessions.get(connection_id)
-        return session.connection if session is not None else None
+        return self._calls.get(connection_id)
 
     def connections(self, room_id: str | None = None, *, user: str | None = None) -> list[Connection]:
         """The connections of a room in order of joining, or those of a user, suspended ones included.
@@ -239,14 +218,21 @@ class Hub(Hooks):
         """
         if room_id is None and user is not None:
             check_id("user", user)
-            room = self.runner.registry().users.get(user)
-        elif user is None:
-            check_id("room_id", room_id)
-            room = self.runner.registry().rooms.get(room_id or "")
-        else:
+            return self._calls.of_user(user)
+        if user is not None:
             raise TypeError("connections takes either a room_id or user=…, not both")
-        members = room.members() if room is not None else []
-        return [connection for session in members if (connection := session.connection) is not None]
+        check_id("room_id", room_id)
+        return self._calls.in_room(room_id or "")
+
+    def ids(self, room_id: str, limit: int = 1000) -> list[str]:
+        """The ids of the first ``limit`` connections of a room in order of joining, suspended ones included.
+
+        Raises: TypeError or ValueError for an id that is no str, or a limit that is no whole number of 1 or
+        more. Threads: any. Blocks: never.
+        """
+        check_id("room_id", room_id)
+        check_limit(limit)
+        return self._calls.ids(room_id, limit)
 
     def count(self, room_id: str) -> int:
         """How many sessions are in a room, suspended ones included.
@@ -254,12 +240,11 @@ class Hub(Hooks):
         Raises: TypeError for an id that is no str. Threads: any. Blocks: never.
         """
         check_id("room_id", room_id)
-        room = self.runner.registry().rooms.get(room_id)
-        return len(room) if room is not None else 0
+        return self._calls.count(room_id)
 
     def rooms(self) -> list[str]:
         """The rooms that have sessions. Threads: any."""
-        return list(self.runner.registry().rooms)
+        return self._calls.rooms()
 
     def stats(self) -> Stats:
         """How many sessions there are, and what became of every frame that was sent (the ledger).
@@ -267,7 +252,7 @@ class Hub(Hooks):
         ``accepted == acknowledged + written + dropped + expired + closed + held``, unless a thread sends
         meanwhile. Threads: any. Blocks: for one session's lock at a time.
         """
-        return self.runner.stats()
+        return self._calls.stats()
 
     def ready(self) -> bool:
         """Whether an upgrade would be served now: for the health endpoint of a load balancer.
@@ -355,9 +340,7 @@ class Hub(Hooks):
         Raises: TypeError for an id that is no str. Threads: any. Blocks: never.
         """
         check_id("connection_id", connection_id)
-        session = self.runner.registry().sessions.get(connection_id)
-        writer = session.writer if session is not None else None
-        return writer is not None and self.runner.abort(writer.number)
+        return self._calls.cut(connection_id)
 
 
 _NO_APPLICATION = (

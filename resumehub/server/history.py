@@ -17,11 +17,12 @@ longer than the other one takes. Read next: ``room.py``, ``registry.py``.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..codec import Codec, encode_frame
 from ..config import HistoryOption, history_count
-from ..message import Frame
+from ..message import Frame, Message
 from ..outgoing.cork import Cork
 from ..outgoing.outbox import Outbox
 from ..runtime.base import Runtime
@@ -49,6 +50,29 @@ class KeptBroadcast:
     excluded: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ForNewcomers:
+    """What rooms keep of a broadcast. ``counts``: of each room, how many messages it keeps in all.
+
+    ``frame``: with the mark of a history; any frame where all counts are 0.
+    """
+
+    counts: Mapping[str, int]
+    frame: Frame
+
+
+def for_newcomers(
+    option: HistoryOption, codec: Codec, room_ids: Sequence[str], message: Message, frame: Frame
+) -> ForNewcomers:
+    """What rooms keep of ``message``, which is ``frame`` for their members.
+
+    Raises: what the application's function raises; TypeError or ValueError for what it returns; what the
+    codec raises. Threads: the one that broadcasts, without a lock. Blocks: as that function does.
+    """
+    counts = {room_id: history_count(option, room_id) for room_id in room_ids}
+    return ForNewcomers(counts, encode_frame(codec, message, history=True) if any(counts.values()) else frame)
+
+
 @dataclass(slots=True)
 class _RoomHistory:
     """The history of one room, oldest first."""
@@ -66,10 +90,9 @@ class _RoomHistory:
 class History:
     """The histories of all rooms of one hub. ``max_frames``, ``max_bytes``: of a session's buffer."""
 
-    def __init__(self, runtime: Runtime, option: HistoryOption, max_frames: int, max_bytes: int) -> None:
+    def __init__(self, runtime: Runtime, max_frames: int, max_bytes: int) -> None:
         #: Held while a broadcast is entered, and while a session becomes a member.
         self.lock = runtime.lock("the history")
-        self._option = option
         self._max_frames = max_frames // 2
         self._max_bytes = max_bytes // 2
         # The room that was used last is the last one.
@@ -81,18 +104,9 @@ class History:
 
     # -- a broadcast: any thread ------------------------------------------------------------
 
-    def wanted(self, room_ids: Iterable[str]) -> Mapping[str, int]:
-        """How many messages those of the rooms keep that have a history; 0: one that is to lose it.
-
-        Calls the application's function. Without a lock. Raises: what that raises; TypeError or ValueError
-        for what it returns.
-        """
-        counts = {}
-        for room_id in room_ids:
-            count = history_count(self._option, room_id)
-            if count or room_id in self._rooms:
-                counts[room_id] = count
-        return counts
+    def wanted(self, counts: Mapping[str, int]) -> Mapping[str, int]:
+        """Of the rooms of a broadcast, those that have a history, or are to lose it (0). Without a lock."""
+        return {room_id: count for room_id, count in counts.items() if count or room_id in self._rooms}
 
     def keep(
         self, counts: Mapping[str, int], room_ids: Sequence[str], frame: Frame, excluded: frozenset[str]

@@ -119,7 +119,7 @@ class HubLoop:
         )
         history = None
         if config.history is not None:
-            history = History(runtime, config.history, config.send_buffer, config.send_buffer_bytes)
+            history = History(runtime, config.send_buffer, config.send_buffer_bytes)
         self.registry = SessionRegistry(runtime, history)
         self.transports = TransportTable(runtime.lock("the count of refusals"))
         self.ledger_totals = LedgerTotals(runtime.lock("the ledger totals"))

@@ -16,6 +16,7 @@ CALLS: dict[str, Callable[[Hub, Any], object]] = {
     "get": lambda hub, id: hub.get(id),
     "cut": lambda hub, id: hub.cut(id),
     "connections": lambda hub, id: hub.connections(id),
+    "ids": lambda hub, id: hub.ids(id),
     "count": lambda hub, id: hub.count(id),
     "broadcast": lambda hub, id: hub.broadcast(id, Message("n")),
 }

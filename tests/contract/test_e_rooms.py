@@ -228,3 +228,19 @@ def test_a_closed_hub_refuses_a_broadcast_to_several(stage) -> None:
     with pytest.raises(HubClosed):
         hub.broadcast(["lobby", "attic"], Message("n"))
     assert hub.count("lobby") == 0
+
+
+@pytest.mark.contract("E1")
+def test_the_ids_of_a_room_are_those_of_its_connections(stage) -> None:
+    """The first ``limit`` of them; a limit that says nothing is refused."""
+    s = stage()
+    assert s.hub.ids("lobby") == []
+    for name in ("cleo", "ada", "ben"):
+        s.open(name)
+    assert s.hub.ids("lobby") == ["cleo", "ada", "ben"]
+    assert s.hub.ids("lobby", limit=2) == ["cleo", "ada"]
+    assert s.hub.ids("nowhere") == []
+    with pytest.raises(ValueError, match="limit must be a whole number, 1 or more, not 0"):
+        s.hub.ids("lobby", limit=0)
+    with pytest.raises(TypeError, match="limit must be a whole number, 1 or more, not float"):
+        s.hub.ids("lobby", limit=1.5)

@@ -14,7 +14,7 @@ import json
 import pytest
 
 from resumehub import ConnectionNotFound, Hub, Message
-from resumehub import hub as hub_module
+from resumehub.server import local_calls
 from resumehub.server.registry import SessionRegistry
 from resumehub.server.room import broadcast
 from resumehub.testing import Lab, explore
@@ -180,7 +180,7 @@ def keeps_last(history, counts, room_ids, found, frame, marked, excluded, observ
 @pytest.mark.parametrize("naive", [keeps_first, keeps_last])
 @pytest.mark.parametrize("scenario", [newcomer_beside_broadcasts, newcomer_in_an_empty_room])
 def test_a_broadcast_in_two_steps_is_caught(scenario, naive, monkeypatch) -> None:
-    monkeypatch.setattr(hub_module, "broadcast_and_keep", naive)
+    monkeypatch.setattr(local_calls, "broadcast_and_keep", naive)
     with pytest.raises(ScheduleFailed, match="each once, in order"):
         explore(scenario, PCT(seed=1, count=300), stop_at_locks=True)
 
@@ -211,6 +211,6 @@ def does_not_look_again(history, counts, room_ids, found, frame, marked, exclude
 
 
 def test_a_broadcast_that_does_not_see_a_new_room_is_caught(monkeypatch) -> None:
-    monkeypatch.setattr(hub_module, "broadcast_and_keep", does_not_look_again)
+    monkeypatch.setattr(local_calls, "broadcast_and_keep", does_not_look_again)
     with pytest.raises(ScheduleFailed, match="each once, in order"):
         explore(newcomer_in_an_empty_room, PCT(seed=1, count=1000), stop_at_locks=True)

@@ -1,0 +1,293 @@
+"""What is asked of a hub in another process, and what it answers. Values only; any thread.
+
+``Call`` and ``Answer`` carry them over a link. ``life`` "": whoever has the id. Read next:
+``call_messages.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ...message import Frame, Opcode
+from ...stats import Stats
+
+
+@dataclass(frozen=True, slots=True)
+class FrameValue:
+    """An encoded message (``message.Frame``) as a value. ``text``: else it is binary."""
+
+    text: bool
+    payload: bytes
+
+    @classmethod
+    def of(cls, frame: Frame) -> FrameValue:
+        """The value of a frame."""
+        return cls(frame.opcode is Opcode.TEXT, frame.payload)
+
+    def frame(self, *, kept: bool = False) -> Frame:
+        """The frame again. ``kept``: it is a request."""
+        return Frame(Opcode.TEXT if self.text else Opcode.BINARY, self.payload, kept=kept)
+
+
+# -- what is asked ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendCall:
+    """``Hub.send``; with a ``life``: ``Connection.send``."""
+
+    connection_id: str
+    life: str
+    frame: FrameValue
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastCall:
+    """``Hub.broadcast``. ``counts``: of each room, how many messages its history keeps.
+
+    ``counts`` is empty if the asker does not know. ``marked``: the frame with the mark of a history; None if
+    no room keeps it, or the asker does not know of a history.
+    """
+
+    room_ids: tuple[str, ...]
+    frame: FrameValue
+    excluded: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    marked: FrameValue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendToUserCall:
+    """``Hub.send_to_user``."""
+
+    user: str
+    frame: FrameValue
+
+
+@dataclass(frozen=True, slots=True)
+class KickCall:
+    """``Hub.kick``."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KickUserCall:
+    """``Hub.kick_user``."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutCall:
+    """``Hub.cut``."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCall:
+    """``Connection.close``."""
+
+    connection_id: str
+    life: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCall:
+    """``Connection.join``."""
+
+    connection_id: str
+    life: str
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveCall:
+    """``Connection.leave``."""
+
+    connection_id: str
+    life: str
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCall:
+    """``Connection.request``. ``frame`` names ``request_id``, which the asker has made.
+
+    ``timeout``: in seconds from the execution on; None for no limit. The answer comes when it is there.
+    """
+
+    connection_id: str
+    life: str
+    request_id: str
+    event: str
+    frame: FrameValue
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitClosedCall:
+    """``Connection.wait_closed``. The answer comes when on_disconnect has returned."""
+
+    connection_id: str
+    life: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndeliveredCall:
+    """``Connection.undelivered``."""
+
+    connection_id: str
+    life: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookCall:
+    """``Hub.get``; with a ``life``: only if the session has it."""
+
+    connection_id: str
+    life: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtRoomCall:
+    """``Hub.connections(room_id)``."""
+
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtUserCall:
+    """``Hub.connections(user=…)``."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdsCall:
+    """``Hub.ids``."""
+
+    room_id: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountCall:
+    """``Hub.count``."""
+
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsCall:
+    """``Hub.rooms``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatsCall:
+    """``Hub.stats``."""
+
+
+Asked: TypeAlias = (
+    SendCall
+    | BroadcastCall
+    | SendToUserCall
+    | KickCall
+    | KickUserCall
+    | CutCall
+    | CloseCall
+    | JoinCall
+    | LeaveCall
+    | RequestCall
+    | WaitClosedCall
+    | UndeliveredCall
+    | LookCall
+    | LookAtRoomCall
+    | LookAtUserCall
+    | IdsCall
+    | CountCall
+    | RoomsCall
+    | StatsCall
+)
+
+
+# -- what is answered ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is done; there is nothing to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception of the hub's process. ``kind``: its class; ``values``: what it is made of again."""
+
+    kind: str
+    values: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whether:
+    """True or False."""
+
+    true: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Ids, or rooms."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLook:
+    """What a look-up says of a session."""
+
+    connection_id: str
+    life: str
+    room_id: str
+    rooms: tuple[str, ...]
+    user: str | None
+    generated: bool
+    suspended: bool
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The sessions that were found."""
+
+    found: tuple[ConnectionLook, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Encoded messages: the answer of a client, or what was not delivered."""
+
+    frames: tuple[FrameValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatsNow:
+    """The hub's statistics."""
+
+    stats: Stats
+
+
+@dataclass(frozen=True, slots=True)
+class MarkWanted:
+    """Nothing was broadcast: rooms of this hub have a history, so the frame with its mark is wanted too."""
+
+
+Result: TypeAlias = Done | Raised | Counted | Whether | Named | Looked | Frames | StatsNow | MarkWanted

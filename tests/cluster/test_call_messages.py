@@ -1,0 +1,100 @@
+"""Calls and answers as bytes: each comes back as it was, and what is no call is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from resumehub.cluster.calls import call_bodies as m
+from resumehub.cluster.calls.call_messages import Answer, Call
+from resumehub.session.plain_values import PlainValueError
+from resumehub.stats import Stats
+
+TEXT = m.FrameValue(True, '{"event":"said","payload":"é"}'.encode())
+BINARY = m.FrameValue(False, bytes(range(256)))
+
+ASKED = [
+    m.SendCall("ada", "", TEXT),
+    m.SendCall("ada", "f" * 32, BINARY),
+    m.SendCall("é\ud800", "", m.FrameValue(True, b"")),
+    m.BroadcastCall(("lobby",), TEXT),
+    m.BroadcastCall(("lobby", "news"), BINARY, ("ada", "ben")),
+    m.BroadcastCall((), TEXT),
+    m.BroadcastCall(("lobby", "news"), TEXT, (), (5, 0), TEXT),
+    m.BroadcastCall(tuple(f"room {number}" for number in range(70_000)), TEXT),
+    m.SendToUserCall("ada", TEXT),
+    m.KickCall("ada"),
+    m.KickUserCall("ada"),
+    m.CutCall("ada"),
+    m.CloseCall("ada", "f" * 32),
+    m.JoinCall("ada", "f" * 32, "news"),
+    m.LeaveCall("ada", "f" * 32, "news"),
+    m.RequestCall("ada", "f" * 32, "7.1", "sum", TEXT, 2.5),
+    m.RequestCall("ada", "f" * 32, "7.1", "sum", TEXT, None),
+    m.WaitClosedCall("ada", "f" * 32),
+    m.UndeliveredCall("ada", "f" * 32),
+    m.LookCall("ada"),
+    m.LookAtRoomCall("lobby"),
+    m.LookAtUserCall("ada"),
+    m.IdsCall("lobby", 1000),
+    m.CountCall("lobby"),
+    m.RoomsCall(),
+    m.StatsCall(),
+]
+
+RESULTS = [
+    m.Done(),
+    m.Raised("SendBufferFull", ["ada", 256, 1000]),
+    m.Counted(7),
+    m.Whether(True),
+    m.Named(("lobby", "news")),
+    m.Looked((m.ConnectionLook("ada", "f" * 32, "lobby", ("lobby",), None, True, False, False),)),
+    m.Frames((TEXT, BINARY)),
+    m.StatsNow(Stats()),
+    m.MarkWanted(),
+]
+
+
+def name_of(value: Any) -> str:
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("taken", [(), (1,), (3, 2**63, 5)], ids=["none taken", "one", "three"])
+@pytest.mark.parametrize("asked", ASKED, ids=name_of)
+def test_a_call_comes_back_as_it_was(asked: Any, taken: tuple[int, ...]) -> None:
+    call = Call(2**40, taken, asked)
+    assert Call.from_bytes(call.to_bytes()) == call
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=name_of)
+def test_an_answer_comes_back_as_it_was(result: Any) -> None:
+    answer = Answer(2**40, result)
+    assert Answer.from_bytes(answer.to_bytes()) == answer
+
+
+def test_every_kind_is_tried() -> None:
+    assert {type(one) for one in ASKED} == set(get_args(m.Asked))
+    assert {type(one) for one in RESULTS} == set(get_args(m.Result))
+
+
+@pytest.mark.parametrize("asked", [one for one in ASKED if len(Call(1, (), one).to_bytes()) < 1000])
+def test_a_call_that_is_cut_is_refused_or_is_a_shorter_frame(asked: Any) -> None:
+    """A payload has no length of its own: the link's message has one."""
+    whole = Call(1, (2, 3), asked).to_bytes()
+    for size in range(len(whole)):
+        try:
+            found = Call.from_bytes(whole[:size])
+        except PlainValueError:
+            continue
+        assert isinstance(found.asked, m.SendCall | m.BroadcastCall)
+        assert whole.startswith(found.to_bytes())
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x07" + bytes(30), b"\x01", b"\x01" + b"\xff" * 200, b"\x02" + bytes(8) + b"\xff" * 99]
+)
+def test_what_is_no_call_and_no_answer_is_refused(data: bytes) -> None:
+    for kind in (Call, Answer):
+        with pytest.raises(PlainValueError):
+            kind.from_bytes(data)

@@ -16,6 +16,7 @@ is no cluster: then it is one process with a hub of its own. Read next: ``counti
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -24,7 +25,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,12 +32,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.cluster.gate import PATIENCE, Gate, until
 from tests.cluster.journal import OPTIONS, Journal
 from tests.cluster.processes import alive_in_session, holder_of, listening, owner_of, unix_sockets_below
 from tests.integration.servers import HOST, ROOT, ServerProcess, complaints, gunicorn, werkzeug
-
-PATIENCE = 20.0
-"""A hang guard in real seconds."""
+from tests.integration.visits import UPGRADE
 
 LOCK = "lock"
 """The file in the folder on whose byte 0 the hub has its lock."""
@@ -85,13 +84,16 @@ class Cluster:
 
     # -- starting and ending ----------------------------------------------------------------
 
-    def start(self) -> ServerProcess:
-        """Start one more server on the folder; ``server`` is the one that was started last."""
+    def start(self, port: int = 0) -> ServerProcess:
+        """Start one more server on the folder; ``server`` is the one that was started last.
+
+        ``port``: that of one that was stopped, so that its clients find this one.
+        """
         s = self.setup
         module = "numbered_flask:flask_app" if s.flask else "numbered_app:app"
         env = {OPTIONS: json.dumps(self._options())}
         if s.server == "werkzeug":
-            self.server = werkzeug(f"tests.cluster.{module}", env=env, probe="/ready")
+            self.server = werkzeug(f"tests.cluster.{module}", env=env, port=port, probe="/ready")
         else:
             numbers = {
                 "workers": s.workers,
@@ -104,7 +106,7 @@ class Cluster:
             arguments += ["--threads", str(s.threads)] if s.server == "gthread" else []
             arguments += ["--preload"] if s.preload else []
             self.server = gunicorn(
-                f"tests.cluster.{module}", *arguments, *s.arguments, env=env, probe="/ready"
+                f"tests.cluster.{module}", *arguments, *s.arguments, env=env, port=port, probe="/ready"
             )
         self.servers.append(self.server)
         return self.server
@@ -223,7 +225,7 @@ class Cluster:
 
     def is_serving(self, pid: int) -> bool:
         """Whether a worker says that it serves."""
-        with contextlib.suppress(OSError, AssertionError, ValueError):
+        with contextlib.suppress(OSError, AssertionError, ValueError, http.client.HTTPException):
             status, said = self.get_at(pid, "/ready")
             return status == 200 and said["pid"] == pid
         return False
@@ -296,16 +298,26 @@ class Cluster:
     def _is_accepted(self, sock: socket.socket) -> bool:
         return owner_of(sock, self.workers()) is not None
 
+    def opener_at(self, pid: int) -> OpenerAt:
+        """For a client of ours: it dials this worker."""
+        return OpenerAt(self, pid)
+
+    def knock_at(self, pid: int, path: str) -> int:
+        """Ask this worker for a WebSocket, as a plain client; give the status."""
+        return self._ask_at(pid, path, UPGRADE)[0]
+
     def get_at(self, pid: int, path: str) -> tuple[int, dict[str, Any]]:
         """GET from this worker; give status and JSON. Raises: OSError."""
-        with self.socket_at(pid) as sock:
-            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-            with sock.makefile("rb") as file:
-                answer = file.read()
-        head, _, body = answer.partition(b"\r\n\r\n")
-        if not head:
-            raise ConnectionResetError(f"process {pid} has answered nothing")
-        return int(head.split(b" ")[1]), json.loads(body)
+        status, body = self._ask_at(pid, path, {"Connection": "close"})
+        return status, json.loads(body)
+
+    def _ask_at(self, pid: int, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        client = http.client.HTTPConnection(HOST, self.server.port)
+        with contextlib.closing(client):
+            client.sock = self.socket_at(pid)
+            client.request("GET", path, headers=headers)
+            response = client.getresponse()
+            return response.status, b"" if response.status == 101 else response.read()
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """GET from whichever worker takes it; give status and JSON."""
@@ -318,37 +330,17 @@ class Cluster:
         return f"{self.server.ws_url}/ws?name={name}{more}"
 
 
-class Gate:
-    """Where handlers, views and imports wait until the test lets them go on."""
+class OpenerAt:
+    """Gives a client of ours the sockets for its dials; ``pid`` may be changed between two of them."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server((HOST, 0))
-        self._listener.settimeout(PATIENCE)
-        self.port: int = self._listener.getsockname()[1]
-        self._waiting: list[socket.socket] = []
+    def __init__(self, cluster: Cluster, pid: int) -> None:
+        self._cluster, self.pid = cluster, pid
 
-    def wait_for_one(self) -> tuple[str, str, int, Callable[[], None]]:
-        """Wait until somebody comes; give what it is, its key, its pid, and what lets it go on."""
-        sock, _ = self._listener.accept()
-        self._waiting.append(sock)
-        with sock.makefile() as file:
-            what, key, pid = file.readline().rstrip("\n").split(" ")
-        return what, key, int(pid), lambda: sock.sendall(b"go\n")
-
-    def close(self) -> None:
-        """Let all go."""
-        for sock in [*self._waiting, self._listener]:
-            sock.close()
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Look again and again until ``condition`` holds. Raises: AssertionError when it never does."""
-    never = threading.Event()
-    for _ in range(int(PATIENCE / 0.005)):
-        if condition():
-            return
-        never.wait(0.005)
-    raise AssertionError(f"waited for {what}, and it did not come to that")
+    def __call__(self, host: str, port: int, guard: Callable[..., None]) -> socket.socket:
+        sock = self._cluster.socket_at(self.pid)
+        sock.settimeout(None)
+        guard(sock, 0)
+        return sock
 
 
 def _is_over(session: int) -> bool:

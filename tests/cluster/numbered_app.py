@@ -106,7 +106,10 @@ def hear(connection: Connection, message: Message) -> Any:
             at_the_gate("hold", key)
             journal.note("held", connection.id, key)
             connection.send(Message("held", key))
-        case "ask", value:
+        case ("ask" | "ask-held") as event, value:
+            if event == "ask-held":
+                at_the_gate("ask", str(value))
+                journal.note("answered", connection.id)
             return value
         case _:
             journal.note("damaged", connection.id, repr(message).replace(" ", "_"))
@@ -198,6 +201,11 @@ def view(path: str, arguments: Any) -> tuple[int, dict[str, Any]]:
             return 200, {name: getattr(stats, name) for name in ("sessions", "accepted", "held")}
         case "/cut":
             hub.cut(arguments["name"])
+        case "/big":
+            n, size = int(arguments["n"]), int(arguments["size"])
+            hub.broadcast(arguments["room"], Message("big", [n, "y" * size]))
+        case "/kick":
+            hub.kick(arguments["name"])
         case "/plant":
             planted[:] = [arguments["lane"], arguments["what"], int(arguments["n"])]
         case "/hold":

@@ -1,0 +1,189 @@
+"""The clients that count: one of ``resumehub.client``, one of the library ``websockets``, what they heard.
+
+Each sends numbers of its own and takes down those that come. Any thread may have it send; what comes is taken
+on threads of the client's. Read next: ``counting.py``, which makes a crowd and a verdict of them.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections import defaultdict
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed as WebsocketsClosed
+from websockets.sync.client import connect as dial_theirs
+
+from resumehub import ConnectionClosed, Message, SendBufferFull
+from resumehub.client import State, connect
+from tests.cluster.harness import Cluster
+from tests.cluster.journal import pad
+
+BACKOFF = (0.01, 0.1)
+
+
+class Heard:
+    """What has come to one client: numbers by sender, and when the echoes came."""
+
+    def __init__(self, name: str, life: int) -> None:
+        self.name, self.life = name, life
+        self.lanes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.damaged: list[str] = []
+        self.others: list[Message] = []
+        self.gap = 0.0
+        self._last_echo = 0.0
+        self._lock = threading.Lock()
+
+    def take(self, message: Message) -> None:
+        """Take down what has come."""
+        with self._lock:
+            match message.event, message.payload:
+                case "echo", [self.life, int(n), str(padding)] if padding == pad(n):
+                    self._take_echo(n, time.monotonic())
+                case ("broadcast" | "send") as how, [str(sender), int(n), str(padding)] if padding == pad(n):
+                    self.lanes[how, sender].append(n)
+                case "held", _:
+                    self.others.append(message)
+                case _:
+                    self.damaged.append(repr(message))
+
+    def _take_echo(self, n: int, now: float) -> None:
+        self.lanes["echo", ""].append(n)
+        if self._last_echo:
+            self.gap = max(self.gap, now - self._last_echo)
+        self._last_echo = now
+
+    def begin_again(self) -> None:
+        """From here on, gaps count anew: the load begins, or nobody has sent for a while."""
+        with self._lock:
+            self.gap = self._last_echo = 0.0
+
+    @property
+    def echoes(self) -> int:
+        """How many echoes have come."""
+        with self._lock:
+            return len(self.lanes["echo", ""])
+
+    @property
+    def received(self) -> int:
+        """How many numbers have come in all."""
+        with self._lock:
+            return sum(map(len, self.lanes.values()))
+
+
+class Ours:
+    """A client of ``resumehub.client``. ``opener``: gives its sockets, for a dial at a certain worker."""
+
+    def __init__(
+        self, cluster: Cluster, name: str, life: int = 1, *, room: str = "all", opener: Any = None
+    ) -> None:
+        self.room = room
+        self.heard = Heard(name, life)
+        self.name, self.life, self.sent = name, life, 0
+        self.client = connect(
+            cluster.url(name, room=room),
+            on_message=lambda client, message: self.heard.take(message),
+            backoff=BACKOFF,
+            _opener=opener,
+        )
+
+    def say(self, message: Message | None = None) -> None:
+        """Send the next number, or this message; nothing, if there is no room or the session has ended."""
+        with suppress(SendBufferFull, ConnectionClosed):
+            self.client.send(message or _number(self.life, self.sent + 1))
+            self.sent += message is None
+
+    def wait_connected(self) -> None:
+        assert self.client.wait_connected(20.0), f"{self.name} has no connection"
+
+    @property
+    def ended(self) -> bool:
+        return self.client.state in (State.EXPIRED, State.CLOSED)
+
+    @property
+    def why(self) -> str:
+        """How it has ended; "" while it lives."""
+        return repr(self.client.error) if self.ended else ""
+
+    @property
+    def dials(self) -> int:
+        """How often it has dialled after the first time."""
+        return self.client.stats().dials - 1
+
+    @property
+    def doubtful(self) -> set[int]:
+        """What was handed back as in doubt."""
+        return {message.payload[1] for message in self.client.in_doubt if message.event == "up"}
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class Theirs:
+    """A client of ``websockets``, as people write one. ``sock``: its socket, connected already."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        name: str,
+        life: int = 1,
+        *,
+        room: str = "all",
+        sock: socket.socket | None = None,
+    ) -> None:
+        self.room = room
+        self.heard = Heard(name, life)
+        self.name, self.life, self.sent, self.dials = name, life, 0, 0
+        self.why = ""
+        self.doubtful: set[int] = set()
+        self._leaving = False
+        self._stack = ExitStack()
+        dial = dial_theirs(
+            cluster.url(name, room=room),
+            sock=sock,
+            proxy=None,
+            compression=None,
+            ping_interval=None,
+            close_timeout=2.0,
+        )
+        self._ws = self._stack.enter_context(dial)
+        self._thread = threading.Thread(target=self._listen, name=f"client {name}", daemon=True)
+        self._thread.start()
+
+    def say(self, message: Message | None = None) -> None:
+        """Send the next number, or this message; nothing, if the connection has ended."""
+        with suppress(WebsocketsClosed):
+            one = message or _number(self.life, self.sent + 1)
+            self._ws.send(json.dumps({"event": one.event, "payload": one.payload}))
+            self.sent += message is None
+
+    def wait_connected(self) -> None:
+        """It is connected from the start."""
+
+    @property
+    def ended(self) -> bool:
+        return not self._leaving and bool(self.why)
+
+    def _listen(self) -> None:
+        try:
+            for text in self._ws:
+                said = json.loads(text)
+                self.heard.take(Message(said["event"], said.get("payload")))
+        except WebsocketsClosed:
+            pass
+        self.why = f"{self._ws.close_code} {self._ws.close_reason}"
+
+    def close(self) -> None:
+        self._leaving = True
+        self._stack.close()
+        self._thread.join(20.0)
+
+
+Member = Ours | Theirs
+
+
+def _number(life: int, n: int) -> Message:
+    return Message("up", [life, n, pad(n)])

@@ -26,6 +26,7 @@ from ..errors import LinkBroken
 from ..runtime.base import Runtime
 from .greetings import Greeting
 from .link_codec import MOST_DESCRIPTORS, encode
+from .link_turns import Turns, Waiter
 
 MOST_WAITING_BYTES: Final = 128 * 1024 * 1024
 """Of messages that the kernel has not taken yet, on one link. With more, the link is broken."""
@@ -54,6 +55,8 @@ class Link:
         self.moved = False
         #: Rung when this end has something to write. For the link's thread.
         self.bell = runtime.bell()
+        #: Who reads this end.
+        self.turns = Turns(runtime, self.bell.ring)
         self.stream = stream
         self.packets = packets
         stream.setblocking(False)
@@ -130,6 +133,10 @@ class Link:
     def waiting_bytes(self) -> int:
         """How much the kernel has not taken yet."""
         return self._waiting_bytes
+
+    def waiter(self) -> Waiter:
+        """For an answer that comes over this link: made before the question is sent, told by its handler."""
+        return Waiter(self.turns)
 
     def close(self) -> None:
         """End the link, at both ends. Any number of times.

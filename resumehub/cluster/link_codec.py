@@ -1,10 +1,10 @@
 """Messages of a link as bytes and back. What is not a message is an error that ends the link.
 
 A message on the wire: 8 bytes (length of the body, number of the message, how many descriptors belong to it),
-then the body. A class of messages needs nothing but its fields. If all of them are simple (str, int, float,
-bool, bytes, None, tuples of those but bytes), the body is a JSON list and then the bytes, which costs few
-microseconds. Other classes are encoded by ``session/plain_values.py``; one with ``to_bytes`` and
-``from_bytes`` of its own by these. There is no pickle: reading makes only messages.
+then the body. A class of messages needs nothing but its fields. If all of them are simple (str, bytes, int
+of 64 bits, float, bool, one of these or None, a tuple of them but bytes), encoding costs a microsecond or
+two. Others are encoded by ``session/plain_values.py``; one with ``to_bytes`` and ``from_bytes`` by these.
+There is no pickle: reading makes only messages.
 
 Pure, any thread. Called by ``link.py`` and by a link's thread. Read next: ``link.py``.
 """
@@ -15,7 +15,7 @@ import dataclasses
 import json
 import struct
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
@@ -97,8 +97,18 @@ class MessageReader:
         held = len(self._held)
         return (HEADER.size if held < HEADER.size else self._end_of_held()) - held
 
-    def feed(self, data: bytes) -> Iterator[tuple[Any, int]]:
-        """Each message that is complete now, and how many descriptors belong to it. Raises: NotAMessage."""
+    def feed(self, data: bytes) -> Iterable[tuple[Any, int]]:
+        """Each message that is complete now, and how many descriptors belong to it.
+
+        Raises: NotAMessage, here or behind the messages that are whole.
+        """
+        if not self._held and len(data) >= HEADER.size:
+            length, number, descriptors = self._head(data, 0)
+            if HEADER.size + length == len(data):  # the usual case, and the quick one
+                return ((_decode(number, data[HEADER.size :]), descriptors),)
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> Iterator[tuple[Any, int]]:
         if self._held:
             self._held += data
             if len(self._held) < HEADER.size or len(self._held) < self._end_of_held():
@@ -114,8 +124,6 @@ class MessageReader:
             yield _decode(number, data[at + HEADER.size : end]), descriptors
             at = end
         self._held += data[at:]
-        if len(self._held) >= HEADER.size:
-            self._head(self._held, 0)
 
     def _end_of_held(self) -> int:
         return HEADER.size + self._head(self._held, 0)[0]
@@ -180,99 +188,119 @@ def _way_of(kind: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
 
 
 class _NotSimple(Exception):
-    """A field that a JSON list can't hold as it is."""
+    """A field that has no place in a ``struct``."""
 
 
-_SCALARS: Final = (str, int, float, bool, types.NoneType)
+_CODES: Final[dict[Any, tuple[str, Any]]] = {
+    int: ("q", 0),
+    float: ("d", 0.0),
+    bool: ("?", False),
+    str: ("I", ""),
+    bytes: ("I", b""),
+}
+# Type → its code in a struct, and what stands there for None. A text's or a blob's length stands there.
+
+_ITEMS: Final = (int, float, bool, str)
+# What a tuple may be of.
+
 _WRITE: Final = json.JSONEncoder(separators=(",", ":")).encode
-_READ: Final = json.JSONDecoder().raw_decode
+_READ: Final = json.JSONDecoder().decode
 
 
 class _SimpleFields:
-    """Encodes a class with simple fields only: four bytes of length, a JSON list, then the ``bytes``."""
+    """Encodes a class with simple fields only: a struct of numbers and lengths, then texts, blobs, tuples.
+
+    For each field that may be None there is a flag behind the numbers.
+    """
 
     def __init__(self, kind: type) -> None:
         hints = get_type_hints(kind)
         names = [field.name for field in dataclasses.fields(kind)]
         self._kind = kind
         self._get: Callable[[Any], Any] = attrgetter(*names) if len(names) > 1 else _getter(names)
-        self._allowed: list[tuple[type, ...]] = []
+        self._texts: list[int] = []
         self._blobs: list[int] = []
-        self._tuples: list[tuple[int, tuple[type, ...]]] = []
-        for index, name in enumerate(names):
-            self._add(index, hints[name])
+        self._tuples: list[tuple[int, type]] = []
+        self._optional: list[tuple[int, Any]] = []
+        codes = [self._code_of(index, hints[name]) for index, name in enumerate(names)]
+        self._count = len(codes)
+        self._struct = struct.Struct("!" + "".join(codes) + "?" * len(self._optional))
 
-    def _add(self, index: int, hint: Any) -> None:
-        options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-        allowed: set[type] = set()
-        for option in options:
-            if option is bytes:
-                self._blobs.append(index)
-                allowed.add(bytes)
-            elif get_origin(option) is tuple and get_args(option)[1:] == (...,):
-                inside = get_args(option)[0]
-                if inside not in _SCALARS:
-                    raise _NotSimple
-                self._tuples.append((index, (inside,)))
-                allowed.add(tuple)
-            elif option in _SCALARS:
-                allowed.update((float, int) if option is float else (option,))
-            else:
+    def _code_of(self, index: int, hint: Any) -> str:
+        if get_origin(hint) in (Union, types.UnionType):
+            inside = [option for option in get_args(hint) if option is not types.NoneType]
+            if len(inside) != 1:
                 raise _NotSimple
-        if bytes in allowed and not allowed <= {bytes, types.NoneType}:
+            hint = inside[0]
+            self._optional.append((index, () if get_origin(hint) is tuple else _CODES.get(hint, "?")[1]))
+        if get_origin(hint) is tuple:
+            item, *more = get_args(hint)
+            if more != [...] or item not in _ITEMS:
+                raise _NotSimple
+            self._tuples.append((index, item))
+            return "I"
+        if hint not in _CODES:
             raise _NotSimple
-        self._allowed.append(tuple(allowed))
+        if hint is str:
+            self._texts.append(index)
+        elif hint is bytes:
+            self._blobs.append(index)
+        return _CODES[hint][0]
 
     def to_bytes(self, message: Any) -> bytes:
-        values = self._get(message)
-        self._check(values, isinstance)
-        if not self._blobs:
-            head = _WRITE(values).encode()
-            return len(head).to_bytes(4, "big") + head
-        shape, blobs = list(values), []
-        for index in self._blobs:
-            if shape[index] is not None:
-                blobs.append(shape[index])
-                shape[index] = len(shape[index])
-        head = _WRITE(shape).encode()
-        return b"".join([len(head).to_bytes(4, "big"), head, *blobs])
+        """Raises: ValueError for a value that is not of its field's type."""
+        values = list(self._get(message))
+        parts = [b""]
+        try:
+            for index, instead in self._optional:
+                values.append(values[index] is not None)
+                if values[index] is None:
+                    values[index] = instead
+            for index in self._texts:
+                parts.append(part := values[index].encode("utf-8", "surrogatepass"))
+                values[index] = len(part)
+            for index in self._blobs:
+                parts.append(values[index])
+                values[index] = len(values[index])
+            for index, _ in self._tuples:
+                parts.append(part := _WRITE(values[index]).encode())
+                values[index] = len(part)
+            parts[0] = self._struct.pack(*values)
+            return b"".join(parts)
+        except (struct.error, AttributeError, TypeError) as error:
+            raise ValueError(f"a {self._kind.__name__} can't be encoded: {error}") from None
 
     def from_bytes(self, body: bytes) -> Any:
-        at = 4 + int.from_bytes(body[:4], "big")
-        text = str(body[4:at], "ascii")
-        values, end = _READ(text)
-        if end != len(text) or len(text) != at - 4 or type(values) is not list:
-            raise ValueError("its head is no list")
-        if len(values) != len(self._allowed):
-            raise ValueError(f"it has {len(values)} fields, not {len(self._allowed)}")
+        values = list(self._struct.unpack_from(body))
+        at = self._struct.size
+        for index in self._texts:
+            end = at + values[index]
+            values[index] = str(body[at:end], "utf-8", "surrogatepass")
+            at = end
         for index in self._blobs:
-            size = values[index]
-            if size is not None:
-                if type(size) is not int or not 0 <= size <= len(body) - at:
-                    raise ValueError("it is cut off")
-                values[index] = body[at : at + size]
-                at += size
+            end = at + values[index]
+            values[index] = body[at:end]
+            at = end
+        for index, item in self._tuples:
+            end = at + values[index]
+            values[index] = _tuple_of(item, body[at:end])
+            at = end
         if at != len(body):
-            raise ValueError("there are bytes after its end")
-        for index, _ in self._tuples:
-            if type(values[index]) is list:
-                values[index] = tuple(values[index])
-        self._check(values, _is_exactly)
+            raise ValueError("it is cut off, or there are bytes after its end")
+        if self._optional:
+            flags = values[self._count :]
+            del values[self._count :]
+            for (index, _), there in zip(self._optional, flags, strict=True):
+                if not there:
+                    values[index] = None
         return self._kind(*values)
 
-    def _check(self, values: Any, is_of: Callable[[Any, tuple[type, ...]], bool]) -> None:
-        """``is_of``: a subclass of ``str`` is written as a ``str``, and so nothing else is read."""
-        for value, allowed in zip(values, self._allowed, strict=True):
-            if type(value) not in allowed and (type(value) is bool or not is_of(value, allowed)):
-                raise ValueError(f"a field of {self._kind.__name__} is a {type(value).__name__}")
-        for index, inside in self._tuples:
-            for value in values[index] or ():
-                if type(value) not in inside and (type(value) is bool or not is_of(value, inside)):
-                    raise ValueError(f"a tuple of {self._kind.__name__} has a {type(value).__name__}")
 
-
-def _is_exactly(value: Any, allowed: tuple[type, ...]) -> bool:
-    return False
+def _tuple_of(item: type, data: bytes) -> tuple[Any, ...]:
+    items = _READ(str(data, "ascii"))
+    if type(items) is not list or any(type(one) is not item for one in items):
+        raise ValueError(f"it has something else than a list of {item.__name__}")
+    return tuple(items)
 
 
 def _getter(names: list[str]) -> Callable[[Any], Any]:

@@ -137,7 +137,7 @@ class LinkListener:
         try:
             link = self._welcome(stream)
             if link is not None:
-                LinkLoop(link, self._handlers, self._on_end).run(self._on_link)
+                LinkLoop(link, self._handlers, self._on_end, runtime=self._runtime).run(self._on_link)
         finally:
             self._leave(stream)
 

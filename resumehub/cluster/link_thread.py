@@ -1,7 +1,8 @@
 """The one thread of a link at either end: it reads messages, calls their handlers, and writes what waits.
 
 A handler runs on this thread and must not block on user code or on the network: all else that comes over the
-link waits meanwhile. It owns the descriptors that it gets. At the end of the link, when all that the peer had
+link waits meanwhile. It owns the descriptors that it gets. Only answers may also be read and handled by a
+thread that waits for one (``link_turns.py``). At the end of the link, when all that the peer had
 sent is handled, ``on_end`` is called once. A link that ends for what the peer sent, or because a handler
 raised, costs one line in the log. Started by ``link_listener.py`` in the hub's process and by a worker's
 member. Read next: ``link_codec.py``.
@@ -9,14 +10,17 @@ member. Read next: ``link_codec.py``.
 
 from __future__ import annotations
 
+import math
 import select
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from ..runtime.base import Runtime, Thread
 from ..runtime.foreign_code import Log, passes
 from .link import Link, close_all
 from .link_codec import MessageReader, NotAMessage
+from .link_turns import ASIDE
 
 log = Log("resumehub")
 
@@ -27,16 +31,26 @@ _CHUNK: Final = 256 * 1024
 """Bytes of one read."""
 
 
-def start(link: Link, handlers: Handlers, on_end: Callable[[Link], None], runtime: Runtime) -> Thread:
+def start(
+    link: Link,
+    handlers: Handlers,
+    on_end: Callable[[Link], None],
+    runtime: Runtime,
+    *,
+    quick: Collection[type] = (),
+) -> Thread:
     """Serve the link in a thread of its own.
 
-    Raises: RuntimeError if none can be started; the link is closed then.
+    ``quick``: answers. Their handlers may also run on a thread that waits for an answer (``link_turns.py``);
+    they take a moment, and no lock that such a thread may hold.
+    Raises: RuntimeError if no thread can be started, OSError if no descriptor is free; the link is closed
+    then.
     """
-    loop = LinkLoop(link, handlers, on_end)
     try:
+        loop = LinkLoop(link, handlers, on_end, quick=quick, runtime=runtime)
         return runtime.spawn(f"resumehub-link-{link.peer.pid}", loop.run)
-    except RuntimeError:
-        link.finish("no thread could be started for it")
+    except (RuntimeError, OSError):
+        link.finish("it could not be served")
         raise
 
 
@@ -48,12 +62,24 @@ class LinkLoop:
         link: Link,
         handlers: Handlers,
         on_end: Callable[[Link], None],
-        reader: MessageReader | None = None,
+        *,
+        runtime: Runtime,
+        quick: Collection[type] = (),
     ) -> None:
         self._link = link
         self._handlers = handlers
         self._on_end = on_end
-        self._reader = reader or MessageReader()
+        self._quick = frozenset(quick)
+        self._reader = MessageReader()
+        self._unhandled: deque[tuple[Any, int]] = deque()
+        self._ending = ""  # why, once nothing more can be read
+        self._pollers: tuple[tuple[bool, int] | None, select.poll] = None, select.poll()
+        self._nudge = runtime.bell() if quick else None
+        self._waiters_poller = select.poll()
+        if self._nudge is not None:
+            self._waiters_poller.register(link.stream, select.POLLIN)
+            self._waiters_poller.register(self._nudge.fileno(), select.POLLIN)
+            link.turns.attach(self, self._nudge.ring)
 
     def run(self, begin: Callable[[Link], None] | None = None) -> None:
         """Read to the end. ``begin``: called first."""
@@ -64,6 +90,8 @@ class LinkLoop:
             why = self._serve()
         finally:
             self._link.finish(why)
+            if self._nudge is not None:
+                self._nudge.close()
             try:
                 self._on_end(self._link)
             except BaseException as error:
@@ -71,73 +99,130 @@ class LinkLoop:
                     raise
                 log.exception("the end of the link to process %s could not be handled", self._link.peer.pid)
 
+    # -- the link's thread --------------------------------------------------------------------
+
     def _serve(self) -> str:
         """Read to the end; return why the link ended."""
-        link = self._link
-        poller = select.poll()
-        poller.register(link.stream, select.POLLIN)
-        poller.register(link.bell.fileno(), select.POLLIN)
-        stream, watched, wait = link.stream.fileno(), -1, None
+        link, turns, stream = self._link, self._link.turns, self._link.stream.fileno()
+        wanted, wait = -1, None
         while True:
-            events = dict(poller.poll(wait))
-            on_stream = events.pop(stream, 0)
-            if events or on_stream & select.POLLOUT or wait is not None:
-                watched, wait = self._write(poller, watched)
-            if on_stream & ~select.POLLOUT:
-                try:
-                    data = link.stream.recv(_CHUNK)
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    return f"the peer is gone ({error.strerror})"
-                if not data:
-                    if self._reader.inside and not link.ended:
-                        self._complain("it ended inside a message")
-                    return "the peer has closed it"
-                if (problem := self._handle(data)) is not None:
-                    self._complain(problem)
-                    return problem
+            aside = turns.aside
+            poller = self._poller(aside, wanted)
+            seconds = min(ASIDE, wait or ASIDE) if aside else wait
+            events = dict(poller.poll(None if seconds is None else seconds * 1000))
+            readable = not aside and events.pop(stream, 0) & ~select.POLLOUT
+            if events or wanted >= 0 or wait is not None:
+                wanted, wait = link.write_on()
+            if aside:
+                turns.look()
+            elif readable:
+                self._receive()
+            if not turns.aside:
+                answered = self._handle(of=None)
+                if self._ending:
+                    return self._ending
+                if answered:
+                    turns.step_aside()
 
-    def _write(self, poller: select.poll, watched: int) -> tuple[int, int | None]:
-        """Write what waits; return the descriptor that is watched for more, and milliseconds to wait."""
-        link = self._link
-        wanted, wait = link.write_on()
-        if wanted != watched:
-            if watched == link.stream.fileno():
-                poller.modify(watched, select.POLLIN)
-            elif watched >= 0:
-                poller.unregister(watched)
-            if wanted == link.stream.fileno():
-                poller.modify(wanted, select.POLLIN | select.POLLOUT)
-            elif wanted >= 0:
+    def _poller(self, aside: bool, wanted: int) -> select.poll:
+        """What waits for input, for the bell, and until ``wanted`` is writable."""
+        if self._pollers[0] != (aside, wanted):
+            poller, stream = select.poll(), self._link.stream.fileno()
+            poller.register(self._link.bell.fileno(), select.POLLIN)
+            if wanted >= 0:
                 poller.register(wanted, select.POLLOUT)
-        return wanted, None if wait is None else int(wait * 1000)
+            if not aside:
+                poller.register(stream, select.POLLIN | (select.POLLOUT if wanted == stream else 0))
+            self._pollers = (aside, wanted), poller
+        return self._pollers[1]
 
-    def _handle(self, data: bytes) -> str | None:
-        """Handle what was read; return what is wrong with it, None if nothing."""
+    # -- a thread that waits ------------------------------------------------------------------
+
+    def read_some(self, seconds: float) -> bool:
+        """See ``Reads``."""
+        assert self._nudge is not None, "there are answers"
+        numbers = [number for number, _ in self._waiters_poller.poll(math.ceil(seconds * 1000))]
+        if self._nudge.fileno() in numbers:
+            self._nudge.silence()
+            numbers.remove(self._nudge.fileno())
+        if not numbers:
+            return True
+        self._link.turns.begin_handling()
+        try:
+            self._receive()
+            self._handle(of=self._quick)
+        except BaseException:
+            self._link.break_off("a thread that read it was interrupted")
+            raise
+        finally:
+            self._link.turns.end_handling()
+        return not self._unhandled and not self._ending
+
+    # -- whoever reads ------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        """Read once, without waiting."""
+        try:
+            data = self._link.stream.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._ending = f"the peer is gone ({error.strerror})"
+            return
+        if not data:
+            self._ending = "the peer has closed it"
+            if self._reader.inside and not self._link.ended:
+                self._complain("it ended inside a message")
+            return
+        try:
+            self._unhandled.extend(self._reader.feed(data))
+        except NotAMessage as error:
+            self._complain(str(error))
+
+    def _handle(self, of: frozenset[type] | None) -> bool:
+        """Handle what was read, up to the first message that is not ``of`` these classes.
+
+        Returns whether there were answers, and nothing else.
+        """
+        unhandled, answered = self._unhandled, bool(self._unhandled)
+        while unhandled:
+            message, count = unhandled[0]
+            kind = type(message)
+            if kind not in self._quick:
+                answered = False
+                if of is not None:
+                    break
+            del unhandled[0]
+            if (problem := self._handle_one(kind, message, count)) is not None:
+                unhandled.clear()
+                self._ending = problem
+        return answered
+
+    def _handle_one(self, kind: type, message: Any, count: int) -> str | None:
+        """Returns what is wrong with the message; None if nothing."""
         link = self._link
         try:
-            for message, count in self._reader.feed(data):
-                descriptors = link.take_descriptors(count) if count else ()
-                handler = self._handlers.get(type(message))
-                if handler is None:
-                    close_all(descriptors)
-                    return f"nobody here expects a {type(message).__name__}"
-                try:
-                    handler(link, message, descriptors)
-                except BaseException as error:
-                    if passes(error):
-                        raise
-                    log.exception(
-                        "the handler of a %s of the link to process %s raised; the link is ended",
-                        type(message).__name__,
-                        link.peer.pid,
-                    )
-                    return "a handler raised"
-        except (NotAMessage, ValueError) as error:
-            return str(error)
+            descriptors = link.take_descriptors(count) if count else ()
+        except ValueError as error:
+            return self._complain(f"a {kind.__name__} can't be handled: {error}")
+        handler = self._handlers.get(kind)
+        if handler is None:
+            close_all(descriptors)
+            return self._complain(f"nobody here expects a {kind.__name__}")
+        try:
+            handler(link, message, descriptors)
+        except BaseException as error:
+            if passes(error):
+                raise
+            log.exception(
+                "the handler of a %s of the link to process %s raised; the link is ended",
+                kind.__name__,
+                link.peer.pid,
+            )
+            return f"the handler of a {kind.__name__} raised"
         return None
 
-    def _complain(self, problem: str) -> None:
-        if problem != "a handler raised":
-            log.error("the link to process %s is ended: %s", self._link.peer.pid, problem)
+    def _complain(self, problem: str) -> str:
+        log.error("the link to process %s is ended: %s", self._link.peer.pid, problem)
+        self._ending = problem
+        return problem

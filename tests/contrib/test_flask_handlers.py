@@ -46,6 +46,8 @@ def test_every_hook_has_the_application() -> None:
     sockets.on_transport_drop(lambda connection, error: note("drop"))
     sockets.on_transport_restore(lambda connection: note("restore"))
     sockets.on_disconnect(lambda connection, error: note("disconnect"))
+    sockets.on_start(lambda hub: note("start"))
+    sockets.on_stop(lambda hub: note("stop"))
     sockets.on("say")(lambda connection, message: note("say"))
     sockets.fallback(lambda connection, message: connection.send(Message("done")))
     app = make_app(sockets)
@@ -59,8 +61,8 @@ def test_every_hook_has_the_application() -> None:
     assert ran == [
         f"{hook} in shop"
         for hook in (
-            *("connect", "join lobby", "message say", "say", "message other"),
-            *("drop", "restore", "leave lobby", "disconnect"),
+            *("start", "connect", "join lobby", "message say", "say", "message other"),
+            *("drop", "restore", "leave lobby", "disconnect", "stop"),
         )
     ]
 

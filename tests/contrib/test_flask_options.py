@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resumehub import JSONCodec
+from resumehub.cluster import LocalCluster
 from resumehub.contrib.flask import ResumeHub
 from resumehub.contrib.flask.options import OPTIONS
 from resumehub.hub import Hub
@@ -40,6 +42,26 @@ def test_the_environment_configures_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sockets.hub.config.allowed_origins == ("https://shop.example",)
 
 
+def test_a_path_is_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the environment can say it, which has no objects."""
+    monkeypatch.setenv("FLASK_RESUMEHUB_CLUSTER", str(tmp_path / "chat"))
+    app = make_app()
+    app.config.from_prefixed_env()
+    sockets = ResumeHub(app)
+    assert live(app).options.hub["cluster"] == LocalCluster(tmp_path / "chat")
+    assert sockets.hub.member is not None
+
+
+def test_a_cluster_may_be_given_whole(tmp_path: Path) -> None:
+    cluster = LocalCluster(tmp_path, name="shop", timeout=1)
+    app = make_app(ResumeHub(), RESUMEHUB_CLUSTER=cluster)
+    assert live(app).options.hub["cluster"] is cluster
+
+
+def test_without_a_path_there_is_no_cluster() -> None:
+    assert live(make_app(ResumeHub(), RESUMEHUB_CLUSTER=None)).hub.member is None
+
+
 @pytest.mark.parametrize(
     "config, kind, said",
     [
@@ -50,7 +72,7 @@ def test_the_environment_configures_it(monkeypatch: pytest.MonkeyPatch) -> None:
             id="a name that is almost right",
         ),
         pytest.param(
-            {"RESUMEHUB_COLOUR": "red"}, ValueError, "there are RESUMEHUB_ADMIN_TOKEN, ", id="unknown"
+            {"RESUMEHUB_PAINT": "red"}, ValueError, "there are RESUMEHUB_ADMIN_TOKEN, ", id="unknown"
         ),
         pytest.param(
             {"RESUMEHUB_RESUME_WINDOW": "60"},
@@ -77,6 +99,18 @@ def test_the_environment_configures_it(monkeypatch: pytest.MonkeyPatch) -> None:
             {"RESUMEHUB_JS_URL": "client"}, ValueError, 'must be a path such as "/static/', id="no path"
         ),
         pytest.param({"RESUMEHUB_JS_URL": True}, TypeError, "is True", id="no path at all"),
+        pytest.param(
+            {"RESUMEHUB_CLUSTER": True},
+            TypeError,
+            r'app.config\["RESUMEHUB_CLUSTER"\] is True: it must be the path of the folder',
+            id="no folder at all",
+        ),
+        pytest.param(
+            {"RESUMEHUB_CLUSTER": ""},
+            ValueError,
+            r'app.config\["RESUMEHUB_CLUSTER"\]: LocalCluster\(folder\) must be the path of a folder',
+            id="a folder without a name",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_named(config: dict[str, Any], kind: type[Exception], said: str) -> None:

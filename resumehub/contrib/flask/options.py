@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ...cluster.local import LocalCluster
 from ...hub import Hub
 
 PREFIX: Final = "RESUMEHUB_"
@@ -69,6 +71,8 @@ def read_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> AppOpti
     from_config = {key.removeprefix(PREFIX).lower(): value for key, value in found.items()}
     all_of_them = {"js_url": "/resumehub.js", "admin_token": None, **given, **from_config}
     places = frozenset(from_config)
+    if "cluster" in all_of_them:
+        all_of_them["cluster"] = _cluster(all_of_them["cluster"], places)
     return AppOptions(
         hub={name: all_of_them[name] for name in _HUB_OPTIONS if name in all_of_them},
         js_url=_js_url(all_of_them["js_url"], places),
@@ -118,6 +122,23 @@ def _js_url(value: object, from_config: frozenset[str]) -> str | None:
             '"/static/resumehub.js", or None, and the client is not served'
         )
     return value
+
+
+def _cluster(value: object, from_config: frozenset[str]) -> LocalCluster | None:
+    # A configuration that comes from the environment or a file has no objects, so a path will do.
+    if value is None or isinstance(value, LocalCluster):
+        return value
+    place = _place("cluster", from_config)
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(
+            f"{place} is {value!r}: it must be the path of the folder that the processes share, such as "
+            '"/var/lib/chat", or a resumehub.cluster.LocalCluster, or None'
+        )
+    try:
+        return LocalCluster(value)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{place}: {error}") from None
 
 
 def _admin_token(value: object, from_config: frozenset[str]) -> str | None:

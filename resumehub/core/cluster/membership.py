@@ -7,8 +7,8 @@ byte 0 is what tells of a dead hub; the end of a link is a hint.
 
 ``step`` takes the state, an event, and returns the state behind it and what is to be done, in order. Each
 deed answers with an event. A move commits with a message and then with byte 0: the old process never goes on
-once the message is written, and the new one goes on when it has both. Pure. Called by ``cluster/member.py``, on
-its thread; ``tests/core/test_membership_orders.py`` tries every order. Read next: ``stopping.py``.
+once the message is written, and the new one goes on when it has both. Pure. Called by ``cluster/member.py``,
+on its thread; ``tests/core/test_membership_orders.py`` tries every order. Read next: ``stopping.py``.
 """
 
 from __future__ import annotations

@@ -252,6 +252,20 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class Depart:
+    """The hub has moved to another process: forget these sessions, which were written down before."""
+
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptAll:
+    """A whole hub comes from another process: its sessions go on here, all in one step."""
+
+    adoptions: tuple[Adopt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """End every session and take no more."""
 
@@ -275,5 +289,6 @@ NeedsDeadline = WriteStalled | WindowFull | AckDue
 TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed | Released
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
 RequestReport = RequestMade | RequestOver
-Order = Kick | KickUser | Close | JoinRoom | LeaveRoom | Export | Adopt | Shutdown | AbortAll | Tick
-Command = TransportReport | SessionReport | RequestReport | Order
+Moving = Export | Depart | Adopt | AdoptAll
+Order = Kick | KickUser | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
+Command = TransportReport | SessionReport | RequestReport | Moving | Order

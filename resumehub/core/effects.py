@@ -42,6 +42,14 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneElsewhere:
+    """The machine has forgotten a session that was written down before: forget it, too."""
+
+    epoch: int
+    transport: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOver:
     """Make a session that comes from another process, enter it in the tables, and let its transport go on.
 
@@ -256,9 +264,10 @@ class Finish:
     """The shutdown is complete: no session and no transport is left."""
 
 
-SessionEffect = OpenSession | EndSession | HandOver | TakeOver | UpdateCredentials | Notify | NotifyMembership
+SessionEffect = OpenSession | EndSession | UpdateCredentials | Notify | NotifyMembership
+MoveEffect = HandOver | GoneElsewhere | TakeOver
 RoomEffect = AddMember | RemoveMember
 TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect
 WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent
 Report = Count | Ignored | GiveUpRequest | NotFound | NotMoved | NotJoined | WarnFull | Finish
-Effect = SessionEffect | RoomEffect | TransportEffect | WriterEffect | Report
+Effect = SessionEffect | MoveEffect | RoomEffect | TransportEffect | WriterEffect | Report

@@ -24,7 +24,7 @@ from . import effects as e
 from . import refusals
 from .capacity import Capacity
 from .deadlines import Deadline, DeadlineKind, Deadlines
-from .moves import Moves
+from .moves import Moves, Packed, Unmovable
 from .plan import Plan
 from .records import CloseFrame, SessionRecord
 from .records import Rules as Rules
@@ -79,6 +79,10 @@ class Machine:
         transport = self.transports.get(number)
         session = self.epochs.get(transport.epoch) if transport and transport.epoch is not None else None
         return session if session is not None and session.transport == number else None
+
+    def written_down(self) -> list[Packed | Unmovable]:
+        """Each session as it would leave this process now. Nothing changes."""
+        return self._moves.written_down()
 
     @property
     def suspended(self) -> int:
@@ -146,12 +150,8 @@ class Machine:
                 self.deadlines.cancel(DeadlineKind.ANSWER_WANTED, number)
             case c.GapFound():
                 self._gap_found(command)
-            case c.Export(connection_id, life):
-                session = self._session_table.living(connection_id, life)
-                self._moves.leave(command, session, self._look_up(session, SessionEvent.EXPORT))
-            case c.Adopt():
-                holder = self.sessions.get(command.decisions.connection_id)
-                self._moves.arrive(command, self._look_up(holder, SessionEvent.ADOPT), self.draining)
+            case c.Export() | c.Depart() | c.Adopt() | c.AdoptAll():
+                self._moves.handle(command, self.draining)
             case c.Shutdown():
                 self._shutdown()
             case c.AbortAll():

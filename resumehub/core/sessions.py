@@ -153,9 +153,9 @@ class SessionTable:
         error, drop_reason = session.last_error, DropReason.EXPIRED
         self.end(session, CloseReason.GRACE_EXPIRED, error, drop_reason=drop_reason)
 
-    def hand_over(self, session: SessionRecord) -> None:
-        """Forget a session that goes on in another process, and its transport; write down what is known."""
-        decisions = DecisionState(
+    def write_down(self, session: SessionRecord) -> DecisionState:
+        """What is known of a session, for another process. Nothing changes."""
+        return DecisionState(
             life=session.life,
             connection_id=session.connection_id,
             room_id=session.room_id,
@@ -167,11 +167,23 @@ class SessionTable:
             last_error=ErrorState.of(session.last_error),
             time_left=self._time_left(session),
         )
+
+    def hand_over(self, session: SessionRecord) -> None:
+        """Forget a session that goes on in another process, and its transport; write down what is known."""
+        decisions = self.write_down(session)
+        self._plan.add(e.HandOver(session.epoch, session.transport, decisions))
+        self._forget(session)
+
+    def depart(self, session: SessionRecord) -> None:
+        """Forget a session that was written down before, and its transport."""
+        self._plan.add(e.GoneElsewhere(session.epoch, session.transport))
+        self._forget(session)
+
+    def _forget(self, session: SessionRecord) -> None:
         self._end_grace(session)
         self._remove(session)
         if session.transport is not None:
             self._transports.forget(session.transport)
-        self._plan.add(e.HandOver(session.epoch, session.transport, decisions))
         self._rooms.remove(session.rooms)
 
     def take_over(self, adopt: c.Adopt) -> None:

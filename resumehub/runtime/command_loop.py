@@ -9,9 +9,10 @@ and for nothing else. It knows neither commands nor effects. Used by ``server/hu
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..clock import Clock
 from .base import Event, Runtime
@@ -42,6 +43,18 @@ class Reply:
     done: Event
     error: Exception | None = None
     next_deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """Put what comes aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LetGo(Generic[CommandT]):
+    """Go on. ``first``: performed before everything else, as if at the time of the hold."""
+
+    first: CommandT | None
 
 
 class CommandLoop(Generic[CommandT]):
@@ -83,6 +96,9 @@ class CommandLoop(Generic[CommandT]):
         # Held during a put. So nothing is put once the loop has finished, and stamps never go back.
         self._gate = runtime.lock(f"{name}'s mailbox")
         self._left = False
+        # While the loop is held: since when, and what has come meanwhile, oldest first.
+        self._held_since: float | None = None
+        self._aside: deque[tuple[float, Any, Reply | None]] = deque()
 
     @property
     def left(self) -> bool:
@@ -93,6 +109,9 @@ class CommandLoop(Generic[CommandT]):
 
     def put(self, command: CommandT, reply: Reply | None = None) -> bool:
         """Queue a command; False if the loop has finished. Never blocks."""
+        return self._put(command, reply)
+
+    def _put(self, command: CommandT | _Hold | _LetGo[CommandT], reply: Reply | None) -> bool:
         with self._gate:
             if self._left:
                 return False
@@ -105,12 +124,28 @@ class CommandLoop(Generic[CommandT]):
         Raises: what ``perform`` or ``refuse`` has set as the reply's error, or raised.
         Threads: any but the loop's own. Blocks: until the loop has answered.
         """
+        return self._ask(command)
+
+    def _ask(self, command: CommandT | _Hold | _LetGo[CommandT]) -> Reply:
         reply = Reply(self._runtime.event(f"{self._name}'s answer"))
-        if self.put(command, reply):
+        if self._put(command, reply):
             reply.done.wait()
             if reply.error is not None:
                 raise reply.error
         return reply
+
+    def hold(self) -> bool:
+        """Let the loop perform what was put before, and put aside what comes; False if it has finished.
+
+        Until ``let_go`` no deadline falls due, and the caller may look at what belongs to the loop's thread.
+        The loop's thread does not wait meanwhile. Threads, blocks: as ``ask``.
+        """
+        self._ask(_Hold())
+        return not self._left
+
+    def let_go(self, first: CommandT | None = None) -> None:
+        """Perform ``first`` as if at the time of the hold, then what was put aside, and go on. As ``ask``."""
+        self._ask(_LetGo(first))
 
     def settle(self) -> float | None:
         """For the clock: perform what is queued and due by now; return the next deadline. As ``ask``."""
@@ -137,21 +172,51 @@ class CommandLoop(Generic[CommandT]):
 
     def _work(self) -> None:
         while not self._machine.finished:
-            item = self._mailbox.get(self._clock.real_wait(self._machine.next_deadline()))
+            item = self._next()
             if item is None:
                 # Through the queue, so that a command that was put before a deadline is performed before
                 # it, even if this thread has read the clock earlier (tests/races/test_late_hub.py).
                 self.put(self._tick)
                 continue
             stamp, command, reply = item
+            if self._held_since is not None:
+                self._while_held(stamp, command, reply)
+                continue
             self._pass_time(stamp)
-            self._handle(command, stamp, reply)
+            if isinstance(command, _Hold):
+                self._handle(self._tick, stamp, None)
+                self._held_since = stamp
+            elif not isinstance(command, _LetGo):
+                self._handle(command, stamp, reply)
             # Again, for a deadline of zero seconds that the command has set: with a clock that stands
             # still the wait for it would not end.
             self._pass_time(stamp)
-            if reply is not None:
-                reply.next_deadline = self._machine.next_deadline()
-                reply.done.set()
+            self._answer(reply, self._machine.next_deadline())
+
+    def _next(self) -> Any:
+        if self._held_since is not None:
+            return self._mailbox.get()
+        if self._aside:
+            return self._aside.popleft()
+        return self._mailbox.get(self._clock.real_wait(self._machine.next_deadline()))
+
+    def _while_held(self, stamp: float, command: Any, reply: Reply | None) -> None:
+        assert self._held_since is not None, "the caller has looked"
+        if isinstance(command, _LetGo):
+            if command.first is not None:
+                self._handle(command.first, self._held_since, reply)
+            self._held_since = None
+            self._answer(reply, None)
+        elif command is self._tick or isinstance(command, _Hold):
+            self._answer(reply, None)
+        else:
+            self._aside.append((stamp, command, reply))
+
+    @staticmethod
+    def _answer(reply: Reply | None, next_deadline: float | None) -> None:
+        if reply is not None:
+            reply.next_deadline = next_deadline
+            reply.done.set()
 
     def _pass_time(self, now: float) -> None:
         """Fire the deadlines up to ``now``, each at its own time, with all its effects."""
@@ -167,10 +232,11 @@ class CommandLoop(Generic[CommandT]):
     def _leave(self) -> None:
         with self._gate:
             self._left = True
-        while (item := self._mailbox.get(0)) is not None:
+        while (item := self._aside.popleft() if self._aside else self._mailbox.get(0)) is not None:
             _, command, reply = item
             try:
-                self._refuse(command, reply)
+                if not isinstance(command, _Hold | _LetGo):
+                    self._refuse(command, reply)
             except BaseException as error:
                 self._report(command, reply, error)
             if reply is not None:

@@ -7,6 +7,7 @@ Called by ``hub_loop.py``. Read next: ``core/effects.py``, ``session/session.py`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 from weakref import WeakValueDictionary
@@ -14,7 +15,7 @@ from weakref import WeakValueDictionary
 from ..config import Config
 from ..core import effects as e
 from ..core.commands import Observed, Register
-from ..core.moving import ErrorState
+from ..core.moving import DecisionState, ErrorState
 from ..core.resume import Credentials, ResumeRequest
 from ..core.states import State
 from ..incoming.transport_io import TransportIO
@@ -29,7 +30,7 @@ from ..session.connection import Connection
 from ..session.delayed_ack import DelayedAck
 from ..session.handler_calls import HookCall, MessageCall
 from ..session.inbound_fence import InboundFence
-from ..session.moving_state import attach_again, export_session, session_from
+from ..session.moving_state import attach_again, export_session, session_from, write_down
 from ..session.serial_queue import CallbackPool, SerialQueue
 from ..session.services import Services
 from ..session.session import Session
@@ -126,6 +127,8 @@ class EffectRunner:
                 log.debug("ignored: %s", because)
             case e.HandOver():
                 self._hand_over(effect)
+            case e.GoneElsewhere(epoch, number):
+                self._gone_elsewhere(epoch, number)
             case e.TakeOver():
                 self._take_over(effect)
             case e.GiveUpRequest(number):
@@ -329,9 +332,20 @@ class EffectRunner:
     # -- moving to another process, and coming from one -------------------------------------
 
     def _hand_over(self, effect: e.HandOver) -> None:
-        session = self._by_epoch.pop(effect.epoch)
-        io = self._transports.remove(effect.transport) if effect.transport is not None else None
-        calls = session.serial_queue.waiting()
+        session = self._by_epoch[effect.epoch]
+        self.departures[effect.epoch] = self.pack(session, effect.transport, effect.decisions, export_session)
+        self._gone_elsewhere(effect.epoch, effect.transport)
+
+    def pack(
+        self,
+        session: Session,
+        number: int | None,
+        decisions: DecisionState,
+        write: Callable[..., SessionState] = write_down,
+    ) -> SessionState:
+        """The state of a session that is fenced. Hub thread, or the thread that holds it."""
+        io = self._transports[number] if number is not None else None
+        calls = [call for call in session.serial_queue.waiting() if call.session is session]
         messages = [call for call in calls if isinstance(call, MessageCall) and not call.is_stale()]
         hooks = tuple(
             HookState(call.hook, call.generation, ErrorState.of(call.error), call.room_id, call.reason)
@@ -340,7 +354,16 @@ class EffectRunner:
         )
         with session.outbox.lock:
             live = io.export(messages, self._services.clock.monotonic()) if io is not None else None
-            self.departures[effect.epoch] = export_session(session, effect.decisions, hooks, live)
+            return write(session, decisions, hooks, live)
+
+    def session(self, epoch: int) -> Session:
+        """A session that lives. Hub thread, or the thread that holds it."""
+        return self._by_epoch[epoch]
+
+    def _gone_elsewhere(self, epoch: int, number: int | None) -> None:
+        session = self._by_epoch.pop(epoch)
+        if number is not None:
+            self._transports.remove(number)
         self._registry.leave(session)
         self._ledger_totals.forget(session.outbox)
 

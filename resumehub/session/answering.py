@@ -18,6 +18,7 @@ from ..errors import ConnectionClosed, RequestError, SendBufferFull
 from ..message import Frame, Message
 from ..reasons import RequestRefusal
 from ..runtime.foreign_code import Log, passes
+from .elsewhere import Elsewhere, wherever
 from .request_frames import encode_refusal
 from .services import Services
 from .session import Session
@@ -126,8 +127,11 @@ class ReceivedRequest:
             return
         outbox = self._session.outbox
         try:
-            self._session.put_kept(
-                frame, lambda: outbox.put_kept(frame, self._services.max_requests, any_size=True)
+            wherever(
+                lambda: self._session.put_kept(
+                    frame, lambda: outbox.put_kept(frame, self._services.max_requests, any_size=True)
+                ),
+                lambda elsewhere: False,  # it was not admitted, so the next hub does not know of it
             )
         except ConnectionClosed:
             pass
@@ -156,7 +160,10 @@ class ReceivedRequest:
                 session.client_requests.settle(request)
             return fits
 
-        if not session.put_kept(frame, accept):
+        def there(elsewhere: Elsewhere) -> bool:
+            return elsewhere.answer(session.connection_id, session.life, request.id, frame, beyond, any_size)
+
+        if not wherever(lambda: session.put_kept(frame, accept), there):
             raise SendBufferFull(session.connection_id, outbox.used_frames, outbox.used_bytes)
         self._services.observers.note("app", "Answered", connection_id=session.connection_id)
 

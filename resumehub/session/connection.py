@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..message import Message
+from . import orders
 
 if TYPE_CHECKING:
     from .session import Session
@@ -99,7 +100,7 @@ class Connection:
         written; SendBufferFull, also when ``max_requests`` are open; TypeError or ValueError as ``send``, and
         for a timeout that is not positive. Threads: any. Blocks: until the answer is here.
         """
-        return self._session.request(event, payload, timeout)
+        return orders.request(self._session, event, payload, timeout)
 
     def join(self, room_id: str) -> None:
         """Let the session into one room more, also while it is suspended.
@@ -112,7 +113,7 @@ class Connection:
         is no str of 1 to 255 characters without control characters; ValueError when the session is in
         ``max_rooms`` rooms. Threads: any. Blocks: until the hub thread has handled it.
         """
-        self._session.join(room_id)
+        orders.join(self._session, room_id)
 
     def leave(self, room_id: str) -> None:
         """Let the session out of a room that it has joined.
@@ -123,7 +124,7 @@ class Connection:
         Raises: ValueError for the home room; otherwise as ``join``, but never ConnectionClosed: a session
         that has ended is in no room. Threads: any. Blocks: until the hub thread has handled it.
         """
-        self._session.leave(room_id)
+        orders.leave(self._session, room_id)
 
     def close(self) -> None:
         """End the session: the peer gets what was sent before, then a close frame 1000.
@@ -132,7 +133,7 @@ class Connection:
         session. on_disconnect runs soon after; see ``wait_closed``. Closing twice is no error.
         Threads: any. Blocks: until the hub thread has handled it (it never waits for the network).
         """
-        self._session.close()
+        orders.close(self._session)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until on_disconnect has returned; False if ``timeout`` real seconds passed before.

@@ -22,16 +22,16 @@ from .session import Session
 from .session_state import HookState, LiveTransport, OpenRequestState, RequestsState, SessionState
 
 
-def export_session(
+def write_down(
     session: Session, decisions: DecisionState, hooks: tuple[HookState, ...], transport: LiveTransport | None
 ) -> SessionState:
-    """Hub thread, the outbox's lock held: return the session's state, and refuse further sends here.
+    """Hub thread, or the one that holds it; the outbox's lock held: the session's state. Nothing changes.
 
-    The session must be fenced: no callback runs or starts, no thread reads or writes its transport.
+    The session must be fenced: no callback starts, no thread reads or writes its transport.
     """
     assert session.connection is not None, "its on_disconnect has not run"
     handled, fenced, rejected = session.inbound_fence.export()
-    state = SessionState(
+    return SessionState(
         decisions=decisions,
         limits=session.limits,
         data=session.connection.data,
@@ -48,6 +48,16 @@ def export_session(
             tuple(OpenRequestState(one.id, one.event) for one in session.client_requests.all()),
         ),
     )
+
+
+def export_session(
+    session: Session, decisions: DecisionState, hooks: tuple[HookState, ...], transport: LiveTransport | None
+) -> SessionState:
+    """Hub thread, the outbox's lock held: return the session's state, and refuse further sends here.
+
+    The session must be fenced: no callback runs or starts, no thread reads or writes its transport.
+    """
+    state = write_down(session, decisions, hooks, transport)
     session.outbox.refusal = ConnectionClosed(
         session.connection_id, f"the session {session.connection_id!r} goes on in another process"
     )

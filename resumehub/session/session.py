@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..codec import Undecodable, decode_message, encode_frame
-from ..config import validate_identifier
-from ..core.commands import Close, JoinRoom, LeaveRoom
 from ..core.effects import AttachTransport, EndSession
 from ..core.open_requests import ClientRequest, ClientRequests, OwnRequests
 from ..core.resume import Credentials
@@ -28,6 +26,7 @@ from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
 from ..reasons import DropReason, RequestRefusal
 from ..runtime.base import Event
 from .delayed_ack import DelayedAck
+from .elsewhere import Seal, SealedError, wherever
 from .inbound_fence import InboundFence
 from .request_frames import encode_refusal
 from .seen_session import SeenSession
@@ -104,6 +103,8 @@ class Session:
     writer: TransportWriter | None = None
     #: In order of joining, the home room (``room_id``) first.
     rooms: tuple[str, ...] = ()
+    #: While the whole hub is about to move, and for ever if it has. Changes under the outbox's lock.
+    seal: Seal | None = None
     _lost: list[Frame] = field(default_factory=list)
     _lost_counted: int = 0
 
@@ -124,7 +125,10 @@ class Session:
         writer = self.writer
         passage = writer.pass_through(frame, size) if writer is not None else BARRED
         if passage is not PASSED:
-            self._put(frame, passage)
+            wherever(
+                lambda: self._put(frame, passage),
+                lambda elsewhere: elsewhere.send(self.connection_id, self.life, frame),
+            )
         elif writer is not None and (observers := self._services.observers).watched:
             observers.note(
                 "app", "Send", connection_id=self.connection_id, size=size, left=outbox.used_frames
@@ -143,8 +147,8 @@ class Session:
         """Put the frame into the outbox, and write. If ``passage`` is BEGUN, it is in there already."""
         outbox, full = self.outbox, None
         with outbox.lock:
-            if passage is BARRED and outbox.refusal is not None:
-                raise _fresh(outbox.refusal)
+            if passage is BARRED:
+                self.check_open()
             writer = self.writer
             before = writer.pump_if_full(frame.size) if writer is not None else None
             if passage is BARRED and not outbox.put(frame):
@@ -161,16 +165,22 @@ class Session:
         if used:
             observers.buffer_changed(self, used)
 
+    def check_open(self) -> None:
+        """Lock held: raise SealedError while the hub moves; ConnectionClosed when the session has ended."""
+        if self.seal is not None:
+            raise SealedError(self.seal)
+        if self.outbox.refusal is not None:
+            raise _fresh(self.outbox.refusal)
+
     def put_kept(self, frame: Frame, accept: Callable[[], bool]) -> bool:
         """Put a request or an answer into the outbox, if ``accept`` does, and write.
 
         ``accept``: called with the outbox's lock held, once the session is known to live. Returns what it
-        returned. Raises: ConnectionClosed; what ``accept`` raises. Blocks: never.
+        returned. Raises: ConnectionClosed; SealedError; what ``accept`` raises. Blocks: never.
         """
         outbox = self.outbox
         with outbox.lock:
-            if outbox.refusal is not None:
-                raise _fresh(outbox.refusal)
+            self.check_open()
             writer = self.writer
             before = writer.pump_if_full(frame.size) if writer is not None else None
             try:
@@ -212,36 +222,6 @@ class Session:
         if offered.used:
             observers.buffer_changed(self, offered.used)
 
-    def request(self, event: str, payload: Any, timeout: float | None) -> Any:
-        """See ``Connection.request``."""
-        return self._services.askers.ask(self._services, self, event, payload, timeout)
-
-    def close(self) -> None:
-        """See ``Connection.close``. Sends are refused at once, before the hub thread handles the command."""
-        with self.outbox.lock:
-            if self.outbox.refusal is None:
-                self.outbox.refusal = ConnectionClosed(self.connection_id)
-        self._services.commands.put_and_wait(Close(self.epoch))
-
-    def join(self, room_id: str) -> None:
-        """See ``Connection.join``."""
-        validate_identifier("room_id", room_id)
-        if room_id not in self.rooms and not self.is_over:
-            self._services.commands.put_and_wait(JoinRoom(self.epoch, self.connection_id, room_id))
-        if self.is_over:  # meanwhile
-            raise ConnectionClosed(self.connection_id)
-
-    def leave(self, room_id: str) -> None:
-        """See ``Connection.leave``."""
-        validate_identifier("room_id", room_id)
-        if room_id == self.room_id:
-            raise ValueError(
-                f"{room_id!r} is the home room of the session {self.connection_id!r}, which it has for "
-                "life; to end the session, close it"
-            )
-        if room_id in self.rooms:
-            self._services.commands.put_and_wait(LeaveRoom(self.epoch, room_id))
-
     def undelivered(self) -> list[Message]:
         """See ``Connection.undelivered``."""
         with self.outbox.lock:
@@ -256,6 +236,11 @@ class Session:
         return messages
 
     # -- looking: any thread ----------------------------------------------------------------
+
+    @property
+    def services(self) -> Services:
+        """What it shares with all sessions of its hub."""
+        return self._services
 
     @property
     def is_suspended(self) -> bool:

@@ -243,12 +243,14 @@ class Adopt:
     """A session comes from another process, and goes on here.
 
     ``arrival``: the number under which the surroundings keep what the machine need not know of it.
-    ``transport``: its socket; None for a session that is suspended.
+    ``transport``: its socket; None for a session that is suspended. ``carried``: a handler of it still runs
+    in the process that it left, so no callback may start yet.
     """
 
     arrival: int
     transport: int | None
     decisions: DecisionState
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,13 +53,14 @@ class GoneElsewhere:
 class TakeOver:
     """Make a session that comes from another process, enter it in the tables, and let its transport go on.
 
-    No callback runs and nothing is sent but what was under way.
+    No callback runs and nothing is sent but what was under way. ``carried``: its queue is held.
     """
 
     epoch: int
     arrival: int
     transport: int | None
     decisions: DecisionState
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

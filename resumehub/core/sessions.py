@@ -212,7 +212,7 @@ class SessionTable:
                 continue
             assert adopt.transport is not None, "a suspended session has no deadline but its window's end"
             self._deadlines.arm(due.kind, adopt.transport, now + due.left)
-        self._plan.add(e.TakeOver(session.epoch, adopt.arrival, adopt.transport, decisions))
+        self._plan.add(e.TakeOver(session.epoch, adopt.arrival, adopt.transport, decisions, adopt.carried))
         self._rooms.add(session.rooms)
 
     def longest_suspended(self) -> SessionRecord | None:

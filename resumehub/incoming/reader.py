@@ -232,6 +232,7 @@ class Reader:
         """No more input will come. Once only: afterwards the descriptor's number may be another file's."""
         if not self._ended:
             self._ended = True
+            self.io.no_more_input()
             self._finish()
 
     def _finish(self) -> None:

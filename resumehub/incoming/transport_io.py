@@ -74,6 +74,8 @@ class TransportIO:
         #: Whether its reader must leave (``part``), and the event that is set once it has.
         self.parting = False
         self.reader_left: Event | None = None
+        #: Whether the input has ended: there is no reader any more. Changes under ``lock``.
+        self.input_ended = False
         #: Whether it counts against ``MAX_REFUSALS``.
         self.counts_as_refusal = False
         #: The request thread that must read (TLS inside the WSGI server); None: a thread of the hub reads.
@@ -84,10 +86,21 @@ class TransportIO:
 
         Next: ``IOThreads.recall``, which wakes a reader that waits.
         """
-        left = self.reader_left = runtime.event(f"the reader of transport {self.number} to leave")
-        self.parting = True
+        left = runtime.event(f"the reader of transport {self.number} to leave")
+        with self.lock:
+            self.reader_left = left
+            self.parting = True
+            if self.input_ended:
+                left.set()
         self.transport.part()
         return left
+
+    def no_more_input(self) -> None:
+        """The reader: nothing more will come, and it reads no more."""
+        with self.lock:
+            self.input_ended = True
+            if self.reader_left is not None:
+                self.reader_left.set()
 
     def rejoin(self) -> None:
         """Undo ``part``, once the reader has left. Next: start a reader."""
@@ -97,6 +110,8 @@ class TransportIO:
 
     def what_keeps_it(self) -> str | None:
         """Once the reader has left: why the session can't be moved; None if it can."""
+        if self.input_ended:
+            return "its transport has come to an end"
         ends = [event for event in self.backlog if isinstance(event, CloseReceived | Failed | Ended)]
         return f"its transport has come to an end ({type(ends[0]).__name__})" if ends else None
 

@@ -103,6 +103,21 @@ class Beginning:
         elif on_adopt is not None and not held:
             queue.post(on_adopt)
 
+    def enter_late(self, queue: SerialQueue, on_adopt: Callback | None) -> None:
+        """Any thread: a session that arrived before has its callbacks here from now on; its queue is held.
+
+        As for ``enter``: not before on_start has returned.
+        """
+        with self._lock:
+            if waits := self.holds and not self._may_adopt:
+                self._held.append((queue, on_adopt))
+        if waits:
+            return
+        if on_adopt is not None:
+            queue.run_alone(on_adopt, queue.let_go)
+        else:
+            queue.let_go()
+
     def run(self) -> None:
         """Run on_start, then what was entered. A second call before a ``cease`` runs no on_start again."""
         with self._lock:

@@ -23,6 +23,7 @@ from ..session.session_state import SessionState, check
 from ..transport.base import Transport
 from ..transport.sockets import ByteStream
 from ..transport.websocket import WebSocketTransport
+from .transport_fence import TransportFence
 
 if TYPE_CHECKING:
     from .hub_loop import HubLoop
@@ -95,8 +96,13 @@ class _Fence:
         self._loop = loop
         self._runtime = runtime
         self._session = session
-        self.io: TransportIO | None = None
+        self._transport: TransportFence | None = None
         self._queue_is_held = self._is_released = False
+
+    @property
+    def io(self) -> TransportIO | None:
+        """The transport that is parted with; None if the session has none."""
+        return self._transport.io if self._transport is not None else None
 
     def close(self) -> None:
         """Stop callbacks, reader and writer. Raises: NotMovable. Blocks: until they have stopped."""
@@ -113,14 +119,9 @@ class _Fence:
         io = self._loop.transports[writer.number]
         if not io.transport.movable or io.host_thread is not None:
             raise NotMovable(session.connection_id, "a transport with compression or TLS stays where it is")
-        self.io = io
-        writer.hold()
-        left = io.part(runtime)
-        self._loop.io_threads.recall(io)
-        left.wait()
-        if not writer.wait_until_held():
-            raise NotMovable(session.connection_id, "its transport is closing")
-        if (because := io.what_keeps_it()) is not None:
+        self._transport = TransportFence(self._loop, io)
+        self._transport.close(runtime)
+        if (because := self._transport.wait()) is not None:
             raise NotMovable(session.connection_id, because)
 
     def _stop_callbacks(self) -> None:
@@ -140,13 +141,8 @@ class _Fence:
 
     def open(self) -> None:
         """Undo it: the session goes on here."""
-        if self.io is not None:
-            self.io.rejoin()
-            if self.io.aborted.is_set():  # between ``part`` and ``rejoin``, ``abort`` did nothing
-                self.io.transport.abort()
-            assert self.io.writer is not None, "a session was attached to it"
-            self.io.writer.let_go()
-            self._loop.io_threads.start_reader(self.io)
+        if self._transport is not None:
+            self._transport.open()
         if self._is_released and self._session.connection is not None:
             self._run_alone("on_adopt")
         if self._queue_is_held:

@@ -137,12 +137,28 @@ class SerialQueue:
         self._pool.submit(_Alone(call, told))
 
     def let_go(self, *, without: Callable[[Callback], bool] | None = None) -> None:
-        """Undo ``hold``; remove the callbacks for which ``without`` is true. The pool runs the others."""
+        """Undo ``hold``; remove the callbacks for which ``without`` is true. The pool runs the others.
+
+        If a callback still runs, so that ``told`` was not called, it is not called any more.
+        """
+        self._go_on(without, None)
+
+    def end_with(self, last: Callback, *, without: Callable[[Callback], bool]) -> None:
+        """``let_go``, and run ``last`` behind a callback that still runs and those that are left."""
+        self._go_on(without, last)
+
+    def _go_on(self, without: Callable[[Callback], bool] | None, last: Callback | None) -> None:
         with self._lock:
-            self._running = False
+            # With a holder a callback still runs: its thread goes on with those that wait.
+            told = self._holder is None
+            self._holder = None
             if without is not None:
                 self._forget(without)
-            left = bool(self._calls)
+            if last is not None:
+                self._calls.append(last)
+            if told:
+                self._running = False
+            left = told and bool(self._calls)
         if left:
             self._pool.submit(self)
 

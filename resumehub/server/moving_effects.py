@@ -1,0 +1,178 @@
+"""The effects of a move: a session leaves this process, or comes from another one. Hub thread only.
+
+``EffectRunner`` inherits from this: here are its parts, and what a session needs that is made, whether it
+begins or arrives. It decides nothing. Read next: ``effect_runner.py``, ``../session/moving_state.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from ..config import Config
+from ..core import effects as e
+from ..core.moving import DecisionState, ErrorState
+from ..incoming.transport_io import TransportIO
+from ..outgoing.ledger import LedgerTotals
+from ..outgoing.outbox import Outbox
+from ..outgoing.transport_writer import TransportWriter
+from ..runtime.base import Runtime
+from ..session.connection import Connection
+from ..session.handler_calls import HookCall, MessageCall
+from ..session.moving_state import attach_again, export_session, session_from, write_down
+from ..session.serial_queue import CallbackPool, SerialQueue
+from ..session.services import Services
+from ..session.session import Session
+from ..session.session_state import HookState, Limits, LiveTransport, SessionState
+from .beginning import Beginning
+from .full_hub_warning import FullHubWarning
+from .io_threads import IOThreads
+from .refusal_reports import RefusalReports
+from .registry import SessionRegistry
+from .transport_table import TransportTable
+
+# Messages of one id that wait for their handler may have at least this size, however small one may be.
+_LEAST_PARKED_BYTES = 256 * 1024
+
+
+@dataclass(eq=False, repr=False)
+class MovingEffects:
+    """See the module."""
+
+    _config: Config
+    _runtime: Runtime
+    _services: Services
+    _registry: SessionRegistry
+    _transports: TransportTable
+    _ledger_totals: LedgerTotals
+    _pool: CallbackPool
+    _io_threads: IOThreads
+    _beginning: Beginning
+    _refusals: RefusalReports
+    #: States of sessions that leave, by epoch, until ``HubLoop.departed`` takes them; and of sessions that
+    #: arrive, by the number of the arrival, until ``TakeOver`` uses them. Any thread.
+    departures: dict[int, SessionState] = field(default_factory=dict)
+    arrivals: dict[int, SessionState] = field(default_factory=dict)
+    _by_epoch: dict[int, Session] = field(default_factory=dict)
+    # By id and not by session: the next session of an id waits for the callbacks of the one before.
+    # Weak, so that an id is forgotten with the last session that had it.
+    _serial_queues: WeakValueDictionary[str, SerialQueue] = field(default_factory=WeakValueDictionary)
+
+    def __post_init__(self) -> None:
+        config, self._observers = self._config, self._services.observers
+        self._full = FullHubWarning(self._services.clock, config.max_sessions)
+        self._limits = Limits(config.resume_window, config.ping_interval, config.max_message_size)
+
+    def _hand_over(self, effect: e.HandOver) -> None:
+        session = self._by_epoch[effect.epoch]
+        self.departures[effect.epoch] = self.pack(session, effect.transport, effect.decisions, export_session)
+        self._gone_elsewhere(effect.epoch, effect.transport)
+
+    def pack(
+        self,
+        session: Session,
+        number: int | None,
+        decisions: DecisionState,
+        write: Callable[..., SessionState] = write_down,
+    ) -> SessionState:
+        """The state of a session that is fenced. Hub thread, or the thread that holds it."""
+        io = self._transports[number] if number is not None else None
+        calls = [call for call in session.serial_queue.waiting() if call.session is session]
+        messages = [call for call in calls if isinstance(call, MessageCall) and not call.is_stale()]
+        hooks = tuple(
+            HookState(call.hook, call.generation, ErrorState.of(call.error), call.room_id, call.reason)
+            for call in calls
+            if isinstance(call, HookCall)
+        )
+        with session.outbox.lock:
+            live = io.export(messages, self._services.clock.monotonic()) if io is not None else None
+            return write(session, decisions, hooks, live)
+
+    def session(self, epoch: int) -> Session:
+        """A session that lives. Hub thread, or the thread that holds it."""
+        return self._by_epoch[epoch]
+
+    def _gone_elsewhere(self, epoch: int, number: int | None) -> None:
+        session = self._by_epoch.pop(epoch)
+        if number is not None:
+            self._transports.remove(number)
+        self._registry.leave(session)
+        self._ledger_totals.forget(session.outbox)
+
+    def _take_over(self, effect: e.TakeOver) -> None:
+        state = self.arrivals.pop(effect.arrival)
+        connection_id = effect.decisions.connection_id
+        whose = f"session {effect.epoch}" if effect.decisions.credentials.generated else connection_id
+        queue = self._serial_queue(connection_id, whose)
+        session = session_from(self._services, state, effect.epoch, queue, self._runtime)
+        session.connection = Connection(session, state.data)
+        self._by_epoch[effect.epoch] = session
+        self._ledger_totals.open(session.outbox)
+        self._registry.enter(session)
+        if effect.carried:
+            held = queue.take_turn()
+            assert held, "the id is new here"
+        else:
+            self._beginning.enter(queue, self._on_adopt(session, state))
+        for hook in state.hooks:
+            error = hook.error.make() if hook.error is not None else None
+            call = HookCall(
+                self._services, session, hook.hook, hook.generation, error, hook.room_id, hook.reason
+            )
+            queue.post(call)
+        if effect.transport is not None and state.transport is not None:
+            self._go_on(self._transports[effect.transport], session, state.transport)
+
+    def _on_adopt(self, session: Session, state: SessionState) -> HookCall | None:
+        # A session whose on_connect has not run has been in no process's tables: that comes first, here.
+        if any(hook.hook == "on_connect" for hook in state.hooks) or not self._is_heard("on_adopt"):
+            return None
+        return HookCall(self._services, session, "on_adopt", session.generation, None)
+
+    def release_carried(self, session: Session) -> None:
+        """A handler of the session has returned in the process before this one: its callbacks begin here."""
+        on_adopt = None
+        if self._is_heard("on_adopt"):
+            on_adopt = HookCall(self._services, session, "on_adopt", session.generation, None)
+        self._beginning.enter_late(session.serial_queue, on_adopt)
+
+    def _go_on(self, io: TransportIO, session: Session, live: LiveTransport) -> None:
+        now = self._services.clock.monotonic()
+        io.session = session
+        io.generation = session.generation
+        writer = self._new_writer(io, session.outbox, (session.room_id, session.connection_id))
+        io.restore(live, now)
+        attach_again(session, writer, live, now)
+        if not self._io_threads.start_reader(io):
+            session.serial_queue.call_pool()
+
+    # -- what a session needs ---------------------------------------------------------------
+
+    def _serial_queue(self, connection_id: str, whose: str) -> SerialQueue:
+        queue = self._serial_queues.get(connection_id)
+        if queue is None:
+            bound = max(self._config.max_message_size, _LEAST_PARKED_BYTES)
+            queue = SerialQueue(self._runtime, self._pool, bound, whose)
+            self._serial_queues[connection_id] = queue
+        return queue
+
+    def _is_heard(self, hook: str) -> bool:
+        """Whether the hook has a handler, or a trace records it. If not, no thread is woken for it."""
+        return bool(self._services.handlers[hook]) or self._observers.trace is not None
+
+    def _new_writer(self, io: TransportIO, outbox: Outbox, label: tuple[str, str] | None) -> TransportWriter:
+        clock = self._services.clock
+        io.writer = TransportWriter(
+            io.number,
+            io.transport,
+            outbox,
+            clock,
+            self._runtime,
+            self._io_threads,
+            io.handshake_response,
+            label,
+        )
+        io.writer.whose = io.whose
+        io.reading_since = clock.monotonic()
+        return io.writer

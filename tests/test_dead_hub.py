@@ -107,7 +107,7 @@ def test_a_command_over_which_the_hub_thread_panics_costs_that_command(stage, ru
     one = stage(_runtime=runtime)
     ws = one.open("u1")
     one.recorder.wait_for("connect")
-    effect_runner = one.hub.runner.loop._effect_runner
+    effect_runner = one.hub.runner.loop.effect_runner
     execute = effect_runner.execute
 
     def panic(effect):

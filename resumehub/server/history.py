@@ -25,6 +25,7 @@ from ..config import HistoryOption, history_count
 from ..message import Frame, Message
 from ..outgoing.cork import Cork
 from ..outgoing.outbox import Outbox
+from ..outgoing.outbox_state import FrameState
 from ..runtime.base import Runtime
 from ..session.observers import Observers
 from ..session.session import Session
@@ -73,6 +74,31 @@ def for_newcomers(
     return ForNewcomers(counts, encode_frame(codec, message, history=True) if any(counts.values()) else frame)
 
 
+@dataclass(frozen=True, slots=True)
+class BroadcastState:
+    """A ``KeptBroadcast`` for another process, where it gets another number."""
+
+    frame: FrameState
+    rooms: tuple[str, ...]
+    excluded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomHistoryState:
+    """The history of a room, oldest first. ``places``: of its broadcasts among all."""
+
+    room_id: str
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryState:
+    """The histories of all rooms. ``rooms``: the one that was used last is the last one."""
+
+    broadcasts: tuple[BroadcastState, ...] = ()
+    rooms: tuple[RoomHistoryState, ...] = ()
+
+
 @dataclass(slots=True)
 class _RoomHistory:
     """The history of one room, oldest first."""
@@ -101,6 +127,45 @@ class History:
         self._next = 1
         # Of each session, by epoch: from which number on it has got all that went to a room that it is in.
         self._since: dict[int, dict[str, int]] = {}
+
+    # -- a hub that moves: nothing broadcasts, and the hub thread is held --------------------
+
+    def export(self) -> HistoryState:
+        """All of it, for another process. Changes nothing."""
+        kept = {entry.number: entry for past in self._rooms.values() for entry in past.entries}
+        places = {number: place for place, number in enumerate(sorted(kept))}
+        return HistoryState(
+            tuple(
+                BroadcastState(FrameState.of(one.frame), one.rooms, tuple(sorted(one.excluded)))
+                for _, one in sorted(kept.items())
+            ),
+            tuple(
+                RoomHistoryState(room_id, tuple(places[entry.number] for entry in past.entries))
+                for room_id, past in self._rooms.items()
+            ),
+        )
+
+    def restore(self, state: HistoryState) -> None:
+        """Go on from what ``export`` returned, in place of what is here. Raises: ValueError for damage."""
+        entries = []
+        for place, one in enumerate(state.broadcasts):
+            entries.append(KeptBroadcast(place + 1, one.frame.make(), one.rooms, frozenset(one.excluded)))
+        rooms = OrderedDict[str, _RoomHistory]()
+        for room in state.rooms:
+            if not all(0 <= place < len(entries) for place in room.places):
+                raise ValueError(f"the history of the room {room.room_id!r} names no message")
+            past = deque(entries[place] for place in room.places)
+            rooms[room.room_id] = _RoomHistory(past, sum(entry.frame.size for entry in past))
+        with self.lock:
+            self._rooms, self._next = rooms, len(entries) + 1
+            self._size = sum(past.size for past in rooms.values())
+
+    def clear(self) -> None:
+        """The hub is in another process, and its history with it."""
+        with self.lock:
+            self._rooms.clear()
+            self._since.clear()
+            self._size = 0
 
     # -- a broadcast: any thread ------------------------------------------------------------
 

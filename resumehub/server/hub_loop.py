@@ -8,7 +8,6 @@ chooses the threads that read and write a transport. Read next: ``core/machine.p
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -36,8 +35,6 @@ from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
 from ..session.serial_queue import CallbackPool
 from ..session.services import Services
-from ..session.session import Session
-from ..session.session_state import SessionState
 from ..stats import Stats
 from ..trace import Trace
 from ..transport.base import Transport
@@ -103,6 +100,7 @@ class HubLoop:
             log=log,
         )
         self.put = self._commands.put
+        self.hold, self.let_go = self._commands.hold, self._commands.let_go
         tally = runtime.lock("the count of undecodable messages")
         self.observers = Observers(parts.metrics, parts.trace, clock, tally, config.send_buffer)
         control_messages = ControlMessages(parts.codec, self.put)
@@ -134,7 +132,7 @@ class HubLoop:
         )
         self._pool = CallbackPool(runtime, self.thread_group.spawn, config.callback_threads)
         self.beginning = Beginning(runtime, self.services, self._pool, lambda: parts.owner)
-        self._effect_runner = EffectRunner(
+        self.effect_runner = EffectRunner(
             config,
             runtime,
             self.services,
@@ -147,7 +145,6 @@ class HubLoop:
             parts.refusals,
         )
         self._refusals = parts.refusals
-        self._arrivals = itertools.count(1)
         self._close_lock = runtime.lock("the hub's close")
         #: Whether the hub takes no more connections.
         self.closing = False
@@ -218,27 +215,6 @@ class HubLoop:
         io.transport.release()
         self.transports.remove(io.number)
 
-    # -- moving (``moving.py``) -------------------------------------------------------------
-
-    def arrives(self, state: SessionState) -> int:
-        """Keep a session's state until ``Adopt`` is handled; return the number of the arrival."""
-        arrival = next(self._arrivals)
-        self._effect_runner.arrivals[arrival] = state
-        return arrival
-
-    def does_not_arrive(self, arrival: int, number: int | None) -> None:
-        """``Adopt`` was refused: forget what was kept for it."""
-        self._effect_runner.arrivals.pop(arrival, None)
-        if number is not None:
-            self.transports.remove(number)
-
-    def departed(self, session: Session) -> SessionState:
-        """The state of a session whose ``Export`` has been handled. Raises: NotMovable if it was refused."""
-        state = self._effect_runner.departures.pop(session.epoch, None)
-        if state is None:
-            raise NotMovable(session.connection_id, "the hub has been closed")
-        return state
-
     # -- commands ---------------------------------------------------------------------------
 
     def put_and_wait(self, command: c.Command) -> None:
@@ -261,7 +237,7 @@ class HubLoop:
         if not self._commands.run():
             self.died = True
             log.critical("its sessions end now, and upgrades are answered with 503: restart this process")
-            end_everything(self._effect_runner, self.io_threads, self.registry, self.transports)
+            end_everything(self.effect_runner, self.io_threads, self.registry, self.transports)
         self._clock.unfollow(self._commands)
         self._pool.close()
         if self.leader_followers is not None:
@@ -272,7 +248,7 @@ class HubLoop:
         trace = self.observers.trace
         if isinstance(command, c.Register):
             gone = self.transports[command.transport].transport.has_hung_up()
-            request = self._effect_runner.look(command)
+            request = self.effect_runner.look(command)
             if gone or request is not command.resume_request:
                 command = replace(command, peer_already_gone=gone, resume_request=request)
         if trace is not None and not isinstance(command, c.Tick):
@@ -280,7 +256,7 @@ class HubLoop:
         for effect in self.machine.handle(command, at):
             if trace is not None and not isinstance(effect, e.Count):
                 self.observers.note_value(at, "effect", effect)
-            observed = self._effect_runner.execute(effect)
+            observed = self.effect_runner.execute(effect)
             if observed is not None:
                 self._perform(observed, at, None)
             elif isinstance(effect, e.NotFound) and reply is not None:
@@ -290,9 +266,9 @@ class HubLoop:
             elif isinstance(effect, e.NotJoined) and reply is not None:
                 reply.error = _not_joined(effect)
         if isinstance(command, c.Register):
-            self._effect_runner.look_away(command)
+            self.effect_runner.look_away(command)
         if isinstance(command, c.Released):
-            self._effect_runner.release(command.transport)
+            self.effect_runner.release(command.transport)
 
     def _refuse(self, command: c.Command, reply: Reply | None) -> None:
         """The hub thread has finished, and this command comes too late."""

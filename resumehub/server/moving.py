@@ -58,7 +58,7 @@ def export_session(loop: HubLoop, runtime: Runtime, connection_id: str) -> Depar
         fence.close()
         check_data(connection.data)
         loop.put_and_wait(Export(connection_id, session.life))
-        state = loop.departed(session)
+        state = loop.effect_runner.departed(session)
     except BaseException:
         fence.open()
         raise
@@ -81,11 +81,13 @@ def adopt_session(loop: HubLoop, runtime: Runtime, state: SessionState, stream: 
         assert stream is not None, "a connected session comes with its connection"
         transport = WebSocketTransport(stream, state.limits.max_message_size, (), live.input)
         number = loop.enter(TransportIO(loop.transports.next_number(), transport, runtime))
-    arrival = loop.arrives(state)
+    arrival = loop.effect_runner.arrives(state)
     try:
         loop.put_and_wait(Adopt(arrival, number, state.decisions))
     except BaseException:
-        loop.does_not_arrive(arrival, number)
+        loop.effect_runner.arrivals.pop(arrival, None)
+        if number is not None:
+            loop.transports.remove(number)
         raise
 
 

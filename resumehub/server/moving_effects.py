@@ -6,13 +6,15 @@ begins or arrives. It decides nothing. Read next: ``effect_runner.py``, ``../ses
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from ..config import Config
 from ..core import effects as e
 from ..core.moving import DecisionState, ErrorState
+from ..errors import NotMovable
 from ..incoming.transport_io import TransportIO
 from ..outgoing.ledger import LedgerTotals
 from ..outgoing.outbox import Outbox
@@ -50,11 +52,12 @@ class MovingEffects:
     _io_threads: IOThreads
     _beginning: Beginning
     _refusals: RefusalReports
-    #: States of sessions that leave, by epoch, until ``HubLoop.departed`` takes them; and of sessions that
+    #: States of sessions that leave, by epoch, until ``departed`` takes them; and of sessions that
     #: arrive, by the number of the arrival, until ``TakeOver`` uses them. Any thread.
     departures: dict[int, SessionState] = field(default_factory=dict)
     arrivals: dict[int, SessionState] = field(default_factory=dict)
     _by_epoch: dict[int, Session] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     # By id and not by session: the next session of an id waits for the callbacks of the one before.
     # Weak, so that an id is forgotten with the last session that had it.
     _serial_queues: WeakValueDictionary[str, SerialQueue] = field(default_factory=WeakValueDictionary)
@@ -63,6 +66,27 @@ class MovingEffects:
         config, self._observers = self._config, self._services.observers
         self._full = FullHubWarning(self._services.clock, config.max_sessions)
         self._limits = Limits(config.resume_window, config.ping_interval, config.max_message_size)
+
+    # -- for the thread that moves a session, or all of them ---------------------------------
+
+    def arrives(self, state: SessionState) -> int:
+        """Any thread: keep a session's state until it is adopted; return the number of the arrival."""
+        arrival = next(self._numbers)
+        self.arrivals[arrival] = state
+        return arrival
+
+    def departed(self, session: Session) -> SessionState:
+        """The state of a session whose ``Export`` has been handled. Raises: NotMovable if it was refused."""
+        state = self.departures.pop(session.epoch, None)
+        if state is None:
+            raise NotMovable(session.connection_id, "the hub has been closed")
+        return state
+
+    def session(self, epoch: int) -> Session:
+        """A session that lives. Hub thread, or the thread that holds it."""
+        return self._by_epoch[epoch]
+
+    # -- effects ----------------------------------------------------------------------------
 
     def _hand_over(self, effect: e.HandOver) -> None:
         session = self._by_epoch[effect.epoch]
@@ -88,10 +112,6 @@ class MovingEffects:
         with session.outbox.lock:
             live = io.export(messages, self._services.clock.monotonic()) if io is not None else None
             return write(session, decisions, hooks, live)
-
-    def session(self, epoch: int) -> Session:
-        """A session that lives. Hub thread, or the thread that holds it."""
-        return self._by_epoch[epoch]
 
     def _gone_elsewhere(self, epoch: int, number: int | None) -> None:
         session = self._by_epoch.pop(epoch)

@@ -42,7 +42,7 @@ class Connection:
     @property
     def rooms(self) -> tuple[str, ...]:
         """The rooms that the session is in, in order of joining, the home room first."""
-        return self._session.rooms
+        return orders.rooms(self._session)
 
     @property
     def user(self) -> str | None:
@@ -57,12 +57,12 @@ class Connection:
     @property
     def suspended(self) -> bool:
         """Whether the session has no transport and waits, in its grace window, for a resume."""
-        return self._session.is_suspended
+        return orders.is_suspended(self._session)
 
     @property
     def closed(self) -> bool:
         """Whether the session has ended (``on_disconnect`` may still be running)."""
-        return self._session.is_over
+        return orders.is_closed(self._session)
 
     @property
     def undelivered(self) -> list[Message]:
@@ -73,7 +73,7 @@ class Connection:
         were not written. A session that was closed or kicked may still be sending its last messages;
         they stay in the list until they are sent. Threads: any. Blocks: never (the codec decodes them).
         """
-        return self._session.undelivered()
+        return orders.undelivered(self._session)
 
     def send(self, message: Message) -> None:
         """Queue ``message`` for this session and return; while suspended it waits for the resume.
@@ -140,7 +140,7 @@ class Connection:
 
         Threads: any, but never call it in a handler of this session: it would wait for that handler.
         """
-        return self._session.ended.wait(timeout)
+        return orders.wait_closed(self._session, timeout)
 
     def __repr__(self) -> str:
         return f"<Connection {self.id!r} in room {self.room_id!r}, {self._session.state.value}>"

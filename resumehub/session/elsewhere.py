@@ -8,7 +8,8 @@ moves the hub opens the seal. Read next: ``session.py``, ``../server/hub_departu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ..message import Frame
@@ -17,11 +18,19 @@ from ..runtime.base import Event
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True, slots=True)
+class SeenElsewhere:
+    """A session as it was when the hub answered."""
+
+    rooms: tuple[str, ...]
+    suspended: bool
+
+
 class Elsewhere(Protocol):
     """Reaches the sessions that have left this process, by id and life. Results and errors are as at home.
 
-    ``answer``: the answer to a request of the client, as ``Session.put_kept`` takes it; ``request_id``: the
-    client's. Each call blocks until the hub has answered.
+    ``look``: None when the session has ended. ``answer``: the answer to a request of the client, as
+    ``Session.put_kept`` takes it; ``request_id``: the client's. Each call blocks until the hub has answered.
     """
 
     def send(self, connection_id: str, life: str, frame: Frame) -> None: ...
@@ -34,6 +43,9 @@ class Elsewhere(Protocol):
     def answer(
         self, connection_id: str, life: str, request_id: str, frame: Frame, beyond: int, any_size: bool
     ) -> bool: ...
+    def wait_closed(self, connection_id: str, life: str, timeout: float | None) -> bool: ...
+    def undelivered(self, connection_id: str, life: str) -> Sequence[Frame]: ...
+    def look(self, connection_id: str, life: str) -> SeenElsewhere | None: ...
 
 
 class Seal:

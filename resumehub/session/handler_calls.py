@@ -254,4 +254,5 @@ def _failed(
         session.inbound_fence.fence(generation)
     if request is not None:
         request.fail()  # before the close frame, which goes ahead of what waits
+    session.failed_in = hook
     services.commands.put(HandlerFailed(session.epoch, generation, hook, error))

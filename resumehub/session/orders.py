@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..config import validate_identifier
 from ..core.commands import Close, JoinRoom, LeaveRoom
 from ..errors import ConnectionClosed
-from .elsewhere import SealedError, wherever
+from ..message import Message
+from .elsewhere import SealedError, SeenElsewhere, wherever
 
 if TYPE_CHECKING:
     from .session import Session
@@ -52,6 +53,55 @@ def leave(session: Session, room_id: str) -> None:
         lambda: _leave(session, room_id),
         lambda elsewhere: elsewhere.leave(session.connection_id, session.life, room_id),
     )
+
+
+def wait_closed(session: Session, timeout: float | None) -> bool:
+    """See ``Connection.wait_closed``."""
+    ended = session.ended.wait(timeout)
+    elsewhere = session.elsewhere
+    if ended and elsewhere is not None:  # it has not ended, but left
+        return elsewhere.wait_closed(session.connection_id, session.life, timeout)
+    return ended
+
+
+# -- looking ----------------------------------------------------------------------------
+
+
+def rooms(session: Session) -> tuple[str, ...]:
+    """See ``Connection.rooms``."""
+    seen = _look(session)
+    return seen.rooms if isinstance(seen, SeenElsewhere) else session.rooms
+
+
+def is_suspended(session: Session) -> bool:
+    """See ``Connection.suspended``."""
+    seen = _look(session)
+    return seen.suspended if isinstance(seen, SeenElsewhere) else seen and session.is_suspended
+
+
+def is_closed(session: Session) -> bool:
+    """See ``Connection.closed``."""
+    seen = _look(session)
+    return session.is_over if seen is True else not seen
+
+
+def undelivered(session: Session) -> list[Message]:
+    """See ``Connection.undelivered``."""
+    elsewhere = session.elsewhere
+    if elsewhere is None:
+        return session.undelivered()
+    return session.decoded(elsewhere.undelivered(session.connection_id, session.life))
+
+
+def _look(session: Session) -> SeenElsewhere | bool:
+    """Where it has left with the whole hub: how it is now, False if it has ended. True: it is here."""
+    elsewhere = session.elsewhere
+    if elsewhere is None:
+        return True
+    return elsewhere.look(session.connection_id, session.life) or False
+
+
+# -- steps of the above -----------------------------------------------------------------
 
 
 def _close(session: Session) -> None:

@@ -141,16 +141,19 @@ class SerialQueue:
 
         If a callback still runs, so that ``told`` was not called, it is not called any more.
         """
-        self._go_on(without, None)
+        self._go_on(without, None, held=True)
 
-    def end_with(self, last: Callback, *, without: Callable[[Callback], bool]) -> None:
-        """``let_go``, and run ``last`` behind a callback that still runs and those that are left."""
-        self._go_on(without, last)
+    def end_with(self, last: Callback, *, without: Callable[[Callback], bool], held: bool) -> None:
+        """Remove callbacks, and run ``last`` behind one that still runs and those that are left.
 
-    def _go_on(self, without: Callable[[Callback], bool] | None, last: Callback | None) -> None:
+        ``held``: whether the caller has held the queue; that is undone.
+        """
+        self._go_on(without, last, held)
+
+    def _go_on(self, without: Callable[[Callback], bool] | None, last: Callback | None, held: bool) -> None:
         with self._lock:
             # With a holder a callback still runs: its thread goes on with those that wait.
-            told = self._holder is None
+            told = held and self._holder is None
             self._holder = None
             if without is not None:
                 self._forget(without)
@@ -158,7 +161,7 @@ class SerialQueue:
                 self._calls.append(last)
             if told:
                 self._running = False
-            left = told and bool(self._calls)
+            left = not self._running and bool(self._calls)
         if left:
             self._pool.submit(self)
 

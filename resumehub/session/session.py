@@ -9,7 +9,7 @@ next: ``connection.py`` (the handle), ``outgoing/outbox.py`` (the way out), ``ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,7 +26,7 @@ from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
 from ..reasons import DropReason, RequestRefusal
 from ..runtime.base import Event
 from .delayed_ack import DelayedAck
-from .elsewhere import Seal, SealedError, wherever
+from .elsewhere import Elsewhere, Seal, SealedError, wherever
 from .inbound_fence import InboundFence
 from .request_frames import encode_refusal
 from .seen_session import SeenSession
@@ -90,6 +90,8 @@ class Session:
     undecodable_logged: bool = False
     #: Its callbacks' thread: whether on_connect raised. Then neither on_join nor on_leave is called.
     entry_refused: bool = False
+    #: Its callbacks' thread: the hook in which one has raised, so that the session ends.
+    failed_in: str = ""
     #: Any thread: whether a refusal of what is no request has been logged.
     refusal_logged: bool = False
     #: The application's handle; None once on_disconnect has returned, so that no reference cycle
@@ -226,6 +228,10 @@ class Session:
         """See ``Connection.undelivered``."""
         with self.outbox.lock:
             frames = [*self.outbox.undelivered(), *self._lost]
+        return self.decoded(frames)
+
+    def decoded(self, frames: Iterable[Frame]) -> list[Message]:
+        """The messages in ``frames``, without those that the codec can't read."""
         messages = []
         for frame in frames:
             data = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
@@ -241,6 +247,11 @@ class Session:
     def services(self) -> Services:
         """What it shares with all sessions of its hub."""
         return self._services
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Where the session is, if it has left this process with the whole hub."""
+        return self.seal.elsewhere if self.seal is not None else None
 
     @property
     def is_suspended(self) -> bool:

@@ -144,7 +144,7 @@ def stepped(stage: Callable[..., Stage]) -> Iterator[MakeStepped]:
 @contextlib.contextmanager
 def held_before(hub: Hub, kind: type[e.Effect]) -> Iterator[Gate]:
     """Hold the hub thread in front of the next effect of this kind; let it go at the end at the latest."""
-    effect_runner, gate = hub.runner.start()._effect_runner, Gate()
+    effect_runner, gate = hub.runner.start().effect_runner, Gate()
     execute = effect_runner.execute
 
     def held(effect: e.Effect) -> Any:

@@ -163,7 +163,7 @@ def test_a_transport_that_the_hub_never_forgets_fails_the_test(monkeypatch: pyte
     def scene(lab: Lab) -> None:
         hub = lab.open()
         lab.dial("/?id=alice")
-        monkeypatch.setattr(hub.runner.loop._effect_runner, "release", lambda number: None)
+        monkeypatch.setattr(hub.runner.loop.effect_runner, "release", lambda number: None)
 
     with pytest.raises(AssertionError, match=r"the hub is closed, but it still has transports \[1\]"):
         play(scene)

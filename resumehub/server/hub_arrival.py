@@ -1,0 +1,180 @@
+"""Takes all sessions of another process's hub in, with their live connections: first inert, then all at once.
+
+``hold`` keeps one session after the other; nothing of it runs, is read or written, and its connection is not
+touched. ``adopt`` lets all go on in one step of the hub thread; ``drop`` forgets them instead, and their
+connections live on where they were. A session that was *carried* has no callback here before ``last_word``.
+It knows no other process. Threads: one at a time, none of the hub's. Read next: ``hub_departure.py``,
+``beginning.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.commands import Adopt, AdoptAll, HandlerFailed, Kick
+from ..errors import ConnectionNotFound, HandlerError, NotMovable
+from ..incoming.transport_io import TransportIO
+from ..runtime.base import Runtime
+from ..runtime.foreign_code import Log
+from ..session.session import Session
+from ..session.session_state import SessionState, check
+from ..transport.sockets import ByteStream
+from ..transport.websocket import WebSocketTransport
+from .history import HistoryState
+from .hub_loop import HubLoop
+from .session_release import LastWord
+
+log = Log("resumehub")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A session that waits for the end of the move."""
+
+    state: SessionState
+    io: TransportIO | None
+    carried: bool
+
+
+class HubArrival:
+    """One arrival: ``hold`` for each session, then ``adopt`` or ``drop``; ``last_word`` for the carried."""
+
+    def __init__(self, loop: HubLoop, runtime: Runtime) -> None:
+        self._loop = loop
+        self._runtime = runtime
+        self._held: list[_Held] = []
+        self._carried: dict[str, Session] = {}
+        self._history: HistoryState | None = None
+
+    def __len__(self) -> int:
+        """How many sessions are held."""
+        return len(self._held)
+
+    @property
+    def carried(self) -> int:
+        """How many adopted sessions wait for their last word."""
+        return len(self._carried)
+
+    # -- inert ------------------------------------------------------------------------------
+
+    def hold(self, state: SessionState, stream: ByteStream | None, *, carried: bool = False) -> None:
+        """Keep a session. ``stream``: its connection, None if it is suspended.
+
+        Raises: SessionStateError for a damaged state; then the caller still owns the stream. Blocks: never.
+        """
+        check(state)
+        io = None
+        if state.transport is not None:
+            assert stream is not None, "a connected session comes with its connection"
+            transport = WebSocketTransport(stream, state.limits.max_message_size, (), state.transport.input)
+            io = TransportIO(self._loop.transports.next_number(), transport, self._runtime)
+        self._held.append(_Held(state, io, carried))
+
+    def hold_history(self, history: HistoryState) -> None:
+        """Keep what was broadcast last in the rooms."""
+        self._history = history
+
+    def drop(self) -> None:
+        """Forget everything: the other process goes on with it. Blocks: never."""
+        held, self._held = self._held, []
+        for one in held:
+            if one.io is not None:
+                one.io.transport.part()  # from now on nothing here touches the connection
+                one.io.transport.release()
+
+    # -- alive ------------------------------------------------------------------------------
+
+    def adopt(self) -> int:
+        """Let all sessions go on here; return how many do. Blocks: until the hub thread has done it.
+
+        Next: on_start and each on_adopt run, and behind them all other callbacks.
+        """
+        loop, held = self._loop, self._held
+        self._held = []
+        history = loop.registry.history
+        if history is not None and self._history is not None:
+            history.restore(self._history)
+        loop.beginning.hold_back()
+        arrivals = [loop.effect_runner.arrives(one.state) for one in held]
+        for one in held:
+            if one.io is not None:
+                loop.enter(one.io)
+        try:
+            loop.put_and_wait(
+                AdoptAll(
+                    tuple(
+                        Adopt(
+                            arrival,
+                            one.io.number if one.io is not None else None,
+                            one.state.decisions,
+                            one.carried,
+                        )
+                        for arrival, one in zip(arrivals, held, strict=True)
+                    )
+                )
+            )
+        except NotMovable as error:
+            log.error("a session that came from another process can't go on here: %s", error)
+        lost = [one for arrival, one in zip(arrivals, held, strict=True) if self._is_lost(arrival)]
+        for one in lost:
+            self._forget(one)
+        for one in held:
+            session = self._find(one.state) if one.carried else None
+            if session is not None:
+                self._carried[session.life] = session
+        loop.beginning.run()
+        return len(held) - len(lost)
+
+    def _is_lost(self, arrival: int) -> bool:
+        return self._loop.effect_runner.arrivals.pop(arrival, None) is not None
+
+    def _forget(self, one: _Held) -> None:
+        if one.io is not None:
+            self._loop.transports.remove(one.io.number)
+            one.io.transport.abort()
+            one.io.transport.release()
+
+    def _find(self, state: SessionState) -> Session | None:
+        session = self._loop.registry.sessions.get(state.decisions.connection_id)
+        return session if session is not None and session.life == state.decisions.life else None
+
+    # -- the carried ones -------------------------------------------------------------------
+
+    def last_word(self, word: LastWord) -> None:
+        """The last callback of a carried session has returned where it was: its callbacks begin here.
+
+        Blocks: until the hub thread has handled it, if a callback has raised there.
+        """
+        session = self._carried.pop(word.life, None)
+        if session is None or session.connection is None:
+            return
+        session.connection.data = word.data
+        if word.failed_in:
+            self._fence(session, word.failed_in)
+            error = HandlerError(word.failed_in)
+            self._loop.put(HandlerFailed(session.epoch, session.generation, word.failed_in, error))
+        elif word.problem is not None:
+            log.error("the session %r can't go on: %s", session.connection_id, word.problem)
+            self._kick(session)
+        self._loop.effect_runner.release_carried(session)
+
+    @staticmethod
+    def _fence(session: Session, hook: str) -> None:
+        # As where a handler raises here (contract B4): the next message may be about to start.
+        if hook == "on_connect":
+            session.inbound_fence.shut()
+            session.entry_refused = True
+        else:
+            session.inbound_fence.fence(session.generation)
+
+    def _kick(self, session: Session) -> None:
+        try:
+            self._loop.put_and_wait(Kick(session.connection_id))
+        except ConnectionNotFound:
+            pass
+
+    def no_more_words(self) -> None:
+        """The other process is gone, and callbacks there may have been cut off: those sessions end."""
+        for life, session in list(self._carried.items()):
+            data = session.connection.data if session.connection is not None else None
+            self.last_word(LastWord(life, data, None, "on_message"))

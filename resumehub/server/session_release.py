@@ -18,7 +18,7 @@ from ..runtime.base import Runtime
 from ..session.handler_calls import HookCall
 from ..session.services import Services
 from ..session.session import Session
-from ..session.session_state import check_data
+from ..session.session_data import check_data
 from .moving import leaves
 
 

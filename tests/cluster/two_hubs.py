@@ -1,4 +1,4 @@
-"""Two hubs in one process, between which all sessions move, and an application that finds them by a door each.
+"""Two hubs in one process, between which all sessions move, and an application that finds them by doors.
 
 ``TwoHubs.move`` does what two processes do, without a link: each session is written down and read again, and
 its socket is duplicated.
@@ -18,7 +18,6 @@ from resumehub.runtime.system import SystemRuntime
 from resumehub.server.hub_arrival import HubArrival
 from resumehub.server.hub_departure import HubDeparture
 from resumehub.server.hub_loop import HubLoop
-from resumehub.server.session_release import LastWord
 from resumehub.session import orders
 from resumehub.session.elsewhere import SeenElsewhere
 from resumehub.session.session import Session

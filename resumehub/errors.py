@@ -21,6 +21,9 @@
       * ``NoHub``: no process of the folder holds the hub
       * ``LinkBroken``: the connection to another process of the folder has ended
 
+      * ``HubUnavailable``: a call reached no hub, or has no answer
+      * ``NotHere``: what only the hub's process has was asked for in another one
+
     * ``ReceiveTimeout``: a client's ``receive`` found no message in time
     * ``RequestError``: raised *by* a handler to refuse a request
     * ``RequestFailed``: the other end refused a request
@@ -168,6 +171,38 @@ class LinkBroken(ClusterError):
     def __init__(self, why: str) -> None:
         super().__init__(f"the link has ended: {why}")
         self.why = why
+
+
+class HubUnavailable(ClusterError):
+    """A call from another process of the cluster has no result.
+
+    ``sent``: False if nothing was sent, so nothing has happened, and it may be called again. None if the hub
+    ended, or did not answer in time: whether it has done it is not known.
+    """
+
+    def __init__(self, sent: bool | None, why: str) -> None:
+        then = (
+            "nothing was sent, so it may be called again"
+            if sent is False
+            else "it may have been done or not, so look before you call it again"
+        )
+        super().__init__(f"the hub does not answer: {why}; {then}")
+        self.sent = sent
+
+
+class NotHere(ClusterError):
+    """A connection was asked for what stays in the hub's process: its ``data``, and your handlers' objects.
+
+    Handlers run in the process that holds the hub. Elsewhere ``hub.get`` returns a handle: its session can be
+    sent to, asked, closed; keep what other processes need in your database.
+    """
+
+    def __init__(self, connection_id: str) -> None:
+        super().__init__(
+            f"the data of the connection {connection_id!r} is not in this process: it is in the one that holds "
+            "the hub, where handlers run. Read it in a handler, or keep what you need in a database"
+        )
+        self.connection_id = connection_id
 
 
 class TransportLost(ResumeHubError):

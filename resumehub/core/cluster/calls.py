@@ -7,7 +7,7 @@ numbers, over its next one. That is right only for the same hub: a hub that move
 its hub life stays the same. Of another hub life a call that was sent is *in doubt*, and is not sent again.
 
 Neither of the two knows links, messages or threads. Their users hold a lock. Pure. Read next:
-``../../cluster/calls/call_server.py``, ``../../cluster/calls/call_client.py``.
+``../../cluster/calls/call_messages.py``.
 """
 
 from __future__ import annotations

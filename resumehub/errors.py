@@ -199,8 +199,8 @@ class NotHere(ClusterError):
 
     def __init__(self, connection_id: str) -> None:
         super().__init__(
-            f"the data of the connection {connection_id!r} is not in this process: it is in the one that holds "
-            "the hub, where handlers run. Read it in a handler, or keep what you need in a database"
+            f"the data of the connection {connection_id!r} is not in this process: it is where "
+            "the hub is, and handlers run. Read it in a handler, or keep what you need in a database"
         )
         self.connection_id = connection_id
 

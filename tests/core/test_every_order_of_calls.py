@@ -16,7 +16,7 @@ import pytest
 
 from resumehub.core.cluster.calls import (
     MOST_OPEN,
-    Arrival,
+    CallArrival,
     CallsBroken,
     ExecutedCalls,
     Fate,
@@ -90,11 +90,11 @@ class World:
         assert isinstance(name, str)
         assert isinstance(taken, tuple)
         match self.book.arrives(number, taken):
-            case Arrival.EXECUTE:
+            case CallArrival.EXECUTE:
                 self.done.append((f"life {self.life}", name))
                 self.book.answered(number, f"did {name}")
                 self.to_process.append((number, f"did {name}"))
-            case Arrival.ANSWER_AGAIN:
+            case CallArrival.ANSWER_AGAIN:
                 self.to_process.append((number, self.book.answer_to(number)))
             case refused:
                 raise AssertionError(f"{name}: {refused.value}")
@@ -223,9 +223,9 @@ class ForgetsItsAnswers(ExecutedCalls[str]):
 class KeepsNoNumber(ExecutedCalls[str]):
     """Executes whatever comes."""
 
-    def arrives(self, number: int, taken: object = (), **kind: bool) -> Arrival:
+    def arrives(self, number: int, taken: object = (), **kind: bool) -> CallArrival:
         self._quick.under_way.add(number)
-        return Arrival.EXECUTE
+        return CallArrival.EXECUTE
 
 
 class RepeatsToEverybody(OpenCalls[CallOfAThread]):
@@ -271,7 +271,7 @@ def test_a_look_is_executed_as_often_as_it_comes() -> None:
     """It changes nothing, and its answer may be large: it is not kept."""
     book: ExecutedCalls[str] = ExecutedCalls()
     for _ in range(2):
-        assert book.arrives(1, only_looks=True) is Arrival.EXECUTE
+        assert book.arrives(1, only_looks=True) is CallArrival.EXECUTE
         book.answered(1, "a list", only_looks=True)
     assert book.kept() == []
 
@@ -280,28 +280,28 @@ def test_a_process_has_so_many_calls_open_and_no_more() -> None:
     """Whoever keeps within the bound is never refused; answers of which nothing is known count."""
     book: ExecutedCalls[str] = ExecutedCalls()
     for number in range(1, MOST_OPEN + 1):
-        assert book.arrives(number) is Arrival.EXECUTE
+        assert book.arrives(number) is CallArrival.EXECUTE
         book.answered(number, "done")
-    assert book.arrives(1) is Arrival.ANSWER_AGAIN
+    assert book.arrives(1) is CallArrival.ANSWER_AGAIN
     with pytest.raises(CallsBroken, match="more than 256 calls are open"):
         book.arrives(MOST_OPEN + 1)
-    assert book.arrives(MOST_OPEN + 1, taken=[7]) is Arrival.EXECUTE
+    assert book.arrives(MOST_OPEN + 1, taken=[7]) is CallArrival.EXECUTE
 
 
 def test_calls_that_wait_for_a_client_do_not_use_up_the_bound() -> None:
     book: ExecutedCalls[str] = ExecutedCalls()
     for number in range(1, 2 * MOST_OPEN):
-        assert book.arrives(number, waits=True) is Arrival.EXECUTE
+        assert book.arrives(number, waits=True) is CallArrival.EXECUTE
     for number in range(1, 2 * MOST_OPEN):
         book.answered(number, "the client said")
-    assert book.arrives(2 * MOST_OPEN) is Arrival.EXECUTE
+    assert book.arrives(2 * MOST_OPEN) is CallArrival.EXECUTE
 
 
 def test_a_call_that_was_given_up_is_not_kept_when_it_ends() -> None:
     """Its thread has gone, and said so with a later call."""
     book: ExecutedCalls[str] = ExecutedCalls()
-    assert book.arrives(1, waits=True) is Arrival.EXECUTE
-    assert book.arrives(2, taken=[1]) is Arrival.EXECUTE
+    assert book.arrives(1, waits=True) is CallArrival.EXECUTE
+    assert book.arrives(2, taken=[1]) is CallArrival.EXECUTE
     book.answered(1, "too late")
     assert book.kept() == []
 
@@ -309,9 +309,9 @@ def test_a_call_that_was_given_up_is_not_kept_when_it_ends() -> None:
 def test_a_waiting_call_is_waited_for_again_in_the_next_process() -> None:
     """The client has the request once; the process repeats its call, and waits for the one answer."""
     book: ExecutedCalls[str] = ExecutedCalls()
-    assert book.arrives(1, waits=True) is Arrival.EXECUTE
+    assert book.arrives(1, waits=True) is CallArrival.EXECUTE
     moved = ExecutedCalls(book.last, book.kept(), book.waiting())
-    assert moved.arrives(1, waits=True) is Arrival.WAIT
+    assert moved.arrives(1, waits=True) is CallArrival.WAIT
     moved.answered(1, "the client said")
-    assert moved.arrives(1, waits=True) is Arrival.ANSWER_AGAIN
+    assert moved.arrives(1, waits=True) is CallArrival.ANSWER_AGAIN
     assert moved.answer_to(1) == "the client said"

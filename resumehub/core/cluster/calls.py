@@ -32,7 +32,7 @@ class CallsBroken(Exception):
     """What a process sends can't be: it counts wrong, or has more calls open than it may."""
 
 
-class Arrival(Enum):
+class CallArrival(Enum):
     """What the hub does with a call that comes in."""
 
     EXECUTE = "it is new"
@@ -90,7 +90,7 @@ class ExecutedCalls(Generic[AnswerT]):
 
     def arrives(
         self, number: int, taken: Iterable[int] = (), *, only_looks: bool = False, waits: bool = False
-    ) -> Arrival:
+    ) -> CallArrival:
         """What to do with a call. Next, for EXECUTE: do it, and ``answered``.
 
         ``taken``: the answers to these have arrived. ``only_looks``: it changes nothing, so it is executed as
@@ -99,14 +99,14 @@ class ExecutedCalls(Generic[AnswerT]):
         self.forget(taken)
         book = self._slow if waits else self._quick
         if number in book.answers:
-            return Arrival.ANSWER_AGAIN
+            return CallArrival.ANSWER_AGAIN
         if number in book.under_way:
-            return Arrival.WAIT
+            return CallArrival.WAIT
         if number <= self.last and not only_looks:
-            return Arrival.REFUSE
+            return CallArrival.REFUSE
         book.open(number)
         self.last = max(self.last, number)
-        return Arrival.EXECUTE
+        return CallArrival.EXECUTE
 
     def answered(self, number: int, answer: AnswerT, *, only_looks: bool = False) -> None:
         """A call was executed. Its answer is kept until the process has it; that of a look is not."""

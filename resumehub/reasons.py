@@ -88,3 +88,7 @@ class RefusalReason(Enum):
     NO_DESCRIPTORS = "no_descriptors"
     HUB_DEAD = "hub_dead"
     """A thread that serves all connections has died."""
+    HUB_AWAY = "hub_away"
+    """The hub is in no process at this moment: it moves, it starts, or its process has ended."""
+    HUB_SILENT = "hub_silent"
+    """The process that holds the hub does not answer."""

@@ -53,6 +53,8 @@ class Link:
         self.version = version
         #: Whether the hub at the other end has said that it has moved to another process.
         self.moved = False
+        #: At the end: whether all was read that the peer had written, whole messages to the last one.
+        self.read_to_its_end = False
         #: Rung when this end has something to write. For the link's thread.
         self.bell = runtime.bell()
         #: Who reads this end.
@@ -115,6 +117,30 @@ class Link:
             if written < len(data):
                 self._keep(data[written:], () if packed else descriptors)
                 self.bell.ring()
+
+    def send_now(self, message: Any) -> bool:
+        """Send a message if the kernel takes it now: then the peer can read it even if we are killed next.
+
+        False: it does not, and the message is not sent. (Should it take a part, which a small message does
+        not meet on Linux, the rest follows.) Raises: LinkBroken; ValueError. Blocks: never.
+        """
+        data = encode(message)
+        with self._lock:
+            if self._broken:
+                raise LinkBroken(self._broken)
+            if self._waiting:
+                return False
+            try:
+                written = self.stream.send(data, socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                self._break_now(f"the peer is gone ({error.strerror})")
+                raise LinkBroken(self._broken) from None
+            if written < len(data):
+                self._keep(data[written:], ())
+                self.bell.ring()
+            return written == len(data)
 
     def wait_written(self, timeout: float) -> bool:
         """Whether all that was sent is written, so that the peer can read it even if we are killed now.

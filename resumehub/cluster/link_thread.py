@@ -167,12 +167,15 @@ class LinkLoop:
         except BlockingIOError:
             return
         except OSError as error:
+            # A reset comes behind all that the peer has written: it had not read all of ours.
             self._ending = f"the peer is gone ({error.strerror})"
+            self._link.read_to_its_end = True
             return
         if not data:
             self._ending = "the peer has closed it"
             if self._reader.inside and not self._link.ended:
                 self._complain("it ended inside a message")
+            self._link.read_to_its_end = True
             return
         try:
             self._unhandled.extend(self._reader.feed(data))
@@ -196,6 +199,7 @@ class LinkLoop:
             if (problem := self._handle_one(kind, message, count)) is not None:
                 unhandled.clear()
                 self._ending = problem
+                self._link.read_to_its_end = False
         return answered
 
     def _handle_one(self, kind: type, message: Any, count: int) -> str | None:

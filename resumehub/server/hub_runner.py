@@ -16,13 +16,15 @@ from typing import Any
 from ..clock import Clock
 from ..core.commands import GapFound, Register, TransportAborted
 from ..errors import HubClosed
+from ..incoming.dialled import Dialled
 from ..incoming.transport_io import HostThread
 from ..reasons import RefusalReason
 from ..runtime.base import Runtime
 from ..session.observers import call_collector
-from ..session.seen_session import SeenSession
+from ..session.seen_session import Found, SeenSession
 from ..stats import Stats
 from ..transport.base import Transport
+from ..transport.sockets import PlainSocket
 from .hub_loop import HubLoop, HubParts
 from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
@@ -38,6 +40,8 @@ class HubRunner(HubParts):
     loop: HubLoop | None = None
     #: Whether ``close`` was called.
     closed: bool = False
+    #: See ``SessionLookup``; in a cluster another object answers for the hub.
+    in_cluster: bool = False
 
     def __post_init__(self) -> None:
         self._lock = self.runtime.lock("the hub's handlers")
@@ -121,17 +125,15 @@ class HubRunner(HubParts):
         """See ``Hub.ready``."""
         return not self.closing and (self.loop is None or self.loop.is_served())
 
-    def find(self, connection_id: str, received: int | None) -> SeenSession | None:
-        """The session with this id, and where a client resumes that has handled ``received`` messages."""
-        session = self.registry().sessions.get(connection_id)
-        return session.seen(received) if session is not None else None
+    def look(self, connection_id: str | None, key: str, received: int | None) -> Found:
+        """What there is of the session with this id; without an id, of the one with this ``key``."""
+        registry = self.registry()
+        session = registry.sessions.get(connection_id) if connection_id else registry.keys.get(key)
+        if session is None:
+            return Found(None, self._is_full())
+        return Found(session.seen(received), False)
 
-    def find_by_key(self, key: str, received: int | None) -> SeenSession | None:
-        """The same for the v1 session whose tokens begin with ``key``."""
-        session = self.registry().keys.get(key)
-        return session.seen(received) if session is not None else None
-
-    def is_full(self) -> bool:
+    def _is_full(self) -> bool:
         """Whether one more session would be too many, and none that is suspended would make room for it."""
         registry, config = self.registry(), self.config
         if len(registry.sessions) < config.max_sessions:
@@ -154,6 +156,25 @@ class HubRunner(HubParts):
         """End a session that can't be resumed without a gap, unless it was resumed. Blocks: until handled."""
         if self.loop is not None:
             self.loop.put_and_wait(GapFound(seen.connection_id, seen.life, seen.generation))
+
+    def data_of(self, data: Any) -> Any:
+        """``data`` as it is: the session never leaves this process."""
+        return data
+
+    def take(self, dialled: Dialled) -> None:
+        """Make the transport, and give it to the hub thread; the hub has been started."""
+        transport = dialled.handshake.transport(
+            PlainSocket(dialled.sock, self.runtime, movable=True),
+            self.config.max_message_size,
+            dialled.read_ahead,
+        )
+        self.register(
+            transport,
+            dialled.registration,
+            data=dialled.data,
+            handshake_response=dialled.handshake_response,
+            subprotocol=dialled.handshake.subprotocol,
+        )
 
     def register(
         self,

@@ -33,6 +33,10 @@ _ADVICE = {
         "a thread that serves all connections has died; the log says why. Restart this process, and have "
         "a health check that asks hub.ready()"
     ),
+    RefusalReason.HUB_SILENT.value: (
+        "the process that holds the hub does not answer. It is stopped, or busy without a pause: "
+        "python -m resumehub cluster FOLDER names it"
+    ),
 }
 """Reasons that an operator must act on, and what to do."""
 

@@ -1,6 +1,7 @@
-"""``SeenSession``: a session as the pre-check of a request saw it. A pure value.
+"""``Found``: what the pre-check of a request saw of the hub, and the session in it. Pure values.
 
-Made by ``session.py`` for any thread. Read next: ``wsgi/resume_params.py``, which compares a request with it.
+A session is looked at by ``session.py``, for any thread; it may come from another process. Read next:
+``wsgi/resume_params.py``, which compares a request with it.
 """
 
 from __future__ import annotations
@@ -25,3 +26,14 @@ class SeenSession:
     credentials: Credentials
     #: Where a client that counts would resume; None if it does not count.
     position: ResumePosition | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one look at the hub found: the session that was looked for, if there is one.
+
+    ``full``: there is none, and one more would be too many.
+    """
+
+    seen: SeenSession | None
+    full: bool

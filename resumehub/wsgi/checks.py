@@ -30,10 +30,19 @@ from ..reasons import RefusalReason
 from ..runtime.foreign_code import Log, passes
 from ..transport.websocket import Handshake, HandshakeError
 from .handover import SUPPORTED, ServerSocket, find_socket, has_body, why_no_socket
-from .refusals import Refusal, broken, close_of, closing, generated_id, upgrade_required
+from .refusals import (
+    Refusal,
+    broken,
+    close_of,
+    closing,
+    generated_id,
+    no_verdict,
+    tls_with_cluster,
+    upgrade_required,
+)
 from .resume_params import ResumeParams
 from .server_settings import warn_once
-from .session_lookup import SessionLookup
+from .session_lookup import NoVerdict, SessionLookup
 from .upgrade import LATER, Upgrade, problem, switching
 
 log = Log("resumehub")
@@ -41,7 +50,7 @@ log = Log("resumehub")
 
 def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ: dict[str, Any]) -> Response:
     """Answer a request to ``hub.wsgi_app``; the application's ``connect`` decides which client it is."""
-    return _Check(sessions, Request(environ)).answer(lambda request: _ask(connect, request))
+    return _Check(sessions, Request(environ)).answer(lambda request: _ask(sessions, connect, request))
 
 
 def upgrade(
@@ -57,7 +66,7 @@ def upgrade(
     environ = request.environ if isinstance(request, Request) else request
     if not isinstance(environ, dict):
         raise TypeError(_no_request(request))
-    admission = shaped(Admission(room_id, connection_id, data, user))
+    admission = _movable(sessions, shaped(Admission(room_id, connection_id, data, user)))
     return _Check(sessions, _request_of(environ)).answer(lambda _: admission)
 
 
@@ -66,7 +75,7 @@ def upgrade_as(sessions: SessionLookup, request: Request, who: Callable[[], Admi
 
     Raises: what ``who`` raises, but a Refusal, which is the answer. ``shaped`` makes what it returns.
     """
-    return _Check(sessions, _request_of(request.environ)).answer(lambda _: who())
+    return _Check(sessions, _request_of(request.environ)).answer(lambda _: _movable(sessions, who()))
 
 
 class _Check:
@@ -84,7 +93,8 @@ class _Check:
     def answer(self, who: Callable[[Request], Admission]) -> Response:
         try:
             response = self._admit(who)
-        except Refusal as refusal:
+        except (Refusal, NoVerdict) as refused:
+            refusal = refused if isinstance(refused, Refusal) else no_verdict(refused)
             if not self._only_asks():
                 self._sessions.refused(refusal.status, refusal.reason, refusal.log)
             response = self._refuse(refusal)
@@ -101,6 +111,8 @@ class _Check:
             why = why_no_socket(self._environ)
             detail = f"This server cannot be upgraded to WebSocket: {why}. {SUPPORTED}."
             raise Refusal(501, RefusalReason.NO_SOCKET, detail, log=f"{why}. {SUPPORTED}")
+        if self._sessions.in_cluster and not self._found.swappable:
+            raise tls_with_cluster()
         if self._sessions.closing:
             raise closing()
         if not self._sessions.ready():
@@ -202,7 +214,7 @@ class _Check:
         ):
             close = (CloseCode.CONFLICT, "connection id in use")
             raise Refusal(409, RefusalReason.DUPLICATE, "This connection id is in use.", close=close)
-        if params.seen is None and self._sessions.is_full():
+        if params.seen is None and params.hub_is_full:
             raise Refusal(
                 503,
                 RefusalReason.MAX_SESSIONS,
@@ -215,7 +227,8 @@ class _Check:
     # -- answers ----------------------------------------------------------------------------
 
     def _start(self) -> None:
-        warn_once(self._environ)
+        if not self._sessions.in_cluster:
+            warn_once(self._environ)
         try:
             self._sessions.start()
         except HubClosed:
@@ -248,7 +261,7 @@ class _Check:
             # A closing hub does this too, as long as it has a thread that can write the close frame.
             if not self._sessions.may_refuse_by_close():
                 self._sessions.start()
-        except (Refusal, HubClosed, RuntimeError, OSError):
+        except (Refusal, NoVerdict, HubClosed, RuntimeError, OSError):
             return None
         if self._preflight or not self._sessions.may_refuse_by_close():
             return None
@@ -265,14 +278,14 @@ class _Check:
             response.headers["Access-Control-Allow-Credentials"] = "true"
 
 
-def _ask(connect: Callable[..., Any] | None, request: Request) -> Admission:
+def _ask(sessions: SessionLookup, connect: Callable[..., Any] | None, request: Request) -> Admission:
     """Call the application's ``connect``. Any exception becomes a Refusal, with no details for the client."""
     try:
         if connect is None:
             raise TypeError(
                 "Hub(connect=…) is needed for hub.wsgi_app; without it, use hub.upgrade in a view"
             )
-        return _decision(connect, request)
+        return _movable(sessions, _decision(connect, request))
     except Refusal:
         raise
     except BaseException as error:
@@ -347,6 +360,12 @@ def shaped(wanted: Any, where: str = "connect", also: str = "") -> Admission:
         data={} if wanted.data is None else copy.copy(wanted.data),
         user=_plain_str(wanted.user) if wanted.user is not None else None,
     )
+
+
+def _movable(sessions: SessionLookup, admission: Admission) -> Admission:
+    """The admission with the data that handlers will see. Raises: TypeError, if a move would change them."""
+    data = sessions.data_of(admission.data)
+    return admission if data is admission.data else replace(admission, data=data)
 
 
 def _plain_str(text: str) -> str:

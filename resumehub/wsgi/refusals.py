@@ -15,6 +15,7 @@ from ..codes import CloseCode
 from ..core.records import CloseFrame
 from ..protocol.retry_later import later_reason
 from ..reasons import RefusalReason
+from .session_lookup import NoVerdict
 from .upgrade import LATER
 
 
@@ -59,6 +60,18 @@ def broken() -> Refusal:
     """A thread that serves all connections has died; the log says why."""
     detail = "The server cannot serve WebSockets at present."
     return Refusal(503, RefusalReason.HUB_DEAD, detail, LATER)
+
+
+def no_verdict(error: NoVerdict) -> Refusal:
+    """The hub can't be asked now. The client is told by the status alone: no process here could close."""
+    detail = "The server cannot decide about this connection at the moment."
+    return Refusal(503, error.reason, detail, LATER, log=str(error))
+
+
+def tls_with_cluster() -> Refusal:
+    """TLS that ends inside the server keeps a connection in its process, and a cluster has to pass it on."""
+    why = "TLS ends inside the server, which a hub with cluster= does not support: let a proxy end it"
+    return Refusal(501, RefusalReason.NO_SOCKET, f"This server cannot be upgraded: {why}.", log=why)
 
 
 def gone() -> Refusal:

@@ -49,6 +49,8 @@ class ResumeParams:
         self.v1, self.token = read_offer([name.strip() for name in offered])
         #: The session that the client means, as it was when ``find`` looked.
         self.seen: SeenSession | None = None
+        #: Whether there was none then, and the hub had no room for one more.
+        self.hub_is_full = False
         self._resume_request = NO_REQUEST
         self._verdict = Verdict.NOT_YOURS
         self._returns = False
@@ -103,16 +105,17 @@ class ResumeParams:
         return int(value) if value is not None else None
 
     def find(self, sessions: SessionLookup, admission: Admission) -> None:
-        """Look for the session: by the application's id or, where it gave none, by the token."""
+        """Look for the session: by the application's id or, where it gave none, by the token.
+
+        Raises: NoVerdict.
+        """
         self._resume_request = replace(self._resume_request, user=admission.user)
-        connection_id, received = admission.connection_id, self._resume_request.received
-        if connection_id:
-            seen = sessions.find(connection_id, received)
-        else:
-            seen = sessions.find_by_key(key_of(self.token), received) if self.resume and self.v1 else None
+        key = key_of(self.token) if self.resume and self.v1 else ""
+        found = sessions.look(admission.connection_id, key, self._resume_request.received)
+        seen = found.seen
         if self.resume and sessions.config.resume_window == 0:
             seen = None
-        self.seen = seen
+        self.seen, self.hub_is_full = seen, found.full
         if seen is None:
             return
         if seen.position is not None:

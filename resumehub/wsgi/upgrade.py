@@ -17,10 +17,11 @@ from werkzeug.wrappers import Response
 
 from ..core.commands import Register
 from ..errors import SocketUnavailable
+from ..incoming.dialled import Dialled
 from ..incoming.transport_io import HostThread
 from ..protocol.retry_later import RETRY_AFTER
 from ..reasons import RefusalReason
-from ..transport.sockets import PlainSocket, TlsSocket
+from ..transport.sockets import TlsSocket
 from ..transport.websocket import Handshake
 from .handover import ServerSocket, borrow_socket, take_socket
 from .session_lookup import SessionLookup
@@ -106,20 +107,18 @@ class _HandOver:
             self._upgrade.sessions.refused(status, reason, detail)
 
     def _take(self, environ: dict[str, Any], handshake_response: bytes) -> Iterable[bytes]:
-        upgrade, runtime = self._upgrade, self._upgrade.sessions.runtime
+        upgrade = self._upgrade
         taken = take_socket(environ, upgrade.found)
-        size = upgrade.sessions.config.max_message_size
-        transport = upgrade.handshake.transport(
-            PlainSocket(taken.sock, runtime, movable=True), size, taken.leftover
+        dialled = Dialled(
+            taken.sock,
+            taken.leftover,
+            upgrade.handshake,
+            handshake_response,
+            upgrade.registration,
+            upgrade.data,
         )
         try:
-            upgrade.sessions.register(
-                transport,
-                upgrade.registration,
-                data=upgrade.data,
-                handshake_response=handshake_response,
-                subprotocol=upgrade.handshake.subprotocol,
-            )
+            upgrade.sessions.take(dialled)
         except BaseException:
             taken.finish()  # there will be no body whose ``close`` does it
             raise

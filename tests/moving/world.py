@@ -224,7 +224,7 @@ class Life:
 
     def _register(self, *, resume: bool, user: bool = True, who: str = ID) -> None:
         runner = self.hub.runner
-        seen = runner.find(ID, self.handled_by_client if self.v1 else None) if resume else None
+        seen = runner.look(ID, "", self.handled_by_client if self.v1 else None).seen if resume else None
         token = seen.credentials.tokens.newest if seen is not None and seen.credentials.tokens else ""
         self._attempt += 1
         fresh = token_of(f"key-of-{who}-1", f"secret-number-{self._attempt:04}") if self.v1 else ""

@@ -1,4 +1,5 @@
-"""A dial at a worker: the verdict comes from the hub's process, and the socket goes there.
+"""Dials at a worker: the hub is asked for a verdict, and gets the client's connection.
 
-Threads: a request thread in the worker, the link's threads at either end. Begin with ``dial_messages.py``.
+Threads: request threads in the worker, the link's threads at either end. Begin with ``dial_messages.py``;
+``core/cluster/passing.py`` decides.
 """

@@ -122,8 +122,9 @@ class Crowd:
         return member
 
     def renew(self, member: Member) -> Member:
-        """A new session for a client of ours whose session has ended."""
-        return self.add(Ours(self._cluster, member.name, member.life + 1, room=self._room))
+        """A new session for a client whose session has ended."""
+        kind = Ours if isinstance(member, Ours) else Theirs
+        return self.add(kind(self._cluster, member.name, member.life + 1, room=self._room))
 
     def _leave(self) -> None:
         threads = [threading.Thread(target=member.close, daemon=True) for member in self.members]

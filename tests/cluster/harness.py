@@ -32,10 +32,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.cluster.gate import PATIENCE, Gate, until
+from tests.cluster.gate import HOST, PATIENCE, Gate, until
 from tests.cluster.journal import OPTIONS, Journal
 from tests.cluster.processes import alive_in_session, holder_of, listening, owner_of, unix_sockets_below
-from tests.integration.servers import HOST, ROOT, ServerProcess, complaints, gunicorn, werkzeug
+from tests.cluster.server import Port, Server, gunicorn_command, werkzeug_command
+from tests.integration.servers import ROOT
 from tests.integration.visits import UPGRADE
 
 LOCK = "lock"
@@ -65,6 +66,20 @@ class Setup:
     cluster: dict[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> list[str]:
+        """Of gunicorn's command."""
+        numbers = {
+            "workers": self.workers,
+            "max-requests": self.max_requests,
+            "timeout": self.timeout,
+            "graceful-timeout": self.graceful_timeout,
+        }
+        words = [word for name, n in numbers.items() for word in (f"--{name}", str(n))]
+        words += ["--worker-class", self.server]
+        words += ["--threads", str(self.threads)] if self.server == "gthread" else []
+        return words + (["--preload"] if self.preload else [])
+
 
 class Cluster:
     """Processes of one folder. ``start`` may be called again after ``stop``: the folder stays."""
@@ -77,38 +92,31 @@ class Cluster:
         self.journal = Journal(self.home / "journal")
         self._import_gate = self.home / "gate"
         self.gate = Gate()
-        self.server: ServerProcess = None  # type: ignore[assignment]
-        self.servers: list[ServerProcess] = []
+        self.server: Server = None  # type: ignore[assignment]
+        self.servers: list[Server] = []
+        self._ports: list[Port] = []
         self.hubs: list[subprocess.Popen[bytes]] = []
-        self.complaints: list[str] = []
 
     # -- starting and ending ----------------------------------------------------------------
 
-    def start(self, port: int = 0) -> ServerProcess:
+    def start(self, port: Port | None = None) -> Server:
         """Start one more server on the folder; ``server`` is the one that was started last.
 
         ``port``: that of one that was stopped, so that its clients find this one.
         """
         s = self.setup
-        module = "numbered_flask:flask_app" if s.flask else "numbered_app:app"
-        env = {OPTIONS: json.dumps(self._options())}
+        app = f"tests.cluster.{'numbered_flask:flask_app' if s.flask else 'numbered_app:app'}"
         if s.server == "werkzeug":
-            self.server = werkzeug(f"tests.cluster.{module}", env=env, port=port, probe="/ready")
+            command = werkzeug_command(app)
         else:
-            numbers = {
-                "workers": s.workers,
-                "max-requests": s.max_requests,
-                "timeout": s.timeout,
-                "graceful-timeout": s.graceful_timeout,
-            }
-            arguments = [word for name, n in numbers.items() for word in (f"--{name}", str(n))]
-            arguments += ["--worker-class", s.server, "--access-logfile", os.devnull]
-            arguments += ["--threads", str(s.threads)] if s.server == "gthread" else []
-            arguments += ["--preload"] if s.preload else []
-            self.server = gunicorn(
-                f"tests.cluster.{module}", *arguments, *s.arguments, env=env, port=port, probe="/ready"
-            )
+            command = gunicorn_command(app, *s.words, *s.arguments)
+        if port is None:
+            port = Port()
+            self._ports.append(port)
+        env = {OPTIONS: json.dumps(self._options())}
+        self.server = Server(command, port, self.home / f"log-{len(self.servers)}", env)
         self.servers.append(self.server)
+        self.server.wait_until_answering("/ready")
         return self.server
 
     def start_hub(self) -> subprocess.Popen[bytes]:
@@ -140,7 +148,7 @@ class Cluster:
         }
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End all processes in an orderly way, and wait until none is left. Raises: ServerFailed."""
+        """End all processes in an orderly way, and wait until none is left. Raises: AssertionError."""
         for process in self.hubs:
             process.send_signal(number)
         for server in self.servers:
@@ -148,7 +156,7 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             until(partial(_is_over, server.pid), "the server to end")
-            self.complaints += complaints(server.stop())
+            server.join()
         for process in self.hubs:
             process.wait(PATIENCE)
 
@@ -178,7 +186,9 @@ class Cluster:
         for session in [*(server.pid for server in self.servers), *(process.pid for process in self.hubs)]:
             until(partial(_kill_all, session), f"session {session} to be dead")
         for server in self.servers:
-            server.stop()
+            server.join()
+        for port in self._ports:
+            port.close()
         for process in self.hubs:
             process.wait(PATIENCE)
         self.gate.close()
@@ -191,7 +201,12 @@ class Cluster:
         hubs = [path.read_text("utf-8", "replace") for path in sorted(self.home.glob("hub-log-*"))]
         return "\n".join([*(server.log_text() for server in self.servers), *hubs])
 
-    def masters(self, server: ServerProcess | None = None) -> list[int]:
+    @property
+    def port(self) -> Port:
+        """The one that the first server has."""
+        return self._ports[0]
+
+    def masters(self, server: Server | None = None) -> list[int]:
         """The living masters of gunicorn (two behind SIGUSR2), or the process of Werkzeug."""
         server = server or self.server
         booted = _booted(server.log_text())
@@ -202,7 +217,7 @@ class Cluster:
         """The oldest master that lives."""
         return min(self.masters())
 
-    def workers(self, server: ServerProcess | None = None) -> list[int]:
+    def workers(self, server: Server | None = None) -> list[int]:
         """The living workers that have been booted, the youngest last; Werkzeug: its process."""
         server = server or self.server
         alive = alive_in_session(server.pid)

@@ -49,8 +49,8 @@ class ServerProcess:
 
     ``command`` is run with the descriptor of the listening socket put in for ``{fd}``, and with
     ``tls=True`` the paths of a fresh certificate and its key for ``{cert}`` and ``{key}``.
-    ``unix`` is the path of a Unix socket to listen on instead; ``port``: one that a server had before.
-    ``probe`` is the path of the GET that it has to answer, with any status.
+    ``unix`` is the path of a Unix socket to listen on instead. ``probe`` is the path of the GET that it
+    has to answer, with any status.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class ServerProcess:
         *,
         tls: bool = False,
         unix: str | None = None,
-        port: int = 0,
         env: dict[str, str] | None = None,
         probe: str = "/",
     ) -> None:
@@ -69,9 +68,7 @@ class ServerProcess:
         self._context = _make_certificate(self._folder.name) if tls else None
         self._unix = unix
         with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as listener:
-            if port:  # it may have been used a moment ago, by a server that was stopped
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(unix or (HOST, port))
+            listener.bind(unix or (HOST, 0))
             listener.listen(1024)
             self.port: int = 0 if unix else listener.getsockname()[1]
             names = {"fd": listener.fileno(), "cert": self._file("cert.pem"), "key": self._file("key.pem")}

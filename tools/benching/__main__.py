@@ -1,6 +1,6 @@
 """The command: ``tools/bench``. Reads the arguments, runs, prints the table, writes the JSON.
 
-Read next: ``run.py``, ``micro.py``.
+Read next: ``run.py``, ``micro.py``, ``clustered.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import micro, page
+from . import clustered, micro, page
 from .contenders import CONTENDERS
 from .process import prepare_machine
 from .report import tell
@@ -27,6 +27,12 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--quick", action="store_true", help="smaller sizes, two rounds, two to three minutes")
     what.add_argument(
         "--micro", action="store_true", help="the core alone, in this process; before and after a change"
+    )
+    what.add_argument(
+        "--cluster",
+        action="store_true",
+        help="a cluster of one host: one worker with it against one without, and another worker beside the "
+        "hub's own, and a move; ratios, and what is asked of them; about five minutes",
     )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement")
@@ -45,6 +51,15 @@ def main() -> int:
     if arguments.micro:
         prepare_machine()
         return micro.main(arguments.save, arguments.against)
+    if arguments.cluster:
+        only = arguments.only.split(",") if arguments.only else ()
+        results = clustered.main(
+            arguments.rounds, arguments.seconds, only, lambda text: print(text, file=sys.stderr, flush=True)
+        )
+        print(clustered.tell(results))
+        if arguments.save is not None:
+            arguments.save.write_text(dumps(results), encoding="utf-8")
+        return 0
     changes = {name: getattr(arguments, name) for name in ("rounds", "seconds")}
     sizes = replace(
         QUICK if arguments.quick else Sizes(),

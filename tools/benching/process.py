@@ -84,6 +84,10 @@ class ServerProcess:
         self._log.seek(max(0, os.fstat(self._log.fileno()).st_size - 2000))
         return self._log.read().decode(errors="replace")
 
+    def terminate(self) -> None:
+        """Tell it to stop; it goes on for a moment."""
+        self._process.terminate()
+
     # -- what it costs ----------------------------------------------------------------------
 
     def rss_kib(self) -> int:

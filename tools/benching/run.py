@@ -13,7 +13,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,13 @@ def run(
     scenarios: Iterable[str] = tuple(SCENARIOS),
     *,
     one_visit: bool = False,
+    table: Mapping[str, Callable[[Stage], None]] = SCENARIOS,
     tell: Tell = lambda text: None,
 ) -> Results:
-    """Measure. ``one_visit``: all scenarios of a round on one server, instead of a fresh one for each."""
+    """Measure. ``one_visit``: all scenarios of a round on one server, instead of a fresh one for each.
+
+    ``table``: where the scenarios are found.
+    """
     processors = prepare_machine()
     gc.disable()
     begun = now()
@@ -67,7 +71,9 @@ def run(
             for turn in range(len(contenders)):
                 contender = contenders[(turn + number) % len(contenders)]
                 tell(f"{now() - begun:5.0f} s  round {number + 1}: {contender.name}: {', '.join(visit)}")
-                _visit(results, number + 1, contender, visit, sizes, processors)
+                _visit(
+                    results, number + 1, contender, [(name, table[name]) for name in visit], sizes, processors
+                )
                 gc.collect()
     results["seconds"] = round(now() - begun)
     results["busy_machine"] = os.getloadavg()[0]
@@ -78,17 +84,17 @@ def _visit(
     results: Results,
     number: int,
     contender: Contender,
-    scenarios: Iterable[str],
+    scenarios: Iterable[tuple[str, Callable[[Stage], None]]],
     sizes: Sizes,
     processors: list[int],
 ) -> None:
     with ServerProcess(contender.command, processors) as server:
         wait_until_it_serves(contender, server)
-        for scenario in scenarios:
+        for scenario, measure_all in scenarios:
             stage = Stage(contender, server, sizes)
             about = {"round": number, "server": contender.name, "scenario": scenario}
             try:
-                SCENARIOS[scenario](stage)
+                measure_all(stage)
             except (Unanswered, OSError) as error:
                 results["failures"].append(
                     {**about, "why": str(error), "log": server.log().splitlines()[-1:]}

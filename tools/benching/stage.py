@@ -42,6 +42,8 @@ class Sizes:
     #: Seconds. The window must be long enough for all of them to come back.
     many_ping_interval: float = 20.0
     many_window: float = 30.0
+    #: Sessions of a hub that moves (``tools/bench --cluster``).
+    moved: tuple[int, ...] = (1_000, 10_000)
     #: Connections with which the load process measures itself.
     limit: int = 500
 

@@ -1,6 +1,6 @@
 """The command: ``tools/soak``. Runs one soak or two, and ends with 1 if a promise was broken.
 
-Read next: ``run.py``.
+Read next: ``run.py``; ``cluster_run.py`` for ``--cluster``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import resource
 import signal
 import sys
 from dataclasses import replace
+from typing import Any
 
+from .cluster_report import cluster_failures, tell_cluster
+from .cluster_run import ClusterSettings, soak_cluster
 from .report import failures, tell
 from .run import SERVERS, Settings, soak
 
@@ -28,22 +31,40 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pace", type=float, default=defaults.pace, help="seconds between two messages of a client"
     )
-    parser.add_argument("--server", choices=sorted(SERVERS), default=defaults.server)
+    parser.add_argument(
+        "--server", choices=sorted({*SERVERS, "sync"}), default=defaults.server, help="sync: with --cluster"
+    )
+    cluster = parser.add_argument_group("a cluster: several workers, whose processes fail, not the network")
+    cluster.add_argument("--cluster", action="store_true")
+    cluster.add_argument("--minutes", type=float, default=ClusterSettings.minutes)
+    cluster.add_argument("--workers", type=int, default=ClusterSettings.workers)
+    cluster.add_argument("--faults", type=int, help="end behind so many faults")
     return parser
 
 
 def main() -> int:
     arguments = vars(parser().parse_args())
     mode = arguments.pop("mode")
+    of_cluster = {name: arguments.pop(name) for name in ("minutes", "workers", "faults")}
     _allow_many_sockets()
     # As Ctrl-C: the server has to be stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    if arguments.pop("cluster"):
+        return _soak_cluster(arguments, of_cluster)
     failed = False
     for one in ("v1", "plain") if mode == "both" else (mode,):
         outcome = soak(replace(Settings(**arguments), mode=one), lambda text: print(text, file=sys.stderr))
         print(tell(outcome), end="\n\n", flush=True)
         failed = failed or bool(failures(outcome))
     return 1 if failed else 0
+
+
+def _soak_cluster(arguments: dict[str, Any], of_cluster: dict[str, Any]) -> int:
+    common = {name: arguments[name] for name in ("seed", "server", "pace")}
+    settings = ClusterSettings(**common, **of_cluster)
+    outcome = soak_cluster(settings, lambda text: print(text, file=sys.stderr, flush=True))
+    print(tell_cluster(outcome), flush=True)
+    return 1 if cluster_failures(outcome) else 0
 
 
 def _allow_many_sockets() -> None:

@@ -122,14 +122,18 @@ class _Player:
         return True
 
     def _handle(self, command: c.Command, at: float) -> None:
+        self._decide(command, at)
+        # Not between the answers to two looks of one moment: the second one's deadline has fired already.
+        self.done.broken += [f"after {type(command).__name__} at {at}: {s}" for s in broken(self._machine)]
+
+    def _decide(self, command: c.Command, at: float) -> None:
         self.done.steps += 1
         for effect in self._machine.handle(command, at):
             if not isinstance(effect, e.Count):
                 self._compare(effect)
             if isinstance(effect, e.Inspect) and self._records and self._records[-1]["what"] == "Observed":
                 answer = self._records.pop()
-                self._handle(_command(answer), answer["at"])
-        self.done.broken += [f"after {type(command).__name__} at {at}: {s}" for s in broken(self._machine)]
+                self._decide(_command(answer), answer["at"])
 
     def _compare(self, effect: e.Effect) -> None:
         now = {"what": type(effect).__name__, **plain_fields(effect)}

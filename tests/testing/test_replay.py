@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from resumehub import Hub
 from resumehub.core import commands as c
+from resumehub.core import effects as e
 from resumehub.core.machine import Machine
 from resumehub.testing import FakeClock, connect
 from resumehub.testing.replay import NotReplayable, replay, script
 from resumehub.testing.traces import Record, load
 from resumehub.trace import Trace
+from tests.core.machine_driver import MachineDriver
 
 V1 = "resumehub.v1"
 
@@ -50,6 +54,37 @@ def test_an_incident_plays_again_as_it_was() -> None:
     assert played.differences == []
     assert played.broken == []
     assert played.steps > 10
+
+
+class RecordedMachine(Machine):
+    """Writes down what it is told and decides, as the hub does."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.records = Trace(1000)
+        self.records.note(0.0, "hub", "Started", **asdict(self.rules))
+
+    def handle(self, command: c.Command, now: float) -> Iterator[e.Effect]:
+        if not isinstance(command, c.Tick):
+            self.records.note_value(now, "command", command)
+        for effect in super().handle(command, now):  # noted when its turn comes: an answer may be before it
+            if not isinstance(effect, e.Count):
+                self.records.note_value(self.now, "effect", effect)
+            yield effect
+
+
+def test_two_looks_at_one_moment_are_both_answered_before_anything_is_judged() -> None:
+    """Between the two answers, a transport whose deadline has fired has no other one yet."""
+    hub = MachineDriver(RecordedMachine, ping_interval=20.0, write_timeout=10.0)
+    hub.register("ada")
+    hub.register("bob")
+    hub.do(c.Kick("bob"))  # the close frame is not sent, so it is due at the moment of ada's first Ping
+    hub.wait(10.0)
+    assert isinstance(hub.machine, RecordedMachine)
+
+    played = replay(load(hub.machine.records.lines()))
+
+    assert (played.differences, played.broken) == ([], [])
 
 
 def test_a_record_gives_no_secret_away() -> None:

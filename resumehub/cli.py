@@ -1,5 +1,7 @@
 """The command line: ``serve`` runs the demo on Werkzeug's threaded server, ``client-js`` prints the client.
 
+With ``serve --workers`` gunicorn takes the place of Werkzeug's server, and of this process.
+
 ``serve`` reads arguments, opens the listening socket, waits for a signal and closes everything in order. An
 argument or port that cannot be used gives one line on stderr and exit code 2. This module does not know what
 it serves. Read next: ``demo/app.py``.
@@ -14,6 +16,7 @@ import argparse
 import errno
 import importlib.metadata
 import importlib.resources
+import importlib.util
 import ipaddress
 import logging
 import math
@@ -115,6 +118,13 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         help="TCP port to listen on; 0 takes a free one (default: %(default)s)",
     )
+    group.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="NUMBER",
+        help="serve with so many gunicorn workers, which share one hub, and show a button that reloads them; "
+        "needs gunicorn, which tools/serve installs by itself (default: one process, Werkzeug's server)",
+    )
 
 
 def _add_hub_options(parser: argparse.ArgumentParser) -> None:
@@ -164,6 +174,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _workers(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of workers from 1 to 16")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -208,7 +224,11 @@ def _serve(arguments: argparse.Namespace) -> int:
         log.warning("%s", sentence)
     # First: a wrong value is told as such, also while the port is in use. It starts no thread.
     app = _build(arguments)
+    if arguments.workers is not None and importlib.util.find_spec("gunicorn") is None:
+        raise _UsageError("--workers needs gunicorn: pip install 'resumehub[gunicorn]'")
     with _listen(arguments.host, arguments.port) as listener:
+        if arguments.workers is not None:
+            _become_gunicorn(arguments, listener)
         return _run(app, listener, arguments.host, arguments.verbose)
 
 
@@ -244,20 +264,37 @@ def _build(arguments: argparse.Namespace) -> DemoApp:
     from resumehub.demo import create_app
 
     try:
-        return create_app(
-            resume_window=arguments.resume_window,
-            ping_interval=arguments.ping_interval,
-            write_timeout=arguments.write_timeout,
-            send_buffer=arguments.send_buffer,
-            on_duplicate=arguments.on_duplicate,
-            allowed_hosts=[*arguments.allow_host, *_own_names(arguments.host)],
-        )
+        return create_app(**_hub_options(arguments), allowed_hosts=_allowed_hosts(arguments))
     except (ValueError, TypeError) as error:
         # The hub's text names the argument, its value and the allowed range; here the argument is an option.
         text = " ".join(str(error).split())
         for name in ("resume_window", "ping_interval", "write_timeout", "send_buffer"):
             text = text.replace(name, "--" + name.replace("_", "-"))
         raise _UsageError(text) from None
+
+
+def _hub_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = ("resume_window", "ping_interval", "write_timeout", "send_buffer", "on_duplicate")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def _allowed_hosts(arguments: argparse.Namespace) -> list[str]:
+    return [*arguments.allow_host, *_own_names(arguments.host)]
+
+
+def _become_gunicorn(arguments: argparse.Namespace, listener: socket.socket) -> NoReturn:
+    """Serve on several workers: from here on this process is gunicorn's, and ends as gunicorn does."""
+    from resumehub.demo.workers import plan_workers
+
+    plan = plan_workers(
+        arguments.workers,
+        listener.fileno(),
+        _hub_options(arguments),
+        _allowed_hosts(arguments),
+        arguments.verbose,
+    )
+    _say_where(arguments.host, listener.getsockname()[1])
+    plan.become_gunicorn()
 
 
 def _own_names(host: str) -> list[str]:

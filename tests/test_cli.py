@@ -56,6 +56,7 @@ def test_help_names_every_option_with_its_unit_and_default() -> None:
     assert "default: 256" in lines["--send-buffer"]
     assert "default: replace" in lines["--on-duplicate"]
     assert "--verbose" in lines
+    assert "gunicorn, which tools/serve installs by itself" in lines["--workers"]
 
 
 def test_help_without_a_command_lists_the_commands() -> None:
@@ -85,6 +86,9 @@ def test_version_is_one_line() -> None:
         (["serve", "--ping-interval", "3"], "--ping-interval"),
         (["serve", "--write-timeout", "0"], "--write-timeout"),
         (["serve", "--send-buffer", "0"], "'0' is not a number of messages"),
+        (["serve", "--workers", "0"], "'0' is not a number of workers from 1 to 16"),
+        (["serve", "--workers", "2", "--resume-window", "-1"], "'-1' is not a number of seconds"),
+        (["serve", "--workers", "2", "--ping-interval", "3"], "--ping-interval"),
         (["serve", "--on-duplicate", "perhaps"], "'perhaps'"),
         (["serve", "--host", "no-such-host.invalid"], "'no-such-host.invalid' is not an address"),
     ],

@@ -1,8 +1,7 @@
 """The demo as a WSGI application: the page, its files, its timeline, and the WebSocket.
 
-``python -m resumehub serve`` serves it; so does ``gunicorn --threads 8 'resumehub.demo:create_app()'``.
-One process only: sessions are in the memory of the process that made them, so a second worker
-would answer 410 to half of all resumes.
+``python -m resumehub serve`` serves it, in one process; with ``--workers 2`` gunicorn does, and the workers
+share one hub (``workers.py``).
 
 This module turns HTTP requests into calls, with their checks and headers; it knows nothing of the
 chat (``chat.py``) or of what a timeline holds (``timeline.py``). Called on WSGI request threads.
@@ -13,25 +12,38 @@ chat (``chat.py``) or of what a timeline holds (``timeline.py``). Called on WSGI
 | ``/ws?room=&name=&id=`` | the WebSocket; also ``resume=true`` and ``reject=close`` |
 | ``/timeline?room=&after=&who=`` | JSON: what happened since event number ``after`` |
 | ``POST /cut?id=`` | end that session's transport as if the network had died |
+| ``POST /reload`` | replace all workers, if there are several; from this machine only |
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+)
 from werkzeug.wrappers import Request, Response
 
 from resumehub import CloseReport, Hub, SystemClock
 from resumehub.clock import Clock
+from resumehub.cluster import LocalCluster
 from resumehub.demo.chat import Chat
 from resumehub.demo.hosts import answers_to, normalized
-from resumehub.demo.timeline import EventLog, TimelineMetrics
+from resumehub.demo.shared_log import SharedLog
+from resumehub.demo.timeline import DemoTimeline, EventLog, TimelineMetrics
+from resumehub.demo.workers import Workers, WorkersPlan
+from resumehub.runtime.system import SystemRuntime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -44,6 +56,7 @@ MIMETYPES: Final = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
+PROXIES: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 MAX_NAME: Final = 40
 MAX_ID: Final = 64
 
@@ -71,12 +84,13 @@ def create_app(
     on_duplicate: str = "replace",
     clock: Clock | None = None,
     allowed_hosts: Iterable[str] = (),
+    on_workers: tuple[WorkersPlan, SharedLog] | None = None,
 ) -> DemoApp:
     """Build the demo with a hub of its own; call ``close`` on it when the server stops.
 
     The arguments are those of ``Hub``: durations in seconds, ``send_buffer`` in messages. ``allowed_hosts``:
     the names under which browsers may ask for the demo; addresses and localhost need not be named
-    (``hosts.py`` says why).
+    (``hosts.py`` says why). ``on_workers``: what this process shares with others (``workers.py``).
     Raises: what ``Hub`` raises for a bad argument (ValueError, TypeError). Threads: any.
     """
     options = {
@@ -86,19 +100,43 @@ def create_app(
         "send_buffer": send_buffer,
         "on_duplicate": on_duplicate,
     }
-    return DemoApp(options, clock or SystemClock(), allowed_hosts)
+    return DemoApp(options, clock or SystemClock(), allowed_hosts, on_workers)
+
+
+def application() -> DemoApp:
+    """The demo in one of several workers, for gunicorn. Raises: KeyError outside of ``serve --workers``."""
+    plan = WorkersPlan.from_environment()
+    log = SharedLog(f"{plan.folder}/timeline.sqlite", plan.began_at, SystemClock(), SystemRuntime())
+    return create_app(**plan.options, allowed_hosts=plan.allowed_hosts, on_workers=(plan, log))
 
 
 class DemoApp:
     """A WSGI application. Threads: any number of request threads."""
 
-    def __init__(self, options: dict[str, Any], clock: Clock, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        options: dict[str, Any],
+        clock: Clock,
+        allowed_hosts: Iterable[str] = (),
+        on_workers: tuple[WorkersPlan, SharedLog] | None = None,
+    ) -> None:
         self._options = options
         self._hosts = normalized(allowed_hosts)
-        self._timeline = EventLog(clock)
+        self._timeline: DemoTimeline = EventLog(clock)
         self._run = secrets.token_hex(4)
+        self._workers: Workers | None = None
+        cluster = None
+        if on_workers is not None:
+            plan, self._timeline = on_workers
+            self._run = plan.run
+            self._workers = Workers(on_workers[1], plan.master)
+            cluster = LocalCluster(f"{plan.folder}/hub", name="resumehub-demo")
         self._files = {path.name: path for path in STATIC.iterdir() if path.is_file()}
-        self.hub = Hub(read_visitor, metrics=TimelineMetrics(self._timeline), clock=clock, **options)
+        metrics = TimelineMetrics(self._timeline)
+        self.hub = Hub(read_visitor, metrics=metrics, clock=clock, cluster=cluster, **options)
+        if self._workers is not None:
+            self.hub.on_start(self._workers.hub_is_here)
+            self._workers.serve()
         self._chat = Chat(self.hub, self._timeline, options["resume_window"])
 
     def close(self, timeout: float = 5.0) -> CloseReport:
@@ -134,6 +172,9 @@ class DemoApp:
         if request.path == "/cut":
             _allow_only(request, "POST")
             return self._cut(request)
+        if request.path == "/reload":
+            _allow_only(request, "POST")
+            return self._reload(request)
         _allow_only(request, "GET", "HEAD")
         if request.path == "/":
             return self._file(request, "index.html")
@@ -167,6 +208,8 @@ class DemoApp:
                 "more": page.more,
                 "lost": page.lost,
                 "settings": self._options,
+                "workers": self._workers
+                and {**self._workers.as_json(), "may_reload": _is_this_machine(request)},
                 "events": [event.as_json() for event in page.events],
             }
         )
@@ -179,6 +222,17 @@ class DemoApp:
             connection = self.hub.get(connection_id)
             self._timeline.record("cut", connection.room_id if connection else "", connection_id)
         return _json({"cut": cut}, 200 if cut else 404)
+
+    def _reload(self, request: Request) -> Response:
+        """Replace the workers under the eyes of all visitors: for who sits at this machine only."""
+        if self._workers is None:
+            raise NotFound("There is one process only: start the demo with --workers 2.")
+        _require_same_origin(request)
+        if not _is_this_machine(request):
+            raise Forbidden("Only who sits at the server's own machine may reload its workers.")
+        if not self._workers.reload():
+            raise Conflict("The workers are being reloaded.")
+        return _json({"reloading": True})
 
 
 def read_visitor(request: Request) -> tuple[str, str, dict[str, str]]:
@@ -216,7 +270,16 @@ def _require_same_origin(request: Request) -> None:
         raise Forbidden("Say where you come from: an Origin or Sec-Fetch-Site header is needed.")
     ours = site == "same-origin" if site is not None else origin == request.host_url.rstrip("/")
     if not ours:
-        raise Forbidden("Only the demo page itself may cut connections.")
+        raise Forbidden("Only the demo page itself may do that.")
+
+
+def _is_this_machine(request: Request) -> bool:
+    """Whether the request comes from a loopback address, and through no proxy."""
+    try:
+        local = ipaddress.ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        local = False
+    return local and not any(name in request.headers for name in PROXIES)
 
 
 def _allow_only(request: Request, *methods: str) -> None:

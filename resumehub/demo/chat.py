@@ -6,16 +6,20 @@ drops and comes back. It knows nothing of HTTP, which is for ``app.py``. Read ne
 The hub calls the handlers of one connection id one at a time, and those of different ids in parallel, so
 the list of people has a lock. That lock is held around ``hub.send`` and ``hub.broadcast``, which never wait
 for a network: two changes of the list reach the room in the order in which they were made.
+
+On several workers the hub moves from process to process, and this list is in one. So each session takes along
+what the next process must know of it and of its room, in ``connection.data``: ``_on_release``, ``_on_adopt``.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from resumehub import Connection, ConnectionClosed, Hub, Message, TransportLost
 from resumehub.demo.bursts import BurstPlan, Bursts, send_if_possible
-from resumehub.demo.timeline import EventLog, handle_of
+from resumehub.demo.timeline import DemoTimeline, handle_of
 from resumehub.runtime.base import Runtime
 from resumehub.runtime.system import SystemRuntime
 
@@ -59,7 +63,7 @@ class Chat:
     """
 
     def __init__(
-        self, hub: Hub, timeline: EventLog, resume_window: float, runtime: Runtime | None = None
+        self, hub: Hub, timeline: DemoTimeline, resume_window: float, runtime: Runtime | None = None
     ) -> None:
         self._hub = hub
         self._timeline = timeline
@@ -75,6 +79,8 @@ class Chat:
         hub.on_transport_drop(self._on_transport_drop)
         hub.on_transport_restore(self._on_transport_restore)
         hub.on_disconnect(self._on_disconnect)
+        hub.on_release(self._on_release)
+        hub.on_adopt(self._on_adopt)
 
     def close(self) -> None:
         """Stop all bursts. Threads: any. Blocks: until each has ended, after one more message at most."""
@@ -105,6 +111,8 @@ class Chat:
                 self._storm(connection, payload, tag)
             case "demo.burst":
                 self._burst(connection, payload)
+            case "demo.echo":
+                self._tell(connection, "demo.echo", {"i": payload.get("i"), "tag": tag, "pid": os.getpid()})
             case _:
                 self._tell(connection, "demo.problem", {"text": "The demo does not know that event."})
 
@@ -146,6 +154,36 @@ class Chat:
                 del self._rooms[connection.room_id]
                 return
             self._announce(connection, member, "expired" if isinstance(error, TransportLost) else "gone")
+
+    def _on_release(self, connection: Connection) -> None:
+        """The session goes on in another process: it takes along what that one can't know."""
+        storm = self._storms.pop(connection.id, None)
+        bursts = self._bursts.release(connection, timeout=0.5)
+        with self._lock:
+            room = self._rooms.get(connection.room_id)
+            member = room.members.pop(handle_of(connection.id), None) if room else None
+            connection.data["moves"] = {
+                "messages": room.messages if room else 0,
+                "dropped_at": member.dropped_at if member else None,
+                "storm": storm and {"tag": storm.tag, "seen": sorted(storm.seen), "repeated": storm.repeated},
+                "bursts": bursts,
+            }
+            if room is not None and not room.members:
+                del self._rooms[connection.room_id]
+
+    def _on_adopt(self, connection: Connection) -> None:
+        brought = connection.data.pop("moves", None) or {}
+        if storm := brought.get("storm"):
+            self._storms[connection.id] = Storm(storm["tag"], set(storm["seen"]), storm["repeated"])
+        with self._lock:
+            room = self._rooms.setdefault(connection.room_id, ChatRoom())
+            room.messages = max(room.messages, brought.get("messages", 0))
+            room.members[handle_of(connection.id)] = ChatMember(
+                str(connection.data.get("name", "somebody")), brought.get("dropped_at")
+            )
+        self._timeline.record("moved", connection.room_id, connection.id, pid=os.getpid())
+        if bursts := brought.get("bursts"):
+            self._bursts.adopt(connection, bursts)
 
     # What a message asks for.
 

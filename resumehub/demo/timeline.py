@@ -2,8 +2,9 @@
 
 ``TimelineMetrics`` is a metrics collector: the hub calls it on its own threads, so it records the event,
 returns at once and never calls the hub. ``EventLog`` keeps the events of each session apart: those of a
-busy session do not push out those of a quiet one. Both know a person only by the *handle*, a digest of the
-connection id. The id itself stays secret, because it is enough to resume a plain session.
+busy session do not push out those of a quiet one. (On several workers ``shared_log.py`` takes its place.)
+Both know a person only by the *handle*, a digest of the connection id. The id itself stays secret, because it
+is enough to resume a plain session.
 
 Read next: ``chat.py``, whose handlers record what metrics do not tell (who dropped, and why).
 """
@@ -15,7 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from resumehub import NoopMetrics, SystemClock
 from resumehub.clock import Clock
@@ -78,6 +79,14 @@ class Page:
     more: bool
     lost: bool
     """Some events that should be here have been overwritten."""
+
+
+class DemoTimeline(Protocol):
+    """What happened, in one process or in several; see ``EventLog``."""
+
+    def now(self) -> float: ...
+    def record(self, kind: str, room: str, connection_id: str, **detail: Detail) -> None: ...
+    def after(self, room: str, seq: int, who: str = "", limit: int = PAGE_SIZE) -> Page: ...
 
 
 class _SessionEvents:
@@ -164,7 +173,7 @@ class _Outgoing:
 
 
 class TimelineMetrics(NoopMetrics):
-    """Record in an ``EventLog`` what the hub reports.
+    """Record in a timeline what the hub reports.
 
     The hub says how full a session's buffer is and which message it wrote; that a message was
     *buffered* or *replayed* follows from both: what waited when a resume succeeded is replayed,
@@ -173,7 +182,7 @@ class TimelineMetrics(NoopMetrics):
     Threads: as ``Metrics`` says, that is any of the hub's, and WSGI request threads. Blocks: never.
     """
 
-    def __init__(self, timeline: EventLog) -> None:
+    def __init__(self, timeline: DemoTimeline) -> None:
         self._timeline = timeline
         self._outgoing: OrderedDict[str, _Outgoing] = OrderedDict()
         self._lock = make_lock()

@@ -6,8 +6,10 @@ import { Events } from "./demo_events.js";
 import { Link } from "./demo_link.js";
 import { Model } from "./demo_model.js";
 import { $, ChatLog, el, People, Verdict, Words } from "./demo_page.js";
+import { Reload } from "./demo_reload.js";
 import { Storm } from "./demo_storm.js";
 import { holdHint, OUTCOMES, stormWords } from "./demo_story.js";
+import { WorkersCard } from "./demo_workers.js";
 
 const BURST = 10;
 const STORM = 200;
@@ -59,11 +61,14 @@ const slots = {
   swap() { kept.slot = kept.slot === "a" ? "b" : "a"; },
 };
 const link = new Link({ address: socketAddress, slots, report: (kind, facts) => LINK[kind](facts) });
+const workers = new WorkersCard();
+const reload = new Reload({ ask: askForReload, send: (event, payload) => link.send(event, payload), show: (counts) => { workers.reload = counts; } });
 const storm = new Storm({ send: (event, payload) => link.send(event, payload), cut: cutNow, show: showStorm });
 const events = new Events({
   query: () => (kept.joined || link.phase !== "idle" ? { room: kept.room, who: kept.handle || "unknown" } : null),
   deliver: onServerEvent,
   settings: onSettings,
+  workers: onWorkers,
   restarted: () => model.serverRestarted(now()),
 });
 
@@ -102,6 +107,7 @@ const LINK = {
     verdict.show(key, { window: settings.resume_window, lost, ...facts });
     lost = 0;
     if (["joined", "anew", "resumed", "tookover"].includes(key)) {
+      workers.open(now());
       model.page("proven", now(), { key, ...facts });
       people.me(kept.handle, "connected");
       refresh();
@@ -121,11 +127,16 @@ const LINK = {
   },
 
   close(facts) {
+    if (!facts.old) {
+      workers.close();
+      reload.broke();
+    }
     model.page("close", now(), facts);
     events.poke();
   },
 
   sent({ event, payload, number, again }) {
+    if (event === "demo.echo") return showUnproven();
     chat.pending.get(payload?.tag)?.querySelector(".note").replaceChildren();
     const what = event === "demo.storm" ? (payload.last ? "The end of the storm" : `Storm ${payload.i}`) : `“${short(payload?.text ?? event)}”`;
     const text = again ? "Sent again: the server had not acknowledged it." : "Sent by this page.";
@@ -140,6 +151,7 @@ const LINK = {
   },
 
   message({ event, payload, number, replayed, received }) {
+    if (event === "demo.echo") return reload.answer(payload);
     const at = received / 1000;
     const sentAt = typeof payload?.at === "number" ? events.toPage(payload.at) : null;
     const late = sentAt === null ? 0 : Math.max(0, at - sentAt);
@@ -222,6 +234,17 @@ function onServerEvent(event) {
   if (event.kind === "resume_refused" && event.status === 4100 && verdict.key === "gone") {
     verdict.show("gone", { away: 0, window: settings.resume_window, lost: 0, race: true });
   }
+}
+
+function onWorkers(found) {
+  workers.update(found);
+  if (found) reload.progress({ reloading: found.reloading, since: found.reload_at === null ? 0 : found.reload_at * 1000 });
+}
+
+async function askForReload() {
+  const answer = await fetch("reload", { method: "POST", cache: "no-store" });
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  events.poke();
 }
 
 function onSettings(found) {
@@ -329,6 +352,7 @@ const CLICKS = {
   "take-over": () => link.takeOver(),
   "start-over": () => link.connectAnew(),
   storm: startStorm,
+  reload: () => reload.start(nextTag()),
   kick: () => link.send("demo.kick", {}),
   leave: () => link.leave(),
   preflight: askFirst,
@@ -428,6 +452,7 @@ function refresh() {
     return at === null ? null : at - now();
   });
   words.refresh();
+  workers.tick(now());
 }
 
 setInterval(refresh, 250);

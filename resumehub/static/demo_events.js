@@ -9,8 +9,9 @@ const BUSY_FOR = 6_000;
 
 export class Events {
   /** `query()` gives {room, who}, or null while there is nothing to ask; `deliver(event)` gets `at` converted. */
-  constructor({ query, deliver, settings, restarted }) {
+  constructor({ query, deliver, settings, workers, restarted }) {
     this._query = query;
+    this._workers = workers;
     this._deliver = deliver;
     this._settings = settings;
     this._restarted = restarted;
@@ -42,6 +43,16 @@ export class Events {
   /** Turn a time of the server into one of the page; null before the first answer. */
   toPage(at) {
     return this._offset === null ? null : at - this._offset;
+  }
+
+  // The times of the workers are those of the timeline, too.
+  _onPage({ processes, hub, reload_at: reloadAt, ...rest }) {
+    return {
+      ...rest,
+      processes: processes.map((one) => ({ ...one, since: this.toPage(one.since) })),
+      hub: hub && { ...hub, since: this.toPage(hub.since) },
+      reload_at: reloadAt === null ? null : this.toPage(reloadAt),
+    };
   }
 
   _schedule(pause) {
@@ -93,6 +104,7 @@ export class Events {
       this._offset = page.now - (began + ended) / 2000;
     }
     this._settings(page.settings);
+    this._workers(page.workers && this._onPage(page.workers));
     this._after = page.next;
     for (const event of page.events) this._deliver({ ...event, at: this.toPage(event.at) });
     if (page.events.length > 0) this._busyUntil = performance.now() + BUSY_FOR;

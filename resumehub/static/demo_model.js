@@ -238,6 +238,12 @@ const SERVER = {
     this._note(at, `on_transport_restore, after ${seconds(away)} away.`);
   },
 
+  moved(at, { pid }) {
+    this._openSession(at);
+    this._mark(at, "session", "moved", `→ ${pid}`, `The hub moved to process ${pid}`, "The session went along, and so did its open WebSocket.");
+    this._note(at, `The hub moved: process ${pid} goes on with the session.`, "good");
+  },
+
   resume_refused(at, { status }) {
     this._mark(at, "session", "refused", String(status), status === 410 ? "410 Gone" : "4100 expired", status === 410
       ? "A resume was asked for, and the session was no longer there." : "The session died while the upgrade was under way.");

@@ -133,6 +133,24 @@ export function stormWords({ running, sent, total, lost, repeated, cuts }, plain
     + (plain ? " What a plain page had sent when the network went is sent once: it arrives or not." : "");
 }
 
+/** This page's own WebSocket: for how long it has been open, and through how many moves of the hub. */
+export function lineWords(open, moves) {
+  if (open === null) return "This page has no connection now.";
+  const since = `Your WebSocket has been open for ${seconds(Math.floor(open))}`;
+  return moves === 0 ? `${since}.` : `${since}, through ${moves === 1 ? "1 move" : `${moves} moves`} of the hub. It never broke.`;
+}
+
+/** What a reload of the workers came to, or how it goes. */
+export function reloadWords({ running, sent, back, lost, repeated, longest, breaks, processes, problem }) {
+  const echoes = `${back} of ${sent} echoes came back`;
+  if (running) return `${echoes}, the slowest after ${Math.round(longest)} ms …`;
+  const way = processes.length < 2 ? "" : `The hub moved from process ${processes.join(" to process ")}. `;
+  const all = lost === 0 && repeated === 0 ? `All ${sent} echoes came back, once each; the slowest took ${Math.round(longest)} ms. `
+    : `${echoes}${repeated > 0 ? `, ${repeated} of them twice` : ""}. `;
+  const line = breaks === 0 ? "Your WebSocket stayed open." : `Your WebSocket was closed ${breaks === 1 ? "once" : `${breaks} times`}.`;
+  return problem ? `The workers were not reloaded: ${problem}.` : `All workers were replaced. ${way}${all}${line}`;
+}
+
 function capital(text) {
   return text[0].toUpperCase() + text.slice(1);
 }

@@ -34,7 +34,8 @@ from .errors import (
     SocketUnavailable,
     TransportLost,
 )
-from .hub import CloseReport, Hub
+from .hub import Hub
+from .hub_life_cycle import CloseReport
 from .message import Message
 from .metrics import Counters, NoopMetrics
 from .session.connection import Connection

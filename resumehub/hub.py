@@ -8,9 +8,7 @@ connection, and then in that process. Read next: ``wsgi/checks.py`` for upgrade 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .arguments import check_id, check_limit, having, read_excluded, read_rooms
@@ -21,6 +19,7 @@ from .codec import Codec, JSONCodec, encode_frame
 from .config import Config, HistoryOption
 from .handlers import check_handler
 from .hooks import ALL_HOOKS, Hooks
+from .hub_life_cycle import HubLifeCycle
 from .message import Message
 from .metrics import Metrics, NoopMetrics
 from .runtime.base import Runtime
@@ -35,16 +34,10 @@ from .trace import Trace
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
-
-@dataclass(frozen=True, slots=True)
-class CloseReport:
-    """The result of ``hub.close``. ``stuck``: the threads that did not end, each with its stack as text."""
-
-    complete: bool
-    stuck: list[tuple[str, str]] = field(default_factory=list)
+    from .wsgi.session_lookup import SessionLookup
 
 
-class Hub(Hooks):
+class Hub(Hooks, HubLifeCycle):
     """Keeps WebSocket sessions alive when their transports are lost, inside a WSGI process.
 
     ``connect(request)`` is called for every WebSocket that reaches ``wsgi_app``, on its request
@@ -254,43 +247,8 @@ class Hub(Hooks):
         """
         return self._calls.stats()
 
-    def ready(self) -> bool:
-        """Whether an upgrade would be served now: for the health endpoint of a load balancer.
-
-        True also before the first connection, which starts the hub's threads, and when ``max_sessions`` are
-        there, since their clients may resume. False once the hub is closed or closing, and when a thread that
-        all connections need has died; then the log has a CRITICAL line with the reason, upgrades are answered
-        with 503, and the process should be restarted. Threads: any. Blocks: never.
-        """
-        return self.runner.ready()
-
-    # -- the end ----------------------------------------------------------------------------
-
-    def close(self, timeout: float = 5.0) -> CloseReport:
-        """End all sessions (close code 1001), run their on_disconnect, stop every thread.
-
-        ``timeout``: real seconds, 0 or more; transports whose peers have not answered by then are
-        aborted. The report is complete when no thread, socket or timer of the hub is left. Otherwise
-        it names the stuck threads with their stacks (most likely they are in a callback of yours).
-        Called from a callback, it starts the close and returns at once with an incomplete report.
-        Another call waits again.
-
-        Raises: ValueError, TypeError for a wrong timeout. Threads: any. Blocks: up to ``timeout``.
-        """
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-            raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
-        if not timeout >= 0:
-            raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
-        stuck = self.runner.close(float(timeout))
-        return CloseReport(not stuck, stuck)
-
-    def __enter__(self) -> Hub:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _sessions(self) -> SessionLookup:
+        return self.runner if self.member is None else self.member.lookup()
 
     # -- the way in -------------------------------------------------------------------------
 
@@ -298,7 +256,7 @@ class Hub(Hooks):
         """The hub as a WSGI application: mount it at any path. Needs ``connect``."""
         from .wsgi.checks import answer
 
-        return answer(self.runner, self.connect, environ)(environ, start_response)
+        return answer(self._sessions(), self.connect, environ)(environ, start_response)
 
     __call__ = wsgi_app
 
@@ -324,7 +282,7 @@ class Hub(Hooks):
         """
         from .wsgi.checks import upgrade
 
-        return upgrade(self.runner, request, room_id, connection_id, data, user)
+        return upgrade(self._sessions(), request, room_id, connection_id, data, user)
 
     # -- for demos and tests ----------------------------------------------------------------
 

@@ -54,7 +54,7 @@ LAYERS = {
     "server": ["server"],
     "wsgi": ["wsgi"],
     "cluster": ["cluster"],
-    "hub": ["hub", "hooks", "arguments", "router", "payloads", "payload_types"],
+    "hub": ["hub", "hub_life_cycle", "hooks", "arguments", "router", "payloads", "payload_types"],
     "root": ["__init__"],
     "edges": ["client", "cli", "demo", "__main__"],
     "testing": ["testing"],

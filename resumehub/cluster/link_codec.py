@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from ..session.plain_values import dump, load
-from . import greetings
+from . import greetings, member_messages
 from .calls import call_messages
 from .dials import dial_messages
 from .moves import move_messages
@@ -39,6 +39,7 @@ _RANGES: Final = {
     call_messages: range(10, 40),
     dial_messages: range(40, 60),
     move_messages: range(60, 80),
+    member_messages: range(80, 90),
 }
 
 

@@ -1,43 +1,110 @@
 """One process's part in a cluster: it holds the hub, or a link to it, and tells all others where the hub is.
 
-A ``Hub`` with ``cluster=`` has one. It is built with the hub and starts nothing; whoever learns that the
-process serves calls ``start``. Threads: any may ask ``place``; the member's own thread looks for a hub, takes
-it, gives it away. Read next: ``member_parts.py``, ``local.py``.
+A ``Hub`` with ``cluster=`` has one. It is built with the hub. Under gunicorn it starts by itself, when the
+worker has imported the application; elsewhere ``start`` is called by the application, or by the first
+upgrade. A process that does neither takes no part: a shell, a worker of a task queue. Threads: any may ask;
+see ``member_loop.py`` for the member's own. Read next: ``member_loop.py``, ``member_parts.py``.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from ..config import Config
+from ..core.cluster.membership import Role
+from ..core.cluster.stopping import Kind
+from ..errors import HubClosed, ResumeHubError
+from ..runtime import limits
+from ..runtime.foreign_code import Log
 from ..server.hub_runner import HubRunner
+from ..wsgi.session_lookup import SessionLookup
+from .door import Door
+from .folder import open_folder
+from .greetings import Greeting
+from .gunicorn_worker import (
+    GunicornWorker,
+    find_gunicorn,
+    is_child_of_gunicorn_master,
+    is_gunicorn_master,
+)
 from .local import LocalCluster
-from .member_parts import LinkHandler, LinkWatcher, Place
+from .member_links import KINDS, MemberLinks
+from .member_loop import MemberLoop
+from .member_parts import Here, LinkHandler, LinkWatcher, Place
+from .member_setting import MemberSetting
+from .movers import Carriage, HubMover, HubParker, Nothing
+from .parts import Parts
+from .record_lock import RecordLock
+from .surroundings import started_at
+from .whereabouts import Whereabouts, is_over
+
+log = Log("resumehub")
+
+_BOOT_LOOK: Final = 0.02
+_BOOT_PATIENCE: Final = 120.0
+# So often, and for so long, a new worker of gunicorn's is looked at until it serves.
 
 _members: weakref.WeakValueDictionary[str, Member] = weakref.WeakValueDictionary()
-"""The members of this process, by the real path of their folder."""
+# The members of this process, by the real path of their folder.
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What ``hub.ready()`` is with a cluster; it is true where ``serving`` is.
+
+    ``serving``: whether an upgrade would be served now, here or by the hub's process; it stays true while the
+    hub moves. ``hub_here``: whether this process holds the hub. ``draining``: whether it is told to stop.
+    ``detail``: a few words for people.
+    """
+
+    serving: bool
+    hub_here: bool
+    draining: bool
+    detail: str
+
+    def __bool__(self) -> bool:
+        return self.serving
 
 
 class Member:
     """See the module. Methods: any thread, unless said otherwise.
 
     Raises: RuntimeError for a second one on a folder in one process; ValueError for an option of the hub that
-    does not go with a cluster.
+    does not go with a cluster; ClusterError under gunicorn, for a folder that can't be used.
     """
 
-    #: Of the hub that this process knows of: the same across moves, another after a kill; "" before one.
-    hub_life: str = ""
-
-    def __init__(self, runner: HubRunner, cluster: LocalCluster) -> None:
+    def __init__(self, runner: HubRunner, cluster: LocalCluster, *, watch: bool = True) -> None:
         check_options(runner.config)
         self.runner = runner
         self.cluster = cluster
-        self.hub_handlers: dict[type, LinkHandler] = {}
-        self.worker_handlers: dict[type, LinkHandler] = {}
-        self._watchers: list[LinkWatcher] = []
+        self.parts = Parts()
+        self.process = secrets.token_hex(16)
+        #: How this process greets; set to "hub" by a process for the hub alone.
+        self.kind_name = ""
         self._enter()
+        self._forget()
+        if watch:
+            self._watch_gunicorn()
+
+    def _forget(self) -> None:
+        """As if it had just been built."""
+        runtime = self.runner.runtime
+        self._lock = runtime.lock("the cluster's member")
+        self.door = Door(runtime)
+        nothing = Nothing(self.runner, self.door)
+        self.mover: HubMover = nothing
+        self.parker: HubParker = nothing
+        self.whereabouts = Whereabouts(runtime, self.cluster.folder)
+        self.loop: MemberLoop | None = None
+        self._links: MemberLinks | None = None
+        self._record_lock: RecordLock | None = None
+        self._server: GunicornWorker | None = None
+        self._failed = ""
 
     def _enter(self) -> None:
         path = os.path.realpath(self.cluster.folder)
@@ -54,24 +121,195 @@ class Member:
 
     def handle_at_hub(self, handlers: Mapping[type, LinkHandler]) -> None:
         """Call these for messages that arrive while this process holds the hub. Before ``start``."""
-        self.hub_handlers.update(handlers)
+        self.parts.handle_at_hub(handlers)
 
     def handle_at_worker(self, handlers: Mapping[type, LinkHandler]) -> None:
         """Call these for messages of the hub's, while another process holds it. Before ``start``."""
-        self.worker_handlers.update(handlers)
+        self.parts.handle_at_worker(handlers)
 
     def watch_links(self, watcher: LinkWatcher) -> None:
         """Tell ``watcher`` of every link. Before ``start``."""
-        self._watchers.append(watcher)
+        self.parts.link_watchers.append(watcher)
 
     # -- where the hub is -------------------------------------------------------------------
+
+    @property
+    def hub_life(self) -> str:
+        """Of the hub that this process knows of: the same across moves, another after a kill; "" before."""
+        return self.whereabouts.hub_life
+
+    @property
+    def started(self) -> bool:
+        """Whether this process takes part."""
+        return self.loop is not None
 
     def place(self, timeout: float | None = None) -> Place:
         """Where the hub is now. ``timeout``: seconds; None for the cluster's.
 
         Raises: HubUnavailable(sent=False) when it is nowhere by then. Blocks: until it is somewhere.
         """
-        raise NotImplementedError("the member's thread is not built yet")
+        return self.whereabouts.wait(self.cluster.timeout if timeout is None else timeout)
+
+    def lookup(self) -> SessionLookup:
+        """What the request side asks about a dial that has come to this process, which serves from now on.
+
+        Blocks: for the folder, the first time.
+        """
+        try:
+            self.start()
+        except (ResumeHubError, RuntimeError, OSError) as error:
+            if str(error) != self._failed:
+                self._failed = str(error)
+                log.error("this process takes no part in its cluster: %s", error)
+        return self.runner
+
+    def ready(self) -> Readiness:
+        """See ``Readiness``. Never blocks."""
+        loop, place = self.loop, self.whereabouts.place
+        here = isinstance(place, Here)
+        if self._failed:
+            return Readiness(False, False, False, self._failed)
+        if loop is None:
+            return Readiness(
+                not self.runner.closed, False, False, "it has not started: no upgrade has come yet"
+            )
+        if loop.draining:
+            return Readiness(False, here, True, "this process is told to stop")
+        if here:
+            served = self.runner.ready()
+            detail = "this process holds the hub" if served else "a thread that the hub needs has died"
+            return Readiness(served, True, False, detail)
+        if place is not None and not is_over(place):
+            return Readiness(True, False, False, "the hub is in another process")
+        under_way = loop.role in _UNDER_WAY
+        return Readiness(
+            under_way, False, False, "the hub is on its way" if under_way else self.whereabouts.why
+        )
+
+    # -- beginning and end ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take part from now on. Again: nothing.
+
+        Raises: HubClosed; ClusterError for a folder that can't be used; RuntimeError without threads. Blocks:
+        for the folder.
+        """
+        with self._lock:
+            if self.runner.closed:
+                raise HubClosed
+            if self.loop is None:
+                self._start()
+
+    def _start(self) -> None:
+        runner, runtime = self.runner, self.runner.runtime
+        server = self._server or find_gunicorn()
+        folder = open_folder(self.cluster.folder)
+        for sentence in limits.prepare(runner.config.max_sessions, 0):
+            log.info("%s", sentence)
+        runner.sealed = (
+            "the hub takes part in its cluster already, and may hold sessions: register all handlers where "
+            "the hub is built, before the first request"
+        )
+        greeting = self._greeting(server)
+        inbox = runtime.mailbox()
+        lock = self._record_lock = RecordLock(folder, runtime)
+        links = MemberLinks(folder, greeting, self.parts, self.whereabouts, runtime, inbox.put)
+        setting = MemberSetting(
+            runner,
+            self.cluster,
+            runtime,
+            folder,
+            lock,
+            self.door,
+            self.parts,
+            self.whereabouts,
+            self.mover,
+            self.parker,
+            KINDS[greeting.kind],
+            server,
+        )
+        loop = MemberLoop(setting, links, inbox)
+        runner.governed = True
+        loop.start()
+        self._links, self.loop = links, loop
+
+    def _greeting(self, server: GunicornWorker | None) -> Greeting:
+        kind = self.kind_name or ("sync" if server is not None and server.kind is Kind.SYNC else "threads")
+        pid = os.getpid()
+        return Greeting(
+            self.process,
+            pid,
+            kind,
+            self.cluster.name or "",
+            master_started=started_at(server.master) if server is not None else 0.0,
+            started=started_at(pid),
+        )
+
+    def drain(self, timeout: float, why: str) -> Carriage:
+        """Move the hub, if it is here, or park it; then take no part any more. Blocks: up to ``timeout``."""
+        loop = self.loop
+        if loop is None:
+            return Carriage()
+        loop.stop(timeout, why)
+        if not loop.join(timeout + 1.0):
+            return Carriage(why="it was not done in time")
+        return loop.report or Carriage()
+
+    # -- gunicorn, and forks ----------------------------------------------------------------
+
+    def _watch_gunicorn(self) -> None:
+        """If this is a worker of gunicorn's, start when it serves."""
+        server = find_gunicorn()
+        if server is not None:
+            open_folder(self.cluster.folder)  # now, so that the application's import fails with the reason
+            self._start_with(server)
+
+    def _start_with(self, server: GunicornWorker | None) -> None:
+        runtime = self.runner.runtime
+
+        def wait_until_it_serves() -> None:
+            found, tick = server, runtime.event("gunicorn's worker to boot")
+            for _ in range(int(_BOOT_PATIENCE / _BOOT_LOOK)):
+                found = found or find_gunicorn()
+                if found is not None and found.serves:
+                    break
+                if runtime.main_thread_returned() or (found is not None and found.told_to_stop):
+                    return
+                tick.wait(_BOOT_LOOK)
+            if found is None or not found.serves:
+                return
+            self._server = found
+            try:
+                self.start()
+            except (ResumeHubError, RuntimeError, OSError) as error:
+                self._failed = str(error)
+                log.error("this worker takes no part in its cluster: %s", error)
+
+        runtime.spawn("resumehub-boot", wait_until_it_serves)
+
+    def before_fork(self) -> None:
+        """gunicorn's master, which has started it before it forks its workers, lets go."""
+        loop = self.loop
+        if loop is not None and is_gunicorn_master():
+            log.error(
+                "hub.start() was called in gunicorn's master (--preload), which must hold no hub: it lets go "
+                "of it before it forks; leave the call out, since workers start by themselves"
+            )
+            loop.stop(0.0, "gunicorn's master must hold no hub")
+            loop.join(5.0)
+            self._forget()
+
+    def after_fork_in_child(self) -> None:
+        """In a forked child: what the parent had is the parent's. A new worker of gunicorn's begins anew."""
+        self.process = secrets.token_hex(16)
+        self.runner.governed = False
+        self.runner.sealed = ""
+        self._forget()
+        if is_child_of_gunicorn_master():
+            self._start_with(None)
+
+
+_UNDER_WAY = (Role.LOOKING, Role.HEIR, Role.ADOPTING, Role.RECEIVING, Role.TAKING, Role.MOVING)
 
 
 def check_options(config: Config) -> None:
@@ -81,3 +319,16 @@ def check_options(config: Config) -> None:
             "compression=True does not go with cluster=…: a compressed connection can't move to another "
             "process; leave one of the two out"
         )
+
+
+def _before_fork() -> None:
+    for member in list(_members.values()):
+        member.before_fork()
+
+
+def _after_fork_in_child() -> None:
+    for member in list(_members.values()):
+        member.after_fork_in_child()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import traceback
 from types import FrameType
 
@@ -18,6 +19,20 @@ def stack_of(ident: int | None, frames: int | None = None) -> str:
     """
     frame = _current_frames().get(ident or 0)
     return "".join(traceback.format_stack(frame, frames)) if frame is not None else ""
+
+
+def locals_of_main_thread(name: str) -> list[object]:
+    """What local variables of this name hold in the frames of the main thread, the innermost first.
+
+    Threads: any. Blocks: never.
+    """
+    found: list[object] = []
+    frame = _current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None:
+        if name in frame.f_locals:
+            found.append(frame.f_locals[name])
+        frame = frame.f_back
+    return found
 
 
 def _current_frames() -> dict[int, FrameType]:

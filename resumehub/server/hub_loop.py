@@ -67,6 +67,8 @@ class HubParts:
     refusals: RefusalReports = field(init=False)
     #: What the handlers of on_start and on_stop get.
     owner: Any = field(init=False, default=None)
+    #: Whether somebody else sees to it when the process ends (``cluster/member_loop.py``).
+    governed: bool = field(init=False, default=False)
 
 
 class HubLoop:
@@ -126,7 +128,7 @@ class HubLoop:
         self.leader_followers = (
             LeaderFollowers(runtime, self.thread_group.spawn, poller) if poller is not None else None
         )
-        self._watcher = Watcher(runtime, self, config.write_timeout)
+        self._watcher = Watcher(runtime, self, config.write_timeout, lambda: parts.governed)
         self.io_threads = IOThreads(
             self.services, self.thread_group, self.leader_followers, self._watcher.shared_writer.take
         )

@@ -42,6 +42,8 @@ class HubRunner(HubParts):
     closed: bool = False
     #: See ``SessionLookup``; in a cluster another object answers for the hub.
     in_cluster: bool = False
+    #: Why no handler can be added any more; "" while that is possible.
+    sealed: str = ""
 
     def __post_init__(self) -> None:
         self._lock = self.runtime.lock("the hub's handlers")
@@ -50,7 +52,13 @@ class HubRunner(HubParts):
         _runners.add(self)
 
     def add_handler(self, hook: str, handler: Callable[..., Any]) -> None:
-        """Call ``handler`` for ``hook``, after the handlers that were added before."""
+        """Call ``handler`` for ``hook``, after the handlers that were added before.
+
+        Raises: RuntimeError once a cluster's hub has started: a session that moves needs the same handlers in
+        every process.
+        """
+        if self.sealed:
+            raise RuntimeError(f"hub.{hook} comes too late: {self.sealed}")
         with self._lock:
             self.handlers[hook] = (*self.handlers[hook], handler)
 

@@ -13,7 +13,7 @@ for no other thread until the hub thread has ended. Read next: ``server_state.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, assert_never
 
 from ..clock import now
@@ -49,10 +49,20 @@ class WatchedHub(Protocol):
 
 
 class Watcher:
-    """``run`` is all that the thread does; it returns after ``stop``, or when the process has to end."""
+    """``run`` is all that the thread does; it returns after ``stop``, or when the process has to end.
 
-    def __init__(self, runtime: Runtime, hub: WatchedHub, patience: float) -> None:
+    ``governed``: whether somebody else sees to the end of the process.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        hub: WatchedHub,
+        patience: float,
+        governed: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._runtime = runtime
+        self._governed = governed
         self._hub = hub
         self._end = ProcessEnd(patience)
         self._lock = runtime.lock("the watcher")
@@ -133,6 +143,8 @@ class Watcher:
 
     def _go_on_with_the_end(self) -> bool:
         """Do what is due if the process ends. Returns whether nothing is left to do."""
+        if self._governed():
+            return False
         borrowed = sum(io.host_thread is not None for io in self._hub.transports)
         steps = self._end.look(now(), look_at_server(self._runtime, borrowed))
         for step in steps:

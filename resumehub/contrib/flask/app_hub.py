@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from ...hub import CloseReport, Hub
+from ...hub import Hub
+from ...hub_life_cycle import CloseReport
 from .contexts import in_context
 from .options import AppOptions, config_of, make_hub
 from .views import answer_upgrade

@@ -113,4 +113,4 @@ class HubCalls(ABC):
 
     def ready(self) -> bool:
         """See ``Hub.ready``."""
-        return self.hub.ready()
+        return bool(self.hub.ready())

@@ -1,0 +1,172 @@
+"""The member's second thread: it adopts, moves and parks, which may take long.
+
+The first thread goes on meanwhile: it keeps gunicorn from killing the worker, and looks at the lock. Each
+errand ends with one line in the log, which says why and how long it took. Read next: ``movers.py``,
+``member_loop.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ..clock import now
+from ..core.cluster.membership import MemberEvent
+from ..core.cluster.stopping import MoveRate
+from ..runtime.base import Runtime
+from ..runtime.foreign_code import Log, passes
+from .folder import Folder
+from .link import Link
+from .movers import Carriage, HubMover, HubParker
+
+log = Log("resumehub")
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptErrand:
+    """Start the hub with what is parked."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveErrand:
+    """Move the hub to the process at the other end of ``link``, until a time of ``now``."""
+
+    link: Link
+    hub_life: str
+    until: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParkErrand:
+    """Park the hub, until a time of ``now``."""
+
+    until: float
+    why: str
+
+
+Errand = AdoptErrand | MoveErrand | ParkErrand
+
+_FAILED: Final = {
+    AdoptErrand: MemberEvent.ADOPTED,
+    MoveErrand: MemberEvent.STAYED,
+    ParkErrand: MemberEvent.PARKED,
+}
+
+
+class Errands:
+    """``post``: told of each errand's end, on the second thread."""
+
+    def __init__(
+        self,
+        mover: HubMover,
+        parker: HubParker,
+        folder: Folder,
+        runtime: Runtime,
+        pid: int,
+        post: Callable[[MemberEvent], None],
+    ) -> None:
+        self._mover = mover
+        self._parker = parker
+        self._folder = folder
+        self._pid = pid
+        self._post = post
+        self._waiting = runtime.mailbox()
+        self._rate = MoveRate()
+        #: What became of the sessions at the last move or parking; None before one.
+        self.report: Carriage | None = None
+
+    def run(self) -> None:
+        """What the thread does; it returns behind ``end``."""
+        while (errand := self._waiting.get()) is not None:
+            try:
+                self._post(self._do(errand))
+            except BaseException as error:
+                if passes(error):
+                    raise
+                log.error("%s has failed; please report this", type(errand).__name__, exc_info=error)
+                self._post(_FAILED[type(errand)])
+
+    def send_on(self, errand: Errand) -> None:
+        """Do this next. Any thread; never blocks."""
+        self._waiting.put(errand)
+
+    def end(self) -> None:
+        """Let the thread end. Any thread; never blocks."""
+        self._waiting.put(None)
+
+    def _do(self, errand: Errand) -> MemberEvent:
+        match errand:
+            case AdoptErrand():
+                return self._adopt()
+            case MoveErrand():
+                return self._move(errand)
+            case ParkErrand():
+                return self._park(errand)
+
+    def _adopt(self) -> MemberEvent:
+        begun = now()
+        done = self._parker.adopt(self._folder)
+        if done.parked or done.ended:
+            log.info(
+                "%s parked sessions of %s go on in process %s, and %s have ended; it took %.3f s",
+                done.parked,
+                self._folder.path,
+                self._pid,
+                done.ended,
+                now() - begun,
+            )
+        return MemberEvent.ADOPTED
+
+    def _move(self, errand: MoveErrand) -> MemberEvent:
+        begun = now()
+        done = self._mover.move(errand.link, errand.hub_life, errand.until)
+        to = errand.link.peer.pid
+        if done.why:
+            log.warning(
+                "the hub of %s stays in process %s, and was to go to %s because %s: %s",
+                self._folder.path,
+                self._pid,
+                to,
+                errand.why,
+                done.why,
+            )
+            return MemberEvent.STAYED
+        self.report = done
+        log.info(
+            "the hub of %s has moved from process %s to %s in %.3f s, because %s: %s sessions, of which %s "
+            "have a handler that still runs here; %s ended",
+            self._folder.path,
+            self._pid,
+            to,
+            now() - begun,
+            errand.why,
+            done.moved,
+            done.carried,
+            done.ended,
+        )
+        if causes := self._rate.moved(now(), errand.why):
+            log.warning(
+                "the hub of %s has left this process %s times within a minute: %s",
+                self._folder.path,
+                len(causes),
+                "; ".join(causes),
+            )
+        return MemberEvent.MOVED
+
+    def _park(self, errand: ParkErrand) -> MemberEvent:
+        begun = now()
+        done = self._parker.park(self._folder, errand.until)
+        self.report = done
+        log.info(
+            "the hub of %s is parked by process %s in %.3f s, because %s and no process takes it: %s "
+            "sessions parked, %s ended",
+            self._folder.path,
+            self._pid,
+            now() - begun,
+            errand.why,
+            done.parked,
+            done.ended,
+        )
+        return MemberEvent.PARKED

@@ -1,0 +1,397 @@
+"""The member's two threads: one decides and looks around, the other carries sessions and may take long.
+
+The first one gives events to ``core/cluster/membership.py`` and does what it says: it connects, takes and
+lets go bytes of the lock, listens. Between events it ticks: is this process told to stop, is the lock's file
+still there, does a better process wait for the hub? The second one moves, parks and adopts. Both are there
+from the start, and are no daemon threads: the interpreter waits until the hub is elsewhere. Read next:
+``member_links.py``, ``movers.py``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+from ..clock import now
+from ..core.cluster.membership import Deed, MemberEvent, Role, Standing, may_leave, step
+from ..core.cluster.stopping import (
+    Candidate,
+    Kind,
+    StopPlan,
+    Surroundings,
+    better_kind,
+    choose_target,
+    plan_stop,
+)
+from ..runtime.base import Mailbox
+from ..runtime.foreign_code import Log, passes
+from .errands import AdoptErrand, Errands, MoveErrand, ParkErrand
+from .link import Link
+from .member_links import MemberLinks
+from .member_messages import MemberStatus
+from .member_parts import Here
+from .member_setting import MemberSetting, StopOrder
+from .movers import Carriage
+from .record_lock import HEIR, HUB
+from .room import free_descriptors
+from .surroundings import look_around
+
+log = Log("resumehub")
+
+TICK: Final = 0.25
+"""Seconds between two looks around."""
+
+HURRY: Final = 0.05
+"""The same while something is under way: a stop, or the search for a hub."""
+
+_DELAYS: Final = {Kind.HUB_ALONE: 0.0, Kind.THREADS: 0.03, Kind.SYNC: 0.12}
+# So long a process of each kind lets better ones go first when the hub is free.
+
+_PAUSE: Final = 0.5
+# Seconds between two attempts to move.
+
+_PATIENCE: Final = 1.0
+# Seconds for which a hub that would move here waits for this process's thread.
+
+_MOVE_TIME: Final = 10.0
+# Seconds that a move may take for which there is no hurry.
+
+_TIME_TO_PARK: Final = 3.0
+_MARGIN: Final = 2.0
+# Seconds before the kill at which all is done.
+
+
+class MemberLoop:
+    """See the module. Methods: any thread; only ``join`` blocks."""
+
+    def __init__(self, setting: MemberSetting, links: MemberLinks, inbox: Mailbox) -> None:
+        self._set = setting
+        self._links = links
+        self._inbox = inbox
+        self._errands = Errands(
+            setting.mover, setting.parker, setting.folder, setting.runtime, links.pid, inbox.put
+        )
+        self._at = Standing()
+        self._retry_at: float | None = None
+        self._target: Candidate | None = None
+        self._why = ""
+        self._asked_at = 0.0
+        self._new_life = ""
+        self._next_file_look = self._next_status = self._next_move = 0.0
+        self._offers = setting.runtime.mailbox()
+        self._moves_to: Link | None = None
+        self._stop: StopOrder | None = None
+        self._done = setting.runtime.event("the member to leave")
+
+    @property
+    def report(self) -> Carriage | None:
+        """What became of the sessions at the last move or parking; None before one."""
+        return self._errands.report
+
+    @property
+    def role(self) -> Role:
+        """What this process is in its cluster now."""
+        return self._at.role
+
+    @property
+    def draining(self) -> bool:
+        """Whether this process is told to stop."""
+        return self._stop is not None
+
+    def start(self) -> None:
+        """Start both threads. Raises: RuntimeError."""
+        runtime = self._set.runtime
+        runtime.spawn("resumehub-mover", self._errands.run, daemon=False)
+        runtime.spawn("resumehub-member", self._run, daemon=False)
+        self._inbox.put(MemberEvent.STARTED)
+
+    def stop(self, timeout: float, why: str) -> None:
+        """Begin to leave: move the hub or park it within ``timeout`` real seconds."""
+        self._inbox.put(StopOrder(now(), now() + timeout, why))
+
+    # -- for a hub that moves: any thread but the first ---------------------------------------
+
+    def may_hold(self) -> bool:
+        """Become the heir, for a hub that would move here. Blocks: for a moment."""
+        self._inbox.put(MemberEvent.OFFERED)
+        if self._offers.get(_PATIENCE):
+            return True
+        self._inbox.put(MemberEvent.CANCELLED)
+        return False
+
+    def committed(self, hub_life: str) -> None:
+        """The hub that moves here is committed."""
+        self._new_life = hub_life
+        self._inbox.put(MemberEvent.COMMITTED)
+
+    def dropped(self) -> None:
+        """What was to move here was dropped."""
+        self._inbox.put(MemberEvent.CANCELLED)
+
+    def release_hub(self) -> None:
+        """The commit of a move from here is written."""
+        self._hush()
+        self._set.lock.release(HUB)
+
+    def join(self, timeout: float) -> bool:
+        """Wait until this process takes no part any more; False if it still does after ``timeout``."""
+        return self._done.wait(timeout)
+
+    # -- the first thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while self._at.role is not Role.GONE:
+            try:
+                self._turn()
+            except BaseException as error:
+                if passes(error):
+                    raise
+                log.error("the cluster's member has failed at something; please report this", exc_info=error)
+        self._finish()
+
+    def _turn(self) -> None:
+        """Wait for an event or the next tick, and handle it."""
+        hurry = self._retry_at is not None or self._stop is not None
+        came = self._inbox.get(HURRY if hurry else TICK)
+        while came is not None:
+            if isinstance(came, StopOrder):
+                self._told(came)
+            else:
+                self._handle(came)
+            came = self._inbox.get(0)
+        if self._retry_at is not None and now() >= self._retry_at:
+            self._retry_at = None
+            self._handle(MemberEvent.RETRY)
+        self._tick()
+
+    def _handle(self, event: MemberEvent | None) -> None:
+        """Step, and do what follows, with the answers of what is done."""
+        while event is not None:
+            before = self._at
+            self._at, deeds = step(before, event)
+            event = None
+            if before.role is not self._at.role:
+                self._role_changed(before.role)
+            for deed in deeds:
+                answer = self._do(deed)
+                if answer is not None:
+                    assert event is None, "one deed of a step answers, the last one"
+                    event = answer
+
+    def _do(self, deed: Deed) -> MemberEvent | None:
+        setting, lock = self._set, self._set.lock
+        match deed:
+            case Deed.CONNECT:
+                return self._links.connect(setting.cluster.timeout)
+            case Deed.TAKE_HEIR:
+                return self._take_heir()
+            case Deed.TAKE_HUB:
+                return MemberEvent.TOOK if lock.try_take(HUB) else MemberEvent.REFUSED
+            case Deed.GIVE_HEIR:
+                lock.release(HEIR)
+            case Deed.GIVE_HUB:
+                lock.release(HUB)
+            case Deed.WAIT:
+                self._retry_at = now() + HURRY
+            case Deed.ADOPT:
+                self._new_life = secrets.token_hex(16)
+                self._errands.send_on(AdoptErrand())
+            case Deed.MOVE_IT:
+                return self._move_it()
+            case Deed.PARK_IT:
+                until = self._stop.until if self._stop is not None else now() + _TIME_TO_PARK
+                self._errands.send_on(ParkErrand(until, self._why))
+            case Deed.LISTEN:
+                self._listen()
+            case Deed.HUSH:
+                self._hush()
+            case Deed.ACCEPT:
+                self._offers.put(True)
+            case Deed.DECLINE:
+                self._offers.put(False)
+            case Deed.DROP:
+                setting.mover.drop()
+            case Deed.GO:
+                setting.mover.go()
+            case Deed.UNLINK:
+                self._links.unlink()
+        return None
+
+    def _take_heir(self) -> MemberEvent:
+        lock = self._set.lock
+        if self._at.role is Role.LOOKING:
+            if lock.is_held_by_other(HUB):
+                return MemberEvent.REFUSED
+            self._set.runtime.event("better kinds to go first").wait(_DELAYS[self._set.kind])
+            if lock.is_held_by_other(HUB):
+                return MemberEvent.REFUSED
+        return MemberEvent.TOOK if lock.try_take(HEIR) else MemberEvent.REFUSED
+
+    def _role_changed(self, before: Role) -> None:
+        where = self._set.whereabouts
+        if self._at.role is Role.LOOKING and before is not Role.HEIR:
+            self._asked_at = now()
+            where.set_nowhere("this process looks for it")
+        if before is Role.MOVING and self._at.role is Role.HUB:
+            self._moves_to = None
+        if self._at.role is Role.TAKING:
+            self._asked_at = now()
+
+    def _move_it(self) -> MemberEvent | None:
+        link = self._links.link_of(self._target) if self._target is not None else None
+        if link is None:
+            return MemberEvent.STAYED
+        self._moves_to = link
+        until = self._stop.until - _TIME_TO_PARK if self._stop is not None else now() + _MOVE_TIME
+        self._errands.send_on(MoveErrand(link, self._new_life, until, self._why))
+        return None
+
+    def _listen(self) -> None:
+        setting = self._set
+        life = self._new_life
+        try:
+            self._links.listen(life)
+        except (OSError, RuntimeError) as error:
+            log.error("no process can reach the hub of %s: %s", setting.folder.path, error)
+        setting.whereabouts.set(Here(setting.runner, life))
+        setting.parts.on_hub_here(life)
+        log.info(
+            "process %s holds the hub of %s now; it took %.3f s",
+            self._links.pid,
+            setting.folder.path,
+            now() - self._asked_at,
+        )
+
+    def _hush(self) -> None:
+        if isinstance(self._set.whereabouts.place, Here):
+            self._set.whereabouts.set_nowhere("it has left this process")
+            self._set.parts.on_hub_gone()
+        # The link of a move stays until the old process has said its last word; the new one ends it.
+        self._links.hush(keep=self._moves_to)
+
+    def _finish(self) -> None:
+        self._errands.end()
+        self._set.whereabouts.set_nowhere("this process takes no part in it any more")
+        self._links.unlink()
+        self._set.lock.close()
+        if self._set.server is not None:
+            self._set.server.close()
+        self._set.runner.governed = False
+        self._done.set()
+
+    # -- ticks ------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        setting, at = self._set, now()
+        setting.parts.tick()
+        self._look_at_server()
+        if at >= self._next_status:
+            self._next_status = at + 1.0
+            self._say_status()
+        if self._at.role is Role.HUB:
+            if at >= self._next_file_look:
+                self._next_file_look = at + 1.0
+                self._look_at_file()
+            if self._stop is None:
+                self._look_for_better()
+        if self._stop is not None:
+            self._go_on_with_stop(self._stop)
+
+    def _say_status(self) -> None:
+        server = self._set.server
+        master = server.master if server is not None else 0
+        self._links.say(MemberStatus(self._stop is None, free_descriptors(), master))
+
+    def _look_at_server(self) -> None:
+        setting, server = self._set, self._set.server
+        if self._stop is not None:
+            return
+        if server is not None and server.told_to_stop:
+            why = "the worker that held it is told to stop"
+            self._told(StopOrder(now(), now() + max(0.5, server.graceful_timeout - _MARGIN), why))
+        elif setting.runtime.main_thread_returned():
+            patience = setting.runner.config.write_timeout if setting.cluster.drain_on_exit else 0.0
+            self._told(StopOrder(now(), now() + patience, "the program that held it ends"))
+
+    def _look_at_file(self) -> None:
+        if not self._set.lock.is_the_file():
+            self._told(StopOrder(now(), now() + 10.0, "the file of its lock is gone"))
+            log.error(
+                "the file %s is gone or another one, so another process may take a second hub: this one lets "
+                "go of its hub; let nothing clean the cluster's folder up",
+                self._set.folder.lock,
+            )
+
+    def _look_for_better(self) -> None:
+        setting, server = self._set, self._set.server
+        candidates = self._links.candidates()
+        why = "a better kind of process is ready"
+        target = better_kind(setting.kind, candidates, self._sockets())
+        if target is None and server is not None and server.is_stuck:
+            why = "a request holds the worker that held it"
+            target = choose_target(candidates, self._sockets())
+        if target is not None:
+            self._begin_move(target, why)
+
+    def _sockets(self) -> int:
+        stats = self._set.runner.stats()
+        return stats.sessions - stats.suspended
+
+    def _begin_move(self, target: Candidate, why: str) -> None:
+        if now() < self._next_move:
+            return
+        self._next_move = now() + _PAUSE
+        self._target, self._why = target, why
+        self._handle(MemberEvent.MOVE)
+
+    # -- a stop -----------------------------------------------------------------------------
+
+    def _told(self, stop: StopOrder) -> None:
+        if self._stop is None:
+            self._stop = stop
+            self._handle(MemberEvent.TOLD)
+            self._say_status()
+
+    def _go_on_with_stop(self, stop: StopOrder) -> None:
+        server, role, at = self._set.server, self._at.role, now()
+        if server is not None and role not in (Role.WORKER, Role.LOOKING):
+            server.keep_alive()
+        if role is Role.HUB:
+            self._plan(stop, at)
+        elif role is Role.IDLE:
+            self._handle(MemberEvent.LEAVE)
+        elif may_leave(self._at) and (server is None or self._set.runtime.main_thread_returned()):
+            # A worker's requests that are under way may still need the link.
+            self._handle(MemberEvent.LEAVE)
+
+    def _plan(self, stop: StopOrder, at: float) -> None:
+        around = self._look_around()
+        stopping = 0
+        if around.full_stop and self._set.server is not None:
+            stopping = self._set.server.master
+        target = choose_target(self._links.candidates(), self._sockets(), stopping)
+        plan = plan_stop(
+            since=at - stop.since,
+            until=stop.until - at,
+            time_to_park=_TIME_TO_PARK,
+            sessions=self._set.runner.stats().sessions,
+            target=target is not None,
+            around=around,
+        )
+        if plan is StopPlan.MOVE and target is not None:
+            self._begin_move(target, stop.why)
+        elif plan is StopPlan.PARK:
+            self._why = stop.why
+            self._handle(MemberEvent.PARK)
+        elif plan is StopPlan.LEAVE and self._server_is_done():
+            self._set.runner.close(0.0)
+            self._handle(MemberEvent.LEAVE)
+
+    def _server_is_done(self) -> bool:
+        return self._set.server is None or self._set.runtime.main_thread_returned()
+
+    def _look_around(self) -> Surroundings:
+        server = self._set.server
+        if server is None:
+            return Surroundings(full_stop=True, coming=0)
+        return look_around(server.master, server.listeners, lambda: self._links.seen)

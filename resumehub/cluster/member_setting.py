@@ -1,0 +1,47 @@
+"""What a member's loop works with, and the order to stop. Values; any thread.
+
+Read next: ``member_loop.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.cluster.stopping import Kind
+from ..runtime.base import Runtime
+from ..server.hub_runner import HubRunner
+from .door import Door
+from .folder import Folder
+from .gunicorn_worker import GunicornWorker
+from .local import LocalCluster
+from .movers import HubMover, HubParker
+from .parts import Parts
+from .record_lock import ClusterLock
+from .whereabouts import Whereabouts
+
+
+@dataclass(eq=False)
+class MemberSetting:
+    """What a member's loop works with."""
+
+    runner: HubRunner
+    cluster: LocalCluster
+    runtime: Runtime
+    folder: Folder
+    lock: ClusterLock
+    door: Door
+    parts: Parts
+    whereabouts: Whereabouts
+    mover: HubMover
+    parker: HubParker
+    kind: Kind
+    server: GunicornWorker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopOrder:
+    """This process is told to stop: since when, until when, and why."""
+
+    since: float
+    until: float
+    why: str

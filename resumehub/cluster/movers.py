@@ -1,0 +1,80 @@
+"""What a member asks of those who carry a hub's sessions: to another process, into a file, and back.
+
+Contracts, and ``Nothing``, which carries nothing: a hub without sessions. ``member_loop.py`` calls them; what
+each may block is said here. Read next: ``member_loop.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..clock import now
+from ..server.hub_runner import HubRunner
+from .door import Door
+from .folder import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class Carriage:
+    """What became of the sessions of a move or a parking, as counts. ``why``: why it failed; "" if not."""
+
+    moved: int = 0
+    carried: int = 0
+    parked: int = 0
+    ended: int = 0
+    why: str = ""
+
+
+class HubMover(Protocol):
+    """Gives a live hub to another process, at both ends."""
+
+    def move(self, link: Any, hub_life: str, until: float) -> Carriage:
+        """The old process: give the hub to the process at the other end of ``link``, until a time of ``now``.
+
+        Where ``why`` is "", the message that commits is written, and byte 0 is free. Otherwise the hub goes
+        on here. Threads: the member's second. Blocks: until then.
+        """
+
+    def drop(self) -> None:
+        """The new process: forget what came."""
+
+    def go(self) -> None:
+        """The new process has the commit and byte 0: go on with all sessions."""
+
+
+class HubParker(Protocol):
+    """Writes a hub's sessions into the folder, and reads them again. Threads: the member's second."""
+
+    def park(self, folder: Folder, until: float) -> Carriage:
+        """Write them down, tell their clients to come back, and close the hub. Blocks: until ``until``."""
+
+    def adopt(self, folder: Folder) -> Carriage:
+        """Start the hub, with the sessions that are parked in the folder. Blocks: for the file."""
+
+
+class Nothing:
+    """Moves and parks no session: the hub starts empty, and ends as without a cluster."""
+
+    def __init__(self, runner: HubRunner, door: Door) -> None:
+        self._runner = runner
+        self._door = door
+
+    def move(self, link: Any, hub_life: str, until: float) -> Carriage:
+        return Carriage(why="no part of it moves hubs")
+
+    def drop(self) -> None:
+        """There is nothing."""
+
+    def go(self) -> None:
+        raise NotImplementedError("nobody offers a hub")
+
+    def park(self, folder: Folder, until: float) -> Carriage:
+        ended = self._runner.stats().sessions
+        self._runner.close(max(0.0, until - now()))
+        return Carriage(ended=ended)
+
+    def adopt(self, folder: Folder) -> Carriage:
+        self._runner.start()
+        self._door.arrived()
+        return Carriage()

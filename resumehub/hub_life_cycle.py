@@ -1,0 +1,125 @@
+"""The beginning and the end of a ``Hub``: start, ready, drain, close. A base class of it; any thread.
+
+Without a cluster the hub begins with its first connection and ends with ``close``. With one, this process is
+a member: it may hold the hub or a link to it, and its end ends no session. Read next: ``cluster/member.py``,
+``server/hub_runner.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from .cluster.member import Member, Readiness
+from .cluster.movers import Carriage
+from .server.hub_runner import HubRunner
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReport:
+    """The result of ``hub.close``. ``stuck``: the threads that did not end, each with its stack as text."""
+
+    complete: bool
+    stuck: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DrainReport:
+    """The result of ``hub.drain``: what became of the sessions of this process, as counts.
+
+    ``moved``: they go on in another process; ``carried``: so many of them moved while a handler of theirs ran
+    here. ``parked``: written down, for the next start. ``ended``: neither was possible. ``left``: still here.
+    """
+
+    moved: int = 0
+    carried: int = 0
+    parked: int = 0
+    ended: int = 0
+    left: int = 0
+
+
+class HubLifeCycle:
+    """See the module. ``member``: this process's part in the cluster; None without one."""
+
+    runner: HubRunner
+    member: Member | None
+
+    def start(self) -> None:
+        """Begin now, and not with the first connection. With a cluster: take part in it.
+
+        Under gunicorn no call is needed: a worker takes part as soon as it serves.
+
+        Raises: HubClosed; RuntimeError if no thread can be started; ClusterError for a folder that can't be
+        used, with what to do. Threads: any. Blocks: never without a cluster; for its folder with one.
+        """
+        if self.member is None:
+            self.runner.start()
+        else:
+            self.member.start()
+
+    def ready(self) -> Readiness | bool:
+        """Whether an upgrade would be served now: for the health endpoint of a load balancer.
+
+        A bool; with a cluster a ``Readiness``, which is true or false in the same way and says more. True
+        also before the first connection, which starts the hub's threads, and when ``max_sessions`` are there,
+        since their clients may resume. False once the hub is closed or closing, and when a thread that all
+        connections need has died; then the log has a CRITICAL line with the reason, upgrades are answered
+        with 503, and the process should be restarted. Threads: any. Blocks: never.
+        """
+        return self.runner.ready() if self.member is None else self.member.ready()
+
+    def drain(self, timeout: float = 10.0) -> DrainReport:
+        """Leave the cluster: the hub, if it is here, moves to another process; if there is none it is parked.
+
+        Afterwards this process serves no connection, and ``close`` has nothing left to do. gunicorn's workers
+        do this by themselves when they are told to stop. Without a cluster nothing happens, and all sessions
+        are left.
+
+        Raises: ValueError, TypeError for a wrong timeout. Threads: any but a callback's. Blocks: up to
+        ``timeout`` real seconds.
+        """
+        seconds = check_timeout(timeout)
+        if self.member is None:
+            return DrainReport(left=self.runner.stats().sessions)
+        return self._drained(self.member.drain(seconds, "the application drains the hub"))
+
+    def close(self, timeout: float = 5.0) -> CloseReport:
+        """End all sessions (close code 1001), run their on_disconnect, stop every thread.
+
+        With a cluster: end this process's part. It drains, and no session ends by it; see ``end_all``.
+
+        ``timeout``: real seconds, 0 or more; transports whose peers have not answered by then are
+        aborted. The report is complete when no thread, socket or timer of the hub is left. Otherwise
+        it names the stuck threads with their stacks (most likely they are in a callback of yours).
+        Called from a callback, it starts the close and returns at once with an incomplete report.
+        Another call waits again.
+
+        Raises: ValueError, TypeError for a wrong timeout. Threads: any. Blocks: up to ``timeout``.
+        """
+        seconds = check_timeout(timeout)
+        if self.member is not None:
+            self.member.drain(seconds, "the application closes the hub")
+        stuck = self.runner.close(seconds)
+        return CloseReport(not stuck, stuck)
+
+    def _drained(self, done: Carriage) -> DrainReport:
+        left = self.runner.stats().sessions
+        return DrainReport(done.moved, done.carried, done.parked, done.ended, left)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+
+def check_timeout(timeout: object) -> float:
+    """``timeout`` in seconds. Raises: TypeError; ValueError."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+    if not timeout >= 0:
+        raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+    return float(timeout)

@@ -1,0 +1,117 @@
+"""A member takes the hub, tells where it is, and leaves; it is refused what would do harm."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resumehub import Hub, HubClosed
+from resumehub.cluster import LocalCluster
+from resumehub.cluster.member import Readiness
+from resumehub.cluster.member_parts import Here
+from resumehub.errors import ClusterError, HubUnavailable
+from tests.support import PATIENCE
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    hub = Hub(cluster=LocalCluster(tmp_path / "chat"))
+    yield hub
+    hub.close()
+
+
+def test_a_process_alone_takes_the_hub(hub: Hub) -> None:
+    assert hub.member is not None
+    hub.start()
+    place = hub.member.place(PATIENCE)
+
+    assert isinstance(place, Here)
+    assert place.hub_life == hub.member.hub_life != ""
+    ready = hub.ready()
+    assert isinstance(ready, Readiness)
+    assert (ready.serving, ready.hub_here, ready.draining) == (True, True, False)
+
+
+def test_before_the_start_a_process_takes_no_part(hub: Hub, tmp_path: Path) -> None:
+    """Nothing is made: a shell that imports the application leaves no trace."""
+    assert hub.member is not None
+    assert hub.ready()
+    with pytest.raises(HubUnavailable, match=r"call hub\.start\(\)") as caught:
+        hub.member.place(0.0)
+    assert caught.value.sent is False
+    assert not (tmp_path / "chat").exists()
+
+
+def test_on_start_and_on_stop_run_in_the_process_of_the_hub(tmp_path: Path) -> None:
+    hub, seen = Hub(cluster=LocalCluster(tmp_path / "chat")), []
+    hub.on_start(lambda it: seen.append(("start", it)))
+    hub.on_stop(lambda it: seen.append(("stop", it)))
+    hub.start()
+    assert hub.member is not None
+    hub.member.place(PATIENCE)
+    hub.close()
+
+    assert seen == [("start", hub), ("stop", hub)]
+
+
+def test_a_closed_hub_gives_the_folder_to_the_next(tmp_path: Path) -> None:
+    for _ in range(2):
+        hub = Hub(cluster=LocalCluster(tmp_path / "chat"))
+        hub.start()
+        assert hub.member is not None
+        assert isinstance(hub.member.place(PATIENCE), Here)
+        assert hub.close(PATIENCE).complete
+        with pytest.raises(HubClosed):
+            hub.start()
+
+
+def test_handlers_come_before_the_start(hub: Hub) -> None:
+    hub.start()
+    with pytest.raises(RuntimeError, match=r"hub\.on_message comes too late: .* where the hub is built"):
+        hub.on_message(lambda connection, message: None)
+
+
+def test_a_folder_that_cannot_be_used_is_told_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / "chat"
+    folder.mkdir()
+    folder.chmod(0o777)
+    hub = Hub(cluster=LocalCluster(folder))
+
+    with pytest.raises(ClusterError, match=str(folder)):
+        hub.start()
+    hub.close()
+
+
+def test_a_removed_lock_file_ends_the_part_of_its_holder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another process would make a new file and lock that: two hubs."""
+    folder = tmp_path / "chat"
+    hub = Hub(cluster=LocalCluster(folder))
+    hub.start()
+    assert hub.member is not None
+    hub.member.place(PATIENCE)
+    os.unlink(folder / "lock")
+
+    loop = hub.member.loop
+    assert loop is not None
+    assert loop.join(PATIENCE)
+    assert "let nothing clean the cluster's folder up" in caplog.text
+    hub.close()
+
+
+def test_a_forked_child_takes_no_part(hub: Hub) -> None:
+    hub.start()
+    assert hub.member is not None
+    hub.member.place(PATIENCE)
+    child = os.fork()
+    if not child:
+        fine = not hub.member.started and not hub.runner.sealed
+        os._exit(0 if fine else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert isinstance(hub.member.place(PATIENCE), Here), "the parent goes on"

@@ -7,13 +7,19 @@ a member: it may hold the hub or a link to it, and its end ends no session. Read
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .cluster.member import Member, Readiness
 from .cluster.movers import Carriage
+from .errors import ConnectionNotFound
+from .runtime.foreign_code import Log
 from .server.hub_runner import HubRunner
+
+log = Log("resumehub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,30 @@ class HubLifeCycle:
             self.member.drain(seconds, "the application closes the hub")
         stuck = self.runner.close(seconds)
         return CloseReport(not stuck, stuck)
+
+    def end_all(self, reason: str) -> int:
+        """End every session of the hub for good, as ``kick`` does, from any process; return how many.
+
+        It is for the end of an application, not of a process. Who comes meanwhile begins a new session.
+        ``reason``: for the log.
+
+        Raises: HubClosed; with a cluster HubUnavailable. Threads: any. Blocks: as ``kick``, once for each
+        session.
+        """
+        ended = 0
+        for room_id in self.rooms():
+            for connection_id in self.ids(room_id, sys.maxsize):
+                with contextlib.suppress(ConnectionNotFound):
+                    self.kick(connection_id)
+                    ended += 1
+        log.info("%s sessions were ended: %s", ended, reason)
+        return ended
+
+    if TYPE_CHECKING:  # of ``Hub``
+
+        def rooms(self) -> list[str]: ...
+        def ids(self, room_id: str, limit: int = 1000) -> list[str]: ...
+        def kick(self, connection_id: str) -> None: ...
 
     def _drained(self, done: Carriage) -> DrainReport:
         left = self.runner.stats().sessions

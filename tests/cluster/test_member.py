@@ -115,3 +115,12 @@ def test_a_forked_child_takes_no_part(hub: Hub) -> None:
 
     assert os.waitstatus_to_exitcode(status) == 0
     assert isinstance(hub.member.place(PATIENCE), Here), "the parent goes on"
+
+
+def test_end_all_ends_all_sessions_and_not_the_hub(hub: Hub) -> None:
+    hub.start()
+    assert hub.member is not None
+    hub.member.place(PATIENCE)
+
+    assert hub.end_all("the chat is over") == 0
+    assert hub.ready()

@@ -6,7 +6,9 @@ method says otherwise. Read next: ``member_loop.py``.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -141,6 +143,9 @@ class MemberLinks:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
+            # While the hub's byte is held: nobody else has a socket of this name.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._folder.socket)
         for link in self.workers():
             if link is not keep:
                 link.close()

@@ -64,6 +64,7 @@ def test_a_closed_hub_gives_the_folder_to_the_next(tmp_path: Path) -> None:
         assert hub.member is not None
         assert isinstance(hub.member.place(PATIENCE), Here)
         assert hub.close(PATIENCE).complete
+        assert os.listdir(tmp_path / "chat") == ["lock"]
         with pytest.raises(HubClosed):
             hub.start()
 

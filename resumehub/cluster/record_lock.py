@@ -138,6 +138,8 @@ class RecordLock:
     def _take(self, byte: int) -> bool:
         if byte in self._held:
             return True
+        if self._descriptor < 0:
+            return False  # closed, or the parent's
         try:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
         except OSError as error:
@@ -153,6 +155,8 @@ class RecordLock:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
 
     def _holder_of(self, byte: int) -> int | None:
+        if self._descriptor < 0:
+            return None
         wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
         kind, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(self._descriptor, fcntl.F_GETLK, wanted))
         return None if kind == fcntl.F_UNLCK else process

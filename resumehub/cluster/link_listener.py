@@ -17,12 +17,14 @@ import os
 import secrets
 import socket
 import struct
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..clock import now
 from ..errors import ClusterRefused, NoHub
 from ..runtime.base import Runtime
-from ..runtime.foreign_code import Log
+from ..runtime.foreign_code import Log, passes
 from .folder import Folder
 from .greetings import MOST_GREETING_BYTES, Greeting, Refused, Welcome
 from .link import Link, close_all, descriptors_in
@@ -37,8 +39,11 @@ GREETING_TIMEOUT: Final = 5.0
 MOST_LINKS: Final = 1024
 """Links to one hub's process. One more is closed before it is read from."""
 
+_PAUSE: Final = 0.1
+# Seconds until the next attempt where no link could be taken.
+
 _BACKLOG: Final = 128
-"""Connections that may wait to be accepted; those who come then try again."""
+# Connections that may wait to be accepted; who comes then waits, too.
 
 Greet = Callable[[Greeting], Welcome | Refused]
 """What the hub's process answers. It runs on the new link's thread, and must not block."""
@@ -64,8 +69,9 @@ class LinkListener:
         self._runtime = runtime
         self._lock = runtime.lock("the links that greet")
         self._links = 0
-        self._closed = False
+        self._closed = runtime.event("the end of a listener")
         self._socket: socket.socket | None = None
+        _listeners.add(self)
 
     def start(self) -> None:
         """Listen from now on. Whoever connected to an earlier hub's socket finds that one ended.
@@ -89,15 +95,13 @@ class LinkListener:
 
     def close(self) -> None:
         """Take no more links; those that are there stay. Any thread; any number of times."""
-        with self._lock:
-            first, self._closed = not self._closed, True
-        if first and self._socket is not None:
+        self._closed.set()
+        if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def after_fork_in_child(self) -> None:
         """In a forked child: the parent listens. Close the copy; take no lock."""
-        self._closed = True
         if self._socket is not None:
             self._socket.close()
 
@@ -105,13 +109,18 @@ class LinkListener:
 
     def _accept(self) -> None:
         assert self._socket is not None, "a listener is started once"
-        while not self._closed:
+        complained = False
+        while not self._closed.is_set():
             try:
                 stream, _ = self._socket.accept()
             except OSError as error:
-                if not self._closed:
+                # For example, no descriptor is free: those who connect wait until one is.
+                if not self._closed.is_set() and not complained:
                     log.error("no link can be taken in %s: %s", self._folder.path, error)
-                break
+                complained = True
+                self._closed.wait(_PAUSE)
+                continue
+            complained = False
             self._take(stream)
         self._socket.close()
 
@@ -148,10 +157,9 @@ class LinkListener:
 
     def _welcome(self, stream: socket.socket) -> Link | None:
         """Read a greeting and answer it."""
-        _give_up_after(stream, GREETING_TIMEOUT)
         descriptors: list[int] = []
         try:
-            greeting = _read_one(stream, descriptors)
+            greeting = _read_one(stream, descriptors, now() + GREETING_TIMEOUT)
             if not isinstance(greeting, Greeting) or len(descriptors) != 1:
                 raise NotAMessage("it does not begin with a greeting and a socket")
             answer = self._greet(greeting)
@@ -160,7 +168,7 @@ class LinkListener:
                 log.warning("process %s is refused: %s", greeting.pid, answer.reason)
                 return None
             packets = socket.socket(fileno=descriptors.pop())
-            _give_up_after(stream, 0.0)
+            _give_up_after(stream, None)
             return Link(stream, packets, greeting, answer.version, self._runtime)
         except BlockingIOError:
             log.error(
@@ -168,6 +176,10 @@ class LinkListener:
             )
         except (OSError, NotAMessage) as error:
             log.error("a link is ended in %s: %s", self._folder.path, error)
+        except BaseException as error:
+            if passes(error):
+                raise
+            log.exception("a link is ended in %s: its greeting could not be answered", self._folder.path)
         finally:
             close_all(descriptors)
         return None
@@ -182,6 +194,7 @@ def connect(folder: Folder, greeting: Greeting, runtime: Runtime, timeout: float
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        give_up = now() + timeout
         _give_up_after(stream, timeout)
         with theirs:
             try:
@@ -195,12 +208,12 @@ def connect(folder: Folder, greeting: Greeting, runtime: Runtime, timeout: float
             sent = stream.sendmsg([data], [rights], socket.MSG_NOSIGNAL)
             if sent < len(data):
                 stream.sendall(data[sent:], socket.MSG_NOSIGNAL)
-        answer = _read_one(stream, [])
+        answer = _read_one(stream, [], give_up)
         if isinstance(answer, Refused):
             raise ClusterRefused(folder.path, answer.reason, answer.code)
         if not isinstance(answer, Welcome):
             raise NoHub(folder.path)
-        _give_up_after(stream, 0.0)
+        _give_up_after(stream, None)
         return Link(stream, ours, answer.greeting(), answer.version, runtime), answer
     except BaseException as error:
         stream.close()
@@ -214,9 +227,11 @@ def connect(folder: Folder, greeting: Greeting, runtime: Runtime, timeout: float
         raise
 
 
-def _give_up_after(stream: socket.socket, seconds: float) -> None:
-    """From now on a wait for this socket raises BlockingIOError after so long; 0: it waits for ever."""
-    limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+def _give_up_after(stream: socket.socket, seconds: float | None) -> None:
+    """From now on a wait for this socket raises BlockingIOError after so long; None: it waits for ever."""
+    limit = struct.pack("@ll", 0, 0)
+    if seconds is not None:
+        limit = struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1_000_000)))
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
@@ -235,13 +250,17 @@ def _is_ours(stream: socket.socket, folder: str) -> bool:
     return bool(user == os.geteuid())
 
 
-def _read_one(stream: socket.socket, descriptors: list[int]) -> Any:
+def _read_one(stream: socket.socket, descriptors: list[int], give_up: float) -> Any:
     """The first message, read to its end and not beyond it; its descriptors are added to the list.
 
-    Raises: NotAMessage; BlockingIOError after the time that was set; OSError.
+    Raises: NotAMessage; BlockingIOError if it is not complete at ``give_up``; OSError.
     """
     reader = MessageReader(MOST_GREETING_BYTES)
     while True:
+        left = give_up - now()
+        if left <= 0:
+            raise BlockingIOError
+        _give_up_after(stream, left)
         wanted = reader.wanted()
         data, found, _, _ = stream.recvmsg(wanted, socket.CMSG_SPACE(4 * 4), socket.MSG_CMSG_CLOEXEC)
         descriptors += descriptors_in(found)
@@ -249,3 +268,14 @@ def _read_one(stream: socket.socket, descriptors: list[int]) -> Any:
             raise NotAMessage("it ended before its first message was complete")
         for message, _ in reader.feed(data):
             return message
+
+
+_listeners: weakref.WeakSet[LinkListener] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for listener in list(_listeners):
+        listener.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

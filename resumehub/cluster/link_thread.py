@@ -27,8 +27,10 @@ log = Log("resumehub")
 Handlers = Mapping[type, Callable[[Link, Any, tuple[int, ...]], None]]
 """Class of a message → what is called with the link, the message and its descriptors."""
 
+_RAISED: Final = "a handler of its messages raised"
+
 _CHUNK: Final = 256 * 1024
-"""Bytes of one read."""
+# Bytes of one read.
 
 
 def start(
@@ -73,6 +75,7 @@ class LinkLoop:
         self._reader = MessageReader()
         self._unhandled: deque[tuple[Any, int]] = deque()
         self._ending = ""  # why, once nothing more can be read
+        self._at_fault = False  # whether the peer has to be complained of
         self._pollers: tuple[tuple[bool, int] | None, select.poll] = None, select.poll()
         self._nudge = runtime.bell() if quick else None
         self._waiters_poller = select.poll()
@@ -88,6 +91,8 @@ class LinkLoop:
             if begin is not None:
                 begin(self._link)
             why = self._serve()
+            if self._at_fault:
+                log.error("the link to process %s is ended: %s", self._link.peer.pid, why)
         finally:
             self._link.finish(why)
             if self._nudge is not None:
@@ -174,13 +179,17 @@ class LinkLoop:
         if not data:
             self._ending = "the peer has closed it"
             if self._reader.inside and not self._link.ended:
+<<<<<<< HEAD
                 self._complain("it ended inside a message")
             self._link.read_to_its_end = True
+=======
+                self._ending, self._at_fault = "it ended inside a message", True
+>>>>>>> e041df9 (Let garbage on a link cost that link, one line in the log and no descriptor)
             return
         try:
             self._unhandled.extend(self._reader.feed(data))
         except NotAMessage as error:
-            self._complain(str(error))
+            self._ending, self._at_fault = str(error), True
 
     def _handle(self, of: frozenset[type] | None) -> bool:
         """Handle what was read, up to the first message that is not ``of`` these classes.
@@ -198,8 +207,12 @@ class LinkLoop:
             del unhandled[0]
             if (problem := self._handle_one(kind, message, count)) is not None:
                 unhandled.clear()
+<<<<<<< HEAD
                 self._ending = problem
                 self._link.read_to_its_end = False
+=======
+                self._ending, self._at_fault = problem, problem is not _RAISED
+>>>>>>> e041df9 (Let garbage on a link cost that link, one line in the log and no descriptor)
         return answered
 
     def _handle_one(self, kind: type, message: Any, count: int) -> str | None:
@@ -208,11 +221,11 @@ class LinkLoop:
         try:
             descriptors = link.take_descriptors(count) if count else ()
         except ValueError as error:
-            return self._complain(f"a {kind.__name__} can't be handled: {error}")
+            return f"a {kind.__name__} can't be handled: {error}"
         handler = self._handlers.get(kind)
         if handler is None:
             close_all(descriptors)
-            return self._complain(f"nobody here expects a {kind.__name__}")
+            return f"nobody here expects a {kind.__name__}"
         try:
             handler(link, message, descriptors)
         except BaseException as error:
@@ -223,10 +236,5 @@ class LinkLoop:
                 kind.__name__,
                 link.peer.pid,
             )
-            return f"the handler of a {kind.__name__} raised"
+            return _RAISED
         return None
-
-    def _complain(self, problem: str) -> str:
-        log.error("the link to process %s is ended: %s", self._link.peer.pid, problem)
-        self._ending = problem
-        return problem

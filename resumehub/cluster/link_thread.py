@@ -179,12 +179,8 @@ class LinkLoop:
         if not data:
             self._ending = "the peer has closed it"
             if self._reader.inside and not self._link.ended:
-<<<<<<< HEAD
-                self._complain("it ended inside a message")
-            self._link.read_to_its_end = True
-=======
                 self._ending, self._at_fault = "it ended inside a message", True
->>>>>>> e041df9 (Let garbage on a link cost that link, one line in the log and no descriptor)
+            self._link.read_to_its_end = True
             return
         try:
             self._unhandled.extend(self._reader.feed(data))
@@ -207,12 +203,8 @@ class LinkLoop:
             del unhandled[0]
             if (problem := self._handle_one(kind, message, count)) is not None:
                 unhandled.clear()
-<<<<<<< HEAD
-                self._ending = problem
-                self._link.read_to_its_end = False
-=======
                 self._ending, self._at_fault = problem, problem is not _RAISED
->>>>>>> e041df9 (Let garbage on a link cost that link, one line in the log and no descriptor)
+                self._link.read_to_its_end = False
         return answered
 
     def _handle_one(self, kind: type, message: Any, count: int) -> str | None:

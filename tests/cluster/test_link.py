@@ -116,3 +116,15 @@ def test_a_message_that_nobody_expects_ends_the_link(pair: Pair, caplog: pytest.
 def test_a_link_says_who_is_at_its_other_end(pair: Pair) -> None:
     here: Link = pair.here
     assert (here.peer.pid, here.version, here.ended) == (2, 1, False)
+
+
+def test_the_end_of_a_peer_that_had_not_read_all_is_an_end_too(pair: Pair) -> None:
+    """A killed hub often leaves unread messages; the kernel says "connection reset" then. Nothing is lost."""
+    pair.here.send(say("never read"))
+    pair.there.send(say("the last words"))
+    pair.there.finish("killed")
+    pair.serve_here()
+
+    assert pair.answers.next() == say("the last words")
+    assert pair.answers.next() is None
+    assert pair.here.read_to_its_end

@@ -221,7 +221,7 @@ def no_greeting(length: int, number: int = 1) -> bytes:
 @pytest.mark.parametrize(
     ("data", "descriptors", "said"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", 0, "a link is ended in … no message has the number"),
+        (b"\xff" * 20, 0, "a link is ended in … no message has the number 255"),
         (no_greeting(100), 1, "a link is ended in … a Greeting can't be read: its greeting is not JSON"),
         (no_greeting(5000), 1, "a link is ended in … a Greeting of 5000 bytes is longer than allowed"),
         (no_greeting(100)[:50], 1, "a link is ended in … it ended before its first message was complete"),

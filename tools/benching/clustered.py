@@ -23,7 +23,7 @@ from .dial import PATIENCE, dial
 from .dialects import Resumehub, Who
 from .flows import now
 from .moving import move
-from .report import Results, about, failures, measured, number, ratios, spread
+from .report import Results, Row, about, failures, measured, number, ratios, spread
 from .run import run
 from .scenarios import SCENARIOS
 from .stage import Sizes, Stage
@@ -199,6 +199,9 @@ def tell(results: Results) -> str:
             lines.append(
                 _line(f"{name} ({unit}), cluster ÷ none", ratios(clustered, plain), goal.ratio, False)
             )
+            ratio = ratios(_by_work(clustered), _by_work(plain))
+            if ratio is not None:
+                lines.append(_line("    the same, by the server's processor time", ratio, goal.ratio, False))
         if unit == "KiB each":
             pairs = [(clustered["values"][n], value) for n, value in plain["values"].items()]
             more = spread(ours - theirs for ours, theirs in pairs)
@@ -220,6 +223,12 @@ def tell(results: Results) -> str:
             lines.append(f"{row['what']:52}{row['unit']:16}{server:20}{shown}")
     lines += [f"not measured: {failure}" for failure in failures(results)]
     return "\n".join(lines)
+
+
+def _by_work(row: Row) -> Row:
+    """The row's values by a second of processor time of the server: they say more on a busy machine."""
+    busy = {number: shares["server"] for number, shares in row["busy"].items() if shares["server"]}
+    return {"values": {number: row["values"][number] / share for number, share in busy.items()}}
 
 
 def _line(what: str, found: tuple[float, float, float] | None, goal: float, less: bool) -> str:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..clock import stopwatch
+from ..clock import now, stopwatch
 from .base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread
 from .stacks import stack_of
 from .thread_cache import ThreadCache
@@ -73,6 +73,9 @@ class SystemRuntime:
 
     def chance(self) -> float:
         return random.random()
+
+    def now(self) -> float:
+        return now()
 
     def bell(self) -> Bell:
         return _PipeBell()

@@ -97,9 +97,9 @@ class Watcher:
         """Wait, then write and look if it is time. Returns whether nothing is left to do."""
         timed_out = self._wait()
         self.shared_writer.write()
-        if not ((timed_out and self.shared_writer.pause() is None) or now() >= self._look_at):
+        if not ((timed_out and self.shared_writer.pause() is None) or self._runtime.now() >= self._look_at):
             return False
-        self._look_at = now() + INTERVAL
+        self._look_at = self._runtime.now() + INTERVAL
         self.look()
         return self._go_on_with_the_end()
 

@@ -106,6 +106,9 @@ class ControlledRuntime:
     def chance(self) -> float:
         return 0.5  # every schedule can be played again
 
+    def now(self) -> float:
+        return 0.0  # the same
+
     def current(self) -> Thread:
         task = self._scheduler.current
         assert task is not None, "asked for by a controlled thread"

@@ -27,6 +27,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from resumehub import cluster_commands
 from resumehub.runtime import limits
 from resumehub.runtime.system import SystemRuntime
 
@@ -56,10 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command == "client-js":
         return _print_client(arguments.types)
+    if arguments.command in ("hub", "cluster"):
+        return _run_cluster_command(arguments)
     try:
         return _serve(arguments)
     except _UsageError as error:
         print(f"resumehub serve: error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _run_cluster_command(arguments: argparse.Namespace) -> int:
+    try:
+        return cluster_commands.run_command(arguments)
+    except cluster_commands.CommandError as error:
+        print(f"resumehub {arguments.command}: error: {error}", file=sys.stderr)
         return EXIT_USAGE
 
 
@@ -95,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print the JavaScript client, one ES module without dependencies, to standard output.",
     )
     client.add_argument("--types", action="store_true", help="print its TypeScript declarations instead")
+    cluster_commands.add_commands(commands)
     return parser
 
 

@@ -56,7 +56,7 @@ LAYERS = {
     "cluster": ["cluster"],
     "hub": ["hub", "hub_life_cycle", "hooks", "arguments", "router", "payloads", "payload_types"],
     "root": ["__init__"],
-    "edges": ["client", "cli", "demo", "__main__"],
+    "edges": ["client", "cli", "cluster_commands", "demo", "__main__"],
     "testing": ["testing"],
     "contrib": ["contrib"],
 }

@@ -18,6 +18,10 @@ class Door:
     """One process's. ``here``: whether the hub is in this process at the beginning."""
 
     def __init__(self, runtime: Runtime, *, here: bool = False) -> None:
+        self._begin(runtime, here)
+
+    def _begin(self, runtime: Runtime, here: bool) -> None:
+        self._runtime = runtime
         self._lock = runtime.lock("the door of the hub")
         self._changed = runtime.condition(self._lock)
         self._here = here
@@ -25,6 +29,10 @@ class Door:
         self._inside = 0
         # How deep the calling thread is inside: a collector that is called inside may call again.
         self._mine = make_local()
+
+    def after_fork_in_child(self) -> None:
+        """In a forked child: the hub is the parent's, if it was here. Takes no lock."""
+        self._begin(self._runtime, here=False)
 
     @property
     def here(self) -> bool:

@@ -41,6 +41,7 @@ from .movers import Carriage, HubMover, HubParker, Nothing
 from .parts import Parts
 from .record_lock import RecordLock
 from .surroundings import started_at
+from .teller import Teller
 from .whereabouts import Whereabouts, is_over
 
 log = Log("resumehub")
@@ -86,6 +87,7 @@ class Member:
         self.process = secrets.token_hex(16)
         #: How this process greets; set to "hub" by a process for the hub alone.
         self.kind_name = ""
+        self.door = Door(runner.runtime)
         self._enter()
         self._forget()
         if watch:
@@ -95,7 +97,6 @@ class Member:
         """As if it had just been built."""
         runtime = self.runner.runtime
         self._lock = runtime.lock("the cluster's member")
-        self.door = Door(runtime)
         nothing = Nothing(self.runner, self.door)
         self.mover: HubMover = nothing
         self.parker: HubParker = nothing
@@ -229,6 +230,7 @@ class Member:
             server,
         )
         loop = MemberLoop(setting, links, inbox)
+        Teller(setting, links)
         runner.governed = True
         loop.start()
         self._links, self.loop = links, loop
@@ -303,6 +305,7 @@ class Member:
         """In a forked child: what the parent had is the parent's. A new worker of gunicorn's begins anew."""
         self.process = secrets.token_hex(16)
         self.runner.governed = False
+        self.door.after_fork_in_child()
         self.runner.sealed = ""
         self._forget()
         if is_child_of_gunicorn_master():

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from ..core.cluster.membership import MemberEvent
@@ -33,6 +34,10 @@ KINDS: Final = {"hub": Kind.HUB_ALONE, "threads": Kind.THREADS, "sync": Kind.SYN
 """What a process greets as → the kind; all others are no candidates for the hub."""
 
 
+WATCHER: Final = "watcher"
+"""What a process greets as that only asks how the cluster is."""
+
+
 class MemberLinks:
     """``post``: called with what happens to the link to the hub, on that link's thread."""
 
@@ -46,7 +51,7 @@ class MemberLinks:
         post: Callable[[MemberEvent], None],
     ) -> None:
         self._folder = folder
-        self._greeting = greeting
+        self.greeting = greeting
         self._parts = parts
         self._whereabouts = whereabouts
         self._runtime = runtime
@@ -74,7 +79,7 @@ class MemberLinks:
         """
         whereabouts = self._whereabouts
         try:
-            link, welcome = connect(self._folder, self._greeting, self._runtime, timeout)
+            link, welcome = connect(self._folder, self.greeting, self._runtime, timeout)
         except NoHub:
             whereabouts.set_nowhere("no process holds it yet")
             return MemberEvent.NOBODY
@@ -179,9 +184,11 @@ class MemberLinks:
             return list(self._workers)
 
     def _greet(self, theirs: Greeting) -> Welcome | Refused:
+        if theirs.kind == WATCHER:  # of our user; it has no application
+            theirs = replace(theirs, application=self.greeting.application)
         if not self._takes_links:
             return Refused("not_now", "the hub is moving; it takes links again in a moment")
-        return answer(self._greeting, theirs, self._takes_links)
+        return answer(self.greeting, theirs, self._takes_links)
 
     def _link_made(self, link: Link) -> None:
         self._parts.on_link(link, True)

@@ -22,5 +22,30 @@ class MemberStatus:
     master: int
 
 
-MESSAGES: Final[dict[int, type]] = {80: MemberStatus}
+@dataclass(frozen=True, slots=True)
+class ClusterAsked:
+    """Somebody wants to know how the cluster is (``python -m resumehub cluster``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTold:
+    """The answer.
+
+    ``held_for``: so many seconds the hub has been in this process. ``pids``, ``kinds``: of those that have a
+    link to it.
+    """
+
+    pid: int
+    kind: str
+    application: str
+    hub_life: str
+    held_for: float
+    sessions: int
+    suspended: int
+    rooms: int
+    pids: tuple[int, ...]
+    kinds: tuple[str, ...]
+
+
+MESSAGES: Final[dict[int, type]] = {80: MemberStatus, 81: ClusterAsked, 82: ClusterTold}
 """Number → class of the message."""

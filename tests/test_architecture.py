@@ -93,7 +93,7 @@ IMPURE = ["threading", "_thread", "socket", "select", "ssl", "time", "logging", 
 HOMES = {
     "time": ["clock"],
     "threading": ["runtime", "testing"],
-    "logging": ["runtime.foreign_code", "cli", "testing"],
+    "logging": ["runtime.foreign_code", "cli", "cluster_commands", "testing"],
     "_thread": ["runtime", "testing"],
     "queue": ["runtime", "testing"],
     "concurrent": [],

@@ -149,7 +149,7 @@ class ClusterError(ResumeHubError):
 class ClusterRefused(ClusterError):
     """The hub's process refuses this one: it is of another application, or of a release too far away.
 
-    ``code``: for programs: ``"application"``, ``"version"``, ``"user"``, ``"full"``, ``"not_now"``.
+    ``code``: for programs: ``"application"``, ``"version"``, ``"user"`` or ``"full"``.
     """
 
     def __init__(self, folder: str, reason: str, code: str) -> None:

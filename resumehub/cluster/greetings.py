@@ -94,7 +94,7 @@ class Welcome:
 class Refused:
     """The hub's process takes no link from this process.
 
-    ``code``: for programs, ``"application"``, ``"version"`` or ``"not_now"``. ``reason``: a sentence.
+    ``code``: for programs, ``"application"``, ``"version"``, ``"full"``. ``reason``: a sentence.
     """
 
     code: str

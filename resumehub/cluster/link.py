@@ -39,6 +39,9 @@ NO_DESCRIPTOR: Final = -1
 
 _PLACE_BYTES: Final = 8
 
+_MOST_AT_ONCE: Final = 1024 * 1024
+# Bytes that are written before the lock is given away for a moment.
+
 RETRY: Final = 0.01
 """Seconds until descriptors are sent again that would have exceeded the user's limit of those under way."""
 
@@ -263,7 +266,10 @@ class Link:
             raise LinkBroken(self._broken)
 
     def _write_waiting(self) -> tuple[int, float | None]:
+        written_now = 0
         while self._waiting:
+            if written_now > _MOST_AT_ONCE:
+                return self.stream.fileno(), None  # who wants to send waits for the lock meanwhile
             piece = self._waiting[0]
             if piece.copies:
                 wait = self._write_packet(piece.copies)
@@ -277,6 +283,7 @@ class Link:
             except BlockingIOError:
                 return self.stream.fileno(), None
             self._waiting_bytes -= written
+            written_now += written
             piece.data = piece.data[written:]
             if not piece.data:
                 self._waiting.popleft()

@@ -37,7 +37,7 @@ GREETING_TIMEOUT: Final = 5.0
 """Seconds within which a process that has connected must have greeted."""
 
 MOST_LINKS: Final = 1024
-"""Links to one hub's process. One more is closed before it is read from."""
+"""Links to one hub's process. One more is refused before it is read from."""
 
 _PAUSE: Final = 0.1
 # Seconds until the next attempt where no link could be taken.
@@ -69,6 +69,8 @@ class LinkListener:
         self._runtime = runtime
         self._lock = runtime.lock("the links that greet")
         self._links = 0
+        self._taken = runtime.mailbox()
+        self._spare = 0  # threads that wait for a link
         self._closed = runtime.event("the end of a listener")
         self._socket: socket.socket | None = None
         _listeners.add(self)
@@ -86,9 +88,12 @@ class LinkListener:
             listening.listen(_BACKLOG)
             os.rename(new, self._folder.socket)
             self._socket = listening
+            for _ in range(self._runtime.spare_threads):
+                self._spawn_spare()
             self._runtime.spawn("resumehub-links", self._accept)
         except BaseException:
             listening.close()
+            self._dismiss_spare()
             with contextlib.suppress(OSError):
                 os.unlink(new)
             raise
@@ -123,22 +128,50 @@ class LinkListener:
             complained = False
             self._take(stream)
         self._socket.close()
+        self._dismiss_spare()
 
     def _take(self, stream: socket.socket) -> None:
         if not _is_ours(stream, self._folder.path):
             stream.close()
             return
         with self._lock:
-            if self._links >= MOST_LINKS:
-                log.error("a link is refused in %s: there are %s already", self._folder.path, self._links)
-                stream.close()
-                return
+            full = self._links >= MOST_LINKS
             self._links += 1
+        if full:
+            log.error("a link is refused in %s: there are %s already", self._folder.path, MOST_LINKS)
+            self._turn_away(stream, f"the hub's process has {MOST_LINKS} links already")
+            return
         try:
-            self._runtime.spawn("resumehub-link", lambda: self._run(stream))
+            self._spawn_spare()
         except RuntimeError as error:
-            log.error("a link can't be taken in %s: %s", self._folder.path, error)
-            self._leave(stream)
+            if not self._spare:
+                log.error("a link can't be taken in %s: %s", self._folder.path, error)
+                self._turn_away(stream, "the hub's process can start no thread for one more link")
+                return
+        self._spare -= 1
+        self._taken.put(stream)
+
+    def _turn_away(self, stream: socket.socket, reason: str) -> None:
+        with contextlib.suppress(OSError):
+            stream.send(encode(Refused("full", reason)), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        self._leave(stream)
+
+    # Some Pythons start no thread at the end of a process, when another process has to link to this one. So
+    # there is always one more thread than links, or more where that can happen (``Runtime.spare_threads``).
+
+    def _spawn_spare(self) -> None:
+        self._runtime.spawn("resumehub-link", self._serve_next)
+        self._spare += 1
+
+    def _dismiss_spare(self) -> None:
+        for _ in range(self._spare):
+            self._taken.put(None)
+        self._spare = 0
+
+    def _serve_next(self) -> None:
+        stream = self._taken.get()
+        if stream is not None:
+            self._run(stream)
 
     # -- a link's thread --------------------------------------------------------------------
 
@@ -163,9 +196,10 @@ class LinkListener:
             if not isinstance(greeting, Greeting) or len(descriptors) != 1:
                 raise NotAMessage("it does not begin with a greeting and a socket")
             answer = self._greet(greeting)
-            stream.sendall(encode(answer))
             if isinstance(answer, Refused):
                 log.warning("process %s is refused: %s", greeting.pid, answer.reason)
+            stream.sendall(encode(answer))
+            if isinstance(answer, Refused):
                 return None
             packets = socket.socket(fileno=descriptors.pop())
             _give_up_after(stream, None)

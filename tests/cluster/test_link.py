@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import resource
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from resumehub.cluster import link as link_module
 from resumehub.cluster.greetings import Refused
-from resumehub.cluster.link import Link
+from resumehub.cluster.link import NO_DESCRIPTOR, Link, close_all
 from resumehub.errors import LinkBroken
 from resumehub.runtime.base import Thread
 from tests.cluster.links import Received, linked_pair, serve
@@ -128,3 +134,110 @@ def test_the_end_of_a_peer_that_had_not_read_all_is_an_end_too(pair: Pair) -> No
     assert pair.answers.next() == say("the last words")
     assert pair.answers.next() is None
     assert pair.here.read_to_its_end
+
+
+def test_descriptors_that_find_no_room_are_told_of(pair: Pair) -> None:
+    """In their places; those that did arrive are there, and the sender has its own."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    pair.here.send(say("three"), [null, null, null])
+    with room_for_descriptors(2):
+        found = pair.there.take_descriptors(3)
+    first, second, third = found
+    assert third == NO_DESCRIPTOR
+    close_all(found)
+
+    pair.here.send(say("one"), [null])
+    with room_for_descriptors(0):
+        assert pair.there.take_descriptors(1) == (NO_DESCRIPTOR,)
+    pair.here.send(say("one"), [null])
+    close_all(pair.there.take_descriptors(1))
+    os.close(null)
+
+
+@contextlib.contextmanager
+def room_for_descriptors(count: int) -> Iterator[None]:
+    """This process may open so many more, inside."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free, opened = os.open(os.devnull, os.O_RDONLY), []
+    # Numbers below the limit that are free are used up, too.
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    while (filler := os.dup(free)) < highest:
+        opened.append(filler)
+    os.close(filler)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (filler + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        close_all([free, *opened])
+
+
+class TooMany:
+    """A socket of packets that refuses so often: too many of the user's descriptors are under way."""
+
+    def __init__(self, sock: socket.socket, times: int) -> None:
+        self._socket = sock
+        self._times = times
+
+    def sendmsg(self, *arguments: Any) -> int:
+        self._times -= 1
+        if self._times >= 0:
+            raise OSError(errno.ETOOMANYREFS, "too many references")
+        return self._socket.sendmsg(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+def test_a_limit_of_descriptors_under_way_is_waited_for(pair: Pair) -> None:
+    """The kernel does not say when there is room again, so the link's thread tries again."""
+    pair.here.packets = TooMany(pair.here.packets, times=3)  # type: ignore[assignment]
+    pair.serve_here()
+    pair.serve_there()
+    null = os.open(os.devnull, os.O_RDONLY)
+    pair.here.send(say("with"), [null])
+    pair.here.send(say("behind it"))
+    os.close(null)
+
+    assert [pair.received.next() for _ in range(2)] == [say("with"), say("behind it")]
+
+
+def test_a_sender_without_a_free_descriptor_sends_nothing(pair: Pair) -> None:
+    """What has to wait needs copies. The link goes on."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    pair.here.send(say("x" * 1_000_000))
+    with room_for_descriptors(1), pytest.raises(OSError, match="Too many open files"):
+        pair.here.send(say("with"), [null, null])
+    os.close(null)
+    pair.here.send(say("behind it"))
+    pair.serve_here()
+    pair.serve_there()
+
+    assert pair.received.next() == say("x" * 1_000_000)
+    assert pair.received.next() == say("behind it")
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "size", "bound"),
+    [(1, 20, "MOST_WAITING_DESCRIPTORS"), (0, 1000, "MOST_WAITING_BYTES")],
+)
+def test_a_peer_that_never_reads_costs_its_link(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, descriptors: int, size: int, bound: str
+) -> None:
+    """Past a bound; nothing that waited is left, and no descriptor."""
+    monkeypatch.setattr(link_module, bound, {"MOST_WAITING_BYTES": 5000}.get(bound, 5))
+    null = os.open(os.devnull, os.O_RDONLY)
+    pair.here.send(say("x" * 1_000_000 if descriptors else ""))
+    while not pair.here.waiting_bytes:
+        pair.here.send(say("x" * 100_000))
+        monkeypatch.setattr(link_module, "MOST_WAITING_BYTES", 1 << 30)
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(link_module, "MOST_WAITING_BYTES", pair.here.waiting_bytes + 5000)
+    with contextlib.suppress(LinkBroken):
+        for _ in range(10):
+            pair.here.send(say("x" * size), [null] * descriptors)
+    assert pair.here.why_ended.startswith("the peer does not read")
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert pair.here.waiting_bytes == 0
+    assert pair.here.ended
+    os.close(null)

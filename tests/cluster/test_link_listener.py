@@ -8,7 +8,7 @@ import queue
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from resumehub.cluster.link import Link
 from resumehub.cluster.link_codec import HEADER, encode
 from resumehub.cluster.link_listener import LinkListener, connect
 from resumehub.errors import ClusterRefused, NoHub
+from resumehub.runtime.base import Thread
 from resumehub.runtime.system import SystemRuntime
 from tests.cluster.links import Received, a_greeting, serve
 from tests.support import PATIENCE
@@ -39,7 +40,9 @@ def folder() -> Iterator[Folder]:
 class HubProcess:
     """The hub's end: it takes links, and keeps what comes over them."""
 
-    def __init__(self, folder: Folder, application: str = "chat") -> None:
+    def __init__(
+        self, folder: Folder, application: str = "chat", runtime: SystemRuntime | None = None
+    ) -> None:
         self.mine = a_greeting(1, "hub", application)
         self.links: queue.Queue[Link] = queue.Queue()
         self.received = Received()
@@ -49,7 +52,7 @@ class HubProcess:
             {Refused: self.received.handle},
             self.links.put,
             self.received.end,
-            SystemRuntime(),
+            runtime or SystemRuntime(),
         )
         self.listener.start()
 
@@ -180,11 +183,47 @@ def test_more_links_than_allowed_are_refused(
     monkeypatch.setattr(link_listener, "MOST_LINKS", 1)
     here, _ = linked(folder)
     hub.link()
-    with pytest.raises(NoHub):
+    with pytest.raises(ClusterRefused, match="the hub's process has 1 links already"):
         linked(folder)
     here.finish("the test is over")
     assert hub.received.next() is None
     assert "a link is refused in" in caplog.text
+    assert linked_again(folder, hub)
+
+
+def linked_again(folder: Folder, hub: HubProcess) -> bool:
+    """Whether the hub takes one more link; it is ended again."""
+    here, _ = linked(folder)
+    hub.link()
+    here.finish("the test is over")
+    return hub.received.next() is None
+
+
+class NoMoreThreads(SystemRuntime):
+    """At the end of a process some Pythons start no thread."""
+
+    at_the_end = False
+
+    def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
+        if self.at_the_end:
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        return super().spawn(name, run, daemon=daemon)
+
+
+def test_a_link_is_taken_where_no_thread_can_be_started(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the spare thread, so that a hub can still move to another process; the next one is refused."""
+    runtime = NoMoreThreads()
+    hub = HubProcess(folder, runtime=runtime)
+    assert linked_again(folder, hub)
+    runtime.at_the_end = True
+    assert linked_again(folder, hub)
+    with pytest.raises(ClusterRefused, match="can start no thread for one more link"):
+        linked(folder)
+    hub.listener.close()
+    (record,) = caplog.records
+    assert "a link can't be taken in" in record.getMessage()
 
 
 class Raw:

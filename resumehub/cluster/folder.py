@@ -74,6 +74,17 @@ class Folder:
         """The same, while a new hub reads it; deleted behind that, and never read a second time."""
         return self._file("parked.read")
 
+    def warn_if_it_forgets(self, mounts: str = _MOUNTS) -> None:
+        """Log it if a reboot deletes what is parked here. Called by who takes a hub that nobody held."""
+        kind = file_system_of(self.path, mounts)
+        if kind in FORGETFUL:
+            log.warning(
+                "the cluster's folder %s is on %s: %s forgets parked sessions; a folder on a disk keeps them",
+                self.path,
+                kind,
+                FORGETFUL[kind],
+            )
+
     def tidy(self) -> None:
         """Delete what processes have left behind that were killed. Only who holds the hub may call it."""
         for name in os.listdir(self.path):
@@ -170,13 +181,6 @@ def _check_file_system(folder: str, mounts: str) -> None:
             f"the cluster's folder {folder} is on a file system of a network ({kind}), which other hosts may "
             "share: give a folder on a disk of this host",
             folder,
-        )
-    if kind in FORGETFUL:
-        log.warning(
-            "the cluster's folder %s is on %s: %s forgets parked sessions; a folder on a disk keeps them",
-            folder,
-            kind,
-            FORGETFUL[kind],
         )
 
 

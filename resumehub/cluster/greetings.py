@@ -25,6 +25,9 @@ MOST_GREETING_BYTES: Final = 4096
 LONGEST_NAME: Final = 255
 """Characters of a text in a greeting: of an application's name, for example."""
 
+NOT_NOW: Final = "not_now"
+"""The code of a refusal that says no more than: come again in a moment."""
+
 Said = TypeVar("Said", "Greeting", "Welcome", "Refused")
 
 
@@ -94,7 +97,8 @@ class Welcome:
 class Refused:
     """The hub's process takes no link from this process.
 
-    ``code``: for programs, ``"application"``, ``"version"``, ``"full"``. ``reason``: a sentence.
+    ``code``: for programs, ``"application"``, ``"version"``, ``"full"`` or ``NOT_NOW``.
+    ``reason``: a sentence.
     """
 
     code: str

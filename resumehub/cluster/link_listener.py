@@ -25,8 +25,9 @@ from ..clock import now
 from ..errors import ClusterRefused, NoHub
 from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log, passes
+from ..server.throttle import Throttle
 from .folder import Folder
-from .greetings import MOST_GREETING_BYTES, Greeting, Refused, Welcome
+from .greetings import MOST_GREETING_BYTES, NOT_NOW, Greeting, Refused, Welcome
 from .link import Link, close_all, descriptors_in
 from .link_codec import MessageReader, NotAMessage, encode
 from .link_thread import Handlers, LinkLoop
@@ -70,6 +71,7 @@ class LinkListener:
         self._lock = runtime.lock("the links that greet")
         self._links = 0
         self._taken = runtime.mailbox()
+        self._told: dict[str, Throttle] = {}
         self._spare = 0  # threads that wait for a link
         self._closed = runtime.event("the end of a listener")
         self._socket: socket.socket | None = None
@@ -138,20 +140,22 @@ class LinkListener:
             full = self._links >= MOST_LINKS
             self._links += 1
         if full:
-            log.error("a link is refused in %s: there are %s already", self._folder.path, MOST_LINKS)
             self._turn_away(stream, f"the hub's process has {MOST_LINKS} links already")
             return
         try:
             self._spawn_spare()
-        except RuntimeError as error:
+        except RuntimeError:
             if not self._spare:
-                log.error("a link can't be taken in %s: %s", self._folder.path, error)
                 self._turn_away(stream, "the hub's process can start no thread for one more link")
                 return
         self._spare -= 1
         self._taken.put(stream)
 
     def _turn_away(self, stream: socket.socket, reason: str) -> None:
+        with self._lock:
+            more = self._told.setdefault(reason, Throttle()).let_through(now())
+        if more is not None:
+            log.error("a link is refused in %s: %s%s", self._folder.path, reason, _and(more))
         with contextlib.suppress(OSError):
             stream.send(encode(Refused("full", reason)), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         self._leave(stream)
@@ -188,6 +192,22 @@ class LinkListener:
         with self._lock:
             self._links -= 1
 
+    def _tell_of(self, refused: Refused, greeting: Greeting) -> None:
+        """One line a minute for each code: who is refused tries again and again."""
+        if refused.code == NOT_NOW:
+            log.debug("process %s is told to come later: %s", greeting.pid, refused.reason)
+            return
+        with self._lock:
+            more = self._told.setdefault(refused.code, Throttle()).let_through(now())
+        if more is not None:
+            log.warning(
+                "process %s is refused in %s: %s%s",
+                greeting.pid,
+                self._folder.path,
+                refused.reason,
+                _and(more),
+            )
+
     def _welcome(self, stream: socket.socket) -> Link | None:
         """Read a greeting and answer it."""
         descriptors: list[int] = []
@@ -197,7 +217,7 @@ class LinkListener:
                 raise NotAMessage("it does not begin with a greeting and a socket")
             answer = self._greet(greeting)
             if isinstance(answer, Refused):
-                log.warning("process %s is refused: %s", greeting.pid, answer.reason)
+                self._tell_of(answer, greeting)
             stream.sendall(encode(answer))
             if isinstance(answer, Refused):
                 return None
@@ -239,9 +259,10 @@ def connect(folder: Folder, greeting: Greeting, runtime: Runtime, timeout: float
                 raise ClusterRefused(folder.path, "it runs as another user", "user")
             data = encode(greeting, 1)
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
-            sent = stream.sendmsg([data], [rights], socket.MSG_NOSIGNAL)
-            if sent < len(data):
-                stream.sendall(data[sent:], socket.MSG_NOSIGNAL)
+            with contextlib.suppress(ConnectionError):  # it may have answered all the same
+                sent = stream.sendmsg([data], [rights], socket.MSG_NOSIGNAL)
+                if sent < len(data):
+                    stream.sendall(data[sent:], socket.MSG_NOSIGNAL)
         answer = _read_one(stream, [], give_up)
         if isinstance(answer, Refused):
             raise ClusterRefused(folder.path, answer.reason, answer.code)
@@ -259,6 +280,10 @@ def connect(folder: Folder, greeting: Greeting, runtime: Runtime, timeout: float
         if isinstance(error, ConnectionError | NotAMessage):
             raise NoHub(folder.path) from None
         raise
+
+
+def _and(more: int) -> str:
+    return f" ({more} more since the last such line)" if more else ""
 
 
 def _give_up_after(stream: socket.socket, seconds: float | None) -> None:

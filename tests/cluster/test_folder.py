@@ -151,7 +151,9 @@ def test_a_folder_of_a_network_is_refused(tmp_path: Path, mounts: Callable[[str]
 def test_a_folder_that_forgets_is_told_of(
     kind: str, forgets: str, tmp_path: Path, mounts: Callable[[str], str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    open_folder(tmp_path / "chat", mounts=mounts(kind))
+    folder = open_folder(tmp_path / "chat", mounts=mounts(kind))
+    assert caplog.records == [], "said by the process that holds the hub"
+    folder.warn_if_it_forgets(mounts(kind))
 
     (record,) = caplog.records
     assert f"is on {kind}: {forgets} parked sessions" in record.getMessage()
@@ -160,7 +162,7 @@ def test_a_folder_that_forgets_is_told_of(
 def test_a_folder_on_a_disk_is_not_talked_about(
     tmp_path: Path, mounts: Callable[[str], str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    open_folder(tmp_path / "chat", mounts=mounts("ext4"))
+    open_folder(tmp_path / "chat", mounts=mounts("ext4")).warn_if_it_forgets(mounts("ext4"))
     open_folder(tmp_path / "chat", mounts=str(tmp_path / "there is none"))
 
     assert caplog.records == []

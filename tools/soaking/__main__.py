@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+from .cluster_faults import Fault
 from .cluster_report import cluster_failures, tell_cluster
 from .cluster_run import ClusterSettings, soak_cluster
 from .report import failures, tell
@@ -39,13 +40,14 @@ def parser() -> argparse.ArgumentParser:
     cluster.add_argument("--minutes", type=float, default=ClusterSettings.minutes)
     cluster.add_argument("--workers", type=int, default=ClusterSettings.workers)
     cluster.add_argument("--faults", type=int, help="end behind so many faults")
+    cluster.add_argument("--only", metavar="WORD", default="", help="faults with this word in their name")
     return parser
 
 
 def main() -> int:
     arguments = vars(parser().parse_args())
     mode = arguments.pop("mode")
-    of_cluster = {name: arguments.pop(name) for name in ("minutes", "workers", "faults")}
+    of_cluster = {name: arguments.pop(name) for name in ("minutes", "workers", "faults", "only")}
     _allow_many_sockets()
     # As Ctrl-C: the server has to be stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
@@ -61,7 +63,11 @@ def main() -> int:
 
 def _soak_cluster(arguments: dict[str, Any], of_cluster: dict[str, Any]) -> int:
     common = {name: arguments[name] for name in ("seed", "server", "pace")}
-    settings = ClusterSettings(**common, **of_cluster)
+    word = of_cluster.pop("only")
+    only = tuple(fault for fault in Fault if word in fault.value) if word else ()
+    ours = arguments["clients"] * 2 // 3
+    theirs = arguments["clients"] - ours
+    settings = ClusterSettings(**common, **of_cluster, ours=ours, theirs=theirs, only=only)
     outcome = soak_cluster(settings, lambda text: print(text, file=sys.stderr, flush=True))
     print(tell_cluster(outcome), flush=True)
     return 1 if cluster_failures(outcome) else 0

@@ -48,7 +48,7 @@ def tell_cluster(outcome: ClusterOutcome) -> str:
         lines.append("ok: nothing lost, nothing twice, nothing out of order, nothing left")
     lines.append(
         f"again: tools/soak --cluster --minutes {s.minutes:g} --seed {s.seed} --server {s.server} "
-        f"--workers {s.workers} --pace {s.pace:g}"
+        f"--workers {s.workers} --clients {s.ours + s.theirs} --pace {s.pace:g}"
     )
     return "\n".join(lines)
 

@@ -125,6 +125,10 @@ class Hub(Hooks, HubLifeCycle):
             raise TypeError(f"cluster must be a resumehub.cluster.LocalCluster, or None, not {cluster!r}")
         #: This process's part in the cluster; None without one.
         self.member = Member(self.runner, cluster) if cluster is not None else None
+        #: Gives what the WSGI side asks; for resumehub's own use.
+        self.lookup: Callable[[], SessionLookup] = (
+            self.member.lookup if self.member is not None else lambda: self.runner
+        )
         self._calls: Calls = LocalCalls(self.runner)
 
     # -- sending ----------------------------------------------------------------------------
@@ -247,16 +251,13 @@ class Hub(Hooks, HubLifeCycle):
         """
         return self._calls.stats()
 
-    def _sessions(self) -> SessionLookup:
-        return self.runner if self.member is None else self.member.lookup()
-
     # -- the way in -------------------------------------------------------------------------
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The hub as a WSGI application: mount it at any path. Needs ``connect``."""
         from .wsgi.checks import answer
 
-        return answer(self._sessions(), self.connect, environ)(environ, start_response)
+        return answer(self.lookup(), self.connect, environ)(environ, start_response)
 
     __call__ = wsgi_app
 
@@ -282,7 +283,7 @@ class Hub(Hooks, HubLifeCycle):
         """
         from .wsgi.checks import upgrade
 
-        return upgrade(self._sessions(), request, room_id, connection_id, data, user)
+        return upgrade(self.lookup(), request, room_id, connection_id, data, user)
 
     # -- for demos and tests ----------------------------------------------------------------
 

@@ -9,6 +9,8 @@ hub. Read next: ``../server/moving.py``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..clock import now
 from ..runtime.base import Runtime
 from ..runtime.system import make_local
@@ -27,6 +29,7 @@ class Door:
         self._here = here
         self._shut = False
         self._inside = 0
+        self._told: list[Callable[[], None]] = []
         # How deep the calling thread is inside: a collector that is called inside may call again.
         self._mine = make_local()
 
@@ -43,6 +46,10 @@ class Door:
     def is_shut(self) -> bool:
         """Whether a freeze is under way. Never blocks."""
         return self._shut
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call ``told`` after each opening, on the mover's thread: it must not block. Before any move."""
+        self._told.append(told)
 
     # -- callers: any thread ----------------------------------------------------------------
 
@@ -101,27 +108,30 @@ class Door:
             while self._inside:
                 left = None if end is None else end - now()
                 if left is not None and left <= 0:
-                    self._open(self._here)
-                    return False
+                    break
                 self._changed.wait(left)
-            return True
+            else:
+                return True
+        self._open()
+        return False
 
     def thaw(self) -> None:
         """The hub stays where it was. Twice is no error. Never blocks."""
-        with self._lock:
-            self._open(self._here)
+        self._open()
 
     def gone(self) -> None:
         """The hub is elsewhere from now on. Nobody may be inside. Never blocks."""
-        with self._lock:
-            assert not self._inside, "freeze first"
-            self._open(here=False)
+        assert not self._inside, "freeze first"
+        self._open(here=False)
 
     def arrived(self) -> None:
         """The hub is here from now on. Never blocks."""
-        with self._lock:
-            self._open(here=True)
+        self._open(here=True)
 
-    def _open(self, here: bool) -> None:
-        self._here, self._shut = here, False
-        self._changed.notify_all()
+    def _open(self, here: bool | None = None) -> None:
+        """``here``: None for where it was."""
+        with self._lock:
+            self._here, self._shut = self._here if here is None else here, False
+            self._changed.notify_all()
+        for told in self._told:
+            told()

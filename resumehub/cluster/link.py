@@ -54,6 +54,8 @@ class Link:
     ) -> None:
         self.peer = peer
         self.version = version
+        #: At a worker's end: the life of the hub at the other end.
+        self.hub_life = ""
         #: Whether the hub at the other end has said that it has moved to another process.
         self.moved = False
         #: At the end: whether all was read that the peer had written, whole messages to the last one.

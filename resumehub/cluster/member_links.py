@@ -92,6 +92,7 @@ class MemberLinks:
         except (TimeoutError, OSError) as error:
             whereabouts.set_nowhere(f"the process that holds it does not answer ({error})")
             return MemberEvent.REFUSED
+        link.hub_life = welcome.hub_life
         self.hub_link = link
         self.seen.add(link.peer.pid)
         self._parts.on_link(link, False)

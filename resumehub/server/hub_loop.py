@@ -291,12 +291,16 @@ class HubLoop:
         """Whether the threads that all connections need are there: the hub thread, and one that reads."""
         return not self._commands.left and self.io_threads.is_served()
 
+    def takes(self) -> bool:
+        """Whether the hub thread still handles what is put."""
+        return not self._commands.left
+
     def may_refuse_by_close(self) -> bool:
         """Whether one more socket may be upgraded only to be told why it is refused.
 
         False once the hub thread has finished: no thread would write the close frame.
         """
-        return not self._commands.left and self.transports.may_refuse_one_more()
+        return self.takes() and self.transports.may_refuse_one_more()
 
     def stats(self) -> Stats:
         """How many sessions there are, and how many frames are in each column of the ledger."""

@@ -152,6 +152,10 @@ class HubRunner(HubParts):
         """See ``HubLoop.may_refuse_by_close``."""
         return self.loop is not None and self.loop.may_refuse_by_close()
 
+    def takes(self) -> bool:
+        """Whether what is given to the hub thread is handled; also while the hub closes."""
+        return self.loop is not None and self.loop.takes()
+
     def count(self, method: str, *arguments: Any) -> None:
         """Call the metrics collector; one that raises is logged and ignored."""
         call_collector(self.metrics, method, arguments)
@@ -162,8 +166,12 @@ class HubRunner(HubParts):
 
     def end_with_gap(self, seen: SeenSession) -> None:
         """End a session that can't be resumed without a gap, unless it was resumed. Blocks: until handled."""
+        self.gap_found(seen.connection_id, seen.life, seen.generation)
+
+    def gap_found(self, connection_id: str, life: str, generation: int) -> None:
+        """The same; ``life``, ``generation``: the session's when it was seen. Blocks: until handled."""
         if self.loop is not None:
-            self.loop.put_and_wait(GapFound(seen.connection_id, seen.life, seen.generation))
+            self.loop.put_and_wait(GapFound(connection_id, life, generation))
 
     def data_of(self, data: Any) -> Any:
         """``data`` as it is: the session never leaves this process."""

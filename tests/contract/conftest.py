@@ -6,22 +6,34 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.cluster.worker_beside import WorkerBeside
 from tests.contract.hub_servers import HUB_SERVERS, HubServer
 from tests.contract.peers import Gate
 
 
+@pytest.fixture(params=[False, True], ids=["at the hub", "at a worker"])
+def at_a_worker(request: pytest.FixtureRequest) -> bool:
+    """Whether the clients come to another process than the hub's, which passes them on (contract F1)."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def hub_servers() -> Iterator[Callable[..., HubServer]]:
+def hub_servers(at_a_worker: bool) -> Iterator[Callable[..., HubServer]]:
     """Make any number of ``HubServer``s, of the kind that is asked for; all are closed after the test."""
     made: list[HubServer] = []
+    workers: list[WorkerBeside] = []
 
     def make(kind: str, /, *arguments: object, **options: object) -> HubServer:
         made.append(HubServer(kind, *arguments, **options))
+        if at_a_worker and not options.get("compression"):
+            workers.append(WorkerBeside(made[-1].hub))
         return made[-1]
 
     yield make
     for one in made:
         one.leave()
+    for worker in workers:
+        worker.leave()
 
 
 @pytest.fixture(params=HUB_SERVERS)

@@ -32,7 +32,7 @@ def answer_upgrade(app: Flask, hub: Hub, view: Callable[..., Any], arguments: di
     error handlers have it, ConnectRejected and PermissionError with 401. TypeError, when it returns anything
     else than a room, (room, id), (room, id, data), an Admission or a Response.
     """
-    return upgrade_as(hub.runner, request, lambda: _ask(app, view, arguments))
+    return upgrade_as(hub.lookup(), request, lambda: _ask(app, view, arguments))
 
 
 def _ask(app: Flask, view: Callable[..., Any], arguments: dict[str, Any]) -> Admission:

@@ -18,6 +18,7 @@ class NotTakenBecause(Enum):
     HUB_MOVES = "the hub is moving, and holds as many connections as it may meanwhile"
     HUB_CLOSES = "the hub is shutting down"
     NOT_READ = "this process does not read what the hub answers"
+    NOT_SENT = "this process has no descriptor free"
     FAILED = "the hub could not take the connection"
 
 
@@ -107,7 +108,9 @@ class LinkEnded:
 
 @dataclass(frozen=True, slots=True)
 class HubIsHere:
-    """This process holds the hub now."""
+    """This process holds the hub now. Of the life of the hub at the other end of the link, if that has moved
+    here: then all that it had sent on the link before it left was read.
+    """
 
     hub_life: str
 

@@ -5,17 +5,17 @@ Then the client's connection is *passed*: the hub gets a copy of its descriptor,
 until the hub says ``DialTaken``. The hub says so before it writes its first byte. So these three hold:
 
 * ``DialTaken`` was read: the connection is the hub's. The worker closes its copy, and nothing else.
-* The link has been read to its end, without ``DialTaken``: the hub has written nothing, and can write nothing
-  any more. The connection is the worker's again. It is passed to where the hub has moved, or gets a 503.
+* The link has been read to its end, without ``DialTaken``: the hub has written nothing, and can write
+  nothing any more. The connection is the worker's again. It is passed to where the hub has moved, or gets a
+  503.
 * Neither: the hub may be slow, or may have said so. The worker touches nothing, however long it takes. What
   this can cost is bounded by ``most_copies``: beyond that, clients are refused before anything is passed.
 
-A hub that has missed one answer is *suspect*: clients are refused at once, until it answers the question that
-it has missed. One that answers late, too late for its request thread, has changed nothing: a question
+A hub that has missed one answer is *suspect*: clients are refused at once, until it answers the question
+that it has missed. One that answers late, too late for its request thread, has changed nothing: a question
 makes no session, so a client that was told 503 has none later.
 
-Pure; called under a lock. Read next: ``dial_events.py``,
-then ``receiving.py``, the hub's side.
+Pure; called under a lock. Read next: ``dial_events.py``, then ``receiving.py``, the hub's side.
 """
 
 from __future__ import annotations
@@ -127,8 +127,7 @@ class WorkerDials:
             case d.LinkEnded(link, to_its_end, moved):
                 return self._link_ended(link, to_its_end, moved, now)
             case d.HubIsHere(hub_life):
-                self._here, self._hub_life = True, hub_life
-                return [*self._tell_all(d.AskedResult.HERE), *self._pass_again()]
+                return self._hub_is_here(hub_life)
             case d.HubHasLeft():
                 self._here = False
                 return []
@@ -235,6 +234,15 @@ class WorkerDials:
                 passed = self._passed[number]
                 passed.link, passed.deadline = None, now + self.rules.patience
         return effects + self._pass_again()
+
+    def _hub_is_here(self, hub_life: str) -> list[d.DialEffect]:
+        if hub_life == self._hub_life:
+            # It has moved along this link, which stays open: what it has not taken it will not take any more.
+            for passed in self._passed.values():
+                if passed.link == self._link:
+                    passed.link = None
+        self._here, self._hub_life, self._link = True, hub_life, None
+        return [*self._tell_all(d.AskedResult.HERE), *self._pass_again()]
 
     def _pass_again(self) -> list[d.DialEffect]:
         """Pass on what waits, if there is a hub. What was sent to another hub's life is refused."""

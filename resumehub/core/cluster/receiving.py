@@ -1,11 +1,12 @@
-"""A dial at a worker, from the hub's side: what is answered, and which connections are taken.
+"""A dial at a worker, from the hub's side: which of the connections that workers pass are taken.
 
-A question is answered at once: with what there is or, while the hub moves or has not all of its sessions yet,
-with *later*. A connection that comes then is held until it is known where the hub is: it is taken here, or
-its copy is dropped, and the worker passes it on to the hub's next place. What is taken is answered before
-anything else happens to it (``passing.py`` says why).
+While the hub moves, or has not all of its sessions yet, it can't be said whose a connection is. So one that
+comes then is held. When it is known where the hub is, it is taken here, or its copy is dropped, and the
+worker passes it on to the hub's next place. What is taken is answered before anything else happens to it
+(``passing.py`` says why). A question is no matter of this module: it is answered with what there is, or with
+*later*, and nothing is kept of it.
 
-Pure; called on the threads of the links. Read next: ``passing.py``.
+Pure; called on the threads of the links. Read next: ``passing.py``, the worker's side.
 """
 
 from __future__ import annotations
@@ -17,24 +18,16 @@ from typing import Final, assert_never
 from .dial_events import NotTakenBecause
 
 MOST_HELD: Final = 1000
-"""So many connections are held while the hub moves or starts, at most."""
+"""So many connections are held while the hub moves, at most."""
 
 
 class HubPlace(Enum):
     """Whether the hub is in this process."""
 
     UNSURE = "it is about to come or to leave"
-    HERE = "it is here, with all of its sessions"
-    GONE = "it has left"
-    CLOSED = "it shuts down"
-
-
-@dataclass(frozen=True, slots=True)
-class Questioned:
-    """A worker asks."""
-
-    link: int
-    number: int
+    HERE = "it is here, with all of its sessions, and stays until the event is handled"
+    GONE = "it is elsewhere"
+    CLOSED = "it shuts down here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +37,12 @@ class PassArrived:
     link: int
     number: int
     descriptor: bool
+    place: HubPlace
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceIs:
-    """The hub has come, is about to leave, stays, has left, or shuts down."""
+    """It may be known now where the hub is."""
 
     place: HubPlace
 
@@ -60,16 +54,7 @@ class SourceEnded:
     link: int
 
 
-ReceivingEvent = Questioned | PassArrived | PlaceIs | SourceEnded
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerQuestion:
-    """Answer with what the hub has. ``later``: answer that it can't be said now."""
-
-    link: int
-    number: int
-    later: bool
+ReceivingEvent = PassArrived | PlaceIs | SourceEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +74,16 @@ class DropDial:
     because: NotTakenBecause | None
 
 
-ReceivingEffect = AnswerQuestion | TakeDial | DropDial
+ReceivingEffect = TakeDial | DropDial
 
 
 class HubDials:
-    """The dials of all workers at one hub. One thread at a time; never blocks.
+    """The dials of all workers at one process. One thread at a time; never blocks.
 
-    Next: carry out the effects of ``handle`` before the next event of the same link.
+    Next: carry out the effects of ``handle`` before the next event.
     """
 
-    def __init__(self, place: HubPlace = HubPlace.UNSURE) -> None:
-        self.place = place
+    def __init__(self) -> None:
         self._held: list[PassArrived] = []
 
     @property
@@ -110,34 +94,31 @@ class HubDials:
     def handle(self, event: ReceivingEvent) -> list[ReceivingEffect]:
         """Decide what is to be done."""
         match event:
-            case Questioned(link, number):
-                return [AnswerQuestion(link, number, later=self.place is not HubPlace.HERE)]
             case PassArrived():
-                return self._arrived(event)
+                return self._decide(event, event.place)
             case PlaceIs(place):
-                self.place = place
                 held, self._held = self._held, []
-                return [effect for one in held for effect in self._arrived(one)]
+                return [effect for one in held for effect in self._decide(one, place)]
             case SourceEnded(link):
                 gone = [one for one in self._held if one.link == link]
                 self._held = [one for one in self._held if one.link != link]
                 return [DropDial(link, one.number, None) for one in gone]
         assert_never(event)
 
-    def _arrived(self, dial: PassArrived) -> list[ReceivingEffect]:
+    def _decide(self, dial: PassArrived, place: HubPlace) -> list[ReceivingEffect]:
         if not dial.descriptor:
             return [DropDial(dial.link, dial.number, NotTakenBecause.NO_DESCRIPTOR)]
-        match self.place:
+        match place:
             case HubPlace.HERE:
                 return [TakeDial(dial.link, dial.number)]
             case HubPlace.UNSURE if len(self._held) < MOST_HELD:
                 self._held.append(dial)
                 return []
+            case HubPlace.UNSURE:
+                return [DropDial(dial.link, dial.number, NotTakenBecause.HUB_MOVES)]
             case HubPlace.GONE:
                 # The end of the link tells the worker, which still has its own descriptor.
                 return [DropDial(dial.link, dial.number, None)]
-            case HubPlace.UNSURE:
-                return [DropDial(dial.link, dial.number, NotTakenBecause.HUB_MOVES)]
             case HubPlace.CLOSED:
                 return [DropDial(dial.link, dial.number, NotTakenBecause.HUB_CLOSES)]
-        assert_never(self.place)
+        assert_never(place)

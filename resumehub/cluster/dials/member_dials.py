@@ -1,7 +1,7 @@
 """The part of a member that has to do with dials, put together: both ends of it, and what the WSGI side
 asks.
 
-A member makes one when it starts, and another one after a fork. Threads: those that ``member_parts.py``
+A member makes one when it starts, and another one after a fork. Threads: those that ``../member_parts.py``
 names. Read next: ``member_lookup.py``.
 """
 

@@ -261,6 +261,13 @@ class Depart:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveBehind:
+    """The hub has moved to another process, and these sessions could not: end them."""
+
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AdoptAll:
     """A whole hub comes from another process: its sessions go on here, all in one step."""
 
@@ -291,6 +298,6 @@ NeedsDeadline = WriteStalled | WindowFull | AckDue
 TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed | Released
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
 RequestReport = RequestMade | RequestOver
-Moving = Export | Depart | Adopt | AdoptAll
+Moving = Export | Depart | LeaveBehind | Adopt | AdoptAll
 Order = Kick | KickUser | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
 Command = TransportReport | SessionReport | RequestReport | Moving | Order

@@ -1,10 +1,10 @@
 """Whether a session may go on in another process, and whether one from another process may go on here.
 
-This is a part of the machine (``machine.py``), which hands it ``Export``, ``Depart``, ``Adopt`` and
-``AdoptAll`` on the hub thread. ``sessions.py`` writes down what the machine knows of a session, as a
-``DecisionState`` (``moving.py``). A session leaves alone (``Export``), or with the whole hub: then all are
-written down first, and forgotten only when the other process has them. A refusal is a ``NotMoved`` effect,
-and the session stays where it is. Pure. Read next: ``sessions.py``.
+This is a part of the machine (``machine.py``), which hands it ``Export``, ``Depart``, ``LeaveBehind``,
+``Adopt`` and ``AdoptAll`` on the hub thread. ``sessions.py`` writes down what the machine knows of a session,
+as a ``DecisionState`` (``moving.py``). A session leaves alone (``Export``), or with the whole hub: then all
+are written down first, and forgotten only when the other process has them. A refusal is a ``NotMoved``
+effect, and the session stays where it is. Pure. Read next: ``sessions.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from ..codes import CloseCode
+from ..errors import TransportLost
+from ..reasons import CloseReason
 from . import commands as c
 from . import effects as e
 from .moving import DecisionState
@@ -20,6 +23,8 @@ from .records import SessionRecord
 from .sessions import SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
 from .transports import TransportMachine
+
+_RESTART = (int(CloseCode.SERVICE_RESTART), "service restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,11 @@ class Moves:
                 for epoch in epochs:
                     if (session := self._session_table.by_epoch.get(epoch)) is not None:
                         self._session_table.depart(session)
+            case c.LeaveBehind(epochs):
+                for epoch in epochs:
+                    if (session := self._session_table.by_epoch.get(epoch)) is not None:
+                        error = TransportLost(*_RESTART)
+                        self._session_table.end(session, CloseReason.HUB_CLOSE, error, close=_RESTART)
             case c.Adopt():
                 self._arrive(command, draining)
             case c.AdoptAll(adoptions):

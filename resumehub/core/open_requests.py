@@ -95,6 +95,10 @@ class OwnRequests(Generic[AskedT]):
         self.last += 1
         return str(self.last)
 
+    def ids(self) -> tuple[str, ...]:
+        """Of those that are open, the oldest first."""
+        return tuple(self._open)
+
     def open(self, request_id: str, asked: AskedT) -> None:
         """Enter a request that was accepted for sending."""
         self._open[request_id] = asked

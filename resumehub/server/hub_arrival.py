@@ -9,6 +9,7 @@ It knows no other process. Threads: one at a time, none of the hub's. Read next:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..core.commands import Adopt, AdoptAll, HandlerFailed, Kick
@@ -16,7 +17,7 @@ from ..errors import ConnectionNotFound, HandlerError, NotMovable
 from ..incoming.transport_io import TransportIO
 from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log
-from ..session.session import Session
+from ..session.session import Asked, Session
 from ..session.session_state import SessionState, check
 from ..transport.sockets import ByteStream
 from ..transport.websocket import WebSocketTransport
@@ -25,6 +26,9 @@ from .hub_loop import HubLoop
 from .session_release import LastWord
 
 log = Log("resumehub")
+
+
+AskElsewhere = Callable[[Session, str], Asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,10 @@ class HubArrival:
 
     # -- alive ------------------------------------------------------------------------------
 
-    def adopt(self) -> int:
+    def adopt(self, ask_elsewhere: AskElsewhere | None = None) -> int:
         """Let all sessions go on here; return how many do. Blocks: until the hub thread has done it.
 
+        ``ask_elsewhere``: what is told of answers for which a thread of the other process waits.
         Next: on_start and each on_adopt run, and behind them all other callbacks.
         """
         loop, held = self._loop, self._held
@@ -94,6 +99,7 @@ class HubArrival:
         history = loop.registry.history
         if history is not None and self._history is not None:
             history.restore(self._history)
+        loop.effect_runner.ask_elsewhere = ask_elsewhere
         loop.beginning.hold_back()
         arrivals = [loop.effect_runner.arrives(one.state) for one in held]
         for one in held:
@@ -175,6 +181,12 @@ class HubArrival:
 
     def no_more_words(self) -> None:
         """The other process is gone, and callbacks there may have been cut off: those sessions end."""
-        for life, session in list(self._carried.items()):
-            data = session.connection.data if session.connection is not None else None
-            self.last_word(LastWord(life, data, None, "on_message"))
+        for life in list(self._carried):
+            session = self._carried.pop(life, None)
+            if session is None or session.connection is None:
+                continue
+            session.inbound_fence.shut()
+            # As after an on_connect that raised, it ends for good: nobody knows what its handler has done.
+            error = HandlerError("on_message")
+            self._loop.put(HandlerFailed(session.epoch, session.generation, "on_connect", error))
+            self._loop.effect_runner.release_carried(session)

@@ -79,6 +79,11 @@ class HubDeparture:
         return len(self._packed)
 
     @property
+    def leaving_sessions(self) -> list[Session]:
+        """Those. Known after ``freeze``."""
+        return [session for session, _ in self._packed]
+
+    @property
     def carried(self) -> int:
         """How many of them are carried: their last words come after ``commit``."""
         return len(self._carried)
@@ -221,7 +226,7 @@ class HubDeparture:
             if one.transport is not None:
                 self._fences.pop(one.transport).io.transport.release()
         self._unfence()
-        gone = [session for session, _ in self._packed]
+        gone = self.leaving_sessions
         self._unseal({session.epoch for session in gone}, elsewhere)
         for session in gone:
             release = self._releases.pop(session.epoch)

@@ -25,7 +25,7 @@ from ..session.handler_calls import HookCall, MessageCall
 from ..session.moving_state import attach_again, export_session, session_from, write_down
 from ..session.serial_queue import CallbackPool, SerialQueue
 from ..session.services import Services
-from ..session.session import Session
+from ..session.session import Asked, Session
 from ..session.session_state import HookState, Limits, LiveTransport, SessionState
 from .beginning import Beginning
 from .full_hub_warning import FullHubWarning
@@ -56,6 +56,8 @@ class MovingEffects:
     #: arrive, by the number of the arrival, until ``TakeOver`` uses them. Any thread.
     departures: dict[int, SessionState] = field(default_factory=dict)
     arrivals: dict[int, SessionState] = field(default_factory=dict)
+    #: What is told of answers for which a thread of the process before this one waits.
+    ask_elsewhere: Callable[[Session, str], Asked] | None = None
     _by_epoch: dict[int, Session] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     # By id and not by session: the next session of an id waits for the callbacks of the one before.
@@ -125,7 +127,7 @@ class MovingEffects:
         connection_id = effect.decisions.connection_id
         whose = f"session {effect.epoch}" if effect.decisions.credentials.generated else connection_id
         queue = self._serial_queue(connection_id, whose)
-        session = session_from(self._services, state, effect.epoch, queue, self._runtime)
+        session = session_from(self._services, state, effect.epoch, queue, self._runtime, self.ask_elsewhere)
         session.connection = Connection(session, state.data)
         self._by_epoch[effect.epoch] = session
         self._ledger_totals.open(session.outbox)

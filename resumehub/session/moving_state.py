@@ -7,6 +7,8 @@ what tells the machine, is ``server/moving.py``. Read next: ``session_state.py``
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..core.moving import DecisionState
 from ..core.open_requests import ClientRequest
 from ..core.states import State
@@ -18,7 +20,7 @@ from .delayed_ack import DelayedAck
 from .inbound_fence import InboundFence
 from .serial_queue import SerialQueue
 from .services import Services
-from .session import Session
+from .session import Asked, Session
 from .session_state import HookState, LiveTransport, OpenRequestState, RequestsState, SessionState
 
 
@@ -46,6 +48,7 @@ def write_down(
         requests=RequestsState(
             session.own_requests.last,
             tuple(OpenRequestState(one.id, one.event) for one in session.client_requests.all()),
+            session.own_requests.ids(),
         ),
     )
 
@@ -69,10 +72,17 @@ def export_session(
 
 
 def session_from(
-    services: Services, state: SessionState, epoch: int, serial_queue: SerialQueue, runtime: Runtime
+    services: Services,
+    state: SessionState,
+    epoch: int,
+    serial_queue: SerialQueue,
+    runtime: Runtime,
+    ask_elsewhere: Callable[[Session, str], Asked] | None = None,
 ) -> Session:
     """The session of ``state``, without a transport. Raises: ValueError for a damaged outbox.
 
+    ``ask_elsewhere``: what is told of the answer to a request for which a thread of another process waits;
+    None: nobody, and an answer is ignored.
     Next: ``attach_again`` if it is connected.
     """
     decisions, outbox = state.decisions, state.outbox
@@ -103,6 +113,9 @@ def session_from(
         undecodable_logged=state.undecodable_logged,
     )
     session.own_requests.last = state.requests.last
+    if ask_elsewhere is not None:
+        for request_id in state.requests.asked:
+            session.own_requests.open(request_id, ask_elsewhere(session, request_id))
     for one in state.requests.open:
         session.client_requests.open(ClientRequest(one.id, one.event, deferred=True))
     return session

@@ -39,11 +39,15 @@ if TYPE_CHECKING:
 
 
 class Asked(Protocol):
-    """A thread's request to the client, as the session's end sees it (``asking.py``)."""
+    """A thread's request to the client, as the session's end sees it (``asking.py``).
 
-    frame: Frame
+    ``frame``: None where the thread is in another process.
+    """
+
     generation: int
 
+    @property
+    def frame(self) -> Frame | None: ...
     def ended(self, error: Exception | None) -> None: ...
     def answered(self, message: Message) -> None: ...
 
@@ -346,8 +350,9 @@ class Session:
         ]
 
     def _never_left(self, asked: Asked, end: EndSession) -> bool:
-        same = asked.generation == self.generation
-        return same and not end.flush and self.outbox.is_untouched(asked.frame)
+        if asked.frame is None or asked.generation != self.generation:
+            return False
+        return not end.flush and self.outbox.is_untouched(asked.frame)
 
     def _deferred_refusals(self) -> list[tuple[ClientRequest, Frame]]:
         """What those are told whose handler has put the answer off: nobody can give it any more."""

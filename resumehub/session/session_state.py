@@ -96,10 +96,14 @@ class OpenRequestState:
 
 @dataclass(frozen=True, slots=True)
 class RequestsState:
-    """``last``: the number of the last request to the client. ``open``: those of the client, oldest first."""
+    """``last``: the number of the last request to the client. ``open``: those of the client, oldest first.
+
+    ``asked``: those to the client that wait for its answer; the threads are in the process that it leaves.
+    """
 
     last: int = 0
     open: tuple[OpenRequestState, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,8 @@ CLIENTS = 8
 
 
 def chat(runtime: SystemRuntime) -> Hub:
-    hub = Hub(lambda request: ("lobby", request.args["id"]), _runtime=runtime)
+    options: dict[str, Any] = {"send_buffer": 100_000, "send_buffer_bytes": 1 << 26}  # nothing is dropped
+    hub = Hub(lambda request: ("lobby", request.args["id"]), _runtime=runtime, **options)
     hub.on_message(echo)
     return hub
 

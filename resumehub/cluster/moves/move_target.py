@@ -1,0 +1,312 @@
+"""The new process's side of a move: it takes a hub, held inert until the commit, or drops it without a trace.
+
+Each step is looked up in ``core/cluster/hub_move.py``. Handlers run on the thread of the link over which the
+hub comes; once the member has the hub's lock, it calls ``go`` on a thread of its own. Afterwards the link
+stays open for the last words of carried sessions, and for answers to threads of the old process, until that
+says that it needs it no more, or dies. Read next: ``move_source.py``, ``../../server/hub_arrival.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ...codec import encode_frame
+from ...core.cluster.hub_move import TargetAction, TargetEvent, TargetStage, target_step
+from ...errors import HubClosed, LinkBroken, ResumeHubError
+from ...message import Frame, Message, Opcode
+from ...runtime.foreign_code import Log
+from ...server.history import HistoryState
+from ...server.hub_arrival import HubArrival
+from ...server.hub_runner import HubRunner
+from ...server.session_release import LastWord
+from ...session.plain_values import load
+from ...session.session import Session
+from ...session.session_state import decode
+from ...transport.sockets import PlainSocket
+from ..door import Door
+from ..link import NO_DESCRIPTOR, Link, close_all
+from ..link_thread import Handlers
+from . import move_messages as m
+from .move_parts import TargetHost, Traveller
+from .move_source import HISTORY
+
+log = Log("resumehub")
+
+DESCRIPTORS_BESIDE: Final = 64
+"""So many descriptors a process keeps free when it takes a hub."""
+
+_E = TargetEvent
+
+
+class MoveTarget:
+    """One process's. One move at a time: one that begins before the last has ended is refused."""
+
+    def __init__(
+        self, runner: HubRunner, door: Door, host: TargetHost, travellers: Mapping[str, Traveller]
+    ) -> None:
+        self._runner = runner
+        self._door = door
+        self._host = host
+        self._travellers = travellers
+        self._lock = runner.runtime.lock("the arrival of a hub")
+        self._incoming: _Incoming | None = None
+        #: For the links at which this process is a worker's end.
+        self.handlers: Handlers = {
+            m.Moved: self._moved,
+            m.MoveOffer: self._offered,
+            m.SessionsMove: self._handler(_Incoming.sessions),
+            m.RestMoves: self._handler(_Incoming.rest),
+            m.MoveCommitted: self._handler(lambda incoming, message, _: incoming.on(_E.COMMIT)),
+            m.MoveGivenUp: self._handler(lambda incoming, message, _: incoming.on(_E.FAILED)),
+            m.LastWordSaid: self._handler(_Incoming.last_word),
+            m.NothingMore: self._handler(lambda incoming, message, _: incoming.link.close()),
+        }
+
+    def on_link_end(self, link: Link) -> None:
+        """A link has been read to its end. On its thread; never blocks for long."""
+        incoming = self._incoming
+        if incoming is not None and incoming.link is link:
+            incoming.on(_E.LINK_ENDED)
+            incoming.source_is_gone()
+
+    def go(self) -> int:
+        """The hub's lock is ours: let the sessions go on here; return how many. Next: bind the socket.
+
+        Threads: the member's. Blocks: until the hub thread has taken them over.
+        """
+        incoming = self._incoming
+        assert incoming is not None, "it was committed"
+        incoming.on(_E.LOCKED)
+        return incoming.adopted
+
+    def drop(self) -> None:
+        """A third process has the hub's lock: drop what is held; those sessions are lost. Never blocks."""
+        incoming = self._incoming
+        if incoming is not None:
+            incoming.on(_E.LOCK_KEPT)
+
+    @staticmethod
+    def _moved(link: Link, message: m.Moved, descriptors: Sequence[int]) -> None:
+        link.moved = True
+
+    def _offered(self, link: Link, message: m.MoveOffer, descriptors: Sequence[int]) -> None:
+        because = self._what_is_against(message)
+        if because is None:
+            try:
+                loop = self._runner.start(begins=False)
+            except (RuntimeError, ResumeHubError) as error:
+                because = f"its hub can't start: {error}"
+        if because is None and not self._host.may_hold():
+            because = "another process is the heir"
+        if because is not None:
+            link.send(m.MoveDropped(message.move, because))
+            return
+        arrival = HubArrival(loop, self._runner.runtime)
+        self._incoming = _Incoming(self, link, message, arrival)
+        link.send(m.MoveAccepted(message.move))
+
+    def _what_is_against(self, offer: m.MoveOffer) -> str | None:
+        before = self._incoming
+        if before is not None and before.stage not in (TargetStage.RUNNING, TargetStage.DROPPED):
+            return "a hub is on its way to it already"
+        if self._runner.closing:
+            return "it is closing"
+        room = _free_descriptors() - DESCRIPTORS_BESIDE
+        if offer.connected > room:
+            return f"it has room for {max(0, room)} more descriptors, and {offer.connected} are needed"
+        return None
+
+    def _handler(self, handle: Callable[[_Incoming, Any, Sequence[int]], None]) -> Any:
+        def handle_of_this_move(link: Link, message: Any, descriptors: Sequence[int]) -> None:
+            incoming = self._incoming
+            if incoming is None or incoming.move != message.move:
+                close_all(descriptors)  # it was given up before
+                return
+            handle(incoming, message, descriptors)
+
+        return handle_of_this_move
+
+    # -- for what is on its way ------------------------------------------------------------
+
+    @property
+    def host(self) -> TargetHost:
+        """The process's."""
+        return self._host
+
+    @property
+    def runner(self) -> HubRunner:
+        """The process's."""
+        return self._runner
+
+    def adopt_parts(self, parts: Mapping[str, bytes]) -> None:
+        """What came beside the sessions."""
+        for name, traveller in self._travellers.items():
+            if name in parts:
+                try:
+                    traveller.adopt(parts[name])
+                except ValueError as error:
+                    log.error("the %s of the hub that came here can't be read: %s", name, error)
+
+    def arrived(self) -> None:
+        """The hub is here: calls of this process find it."""
+        self._door.arrived()
+
+
+class _Incoming:
+    """A hub on its way to this process. Its link's thread, and the member's."""
+
+    def __init__(self, target: MoveTarget, link: Link, offer: m.MoveOffer, arrival: HubArrival) -> None:
+        self._target = target
+        self.link = link
+        self.move = offer.move
+        self._hub_life = offer.hub_life
+        self._arrival = arrival
+        self._lock = target.runner.runtime.lock("a hub on its way")
+        self.stage = TargetStage.HOLDING
+        self._parts: dict[str, bytes] = {}
+        self.adopted = 0
+
+    def on(self, event: TargetEvent, because: str = "") -> None:
+        """Do what the table says."""
+        with self._lock:
+            step = target_step(self.stage, event)
+            self.stage = step.to
+        match step.action:
+            case TargetAction.SAY_HELD:
+                self._say(m.MoveHeld(self.move))
+            case TargetAction.TAKE_LOCK:
+                self._target.host.committed(self._hub_life)
+            case TargetAction.ADOPT:
+                self._adopt()
+            case TargetAction.DROP:
+                self._arrival.drop()
+                self._target.host.dropped()
+                if event is _E.FAILED and because:
+                    self._say(m.MoveDropped(self.move, because))
+            case TargetAction.IGNORE:
+                pass
+
+    # -- what comes -------------------------------------------------------------------------
+
+    def sessions(self, message: m.SessionsMove, descriptors: Sequence[int]) -> None:
+        """Some of the sessions."""
+        if self.stage is not TargetStage.HOLDING:
+            close_all(descriptors)
+            return
+        if NO_DESCRIPTOR in descriptors:
+            close_all(descriptors)
+            self.on(_E.FAILED, "it has no free descriptor")
+            return
+        streams = [PlainSocket(socket.socket(fileno=one), self._runtime, movable=True) for one in descriptors]
+        at, left = 0, list(reversed(streams))
+        try:
+            for size, connected, carried in zip(
+                message.sizes, message.connected, message.carried, strict=True
+            ):
+                state = decode(message.states[at : at + size])
+                at += size
+                stream = left.pop() if connected else None
+                self._arrival.hold(state, stream, carried=carried)
+            if left:
+                raise ValueError("more descriptors than sessions came")
+        except (ResumeHubError, ValueError, IndexError) as error:
+            for one in left:
+                one.part()
+                one.release()
+            self.on(_E.FAILED, f"{type(error).__name__}: {error}")
+            return
+        self._say(m.SessionsHeld(self.move, message.batch))
+
+    def rest(self, message: m.RestMoves, descriptors: Sequence[int]) -> None:
+        """All else. Now everything must be here."""
+        at = 0
+        for name, size in zip(message.names, message.sizes, strict=True):
+            self._parts[name] = message.parts[at : at + size]
+            at += size
+        if len(self._arrival) != message.sessions:
+            here = len(self._arrival)
+            self.on(_E.FAILED, f"{here} sessions of {message.sessions} have come")
+            return
+        try:
+            if (history := self._parts.get(HISTORY)) is not None:
+                self._arrival.hold_history(load(HistoryState, history))
+        except ValueError as error:
+            log.error("the history of the hub that comes here can't be read: %s", error)
+        self.on(_E.ALL_HERE)
+
+    def last_word(self, message: m.LastWordSaid, descriptors: Sequence[int]) -> None:
+        """A carried session's callbacks begin here."""
+        data = json.loads(message.data) if message.data else None
+        self._arrival.last_word(LastWord(message.life, data, message.problem or None, message.failed_in))
+
+    def source_is_gone(self) -> None:
+        """The link has ended."""
+        if self.stage is TargetStage.RUNNING:
+            self._arrival.no_more_words()
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _adopt(self) -> None:
+        self._target.adopt_parts(self._parts)
+        self.adopted = self._arrival.adopt(lambda session, request_id: _AskedThere(self, session, request_id))
+        self._target.arrived()
+        if self.link.ended:  # before the sessions were here
+            self._arrival.no_more_words()
+
+    def answered(self, session: Session, request_id: str, frame: Frame | None, ended: str) -> None:
+        """A client has answered a thread of the old process; or its session has ended."""
+        answer = frame.payload if frame is not None else b""
+        is_binary = frame is not None and frame.opcode is Opcode.BINARY
+        self._say(m.AnswerArrived(self.move, session.life, request_id, answer, is_binary, ended))
+
+    def encoded(self, message: Message) -> Frame | None:
+        """As the codec writes it; None if it can't."""
+        try:
+            return encode_frame(self._target.runner.codec, message, correlated=True)
+        except (TypeError, ValueError):
+            return None
+
+    @property
+    def _runtime(self) -> Any:
+        return self._target.runner.runtime
+
+    def _say(self, message: Any) -> None:
+        try:
+            self.link.send(message)
+        except LinkBroken:
+            pass  # its thread reads it to its end, and says so
+
+
+class _AskedThere:
+    """A request to a client for which a thread of the old process waits (``session.Asked``)."""
+
+    frame = None
+
+    def __init__(self, incoming: _Incoming, session: Session, request_id: str) -> None:
+        self._incoming = incoming
+        self._session = session
+        self._id = request_id
+        self.generation = session.generation
+
+    def answered(self, message: Message) -> None:
+        frame = self._incoming.encoded(message)
+        self._incoming.answered(self._session, self._id, frame, "doubt" if frame is None else "")
+
+    def ended(self, error: Exception | None) -> None:
+        why = "doubt" if error is None else "hub closed" if isinstance(error, HubClosed) else "closed"
+        self._incoming.answered(self._session, self._id, None, why)
+
+
+def _free_descriptors() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return 1 << 30
+    try:
+        return soft - len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return soft - DESCRIPTORS_BESIDE

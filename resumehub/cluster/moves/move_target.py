@@ -85,10 +85,10 @@ class MoveTarget:
         return incoming.adopted
 
     def drop(self) -> None:
-        """A third process has the hub's lock: drop what is held; those sessions are lost. Never blocks."""
+        """Drop what is held. Behind a commit, a third process has the hub's lock: its sessions are lost."""
         incoming = self._incoming
         if incoming is not None:
-            incoming.on(_E.LOCK_KEPT)
+            incoming.on(_E.LOCK_KEPT if incoming.stage is TargetStage.COMMITTED else _E.FAILED)
 
     @staticmethod
     def _moved(link: Link, message: m.Moved, descriptors: Sequence[int]) -> None:

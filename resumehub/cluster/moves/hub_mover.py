@@ -1,0 +1,81 @@
+"""Both sides of a move for one process, as its member uses them (``movers.HubMover``).
+
+It gives the process's hub away (``move_source.py``) and takes one (``move_target.py``), and says in numbers
+what became of the sessions. Made and wired by the member's assembly; threads and blocking are those of its
+parts. Read next: ``move_source.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ...runtime.foreign_code import Log
+from ...server.hub_runner import HubRunner
+from ...session.elsewhere import Elsewhere
+from ..door import Door
+from ..link_thread import Handlers
+from ..movers import Carriage
+from .move_parts import HubMoved, SourceHost, TargetHost, Traveller
+from .move_source import MoveSource
+from .move_target import MoveTarget
+
+log = Log("resumehub")
+
+
+class MoveHost(SourceHost, TargetHost, Protocol):
+    """The member's part: who has the lock."""
+
+
+class WholeHubMover:
+    """One process's. ``elsewhere``: reaches the hub, wherever it is, for sessions that have left here.
+
+    Next: give ``hub_handlers`` and ``worker_handlers`` to the links, and tell ``on_link_end`` of their ends.
+    """
+
+    def __init__(
+        self,
+        runner: HubRunner,
+        door: Door,
+        host: MoveHost,
+        elsewhere: Elsewhere,
+        travellers: Mapping[str, Traveller],
+    ) -> None:
+        self._elsewhere = elsewhere
+        self._source = MoveSource(runner, door, host, travellers)
+        self._target = MoveTarget(runner, door, host, travellers)
+        #: For links at which this process is the hub's end, and for those at which it is a worker's.
+        self.hub_handlers: Handlers = self._source.handlers
+        self.worker_handlers: Handlers = self._target.handlers
+
+    def on_link(self, link: Any, at_hub: bool) -> None:
+        """A link is made: nothing to do."""
+
+    def on_link_end(self, link: Any, at_hub: bool) -> None:
+        """A link has been read to its end."""
+        (self._source if at_hub else self._target).on_link_end(link)
+
+    def move(self, link: Any, hub_life: str, until: float) -> Carriage:
+        """See ``movers.HubMover``."""
+        outcome = self._source.move(link, hub_life, self._elsewhere, until)
+        if not isinstance(outcome, HubMoved):
+            return Carriage(why=outcome.because)
+        log.info(
+            "the hub has moved to process %s with %s sessions: callbacks ended in %.0f ms, everything stood "
+            "still for %.0f ms, %s were carried, %s could not move",
+            link.peer.pid,
+            outcome.sessions,
+            1000 * outcome.released_in,
+            1000 * outcome.paused_for,
+            outcome.carried,
+            len(outcome.ended),
+        )
+        return Carriage(moved=outcome.sessions, carried=outcome.carried, ended=len(outcome.ended))
+
+    def go(self) -> None:
+        """See ``movers.HubMover``."""
+        self._target.go()
+
+    def drop(self) -> None:
+        """See ``movers.HubMover``."""
+        self._target.drop()

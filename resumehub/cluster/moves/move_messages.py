@@ -54,7 +54,8 @@ class MoveGivenUp:
 class SessionsMove:
     """Source: some of the sessions. ``states``: one behind the other; ``sizes``: of each.
 
-    ``connected``: which of them have a descriptor, in this order. ``carried``: see ``hub_departure.py``.
+    ``connected``: which of them have a descriptor, in this order. ``carried``: whose callbacks still run in the
+    old process (``server/hub_departure.py``).
     """
 
     move: str

@@ -31,20 +31,25 @@ log = Log("resumehub")
 AskElsewhere = Callable[[Session, str], Asked]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Held:
     """A session that waits for the end of the move."""
 
     state: SessionState
+    session: Session
     io: TransportIO | None
     carried: bool
 
 
 class HubArrival:
-    """One arrival: ``hold`` for each session, then ``adopt`` or ``drop``; ``last_word`` for the carried."""
+    """One arrival: ``hold`` for each session, then ``adopt`` or ``drop``; ``last_word`` for the carried.
 
-    def __init__(self, loop: HubLoop, runtime: Runtime) -> None:
+    ``ask_elsewhere``: what is told of answers for which a thread of the other process waits.
+    """
+
+    def __init__(self, loop: HubLoop, runtime: Runtime, ask_elsewhere: AskElsewhere | None = None) -> None:
         self._loop = loop
+        loop.effect_runner.ask_elsewhere = ask_elsewhere
         self._runtime = runtime
         self._held: list[_Held] = []
         self._carried: dict[str, Session] = {}
@@ -72,7 +77,7 @@ class HubArrival:
             assert stream is not None, "a connected session comes with its connection"
             transport = WebSocketTransport(stream, state.limits.max_message_size, (), state.transport.input)
             io = TransportIO(self._loop.transports.next_number(), transport, self._runtime)
-        self._held.append(_Held(state, io, carried))
+        self._held.append(_Held(state, self._loop.effect_runner.prepare(state), io, carried))
 
     def hold_history(self, history: HistoryState) -> None:
         """Keep what was broadcast last in the rooms."""
@@ -88,10 +93,9 @@ class HubArrival:
 
     # -- alive ------------------------------------------------------------------------------
 
-    def adopt(self, ask_elsewhere: AskElsewhere | None = None) -> int:
+    def adopt(self) -> int:
         """Let all sessions go on here; return how many do. Blocks: until the hub thread has done it.
 
-        ``ask_elsewhere``: what is told of answers for which a thread of the other process waits.
         Next: on_start and each on_adopt run, and behind them all other callbacks.
         """
         loop, held = self._loop, self._held
@@ -99,9 +103,8 @@ class HubArrival:
         history = loop.registry.history
         if history is not None and self._history is not None:
             history.restore(self._history)
-        loop.effect_runner.ask_elsewhere = ask_elsewhere
         loop.beginning.hold_back()
-        arrivals = [loop.effect_runner.arrives(one.state) for one in held]
+        arrivals = [loop.effect_runner.arrives(one.state, one.session) for one in held]
         for one in held:
             if one.io is not None:
                 loop.enter(one.io)
@@ -124,10 +127,7 @@ class HubArrival:
         lost = [one for arrival, one in zip(arrivals, held, strict=True) if self._is_lost(arrival)]
         for one in lost:
             self._forget(one)
-        for one in held:
-            session = self._find(one.state) if one.carried else None
-            if session is not None:
-                self._carried[session.life] = session
+        self._carried = {one.session.life: one.session for one in held if one.carried and one not in lost}
         loop.beginning.run()
         return len(held) - len(lost)
 
@@ -139,10 +139,6 @@ class HubArrival:
             self._loop.transports.remove(one.io.number)
             one.io.transport.abort()
             one.io.transport.release()
-
-    def _find(self, state: SessionState) -> Session | None:
-        session = self._loop.registry.sessions.get(state.decisions.connection_id)
-        return session if session is not None and session.life == state.decisions.life else None
 
     # -- the carried ones -------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class MovingEffects:
     #: States of sessions that leave, by epoch, until ``departed`` takes them; and of sessions that
     #: arrive, by the number of the arrival, until ``TakeOver`` uses them. Any thread.
     departures: dict[int, SessionState] = field(default_factory=dict)
-    arrivals: dict[int, SessionState] = field(default_factory=dict)
+    arrivals: dict[int, tuple[SessionState, Session | None]] = field(default_factory=dict)
     #: What is told of answers for which a thread of the process before this one waits.
     ask_elsewhere: Callable[[Session, str], Asked] | None = None
     _by_epoch: dict[int, Session] = field(default_factory=dict)
@@ -71,10 +71,23 @@ class MovingEffects:
 
     # -- for the thread that moves a session, or all of them ---------------------------------
 
-    def arrives(self, state: SessionState) -> int:
-        """Any thread: keep a session's state until it is adopted; return the number of the arrival."""
+    def prepare(self, state: SessionState) -> Session:
+        """Any thread: the session of a state, before it is adopted, when all of them have to be quick."""
+        bound = max(self._config.max_message_size, _LEAST_PARKED_BYTES)
+        decisions = state.decisions
+        whose = "a session that came" if decisions.credentials.generated else decisions.connection_id
+        queue = SerialQueue(self._runtime, self._pool, bound, whose)
+        session = session_from(self._services, state, 0, queue, self._runtime, self.ask_elsewhere)
+        session.connection = Connection(session, state.data)
+        return session
+
+    def arrives(self, state: SessionState, session: Session | None = None) -> int:
+        """Any thread: keep a session's state until it is adopted; return the number of the arrival.
+
+        ``session``: what ``prepare`` has made of it.
+        """
         arrival = next(self._numbers)
-        self.arrivals[arrival] = state
+        self.arrivals[arrival] = state, session
         return arrival
 
     def departed(self, session: Session) -> SessionState:
@@ -123,12 +136,13 @@ class MovingEffects:
         self._ledger_totals.forget(session.outbox)
 
     def _take_over(self, effect: e.TakeOver) -> None:
-        state = self.arrivals.pop(effect.arrival)
-        connection_id = effect.decisions.connection_id
-        whose = f"session {effect.epoch}" if effect.decisions.credentials.generated else connection_id
-        queue = self._serial_queue(connection_id, whose)
-        session = session_from(self._services, state, effect.epoch, queue, self._runtime, self.ask_elsewhere)
-        session.connection = Connection(session, state.data)
+        state, session = self.arrivals.pop(effect.arrival)
+        if session is None:
+            session = self.prepare(state)
+        session.epoch = effect.epoch
+        # An earlier session of the id may have callbacks here: then this one's come behind them.
+        queue = self._serial_queues.setdefault(session.connection_id, session.serial_queue)
+        session.serial_queue = queue
         self._by_epoch[effect.epoch] = session
         self._ledger_totals.open(session.outbox)
         self._registry.enter(session)

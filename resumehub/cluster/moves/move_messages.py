@@ -52,15 +52,14 @@ class MoveGivenUp:
 
 @dataclass(frozen=True, slots=True)
 class SessionsMove:
-    """Source: some of the sessions. ``states``: one behind the other; ``sizes``: of each.
+    """Source: some of the sessions. ``states``: as ``session_state.encode_all`` wrote them.
 
-    ``connected``: which of them have a descriptor, in this order. ``carried``: whose callbacks still run in the
-    old process (``server/hub_departure.py``).
+    ``connected``: which of them have a descriptor, in this order. ``carried``: whose callbacks still run in
+    the old process (``server/hub_departure.py``).
     """
 
     move: str
     batch: int
-    sizes: tuple[int, ...]
     connected: tuple[bool, ...]
     carried: tuple[bool, ...]
     states: bytes

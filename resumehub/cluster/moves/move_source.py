@@ -25,7 +25,7 @@ from ...server.hub_runner import HubRunner
 from ...server.session_release import LastWord
 from ...session.elsewhere import Elsewhere
 from ...session.plain_values import dump
-from ...session.session_state import encode
+from ...session.session_state import encode_all
 from ..door import Door
 from ..link import Link
 from ..link_thread import Handlers
@@ -219,14 +219,12 @@ class _Attempt:
             yield self._batch(number, leaving)
 
     def _batch(self, number: int, leaving: list[LeavingSession]) -> tuple[m.SessionsMove, list[int]]:
-        states = [encode(one.state) for one in leaving]
         message = m.SessionsMove(
             self.move,
             number,
-            tuple(map(len, states)),
             tuple(one.transport is not None for one in leaving),
             tuple(one.carried for one in leaving),
-            b"".join(states),
+            encode_all([one.state for one in leaving]),
         )
         return message, [_descriptor(one) for one in leaving if one.transport is not None]
 

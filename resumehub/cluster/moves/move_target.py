@@ -22,11 +22,12 @@ from ...message import Frame, Message, Opcode
 from ...runtime.foreign_code import Log
 from ...server.history import HistoryState
 from ...server.hub_arrival import HubArrival
+from ...server.hub_loop import HubLoop
 from ...server.hub_runner import HubRunner
 from ...server.session_release import LastWord
 from ...session.plain_values import load
 from ...session.session import Session
-from ...session.session_state import decode
+from ...session.session_state import decode_all
 from ...transport.sockets import PlainSocket
 from ..door import Door
 from ..link import NO_DESCRIPTOR, Link, close_all
@@ -106,8 +107,7 @@ class MoveTarget:
         if because is not None:
             link.send(m.MoveDropped(message.move, because))
             return
-        arrival = HubArrival(loop, self._runner.runtime)
-        self._incoming = _Incoming(self, link, message, arrival)
+        self._incoming = _Incoming(self, link, message, loop)
         link.send(m.MoveAccepted(message.move))
 
     def _what_is_against(self, offer: m.MoveOffer) -> str | None:
@@ -160,12 +160,14 @@ class MoveTarget:
 class _Incoming:
     """A hub on its way to this process. Its link's thread, and the member's."""
 
-    def __init__(self, target: MoveTarget, link: Link, offer: m.MoveOffer, arrival: HubArrival) -> None:
+    def __init__(self, target: MoveTarget, link: Link, offer: m.MoveOffer, loop: HubLoop) -> None:
         self._target = target
         self.link = link
         self.move = offer.move
         self._hub_life = offer.hub_life
-        self._arrival = arrival
+        self._arrival = HubArrival(
+            loop, self._runtime, lambda session, request_id: _AskedThere(self, session, request_id)
+        )
         self._lock = target.runner.runtime.lock("a hub on its way")
         self.stage = TargetStage.HOLDING
         self._parts: dict[str, bytes] = {}
@@ -203,13 +205,10 @@ class _Incoming:
             self.on(_E.FAILED, "it has no free descriptor")
             return
         streams = [PlainSocket(socket.socket(fileno=one), self._runtime, movable=True) for one in descriptors]
-        at, left = 0, list(reversed(streams))
+        left = list(reversed(streams))
         try:
-            for size, connected, carried in zip(
-                message.sizes, message.connected, message.carried, strict=True
-            ):
-                state = decode(message.states[at : at + size])
-                at += size
+            states = decode_all(message.states)
+            for state, connected, carried in zip(states, message.connected, message.carried, strict=True):
                 stream = left.pop() if connected else None
                 self._arrival.hold(state, stream, carried=carried)
             if left:
@@ -253,7 +252,7 @@ class _Incoming:
 
     def _adopt(self) -> None:
         self._target.adopt_parts(self._parts)
-        self.adopted = self._arrival.adopt(lambda session, request_id: _AskedThere(self, session, request_id))
+        self.adopted = self._arrival.adopt()
         self._target.arrived()
         if self.link.ended:  # before the sessions were here
             self._arrival.no_more_words()

@@ -141,7 +141,7 @@ class LinkedHubs:
         new.was_dropped.clear()
         link = link or self.link()[0]
         there = new.hub
-        outcome = old.source.move(link, "a hub's life", InOtherHub(lambda: there), now() + seconds)
+        outcome = old.source.move(link, "a hub's life", InOtherHub(lambda: there, new.came), now() + seconds)
         if isinstance(outcome, HubMoved):
             assert new.came.wait(PATIENCE)
             self.processes.reverse()

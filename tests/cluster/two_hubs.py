@@ -7,6 +7,7 @@ its socket is duplicated.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,12 +28,17 @@ from tests.support import PATIENCE
 
 
 class InOtherHub:
-    """An ``Elsewhere`` for sessions that are in the other hub: no link, but the same look by id and life."""
+    """An ``Elsewhere`` for sessions that are in the other hub: no link, but the same look by id and life.
 
-    def __init__(self, find: Callable[[], Hub]) -> None:
+    ``arrived``: set once they are there.
+    """
+
+    def __init__(self, find: Callable[[], Hub], arrived: threading.Event) -> None:
         self._find = find
+        self._arrived = arrived
 
     def _session(self, connection_id: str, life: str) -> Session:
+        assert self._arrived.wait(PATIENCE), "the sessions do not come"
         session = self._find().runner.registry().sessions.get(connection_id)
         if session is None or session.life != life:
             raise ConnectionClosed(connection_id)
@@ -149,10 +155,11 @@ class TwoHubs:
 
     def go(self, departure: HubDeparture, arrival: HubArrival) -> None:
         """The move is committed."""
-        target = self.hubs[1]
-        departure.commit(InOtherHub(lambda: target), arrival.last_word)
+        target, arrived = self.hubs[1], threading.Event()
+        departure.commit(InOtherHub(lambda: target, arrived), arrival.last_word)
         count = len(arrival)
         assert arrival.adopt() == count
+        arrived.set()
         self.carried.append(arrival)
         old, new = self.doors
         self.hubs.reverse()

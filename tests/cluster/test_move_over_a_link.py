@@ -172,6 +172,29 @@ def test_a_session_whose_handler_runs_is_carried() -> None:
     end(two, alice)
 
 
+def test_a_hub_does_not_come_back_while_a_handler_of_before_still_runs() -> None:
+    gate = Gate()
+
+    def slow(runtime: SystemRuntime) -> Hub:
+        hub = chat(runtime)
+        hub.on_message(lambda connection, message: gate.hold() if message.payload == "wait" else None)
+        return hub
+
+    two = LinkedHubs(slow)
+    [alice] = clients(two, 1)
+    assert said(alice, "wait") == "wait"
+    gate.wait_reached()
+    assert isinstance(two.move(seconds=0.4), HubMoved)
+    outcome = two.move(seconds=0.4)
+    assert isinstance(outcome, HubNotMoved)
+    assert "still runs handlers" in outcome.because
+    gate.open()
+    assert said(alice, 1) == 1
+    assert isinstance(two.move(), HubMoved)
+    assert said(alice, 2) == 2
+    end(two, alice)
+
+
 def test_a_carried_session_ends_when_the_old_process_dies() -> None:
     gate, ended = Gate(), list[str]()
 

@@ -43,7 +43,7 @@ class WholeHubMover:
     ) -> None:
         self._elsewhere = elsewhere
         self._source = MoveSource(runner, door, host, travellers)
-        self._target = MoveTarget(runner, door, host, travellers)
+        self._target = MoveTarget(runner, door, host, travellers, lambda: self._source.runs_callbacks)
         #: For links at which this process is the hub's end, and for those at which it is a worker's.
         self.hub_handlers: Handlers = self._source.handlers
         self.worker_handlers: Handlers = self._target.handlers

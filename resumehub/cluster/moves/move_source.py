@@ -71,6 +71,11 @@ class MoveSource:
             attempt.answers.put(None)
             attempt.late.end_all()
 
+    @property
+    def runs_callbacks(self) -> bool:
+        """Whether a callback still runs here of a session that has left."""
+        return self._attempt is not None and self._attempt.runs_callbacks
+
     def move(
         self, link: Link, hub_life: str, elsewhere: Elsewhere, deadline: float
     ) -> HubMoved | HubNotMoved:
@@ -266,6 +271,11 @@ class _Attempt:
         return HubNotMoved(self._because)
 
     # -- behind the commit: any thread ------------------------------------------------------
+
+    @property
+    def runs_callbacks(self) -> bool:
+        """Whether a carried session has not said its last word."""
+        return self._words_left > 0
 
     def _say(self, word: LastWord) -> None:
         """A carried session's callbacks have ended here."""

@@ -45,11 +45,20 @@ _E = TargetEvent
 
 
 class MoveTarget:
-    """One process's. One move at a time: one that begins before the last has ended is refused."""
+    """One process's. One move at a time: one that begins before the last has ended is refused.
+
+    ``runs_callbacks``: whether a callback still runs here of a session that has left; then no hub comes back.
+    """
 
     def __init__(
-        self, runner: HubRunner, door: Door, host: TargetHost, travellers: Mapping[str, Traveller]
+        self,
+        runner: HubRunner,
+        door: Door,
+        host: TargetHost,
+        travellers: Mapping[str, Traveller],
+        runs_callbacks: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._runs_callbacks = runs_callbacks
         self._runner = runner
         self._door = door
         self._host = host
@@ -116,6 +125,8 @@ class MoveTarget:
             return "a hub is on its way to it already"
         if self._runner.closing:
             return "it is closing"
+        if self._runs_callbacks():
+            return "it still runs handlers of sessions that it has given away"
         room = _free_descriptors() - DESCRIPTORS_BESIDE
         if offer.connected > room:
             return f"it has room for {max(0, room)} more descriptors, and {offer.connected} are needed"

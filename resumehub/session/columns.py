@@ -23,7 +23,7 @@ from .plain_values import PlainValueError
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 _Writer = Callable[[Sequence[Any], list[bytes]], Any]
-_Reader = Callable[[Any, int, "_Blobs"], list[Any]]
+_Reader = Callable[[Any, int, "_ManyBlobs"], list[Any]]
 
 # Made on first use, and kept: resolving the types of a class takes longer than all the rest.
 _WRITERS: dict[Any, _Writer] = {}
@@ -43,7 +43,7 @@ def dump_all(kind: type[Any], values: Sequence[Any]) -> bytes:
 def load_all(kind: type[Any], data: bytes) -> list[Any]:
     """The values of class ``kind`` in ``data``. Raises: PlainValueError if ``data`` is anything else."""
     size = int.from_bytes(data[:8])
-    head, blobs = data[8 : 8 + size], _Blobs(data, 8 + size)
+    head, blobs = data[8 : 8 + size], _ManyBlobs(data, 8 + size)
     try:
         shape = json.loads(head)
     except (ValueError, RecursionError):
@@ -56,7 +56,7 @@ def load_all(kind: type[Any], data: bytes) -> list[Any]:
     return values
 
 
-class _Blobs:
+class _ManyBlobs:
     """The bytes after the head, taken from front to back."""
 
     def __init__(self, data: bytes, at: int) -> None:
@@ -198,7 +198,7 @@ def _sizes(shape: Any, count: int) -> list[int]:
 
 
 def _read_plain(kind: type) -> _Reader:
-    def read(shape: Any, count: int, blobs: _Blobs) -> list[Any]:
+    def read(shape: Any, count: int, blobs: _ManyBlobs) -> list[Any]:
         values = _a_list(shape, count, kind.__name__)
         if not set(map(type, values)) <= {kind}:
             raise PlainValueError(f"where {kind.__name__} should be is another type")
@@ -207,7 +207,7 @@ def _read_plain(kind: type) -> _Reader:
     return read
 
 
-def _read_floats(shape: Any, count: int, blobs: _Blobs) -> list[float]:
+def _read_floats(shape: Any, count: int, blobs: _ManyBlobs) -> list[float]:
     values = _a_list(shape, count, "float")
     if not set(map(type, values)) <= {float, int}:
         raise PlainValueError("where float should be is another type")
@@ -215,7 +215,7 @@ def _read_floats(shape: Any, count: int, blobs: _Blobs) -> list[float]:
 
 
 def _read_members(kind: type[Enum]) -> _Reader:
-    def read(shape: Any, count: int, blobs: _Blobs) -> list[Enum]:
+    def read(shape: Any, count: int, blobs: _ManyBlobs) -> list[Enum]:
         names = _a_list(shape, count, kind.__name__)
         members = kind.__members__
         if not all(isinstance(name, str) and name in members for name in names):
@@ -226,7 +226,7 @@ def _read_members(kind: type[Enum]) -> _Reader:
 
 
 def _read_tuples(inside: _Reader) -> _Reader:
-    def read(shape: Any, count: int, blobs: _Blobs) -> list[tuple[Any, ...]]:
+    def read(shape: Any, count: int, blobs: _ManyBlobs) -> list[tuple[Any, ...]]:
         lengths, column = _a_list(shape, 2, "a tuple")
         total = sum(_sizes(lengths, count))
         items = iter(inside(column, total, blobs) if total else ())
@@ -240,7 +240,7 @@ def _read_records(kind: Any) -> _Reader:
     readers = [_reader_of(hint) for hint in fields.values()]
     names = list(fields)
 
-    def read(shape: Any, count: int, blobs: _Blobs) -> list[Any]:
+    def read(shape: Any, count: int, blobs: _ManyBlobs) -> list[Any]:
         columns = _a_list(shape, len(readers), kind.__name__)
         values = []
         for name, reader, column in zip(names, readers, columns, strict=True):
@@ -258,7 +258,7 @@ def _read_union(options: tuple[Any, ...]) -> _Reader:
     least = -1 if len(kinds) < len(options) else 0
     readers = [_reader_of(kind) for kind in kinds]
 
-    def read(shape: Any, count: int, blobs: _Blobs) -> list[Any]:
+    def read(shape: Any, count: int, blobs: _ManyBlobs) -> list[Any]:
         which, columns = _a_list(shape, 2, "a choice")
         if type(which) is int:
             which = [which] * count

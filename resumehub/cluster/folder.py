@@ -86,10 +86,13 @@ class Folder:
             )
 
     def tidy(self) -> None:
-        """Delete what processes have left behind that were killed. Only who holds the hub may call it."""
-        for name in os.listdir(self.path):
-            if re.fullmatch(r"hub\.\w{8}", name) or name in ("parked.new", "parked.read"):
-                with contextlib.suppress(OSError):
+        """Delete what processes have left behind that were killed; ``adopting`` is not among it.
+
+        Only who has just taken a hub that nobody held may call it.
+        """
+        with contextlib.suppress(OSError):  # a folder that can't be written to is told of elsewhere
+            for name in os.listdir(self.path):
+                if re.fullmatch(r"hub\.\w{8}", name) or name == "parked.new":
                     os.unlink(self._file(name))
 
     def _file(self, name: str) -> str:

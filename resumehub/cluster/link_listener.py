@@ -195,13 +195,13 @@ class LinkListener:
     def _tell_of(self, refused: Refused, greeting: Greeting) -> None:
         """One line a minute for each code: who is refused tries again and again."""
         if refused.code == NOT_NOW:
-            log.debug("process %s is told to come later: %s", greeting.pid, refused.reason)
+            log.debug("a link of process %s is put off: %s", greeting.pid, refused.reason)
             return
         with self._lock:
             more = self._told.setdefault(refused.code, Throttle()).let_through(now())
         if more is not None:
             log.warning(
-                "process %s is refused in %s: %s%s",
+                "a link of process %s is refused in %s: %s%s",
                 greeting.pid,
                 self._folder.path,
                 refused.reason,
@@ -300,7 +300,7 @@ def _is_ours(stream: socket.socket, folder: str) -> bool:
     pid, user, _ = struct.unpack("iII", stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     if user != os.geteuid():
         log.error(
-            "process %s of user %s is refused in %s: the cluster is of user %s",
+            "a link of process %s of user %s is refused in %s: the cluster is of user %s",
             pid,
             user,
             folder,

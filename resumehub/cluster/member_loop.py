@@ -194,6 +194,7 @@ class MemberLoop:
             case Deed.WAIT:
                 self._retry_at = now() + HURRY
             case Deed.ADOPT:
+                setting.folder.tidy()
                 setting.folder.warn_if_it_forgets()
                 self._new_life = secrets.token_hex(16)
                 self._errands.send_on(AdoptErrand())

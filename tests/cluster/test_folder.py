@@ -195,4 +195,11 @@ def test_what_killed_processes_left_behind_is_deleted(tmp_path: Path) -> None:
 
     folder.tidy()
 
-    assert {path.name for path in tmp_path.iterdir()} == {"lock", "hub", "parked", "hub.txt", "notes"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "lock",
+        "hub",
+        "parked",
+        "parked.read",
+        "hub.txt",
+        "notes",
+    }

@@ -140,7 +140,7 @@ def test_another_application_is_refused_by_name(
     with pytest.raises(ClusterRefused):
         linked(folder, a_greeting(2, application="shop"))
     (record,) = caplog.records
-    refused = f"process 2 is refused in {folder.path}: the folder belongs to the application 'chat'"
+    refused = f"a link of process 2 is refused in {folder.path}: the folder belongs to the application 'chat'"
     assert record.getMessage().startswith(refused), "one line a minute: it tries again and again"
 
 
@@ -177,7 +177,8 @@ def test_a_process_of_another_user_is_refused(
     with pytest.raises((ConnectionError, EOFError)):
         Raw(folder).read()
     assert {record.getMessage() for record in caplog.records} == {
-        f"process {os.getpid()} of user {user} is refused in {folder.path}: the cluster is of user {user + 1}"
+        f"a link of process {os.getpid()} of user {user} is refused in {folder.path}: "
+        f"the cluster is of user {user + 1}"
     }
 
 

@@ -1,0 +1,47 @@
+"""docs/reference/cluster-files.md has every file of the folder and every bound, as the code has them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from resumehub.cluster import folder, greetings, link, link_codec, link_listener, link_turns
+from resumehub.cluster.folder import Folder
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/cluster-files.md").read_text("utf-8")
+
+BOUNDS = re.findall(r"^\| [^|]+ \(`([A-Z_]+)`\) \| ([\d.,]+)(?: s)? \|", PAGE, re.MULTILINE)
+
+MODULES: tuple[ModuleType, ...] = (folder, greetings, link, link_codec, link_listener, link_turns)
+
+
+def number_in(name: str) -> float:
+    for module in MODULES:
+        if name in vars(module):
+            found: float = vars(module)[name]
+            return found
+    raise AssertionError(f"no module has {name}")
+
+
+@pytest.mark.parametrize(("name", "said"), BOUNDS)
+def test_a_bound_is_that_of_the_code(name: str, said: str) -> None:
+    assert float(said.replace(",", "")) == number_in(name)
+
+
+def test_every_bound_of_a_link_is_on_the_page() -> None:
+    """Those that begin with "most", and whatever else limits something."""
+    named = {
+        name for module in MODULES for name in vars(module) if re.match(r"MOST_|LONGEST_S|\w+_TIMEOUT$", name)
+    }
+    assert named <= {name for name, _ in BOUNDS}
+
+
+def test_every_file_of_the_folder_is_on_the_page() -> None:
+    here = Folder("/")
+    files = [here.lock, here.socket, here.new_socket("…"), here.parked, here.parking, here.adopting]
+    rows = re.findall(r"^\| `([^`]+)` \| ", PAGE, re.MULTILINE)
+    assert rows == [os.path.basename(path) for path in files]

@@ -32,7 +32,7 @@ from . import effects as e
 from .request_deadlines import RequestDeadlines
 from .states import ClientDeadline, ClientRules, ClientState
 from .transport_watch import TransportWatch
-from .verdicts import DialVerdict, of_close, of_status
+from .verdicts import DialVerdict, of_close, of_status, pause_bound
 
 #: How often "id in use" may mean a dial of ours: the server has opened a session, and its answer was lost.
 _OWN_DUPLICATES = 10
@@ -321,7 +321,7 @@ class ClientMachine:
         else:
             self.state = ClientState.WAITING
             # Full jitter: anything from 0 to the bound.
-            self._bound = min(self.rules.cap, self.rules.initial * 2.0 ** min(self._doublings, 60))
+            self._bound = pause_bound(error, self.rules.initial, self._doublings, self.rules.cap)
             self._at_least = min(at_least, self.rules.longest_told)
             self.failures += 1
             self._do(e.DrawPause(self._bound, self._at_least))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ..codes import CloseCode
+from ..errors import ResumeHubError, TransportLost
 from ..protocol.control_messages import NO_ACK
 
 
@@ -20,6 +21,10 @@ class DialVerdict(Enum):
     ENDED = "the server has ended the session, or another client has it: do not dial again"
     MESSAGE_REJECTED = "the server does not take one of our messages: dial again without it"
 
+
+#: In seconds. A server that restarts has written its sessions down: all its clients come back to another
+#: process, which has just started. Half a second, the usual first bound, would be a crowd at its door.
+RESTART_PAUSE = 2.0
 
 #: RFC 6455 §7.4.1: a message broke a policy of the server's.
 POLICY_VIOLATION = 1008
@@ -58,3 +63,10 @@ def of_status(status: int) -> DialVerdict:
     if status in _NOT_NOW or (status >= 500 and status not in _NOT_EVER):
         return DialVerdict.RETRY
     return DialVerdict.REFUSED
+
+
+def pause_bound(error: ResumeHubError, initial: float, doublings: int, cap: float) -> float:
+    """The bound of the pause before the next dial, in seconds. ``error``: why there has to be one."""
+    if isinstance(error, TransportLost) and error.code == CloseCode.SERVICE_RESTART:
+        return min(cap, RESTART_PAUSE)
+    return min(cap, initial * 2.0 ** min(doublings, 60))

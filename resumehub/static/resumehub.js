@@ -26,6 +26,10 @@ const TOKEN = "resumehub.token.";
 /** What we close a socket with that we have given up: anything but 1000, which would end the session. */
 const REPLACED = 4000;
 
+/** A server that restarts: all its pages come back to a process that has just started, each within so many milliseconds. */
+const SERVICE_RESTART = 1012;
+const RESTART_PAUSE = 2_000;
+
 /** The reason of a 1008 that blames no message of ours: the page has handled, and acknowledged, nothing for long. */
 const NO_ACK = "no $ack came while the window was full";
 
@@ -537,7 +541,8 @@ export class Machine {
   #pause(cause) {
     const { pause, firstPause, longestPause, random } = this.#options;
     if (pause) return pause(this.#failures, cause);
-    const bound = Math.min(longestPause, firstPause * 2 ** this.#doublings);
+    const restarts = cause.code === SERVICE_RESTART;
+    const bound = Math.min(longestPause, restarts ? RESTART_PAUSE : firstPause * 2 ** this.#doublings);
     const drawn = random() * bound;
     // The bound doubles behind a long pause only, so it is never more than about twice the time that has passed.
     this.#doublings += drawn * 2 >= bound ? 1 : 0;

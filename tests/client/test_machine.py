@@ -170,6 +170,25 @@ def test_the_seconds_of_a_close_frame_are_waited_too(plain: bool) -> None:
     assert bench.machine.next_deadline() == 7.5
 
 
+def test_a_server_that_restarts_is_given_a_moment() -> None:
+    """All its clients come back to a process that has just started: each within two seconds, at random."""
+    bench = Bench(chance=1.0)
+    bench.open()
+    bench.lose(1012, "service restart")
+    assert bench.machine.next_deadline() == 2.0
+    bench.wait(2.0)
+    bench.do(c.DialFailed(2, TransportLost()))
+    assert bench.machine.next_deadline() == 2.0 + 1.0  # the usual bound, once doubled
+
+
+def test_the_pause_behind_a_restart_is_bounded_like_the_others() -> None:
+    """Whoever has set a shorter bound for all pauses means this one, too."""
+    bench = Bench(chance=1.0, cap=0.5)
+    bench.open()
+    bench.lose(1012, "service restart")
+    assert bench.machine.next_deadline() == 0.5
+
+
 def test_retries_run_out() -> None:
     """The last failure is the cause of the error."""
     bench = Bench(max_retries=2)

@@ -80,6 +80,17 @@ describe("dialing", () => {
     }
   });
 
+  it("gives a server that restarts a moment: up to two seconds, at random", () => {
+    for (const [drawn, pause] of [[1, 2_000], [0.25, 500]]) {
+      const play = new Play({ firstPause: 100, random: () => drawn }).connected();
+      play.closed(1012, "service restart");
+      assert.equal(play.told("state").at(-1).pause, pause);
+    }
+    const hasty = new Play({ firstPause: 100, longestPause: 400 }).connected();
+    hasty.closed(1012, "service restart");
+    assert.equal(hasty.told("state").at(-1).pause, 400);
+  });
+
   it("begins with short pauses again once a connection has lasted", () => {
     const play = new Play({ firstPause: 100, stableAfter: 5_000 });
     play.closed(1006);
@@ -225,7 +236,7 @@ describe("what a close code means", () => {
       const play = new Play().connected();
 
       play.closed(code);
-      play.advance(500);
+      play.advance(code === 1012 ? 2_000 : 500);
 
       assert.equal(play.dial.query.resume, "true");
     });

@@ -17,6 +17,9 @@ from typing import NamedTuple, Protocol
 #: The machine's monotonic clock, in seconds, for measuring what has just happened. Any thread.
 now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
+#: Seconds since 1970, for what outlives the machine's start; it may be set back or forth. Any thread.
+wall = time.time
+
 
 class Effort(NamedTuple):
     """What a thread has done so far, as the system counts it; zeros where the system does not count."""

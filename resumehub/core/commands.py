@@ -268,6 +268,13 @@ class LeaveBehind:
 
 
 @dataclass(frozen=True, slots=True)
+class Park:
+    """These sessions are written down for the next process: forget them, and close their transports."""
+
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AdoptAll:
     """A whole hub comes from another process: its sessions go on here, all in one step."""
 
@@ -298,6 +305,6 @@ NeedsDeadline = WriteStalled | WindowFull | AckDue
 TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed | Released
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
 RequestReport = RequestMade | RequestOver
-Moving = Export | Depart | LeaveBehind | Adopt | AdoptAll
+Moving = Export | Depart | LeaveBehind | Park | Adopt | AdoptAll
 Order = Kick | KickUser | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
 Command = TransportReport | SessionReport | RequestReport | Moving | Order

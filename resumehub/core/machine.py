@@ -150,7 +150,7 @@ class Machine:
                 self.deadlines.cancel(DeadlineKind.ANSWER_WANTED, number)
             case c.GapFound():
                 self._gap_found(command)
-            case c.Export() | c.Depart() | c.LeaveBehind() | c.Adopt() | c.AdoptAll():
+            case c.Export() | c.Depart() | c.LeaveBehind() | c.Park() | c.Adopt() | c.AdoptAll():
                 self._moves.handle(command, self.draining)
             case c.Shutdown():
                 self._shutdown()

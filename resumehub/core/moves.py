@@ -1,10 +1,10 @@
 """Whether a session may go on in another process, and whether one from another process may go on here.
 
-This is a part of the machine (``machine.py``), which hands it ``Export``, ``Depart``, ``LeaveBehind``,
-``Adopt`` and ``AdoptAll`` on the hub thread. ``sessions.py`` writes down what the machine knows of a session,
-as a ``DecisionState`` (``moving.py``). A session leaves alone (``Export``), or with the whole hub: then all
-are written down first, and forgotten only when the other process has them. A refusal is a ``NotMoved``
-effect, and the session stays where it is. Pure. Read next: ``sessions.py``.
+This is a part of the machine (``machine.py``), which hands it the commands of a move on the hub thread.
+``sessions.py`` writes down what the machine knows of a session, as a ``DecisionState`` (``moving.py``). A
+session leaves alone (``Export``), or with the whole hub: then all are written down first, and forgotten only
+when the other process (``Depart``), or a file (``Park``), has them. A refusal is a ``NotMoved`` effect, and
+the session stays where it is. Pure. Read next: ``sessions.py``.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ class Moves:
                     if (session := self._session_table.by_epoch.get(epoch)) is not None:
                         error = TransportLost(*_RESTART)
                         self._session_table.end(session, CloseReason.HUB_CLOSE, error, close=_RESTART)
+            case c.Park(epochs):
+                for epoch in epochs:
+                    if (session := self._session_table.by_epoch.get(epoch)) is not None:
+                        self._session_table.park(session)
             case c.Adopt():
                 self._arrive(command, draining)
             case c.AdoptAll(adoptions):

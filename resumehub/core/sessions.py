@@ -22,6 +22,7 @@ from .states import State
 from .transports import TransportMachine
 
 SUPERSEDED: CloseFrame = (CloseCode.SUPERSEDED, "superseded")
+RESTARTING: CloseFrame = (CloseCode.SERVICE_RESTART, "service restart")
 
 
 class SessionTable:
@@ -178,6 +179,13 @@ class SessionTable:
         """Forget a session that was written down before, and its transport."""
         self._plan.add(e.GoneElsewhere(session.epoch, session.transport))
         self._forget(session)
+
+    def park(self, session: SessionRecord) -> None:
+        """The same where nobody goes on with its transport: that is closed, and the client comes back."""
+        if session.transport is not None:
+            self._detach(session, close=RESTARTING)
+            session.state, session.transport = State.SUSPENDED, None
+        self.depart(session)
 
     def _forget(self, session: SessionRecord) -> None:
         self._end_grace(session)

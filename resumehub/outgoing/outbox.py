@@ -215,6 +215,20 @@ class Outbox(DroppingQueue):
         )
 
     @classmethod
+    def at_rest(cls, lock: Lock, state: OutboxState) -> OutboxState:
+        """``state`` once its transport has ended in order: it has finished the frame that had begun.
+
+        A client that acknowledges may get that frame again, as after any end of a transport.
+        """
+        outbox = cls.from_state(lock, state)
+        if outbox.started and outbox.keep is not _UNTIL_ACKED:
+            outbox.written()
+        else:
+            outbox.unbegin()
+        outbox.forget_notices()
+        return outbox.export()
+
+    @classmethod
     def from_state(cls, lock: Lock, state: OutboxState) -> Outbox:
         """The outbox that ``export`` described. Raises: ValueError, as ``OutboxState.check``."""
         state.check()

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
 
 from ..clock import Clock
+from ..codes import CloseCode
 from ..message import Frame
 from ..reasons import DropReason
 from ..runtime.base import Condition, Lock, Runtime
@@ -206,6 +207,7 @@ class TransportWriter:
                 return
             wire.close = self.transport.encode_close(code, reason)
             wire.close_after_data = after_data
+            self._half_close = code == CloseCode.SERVICE_RESTART  # the process ends, with input unread
             self._direct = None
             start, self._writer_running = not self._writer_running, True
         if start:

@@ -9,12 +9,12 @@ answer with a status. Pure. Read next: ``machine.py``, docs/reference/lossless.m
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from ..codes import CloseCode
+from ..protocol.tokens import hidden, is_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Tokens:
 
     def accept(self, presented: str) -> bool:
         """Whether ``presented`` is one of the two. A wrong one takes as long as a right one."""
-        given = presented.encode()
-        return bool(
-            hmac.compare_digest(given, self.newest.encode())
-            | (hmac.compare_digest(given, self.proven.encode()) & (self.proven != ""))
-        )
+        return is_same(presented, self.newest) | (is_same(presented, self.proven) & (self.proven != ""))
+
+    def hidden(self) -> Tokens:
+        """The same for a file: no token can be read from it. The next attach sends a fresh one."""
+        return Tokens(hidden(self.newest), hidden(self.proven))
 
     def presented(self, token: str) -> Tokens:
         """The tokens after the client has presented one: it has that one."""

@@ -6,11 +6,17 @@ subprotocol's name. Values only; any thread. Read next: ``core/resume.py``, whic
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
 from typing import Final
 
 SUBPROTOCOL: Final = "resumehub.v1"
 TOKEN_PREFIX: Final = "resumehub.token."
+
+_HIDDEN: Final = "sha256-"
+"""How the second part of a token begins that was replaced by its hash. No random one does, but for chance."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{12,64}\.[A-Za-z0-9_-]{12,64}", re.ASCII)
 
@@ -23,6 +29,23 @@ def token_of(key: str, secret: str) -> str:
 def key_of(token: str) -> str:
     """The session's part of a token, the same for the session's whole life; "" if this is no token."""
     return token.partition(".")[0] if _TOKEN.fullmatch(token) else ""
+
+
+def hidden(token: str) -> str:
+    """``token`` as it is written down: it can be recognised, and opens nothing. Twice is once."""
+    key, _, secret = token.partition(".")
+    if not secret or secret.startswith(_HIDDEN):
+        return token
+    digest = hashlib.sha256(token.encode()).digest()
+    return f"{key}.{_HIDDEN}{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def is_same(presented: str, kept: str) -> bool:
+    """Whether a client has presented the token that we keep, perhaps hidden. As slow for a wrong one."""
+    shown = hidden(presented) if kept.partition(".")[2].startswith(_HIDDEN) else presented
+    # What is hidden can't be presented: whoever has read the file knows no token.
+    is_a_hash = presented.partition(".")[2].startswith(_HIDDEN)
+    return hmac.compare_digest(shown.encode(), kept.encode()) & (not is_a_hash)
 
 
 def read_offer(offered: list[str]) -> tuple[bool, str]:

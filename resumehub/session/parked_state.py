@@ -34,6 +34,12 @@ def why_not_parked(state: SessionState) -> str | None:
 
 def parked(state: SessionState, lock: Lock) -> SessionState:
     """``state`` as it waits in the file. ``lock``: any, for the time of the call."""
+    outbox, credentials = state.outbox, state.decisions.credentials
+    if outbox.started or any(isinstance(item, NoticeState) for item in outbox.unsent):
+        outbox = Outbox.at_rest(lock, outbox)  # a $hello that waits has a token in the clear
+    if credentials.tokens is not None:
+        credentials = replace(credentials, tokens=credentials.tokens.hidden())
+    state = replace(state, outbox=outbox, decisions=replace(state.decisions, credentials=credentials))
     if state.transport is None:
         return state
     decisions = replace(
@@ -42,11 +48,8 @@ def parked(state: SessionState, lock: Lock) -> SessionState:
         last_error=_LOST,
         time_left=(TimeLeft(DeadlineKind.GRACE, state.limits.resume_window),),
     )
-    outbox = state.outbox
-    if outbox.started or any(isinstance(item, NoticeState) for item in outbox.unsent):
-        outbox = Outbox.at_rest(lock, outbox)
     drop = HookState("on_transport_drop", decisions.generation, _LOST, "", "")
-    return replace(state, decisions=decisions, outbox=outbox, hooks=(*state.hooks, drop), transport=None)
+    return replace(state, decisions=decisions, hooks=(*state.hooks, drop), transport=None)
 
 
 def adopted(state: SessionState, *, ends: bool = False) -> SessionState:

@@ -132,6 +132,24 @@ def test_what_a_v1_client_has_not_acknowledged_comes_again(stage: Any, folder: F
     assert client.resume().take(3) == [2, 3, 4]
 
 
+def test_no_token_can_be_read_from_the_file(stage: Any, folder: Folder) -> None:
+    """Given a parked session, then its file opens nothing, and its client's token does."""
+    first, second = stage(), stage()
+    client = dial(first)
+    parked(first, folder)
+    written = Path(folder.parked).read_bytes()
+    key, _, secret = client.token.partition(".")
+    assert key.encode() in written
+    assert secret.encode() not in written
+    adopted(second, folder)
+    kept = second.hub.runner.look("u1", "", 0).seen.credentials.tokens
+    client.s = second
+    for wrong in (kept.newest, f"{key}.{'x' * 32}"):
+        with pytest.raises(UpgradeRefused, match="403"):
+            client.resume(token=wrong)
+    client.resume()
+
+
 def test_rooms_users_and_data_go_along(stage: Any, folder: Folder) -> None:
     """Given a session in two rooms with a user and data, then the next hub knows all of that at once."""
     wanted = Admission("lobby", "u1", {"name": "Ada", "tags": [1, None]}, "ada")

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from ..codes import CloseCode
 from ..errors import TransportLost
 from ..reasons import CloseReason
 from . import commands as c
@@ -20,11 +19,9 @@ from . import effects as e
 from .moving import DecisionState
 from .plan import Plan
 from .records import SessionRecord
-from .sessions import SessionTable
+from .sessions import RESTARTING, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
 from .transports import TransportMachine
-
-_RESTART = (int(CloseCode.SERVICE_RESTART), "service restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,8 @@ class Moves:
             case c.LeaveBehind(epochs):
                 for epoch in epochs:
                     if (session := self._session_table.by_epoch.get(epoch)) is not None:
-                        error = TransportLost(*_RESTART)
-                        self._session_table.end(session, CloseReason.HUB_CLOSE, error, close=_RESTART)
+                        error = TransportLost(*RESTARTING)
+                        self._session_table.end(session, CloseReason.HUB_CLOSE, error, close=RESTARTING)
             case c.Park(epochs):
                 for epoch in epochs:
                     if (session := self._session_table.by_epoch.get(epoch)) is not None:

@@ -172,7 +172,7 @@ def test_200_websockets_and_plain_pages_on_one_gunicorn_worker(start: Start) -> 
         assert server.get("/wait/disconnect/u199")[0] == 200
         log = server.stop(timeout=15)
 
-    assert complaints(log) == []
+    assert complaints(log) == [], log
     assert upgrades_in(log) == 200
 
 
@@ -199,7 +199,7 @@ def test_sigterm_tells_every_client_and_every_handler(start: Start) -> None:
         assert [end_of(ws) for ws in clients] == [(1001, "server shutting down")] * 2
     for name in names:
         assert f"disconnect {name} HubClosed" in log.splitlines()
-    assert complaints(log) == []
+    assert complaints(log) == [], log
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_the_end_needs_no_thread_that_is_not_there(start: Start, number: signal.
         assert [end_of(ws) for ws in clients] == [(1001, "server shutting down")] * 2
     for name in ("ada", "bob"):
         assert f"disconnect {name} HubClosed" in log.splitlines()
-    assert complaints(log) == []
+    assert complaints(log) == [], log
 
 
 @pytest.mark.parametrize("start", [partial(gunicorn, APP), GTHREAD], ids=["sync", "gthread"])
@@ -243,7 +243,7 @@ def test_a_client_that_does_not_answer_holds_no_worker_up(start: Start) -> None:
             heard = b"".join(iter(lambda: sock.recv(65536), b""))
             assert heard.endswith(b"\x88\x16" + (1001).to_bytes(2) + b"server shutting down")
     assert "disconnect mute HubClosed" in log.splitlines()
-    assert complaints(log) == []
+    assert complaints(log) == [], log
 
 
 # -- a server that keeps its sockets ---------------------------------------------------------

@@ -71,7 +71,7 @@ class WorkerBeside:
         self.client.on_link(ours, hub_life)
         self._threads += [
             serve(ours, self.client.handlers, self.client.on_link_end),
-            serve(theirs, self.server.handlers, self.server.on_link_end),
+            serve(theirs, self.server.handlers),
         ]
         self.links += [ours, theirs]
         return ours, theirs

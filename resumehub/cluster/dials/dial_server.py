@@ -40,8 +40,7 @@ class DialServer:
         self._door = door
         self._lock = runner.runtime.lock("the dials of workers")
         self._dials = r.HubDials()
-        self._links: dict[int, Link] = {}
-        # Of each link, by the worker's number: what has arrived and is neither taken nor dropped.
+        # By the link and the worker's number: what has arrived and is neither taken nor dropped.
         self._arrived: dict[tuple[int, int], _Arrived] = {}
         door.tell(self.settle)
         _servers.add(self)
@@ -55,12 +54,6 @@ class DialServer:
     def held(self) -> int:
         """So many connections wait until it is known where the hub is."""
         return self._dials.held
-
-    def on_link_end(self, link: Link) -> None:
-        """The link of a worker is over, and all that came over it has been handled. Never blocks."""
-        with self._lock:
-            if self._links.pop(id(link), None) is not None:
-                self._do(r.SourceEnded(id(link)))
 
     def settle(self) -> None:
         """The door has opened, here or elsewhere: take or drop what is held. Never blocks."""
@@ -103,8 +96,7 @@ class DialServer:
         entered = self._door.enter_nowait()
         try:
             with self._lock:
-                self._links[id(link)] = link
-                self._arrived[id(link), message.number] = _Arrived(message, descriptor)
+                self._arrived[id(link), message.number] = _Arrived(link, message, descriptor)
                 came = descriptor != NO_DESCRIPTOR
                 self._do(r.PassArrived(id(link), message.number, came, self._place(entered)))
         finally:
@@ -124,16 +116,16 @@ class DialServer:
         for effect in self._dials.handle(event):
             match effect:
                 case r.TakeDial(link, number):
-                    self._take(self._links[link], self._arrived.pop((link, number)))
+                    self._take(self._arrived.pop((link, number)))
                 case r.DropDial(link, number, because):
                     arrived = self._arrived.pop((link, number))
                     close_all([arrived.descriptor])
                     if because is not None:
-                        _answer(self._links[link], m.DialNotTaken(number, because))
+                        _answer(arrived.link, m.DialNotTaken(number, because))
 
-    def _take(self, link: Link, arrived: _Arrived) -> None:
+    def _take(self, arrived: _Arrived) -> None:
         """Inside the door. From ``send_now`` on the connection is the hub's, and only then it is touched."""
-        message, descriptor = arrived.message, arrived.descriptor
+        link, message, descriptor = arrived.link, arrived.message, arrived.descriptor
         try:
             taken = link.send_now(m.DialTaken(message.number))
         except LinkBroken:
@@ -166,7 +158,7 @@ class DialServer:
         """In a forked child: close its copies. The parent's connections live on; no lock is taken."""
         for arrived in self._arrived.values():
             close_all([arrived.descriptor])
-        self._arrived, self._links = {}, {}
+        self._arrived = {}
         self._dials = r.HubDials()
         self._lock = self._runner.runtime.lock("the dials of workers")
 
@@ -175,6 +167,7 @@ class DialServer:
 class _Arrived:
     """A connection that a worker has passed. ``descriptor``: NO_DESCRIPTOR if none has arrived."""
 
+    link: Link
     message: m.DialPass
     descriptor: int
 

@@ -51,7 +51,5 @@ class MemberDials:
 
     def on_link_end(self, link: Link, at_hub: bool) -> None:
         """See ``LinkWatcher``."""
-        if at_hub:
-            self.server.on_link_end(link)
-        else:
+        if not at_hub:
             self.client.on_link_end(link)

@@ -47,14 +47,7 @@ class PlaceIs:
     place: HubPlace
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEnded:
-    """The link of a worker is over: nothing can be answered on it."""
-
-    link: int
-
-
-ReceivingEvent = PassArrived | PlaceIs | SourceEnded
+ReceivingEvent = PassArrived | PlaceIs
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +92,6 @@ class HubDials:
             case PlaceIs(place):
                 held, self._held = self._held, []
                 return [effect for one in held for effect in self._decide(one, place)]
-            case SourceEnded(link):
-                gone = [one for one in self._held if one.link == link]
-                self._held = [one for one in self._held if one.link != link]
-                return [DropDial(link, one.number, None) for one in gone]
         assert_never(event)
 
     def _decide(self, dial: PassArrived, place: HubPlace) -> list[ReceivingEffect]:

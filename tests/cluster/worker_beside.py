@@ -5,12 +5,15 @@ Real sockets, real descriptors and the threads of a link; what is missing is onl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from resumehub import Hub
 from resumehub.cluster.dials.dial_client import DialClient
 from resumehub.cluster.dials.dial_server import DialServer
 from resumehub.cluster.dials.member_lookup import MemberLookup
 from resumehub.cluster.door import Door
 from resumehub.cluster.link import Link
+from resumehub.cluster.member_parts import LinkHandler
 from resumehub.core.cluster.passing import DialRules
 from resumehub.runtime.base import Thread
 from resumehub.server.hub_runner import HubRunner
@@ -64,17 +67,36 @@ class WorkerBeside:
         if linked:
             self.link_up()
 
-    def link_up(self, hub_life: str = "one") -> tuple[Link, Link]:
-        """Make a link; the worker's end and the hub's."""
+    def link_up(
+        self,
+        hub_life: str = "one",
+        others: Mapping[type, LinkHandler] | None = None,
+        *,
+        serves: bool = True,
+        reads: bool = True,
+    ) -> tuple[Link, Link]:
+        """Make a link; the worker's end and the hub's.
+
+        ``others``: handlers of the hub's end instead of its own. ``serves``, ``reads``: whether the hub's and
+        the worker's thread of it run; if not, next ``serve_hub`` or ``read``.
+        """
         ours, theirs = linked_pair(self.runner.runtime)
         ours.hub_life = hub_life
         self.client.on_link(ours, hub_life)
-        self._threads += [
-            serve(ours, self.client.handlers, self.client.on_link_end),
-            serve(theirs, self.server.handlers),
-        ]
         self.links += [ours, theirs]
+        if reads:
+            self.read(ours)
+        if serves:
+            self.serve_hub(theirs, others)
         return ours, theirs
+
+    def read(self, ours: Link) -> None:
+        """Start the thread of the worker's end."""
+        self._threads.append(serve(ours, self.client.handlers, self.client.on_link_end))
+
+    def serve_hub(self, theirs: Link, others: Mapping[type, LinkHandler] | None = None) -> None:
+        """Start the thread of the hub's end."""
+        self._threads.append(serve(theirs, {**self.server.handlers, **(others or {})}))
 
     def leave(self) -> None:
         """End the links and their threads. The hub is closed by whoever has made it."""
@@ -82,5 +104,7 @@ class WorkerBeside:
             link.close()
         for thread in self._threads:
             assert thread.join(PATIENCE), thread.stack()
+        for link in self.links:
+            link.finish("the test is over")
         assert self.client.copies == 0
         assert self.server.held == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -18,12 +20,12 @@ def at_a_worker(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def hub_servers(at_a_worker: bool) -> Iterator[Callable[..., HubServer]]:
+def hub_servers() -> Iterator[Callable[..., HubServer]]:
     """Make any number of ``HubServer``s, of the kind that is asked for; all are closed after the test."""
     made: list[HubServer] = []
     workers: list[WorkerBeside] = []
 
-    def make(kind: str, /, *arguments: object, **options: object) -> HubServer:
+    def make(kind: str, /, *arguments: Any, at_a_worker: bool = False, **options: Any) -> HubServer:
         made.append(HubServer(kind, *arguments, **options))
         if at_a_worker and not options.get("compression"):
             workers.append(WorkerBeside(made[-1].hub))
@@ -36,18 +38,19 @@ def hub_servers(at_a_worker: bool) -> Iterator[Callable[..., HubServer]]:
         worker.leave()
 
 
-@pytest.fixture(params=HUB_SERVERS)
+@pytest.fixture(params=[*HUB_SERVERS, f"{HUB_SERVERS[0]} at a worker"])
 def hub_server(
     request: pytest.FixtureRequest, hub_servers: Callable[..., HubServer]
 ) -> Callable[..., HubServer]:
-    """Make a ``HubServer``; the test runs once for each of the two kinds."""
-    return lambda *arguments, **options: hub_servers(request.param, *arguments, **options)
+    """Make a ``HubServer``; the test runs once for each of the two kinds, and at a worker (contract F1)."""
+    kind = request.param.removesuffix(" at a worker")
+    return partial(hub_servers, kind, at_a_worker=kind != request.param)
 
 
 @pytest.fixture
-def wsgi_server(hub_servers: Callable[..., HubServer]) -> Callable[..., HubServer]:
-    """Make a ``HubServer`` with ``hub.wsgi_app``: for what only its ``connect`` can do."""
-    return lambda *arguments, **options: hub_servers("hub.wsgi_app", *arguments, **options)
+def wsgi_server(hub_servers: Callable[..., HubServer], at_a_worker: bool) -> Callable[..., HubServer]:
+    """Make a ``HubServer`` with ``hub.wsgi_app``, at the hub and at a worker."""
+    return partial(hub_servers, HUB_SERVERS[0], at_a_worker=at_a_worker)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ compared after each step with what a client may ever see; at the end nothing may
 
 from __future__ import annotations
 
-import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -387,12 +387,13 @@ def explore(world: DialWorld) -> tuple[int, int]:
     while waiting:
         here, order = waiting.pop()
         steps = here.can()
+        written = pickle.dumps(here)  # several times as fast as copy.deepcopy
         try:
             if all(one.startswith(OPTIONAL) for one in steps) and here.worker.next_at() is None:
                 ends += 1
                 here.check_the_end()
             for step in steps:
-                there = copy.deepcopy(here)
+                there: DialWorld = pickle.loads(written)
                 there.do(step)
                 key = there.key()
                 if key not in seen:

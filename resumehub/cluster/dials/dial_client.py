@@ -74,6 +74,11 @@ class DialClient:
         return self._dials.copies
 
     @property
+    def waiting(self) -> int:
+        """So many request threads wait for the hub's answer."""
+        return self._dials.waiting
+
+    @property
     def suspect(self) -> bool:
         """Whether the hub has missed an answer, and has not answered since."""
         return self._dials.suspect

@@ -278,3 +278,65 @@ def test_a_link_that_ends_before_the_commit_costs_nothing(at: type) -> None:
     assert isinstance(two.move(), HubMoved)
     assert [said(client, 3) for client in everybody] == [3, 3, 3]
     end(two, *everybody)
+
+
+def test_a_suspended_session_moves_and_is_resumed_where_it_is() -> None:
+    two = LinkedHubs(chat)
+    [alice] = clients(two, 1)
+    dropped = threading.Event()
+    two.hub.on_transport_drop(lambda connection, error: dropped.set())
+    alice.drop()
+    assert dropped.wait(PATIENCE)
+    two.hub.send("0", Message("n", "before"))
+    assert isinstance(two.move(), HubMoved)
+    two.hub.send("0", Message("n", "behind"))
+    with connect(two.hub, "/?id=0&resume=true") as again:
+        assert [payload(again) for _ in range(2)] == ["before", "behind"]
+    two.close()
+
+
+def test_a_client_that_does_not_read_gets_all_in_the_end() -> None:
+    """Half of a message is written at each move, and a writer thread waits for the peer."""
+    two = LinkedHubs(chat)
+    texts = [f"{number} " + "x" * 20_000 for number in range(20)]
+    with connect(two.hub, "/?id=0", buffer=4096) as alice:
+        alice.stop_reading()
+        for text in texts:
+            two.hub.send("0", Message("n", text))
+            assert isinstance(two.move(), HubMoved)
+        alice.go_on_reading()
+        assert [payload(alice) for _ in texts] == texts
+    two.close()
+
+
+def test_a_session_whose_data_is_no_json_stays_and_ends() -> None:
+    """1012, and the report says why; all others move."""
+    two = LinkedHubs(chat)
+    everybody = clients(two, 3)
+    handle = two.hub.get("1")
+    assert handle is not None
+    handle.data = {"n": (1, 2)}
+    outcome = two.move()
+    assert isinstance(outcome, HubMoved)
+    assert outcome.sessions == 2
+    [(name, because)] = outcome.ended
+    assert name == "1"
+    assert "connection.data['n'] is a tuple" in because
+    assert everybody[1].receive_close() == (1012, "service restart")
+    everybody[1].sock.close()
+    assert [said(client, 1) for client in (everybody[0], everybody[2])] == [1, 1]
+    end(two, everybody[0], everybody[2])
+
+
+def test_a_closing_client_at_the_time_of_the_move_is_closed_as_ever() -> None:
+    """Its close frame is answered, by whichever process reads it."""
+    two = LinkedHubs(chat)
+    everybody = clients(two, 6)
+    closing = Call(lambda: [client.close() for client in everybody[:5]])
+    for _ in range(10):
+        assert isinstance(two.move(), HubMoved)
+    closing.result()
+    assert all(client.closed == (1000, "") for client in everybody[:5])
+    assert said(everybody[5], 1) == 1
+    assert two.hub.count("lobby") == 1
+    end(two, everybody[5])

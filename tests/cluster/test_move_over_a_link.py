@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -340,3 +341,15 @@ def test_a_closing_client_at_the_time_of_the_move_is_closed_as_ever() -> None:
     assert said(everybody[5], 1) == 1
     assert two.hub.count("lobby") == 1
     end(two, everybody[5])
+
+
+def test_a_descriptor_that_is_no_socket_ends_the_move_and_leaks_nothing() -> None:
+    two = LinkedHubs(chat)
+    source, target = two.link()
+    pipe = os.pipe()
+    source.send(m.MoveOffer("x", "a life", 1, 1))
+    source.send(m.SessionsMove("x", 0, (True,), (False,), b""), pipe[:1])
+    assert two.processes[1].was_dropped.wait(PATIENCE)
+    for one in pipe:
+        os.close(one)
+    two.close()

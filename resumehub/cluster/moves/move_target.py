@@ -215,22 +215,36 @@ class _Incoming:
             close_all(descriptors)
             self.on(_E.FAILED, "it has no free descriptor")
             return
-        streams = [PlainSocket(socket.socket(fileno=one), self._runtime, movable=True) for one in descriptors]
-        left = list(reversed(streams))
+        left: list[PlainSocket] = []
         try:
+            left = self._streams(descriptors)
             states = decode_all(message.states)
             for state, connected, carried in zip(states, message.connected, message.carried, strict=True):
                 stream = left.pop() if connected else None
                 self._arrival.hold(state, stream, carried=carried)
             if left:
                 raise ValueError("more descriptors than sessions came")
-        except (ResumeHubError, ValueError, IndexError) as error:
+        except (ResumeHubError, OSError, ValueError, IndexError) as error:
             for one in left:
                 one.part()
                 one.release()
             self.on(_E.FAILED, f"{type(error).__name__}: {error}")
             return
         self._say(m.SessionsHeld(self.move, message.batch))
+
+    def _streams(self, descriptors: Sequence[int]) -> list[PlainSocket]:
+        """The connections, the last one first. Raises: OSError for what is no socket; then all are closed."""
+        streams: list[PlainSocket] = []
+        try:
+            for one in descriptors:
+                streams.insert(0, PlainSocket(socket.socket(fileno=one), self._runtime, movable=True))
+        except OSError:
+            for stream in streams:
+                stream.part()
+                stream.release()
+            close_all(descriptors[len(streams) :])
+            raise
+        return streams
 
     def rest(self, message: m.RestMoves, descriptors: Sequence[int]) -> None:
         """All else. Now everything must be here."""

@@ -1,10 +1,10 @@
 """A process that gives its hub away, or takes one, for tests that kill it at a step: a program of its own.
 
-``python -m tests.cluster.move_process ROLE FOLDER STREAM PACKETS PORT KILL_AT``: the descriptors of a link
-are inherited, the lock is a real one in ``FOLDER``. The source listens on ``PORT``: each connection is a
+The arguments are its role, the folder, two descriptors of a link, which are inherited, a port, and when it
+kills itself. The lock is a real one in the folder. The source listens on the port: each connection is a
 WebSocket whose handshake is over, and its session echoes. It moves the hub when a line comes on its standard
-input. ``KILL_AT``: the class of a message; it kills itself when that has come, before it is handled ("" for
-never), or "unlock": before it lets the lock go. What happens is told on its standard output.
+input. The last argument is the class of a message: it kills itself when that has come, before it is handled
+("" for never); or "unlock": before it lets the lock go. What happens is told on its standard output.
 """
 
 from __future__ import annotations

@@ -238,7 +238,7 @@ def test_without_a_hub_a_connection_waits_only_so_long() -> None:
 
 def test_a_stopped_hub_costs_one_request_thread_one_wait() -> None:
     """From then on clients are refused at once, until the hub has answered what it had missed."""
-    stage = DialStage(DialRules(wait=0.01))
+    stage = DialStage(DialRules(most_waiting=0, brief_wait=0.01))
     _, theirs = stage.worker.link_up(serves=False)
     for why in ("has not answered in time", "has not answered the last question"):
         with pytest.raises(NoVerdict, match=why) as refused:

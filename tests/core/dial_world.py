@@ -336,8 +336,9 @@ class DialWorld:
         for number, connection in self.connections.items():
             if len(connection.told) > 1:
                 raise WrongDial(f"client {number} is told {' and '.join(connection.told)}")
-        if self.worker.waiting > RULES.most_waiting:
-            raise WrongDial(f"{self.worker.waiting} request threads wait")
+        long = sum(self.worker.wait_of(number) == RULES.wait for number in self.connections)
+        if long > RULES.most_waiting:
+            raise WrongDial(f"{long} request threads wait for long")
         kept = sum("worker" in one.copies for one in self.connections.values())
         if kept > RULES.most_copies:
             raise WrongDial(f"{kept} connections are kept")

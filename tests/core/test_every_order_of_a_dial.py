@@ -108,8 +108,8 @@ class KeepsAsMuchAsItLikes(WorkerDials):
 class LetsAllWait(WorkerDials):
     """Does not count its request threads."""
 
-    def _at_once(self) -> d.AskedResult | None:
-        return super()._at_once() if self._here or self._stopped else None
+    def _wait_of_one_more(self) -> float:
+        return self.rules.wait
 
 
 class NeverLooksAtTheTime(WorkerDials):
@@ -158,7 +158,7 @@ class HoldsForEver(r.HubDials):
         (TakesEachHubForOneThatMoved, 1, ("kill",), "client 1 is told 101 of first and 101 of worker"),
         (WaitsForTheEndOfALinkThatStays, 1, ("move",), "1 connections and 0 threads are left"),
         (KeepsAsMuchAsItLikes, 2, (), "2 connections are kept"),
-        (LetsAllWait, 2, (), "2 request threads wait"),
+        (LetsAllWait, 2, (), "2 request threads wait for long"),
         (NeverLooksAtTheTime, 1, ("kill",), "1 connections and 0 threads are left"),
         (ForgetsWhoWaits, 1, ("move",), "gives up, and is not told what to answer"),
         (TakesWhileUnsure, 1, ("move",), "client 1 is told 101 of "),

@@ -56,18 +56,22 @@ def test_a_new_link_is_not_suspect() -> None:
 
 
 @pytest.mark.parametrize(
-    ("threads", "wait", "most"), [(1, 0.25, 1), (2, 2.0, 1), (3, 2.0, 1), (4, 2.0, 2), (16, 2.0, 8)]
+    ("threads", "waits"),
+    [(1, [0.25]), (2, [2.0, 0.25]), (3, [2.0, 0.25, 0.25]), (4, [2.0, 2.0, 0.25, 0.25])],
 )
-def test_half_of_the_threads_may_wait(threads: int, wait: float, most: int) -> None:
-    rules = rules_for(threads, 2.0)
-    assert (rules.wait, rules.most_waiting) == (wait, most)
-    desk = Desk(rules)
-    desk.see(*(d.Asks(number) for number in range(most)))
-    assert desk.see(d.Asks(most)) == [d.Tell(most, d.AskedResult.BUSY)]
+def test_half_of_the_threads_may_wait_for_long(threads: int, waits: list[float]) -> None:
+    desk = Desk(rules_for(threads, 2.0))
+    desk.see(*(d.Asks(number) for number in range(threads)))
+    assert [desk.dials.wait_of(number) for number in range(threads)] == waits
+    desk.see(d.Answered(0, 1), d.Asks(threads))
+    assert desk.dials.wait_of(0) == 0.0
+    assert desk.dials.wait_of(threads) == waits[0]
 
 
-def test_a_sync_worker_never_waits_longer_than_others_would() -> None:
-    assert rules_for(1, 0.1).wait == 0.1
+def test_nobody_waits_longer_than_the_timeout() -> None:
+    desk = Desk(rules_for(1, 0.1))
+    desk.see(d.Asks(1))
+    assert desk.dials.wait_of(1) == 0.1
 
 
 def test_without_a_hub_a_question_waits_for_the_next_one() -> None:

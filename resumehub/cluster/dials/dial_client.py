@@ -93,14 +93,15 @@ class DialClient:
     def ask(self, question: Callable[[int], object]) -> Any:
         """Put a question to the hub; return its answer. ``question`` makes the message with this number.
 
-        Raises: NoVerdict; HubFoundHere. Blocks: until the answer is there, for at most ``wait`` of the rules.
+        Raises: NoVerdict; HubFoundHere. Blocks: until the answer is there, as long as the rules let it.
         """
         with self._lock:
             number = next(self._numbers)
             waiting = _Waiting(question(number), self._runner.runtime.event("an answer of the hub"))
             self._waiting[number] = waiting
             self._decide(d.Asks(number))
-        if not waiting.told.wait(self._dials.rules.wait):
+            wait = self._dials.wait_of(number)
+        if not waiting.told.wait(wait):
             self._see(d.GivesUp(number))
         with self._lock:
             del self._waiting[number]
@@ -263,7 +264,6 @@ _REASONS = {
     d.AskedResult.AWAY: RefusalReason.HUB_AWAY,
     d.AskedResult.MISSED: RefusalReason.HUB_SILENT,
     d.AskedResult.SUSPECT: RefusalReason.HUB_SILENT,
-    d.AskedResult.BUSY: RefusalReason.HUB_SILENT,
     d.AskedResult.FULL: RefusalReason.HUB_SILENT,
 }
 

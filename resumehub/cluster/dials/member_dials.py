@@ -19,7 +19,7 @@ from .dial_server import DialServer
 from .member_lookup import MemberLookup
 
 MANY_THREADS = 64
-"""For a server that starts a thread for each request: half of so many may wait for a verdict."""
+"""For a server that starts a thread for each request: half of so many may wait long for a verdict."""
 
 
 class MemberDials:

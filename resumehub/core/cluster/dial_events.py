@@ -31,7 +31,6 @@ class AskedResult(Enum):
     AWAY = "no process holds the hub"
     MISSED = "the process that holds the hub has not answered in time"
     SUSPECT = "the process that holds the hub has not answered the last question"
-    BUSY = "as many request threads as may do so wait for the process that holds the hub"
     FULL = "the process that holds the hub has not taken the connections that were passed to it"
 
 

@@ -11,9 +11,10 @@ until the hub says ``DialTaken``. The hub says so before it writes its first byt
 * Neither: the hub may be slow, or may have said so. The worker touches nothing, however long it takes. What
   this can cost is bounded by ``most_copies``: beyond that, clients are refused before anything is passed.
 
-A hub that has missed one answer is *suspect*: clients are refused at once, until it answers the question
-that it has missed. One that answers late, too late for its request thread, has changed nothing: a question
-makes no session, so a client that was told 503 has none later.
+Half of a worker's request threads may wait for long, since a hub that is slow must not take all of them. The
+others wait for a moment. A hub that has missed one answer is *suspect*: clients are refused at once, until
+it answers the question that it has missed. One that answers late, too late for its request thread, has
+changed nothing: a question makes no session, so a client that was told 503 has none later.
 
 Pure; called under a lock. Read next: ``dial_events.py``, then ``receiving.py``, the hub's side.
 """
@@ -25,8 +26,8 @@ from typing import Final, assert_never
 
 from . import dial_events as d
 
-SYNC_WAIT: Final = 0.25
-"""So many seconds the only request thread of a worker waits for a verdict: meanwhile it serves nobody."""
+BRIEF_WAIT: Final = 0.25
+"""So many seconds a request thread waits for a verdict without which too few would be left for all else."""
 
 MOST_COPIES: Final = 1000
 """So many connections a worker has passed on and still keeps a copy of, at most."""
@@ -34,28 +35,30 @@ MOST_COPIES: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class DialRules:
-    """``wait``: so many seconds a request thread waits. ``most_waiting``: so many of them at most.
+    """``wait``: so many seconds a request thread waits, if fewer than ``most_waiting`` wait so long already.
 
-    ``patience``: so many seconds a connection waits for the place to which the hub has moved.
+    ``brief_wait``: so many seconds any other one waits. ``patience``: so many seconds a connection waits for
+    the place to which the hub has moved.
     """
 
     wait: float = 2.0
     most_waiting: int = 1
+    brief_wait: float = BRIEF_WAIT
     most_copies: int = MOST_COPIES
     patience: float = 2.0
 
 
 def rules_for(threads: int, timeout: float) -> DialRules:
-    """The rules of a worker with so many request threads; half of them may wait, and one in any case."""
-    wait = timeout if threads > 1 else min(SYNC_WAIT, timeout)
-    return DialRules(wait, max(1, threads // 2), MOST_COPIES, timeout)
+    """The rules of a worker with so many request threads: half of them may wait for long."""
+    return DialRules(timeout, threads // 2, min(BRIEF_WAIT, timeout), MOST_COPIES, timeout)
 
 
 @dataclass(slots=True)
 class _Question:
-    """``link``: where it is under way; None while there is none."""
+    """``link``: where it is under way; None while there is none. ``wait``: how long its thread waits."""
 
     link: int | None
+    wait: float
 
 
 @dataclass(slots=True)
@@ -96,6 +99,11 @@ class WorkerDials:
     def waiting(self) -> int:
         """So many request threads wait for an answer."""
         return len(self._questions)
+
+    def wait_of(self, number: int) -> float:
+        """So many seconds the thread with this question waits before it gives up; 0 if it is told already."""
+        question = self._questions.get(number)
+        return question.wait if question is not None else 0.0
 
     @property
     def copies(self) -> int:
@@ -143,7 +151,7 @@ class WorkerDials:
         result = self._at_once()
         if result is not None:
             return [d.Tell(number, result)]
-        self._questions[number] = _Question(self._link)
+        self._questions[number] = _Question(self._link, self._wait_of_one_more())
         return [d.SendQuestion(number, self._link)] if self._link is not None else []
 
     def _at_once(self) -> d.AskedResult | None:
@@ -154,9 +162,11 @@ class WorkerDials:
             return d.AskedResult.AWAY
         if self._missed is not None:
             return d.AskedResult.SUSPECT
-        if self.copies >= self.rules.most_copies:
-            return d.AskedResult.FULL
-        return d.AskedResult.BUSY if self.waiting >= self.rules.most_waiting else None
+        return d.AskedResult.FULL if self.copies >= self.rules.most_copies else None
+
+    def _wait_of_one_more(self) -> float:
+        waiting = sum(one.wait > self.rules.brief_wait for one in self._questions.values())
+        return self.rules.wait if waiting < self.rules.most_waiting else self.rules.brief_wait
 
     def _answered(self, number: int, link: int, later: bool) -> list[d.DialEffect]:
         if link == self._link and self._missed is not None and number >= self._missed:

@@ -17,7 +17,7 @@ Read next: ``json_codec.py``, the hub's own codec; ``outgoing/frame_queue.py`` f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from .json_codec import JSONCodec as JSONCodec
@@ -142,6 +142,18 @@ def decode_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = Fa
         problem = f"{type(codec).__name__}.decode raised {type(error).__name__}"
     # Raised outside of the except block, so that the codec's exception is not chained.
     raise Undecodable(problem, "the server's codec can't decode it")
+
+
+def decode_frames(codec: Codec, frames: Iterable[Frame]) -> list[Message]:
+    """The messages in frames of ours, without those that this codec can't read."""
+    messages = []
+    for frame in frames:
+        try:
+            data = frame.payload.decode() if frame.opcode is _TEXT else frame.payload
+            messages.append(decode_message(codec, data))
+        except (Undecodable, UnicodeDecodeError):
+            continue
+    return messages
 
 
 def _check_correlation(message: Message) -> None:

@@ -129,7 +129,7 @@ class Hub(Hooks, HubLifeCycle):
         self.lookup: Callable[[], SessionLookup] = (
             self.member.lookup if self.member is not None else lambda: self.runner
         )
-        self._calls: Calls = LocalCalls(self.runner)
+        self._calls: Calls = LocalCalls(self.runner) if self.member is None else self.member.calls
 
     # -- sending ----------------------------------------------------------------------------
 

@@ -155,6 +155,11 @@ class Call:
         except BaseException as error:
             self._error = error
 
+    def is_under_way(self) -> bool:
+        """Whether it has not returned, after a moment."""
+        self._thread.join(0.005)
+        return self._thread.is_alive()
+
     def result(self) -> Any:
         """Wait until it has returned; give what it gave, or raise what it raised."""
         self._thread.join(PATIENCE)

@@ -9,5 +9,6 @@ then ``member.py``.
 from __future__ import annotations
 
 from .local import LocalCluster
+from .publisher import Publisher
 
-__all__ = ["LocalCluster"]
+__all__ = ["LocalCluster", "Publisher"]

@@ -23,6 +23,7 @@ from ..runtime import limits
 from ..runtime.foreign_code import Log
 from ..server.hub_runner import HubRunner
 from ..wsgi.session_lookup import SessionLookup
+from .calls.member_calls import MemberCalls
 from .door import Door
 from .folder import open_folder
 from .greetings import Greeting
@@ -90,6 +91,9 @@ class Member:
         self.door = Door(runner.runtime)
         self._enter()
         self._forget()
+        #: The calls of this process's threads, and those that come over links.
+        self.calls = MemberCalls(self)
+        self._register_calls()
         if watch:
             self._watch_gunicorn()
 
@@ -117,6 +121,14 @@ class Member:
                 "folder of its own"
             )
         _members[path] = self
+
+    def _register_calls(self) -> None:
+        parts, server, client = self.parts, self.calls.server, self.calls.client
+        parts.handle_at_hub(server.handlers)
+        parts.handle_at_worker(client.handlers)
+        parts.link_watchers += server, client
+        parts.hub_watchers.append(client)
+        parts.tickers.append(server.tick)
 
     # -- for the parts ----------------------------------------------------------------------
 

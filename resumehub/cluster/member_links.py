@@ -18,6 +18,7 @@ from ..core.cluster.stopping import Candidate, Kind
 from ..errors import ClusterRefused, LinkBroken, NoHub
 from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log
+from .calls.call_messages import Answer
 from .folder import Folder
 from .greetings import Greeting, Refused, Welcome, answer
 from .link import Link
@@ -97,7 +98,7 @@ class MemberLinks:
         self.seen.add(link.peer.pid)
         self._parts.on_link(link, False)
         try:
-            start(link, self._parts.worker_handlers, self._hub_link_ended, self._runtime)
+            start(link, self._parts.worker_handlers, self._hub_link_ended, self._runtime, quick={Answer})
         except RuntimeError as error:
             self.hub_link = None
             self._parts.on_link_end(link, False)

@@ -56,6 +56,10 @@ class ClientRequests:
         assert request.id not in self._open, "two requests with one id would get one answer"
         self._open[request.id] = request
 
+    def find(self, request_id: str) -> ClientRequest | None:
+        """The request with this id, if it is open."""
+        return self._open.get(request_id)
+
     def is_open(self, request: ClientRequest) -> bool:
         """Whether this very request is open: another one may have its id by now."""
         return self._open.get(request.id) is request

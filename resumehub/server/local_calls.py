@@ -126,6 +126,14 @@ class LocalCalls:
             raise ConnectionClosed(connection_id)
         return session
 
+    def session_or_ending(self, connection_id: str, life: str) -> Session | None:
+        """The same, also while callbacks of it are still to run; None behind them."""
+        registry = self._runner.registry()
+        session = registry.sessions.get(connection_id)
+        if session is not None and session.life == life:
+            return session
+        return registry.ending.get(life)
+
     def get(self, connection_id: str) -> Connection | None:
         """See ``Hub.get``."""
         session = self._runner.registry().sessions.get(connection_id)

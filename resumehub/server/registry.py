@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from weakref import WeakValueDictionary
 
 from ..protocol.tokens import key_of
 from ..runtime.base import Runtime
@@ -31,6 +32,8 @@ class SessionRegistry:
         self.keys: dict[str, Session] = {}
         self.rooms: dict[str, Room] = {}
         self.users: dict[str, Room] = {}
+        #: By life: those that have ended, as long as a callback of theirs is still to run.
+        self.ending: WeakValueDictionary[str, Session] = WeakValueDictionary()
         #: The suspended ones, by epoch.
         self.suspended: set[int] = set()
 
@@ -55,6 +58,7 @@ class SessionRegistry:
 
     def leave(self, session: Session) -> None:
         """A session has ended; another one may have its id by now."""
+        self.ending[session.life] = session
         if self.sessions.get(session.connection_id) is session:
             del self.sessions[session.connection_id]
         self.keys.pop(_key(session), None)

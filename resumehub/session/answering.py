@@ -153,12 +153,7 @@ class ReceivedRequest:
         outbox = session.outbox
 
         def accept() -> bool:
-            if not session.client_requests.is_open(request):
-                raise self._answered_already()
-            fits = outbox.put_kept(frame, beyond, any_size=any_size)
-            if fits:
-                session.client_requests.settle(request)
-            return fits
+            return _settle(session, request, frame, beyond, any_size)
 
         def there(elsewhere: Elsewhere) -> bool:
             return elsewhere.answer(session.connection_id, session.life, request.id, frame, beyond, any_size)
@@ -184,6 +179,36 @@ class ReceivedRequest:
         return encode_refusal(self._services.codec, self._request.id, refusal, session.connection_id)
 
     def _answered_already(self) -> RuntimeError:
-        return RuntimeError(
-            f"this request of {self._session.connection_id!r} is answered already: a request has one answer"
-        )
+        return _answered_already(self._session)
+
+
+def put_answer(session: Session, request_id: str, frame: Frame, beyond: int, any_size: bool) -> bool:
+    """Answer a request of the client that came with its session from another process, for a handler there.
+
+    False if the answer finds no room. Raises: RuntimeError if it is answered already; ConnectionClosed.
+    Threads: any. Blocks: never.
+    """
+
+    def accept() -> bool:
+        request = session.client_requests.find(request_id)
+        if request is None:
+            raise _answered_already(session)
+        return _settle(session, request, frame, beyond, any_size)
+
+    return session.put_kept(frame, accept)
+
+
+def _settle(session: Session, request: ClientRequest, frame: Frame, beyond: int, any_size: bool) -> bool:
+    """The outbox's lock is held."""
+    if not session.client_requests.is_open(request):
+        raise _answered_already(session)
+    fits = session.outbox.put_kept(frame, beyond, any_size=any_size)
+    if fits:
+        session.client_requests.settle(request)
+    return fits
+
+
+def _answered_already(session: Session) -> RuntimeError:
+    return RuntimeError(
+        f"this request of {session.connection_id!r} is answered already: a request has one answer"
+    )

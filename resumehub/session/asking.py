@@ -1,15 +1,17 @@
 """A request to the client: a thread of the application asks, and waits for the answer (contract E3).
 
-The calling thread waits and no other one: the hub thread wakes it when its time is over or the session ends,
-a reader when the answer comes. An answer is taken as soon as it is read, also while a handler of the session
-runs, which may be the one that asks. Who tells the asker is decided by the table (``core/open_requests.py``),
-under the lock of the session's outbox; the time is the hub's (``core/machine.py``). Any thread but the hub
-thread. Read next: ``answering.py`` (the other direction), ``incoming/reader.py``.
+The calling thread waits and no other one (for an asker in another process, no thread of this one waits): the
+hub thread wakes it when its time is over or the session ends, a reader when the answer comes. An answer is
+taken as soon as it is read, also while a handler of the session runs, which may be the one that asks. Who
+tells the asker is decided by the table (``core/open_requests.py``), under the lock of the session's outbox;
+the time is the hub's (``core/machine.py``). Any thread but the hub thread. Read next: ``answering.py`` (the
+other direction), ``incoming/reader.py``.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from ..codec import encode_frame
@@ -17,17 +19,19 @@ from ..config import MAX_DURATION
 from ..core.commands import RequestMade, RequestOver
 from ..errors import RequestFailed, RequestInDoubt, RequestTimeout, SendBufferFull
 from ..message import Frame, Message
-from ..runtime.base import Event
 from .services import Services
 from .session import Session
 
 
 class WaitingRequest:
-    """A request that waits for its answer. The thread that takes it out of the table fills it in, once."""
+    """A request that waits for its answer. The thread that takes it out of the table fills it in, once.
 
-    __slots__ = ("_done", "answer", "error", "frame", "generation", "id", "is_late", "is_sent", "session")
+    ``told``: called when it is settled, by that thread, without a lock.
+    """
 
-    def __init__(self, session: Session, request_id: str, frame: Frame, done: Event) -> None:
+    __slots__ = ("_told", "answer", "error", "frame", "generation", "id", "is_late", "is_sent", "session")
+
+    def __init__(self, session: Session, request_id: str, frame: Frame, told: Callable[[], None]) -> None:
         self.session = session
         self.id = request_id
         self.frame = frame
@@ -36,21 +40,17 @@ class WaitingRequest:
         self.is_sent = self.is_late = False
         #: Why there can be no answer; None: it is in doubt.
         self.error: Exception | None = None
-        self._done = done
-
-    def wait(self) -> None:
-        """Block until the request is settled."""
-        self._done.wait()
+        self._told = told
 
     def answered(self, message: Message) -> None:
         """The answer is here."""
         self.answer = message
-        self._done.set()
+        self._told()
 
     def ended(self, error: Exception | None) -> None:
         """The session has ended. ``error``: what the asker gets; None: it is in doubt."""
         self.error = error
-        self._done.set()
+        self._told()
 
     def give_up(self) -> None:
         """The hub thread: the time is over."""
@@ -59,7 +59,7 @@ class WaitingRequest:
             # The thread may not have sent it yet: then it finds that it is late.
             self.is_late = session.own_requests.settle(self.id) is self or not self.is_sent
         if self.is_late:
-            self._done.set()
+            self._told()
 
 
 class Askers:
@@ -76,30 +76,51 @@ class Askers:
         self, services: Services, session: Session, event: str, payload: Any, timeout: float | None
     ) -> Any:
         """See ``Connection.request``. Blocks: until the request is settled."""
-        _check_timeout(timeout)
+        check_request_timeout(timeout)
         with session.outbox.lock:
             request_id = session.own_requests.new_id()
         frame = encode_frame(services.codec, Message(event, payload, id=request_id), correlated=True)
         session.check_size(frame.size)
         done = services.new_event("an answer to a request")
-        asked = WaitingRequest(session, request_id, frame, done)
-        number = self._enter(asked)
-        session.serial_queue.is_asked(1)
+        asked = WaitingRequest(session, request_id, frame, done.set)
+        number = self._begin(services, asked, timeout)
         try:
-            if timeout is not None:
-                # Before a byte of it is sent: whoever sees the request knows that its time runs.
-                services.commands.put(RequestMade(number, timeout))
             if _send(services, session, asked):
                 services.observers.note("app", "Asked", connection_id=session.connection_id)
-                asked.wait()
+                done.wait()
         finally:
-            with session.outbox.lock:
-                session.own_requests.settle(request_id)
-            session.serial_queue.is_asked(-1)
-            self._waiting.pop(number, None)
-            if timeout is not None and not asked.is_late:
-                services.commands.put(RequestOver(number))
-        return _result(session, asked, event, timeout)
+            self._end(services, number, timeout)
+        return _result(asked, event, timeout).payload
+
+    def ask_for(
+        self,
+        services: Services,
+        session: Session,
+        request_id: str,
+        event: str,
+        frame: Frame,
+        timeout: float | None,
+        told: Callable[[Callable[[], Message]], None],
+    ) -> None:
+        """Ask for somebody in another process, who has encoded the request and made its id.
+
+        ``told``: called once it is settled, on the thread that settles it, with a function that returns the
+        answer or raises as ``Connection.request`` does. Raises: the same, where nothing was sent; ``told``
+        may be called all the same. Blocks: never.
+        """
+        session.check_size(frame.size)
+
+        def over() -> None:
+            self._end(services, number, timeout)
+            told(lambda: _result(asked, event, timeout))
+
+        asked = WaitingRequest(session, request_id, frame, over)
+        number = self._begin(services, asked, timeout)
+        try:
+            _send(services, session, asked)
+        except BaseException:
+            self._end(services, number, timeout)
+            raise
 
     def give_up(self, number: int) -> None:
         """The hub thread: the time of a request is over."""
@@ -107,10 +128,24 @@ class Askers:
         if asked is not None:
             asked.give_up()
 
-    def _enter(self, asked: WaitingRequest) -> int:
+    def _begin(self, services: Services, asked: WaitingRequest, timeout: float | None) -> int:
         number = next(self._numbers)
         self._waiting[number] = asked
+        asked.session.serial_queue.is_asked(1)
+        if timeout is not None:
+            # Before a byte of it is sent: whoever sees the request knows that its time runs.
+            services.commands.put(RequestMade(number, timeout))
         return number
+
+    def _end(self, services: Services, number: int, timeout: float | None) -> None:
+        asked = self._waiting.pop(number, None)
+        if asked is None:
+            return
+        with asked.session.outbox.lock:
+            asked.session.own_requests.settle(asked.id)
+        asked.session.serial_queue.is_asked(-1)
+        if timeout is not None and not asked.is_late:
+            services.commands.put(RequestOver(number))
 
 
 def take_answer(services: Services, session: Session, message: Message) -> bool:
@@ -147,19 +182,20 @@ def _send(services: Services, session: Session, asked: WaitingRequest) -> bool:
     return True
 
 
-def _result(session: Session, asked: WaitingRequest, event: str, timeout: float | None) -> Any:
+def _result(asked: WaitingRequest, event: str, timeout: float | None) -> Message:
     answer = asked.answer
     if asked.is_late:
         assert timeout is not None, "without one no time is ever over"
         raise RequestTimeout(event, timeout)
     if answer is None:
-        raise asked.error or RequestInDoubt(session.connection_id, event)
+        raise asked.error or RequestInDoubt(asked.session.connection_id, event)
     if answer.error is not None:
         raise RequestFailed(answer.error["code"], answer.error.get("message", ""))
-    return answer.payload
+    return answer
 
 
-def _check_timeout(timeout: float | None) -> None:
+def check_request_timeout(timeout: float | None) -> None:
+    """Make sure that it is a time. Raises: TypeError; ValueError."""
     allowed = "timeout must be a number of seconds, more than 0, or None for no limit"
     if timeout is None:
         return

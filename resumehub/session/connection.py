@@ -55,6 +55,11 @@ class Connection:
         return self._session.credentials.generated
 
     @property
+    def life(self) -> str:
+        """The name of the session in all processes and logs: random, and the same until its end."""
+        return self._session.life
+
+    @property
     def suspended(self) -> bool:
         """Whether the session has no transport and waits, in its grace window, for a resume."""
         return orders.is_suspended(self._session)

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..codec import Undecodable, decode_message, encode_frame
+from ..codec import decode_frames, encode_frame
 from ..core.effects import AttachTransport, EndSession
 from ..core.open_requests import ClientRequest, ClientRequests, OwnRequests
 from ..core.resume import Credentials
 from ..core.states import State
 from ..errors import ConnectionClosed, HubClosed, SendBufferFull
-from ..message import Frame, Message, Opcode
+from ..message import Frame, Message
 from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import BARRED, PASSED, Flushed, Passage
@@ -64,7 +64,7 @@ class Offered:
 
 
 # No ``==`` and no ``repr`` of the fields: a session equals itself alone, and a log shows no messages of it.
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
 class Session:
     """One session, from the first attach until on_disconnect has returned.
 
@@ -230,20 +230,16 @@ class Session:
 
     def undelivered(self) -> list[Message]:
         """See ``Connection.undelivered``."""
+        return self.decoded(self.undelivered_frames())
+
+    def undelivered_frames(self) -> list[Frame]:
+        """The same, encoded."""
         with self.outbox.lock:
-            frames = [*self.outbox.undelivered(), *self._lost]
-        return self.decoded(frames)
+            return [*self.outbox.undelivered(), *self._lost]
 
     def decoded(self, frames: Iterable[Frame]) -> list[Message]:
         """The messages in ``frames``, without those that the codec can't read."""
-        messages = []
-        for frame in frames:
-            data = frame.payload.decode() if frame.opcode is Opcode.TEXT else frame.payload
-            try:
-                messages.append(decode_message(self._services.codec, data))
-            except Undecodable:  # this codec cannot read what it writes
-                continue
-        return messages
+        return decode_frames(self._services.codec, frames)
 
     # -- looking: any thread ----------------------------------------------------------------
 

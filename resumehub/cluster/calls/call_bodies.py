@@ -29,6 +29,10 @@ class FrameValue:
         """The frame again. ``kept``: it is a request."""
         return Frame(Opcode.TEXT if self.text else Opcode.BINARY, self.payload, kept=kept)
 
+    def data(self) -> str | bytes:
+        """What a codec decodes. Raises: UnicodeDecodeError for a text that is none."""
+        return self.payload.decode() if self.text else self.payload
+
 
 # -- what is asked ------------------------------------------------------------------------
 
@@ -44,10 +48,9 @@ class SendCall:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastCall:
-    """``Hub.broadcast``. ``counts``: of each room, how many messages its history keeps.
+    """``Hub.broadcast``. ``marked``: the frame with the mark of a history.
 
-    ``counts`` is empty if the asker does not know. ``marked``: the frame with the mark of a history; None if
-    no room keeps it, or the asker does not know of a history.
+    ``counts``: of each room, how many messages its history keeps; empty if the asker leaves that to the hub.
     """
 
     room_ids: tuple[str, ...]
@@ -128,11 +131,30 @@ class RequestCall:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitClosedCall:
-    """``Connection.wait_closed``. The answer comes when on_disconnect has returned."""
+class AnswerCall:
+    """The answer to a request of the client, which a handler gives that ran when its session left.
+
+    ``beyond``, ``any_size``: as ``Outbox.put_kept`` takes them.
+    """
 
     connection_id: str
     life: str
+    request_id: str
+    frame: FrameValue
+    beyond: int
+    any_size: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitClosedCall:
+    """``Connection.wait_closed``. The answer comes when on_disconnect has returned.
+
+    ``timeout``: for which the asker waits, in seconds; None for no limit.
+    """
+
+    connection_id: str
+    life: str
+    timeout: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +223,7 @@ Asked: TypeAlias = (
     | JoinCall
     | LeaveCall
     | RequestCall
+    | AnswerCall
     | WaitClosedCall
     | UndeliveredCall
     | LookCall

@@ -171,6 +171,10 @@ class OpenCalls(Generic[CallT]):
     def __len__(self) -> int:
         return len(self._open)
 
+    def all(self) -> list[CallT]:
+        """The calls that have no answer."""
+        return list(self._open.values())
+
     def begin(self, call: CallT) -> tuple[int, tuple[int, ...]]:
         """A new call: its number, and the answers that it confirms. Next: send it, in the order of numbers.
 

@@ -1,0 +1,249 @@
+"""The hub's end of calls: executes what the processes of the cluster ask, once each, and answers.
+
+Of each process there is a book (``core/cluster/calls.py``): a call that comes again is answered again and not
+done twice. The book goes along when the hub moves, and ends a minute after the process's last link.
+
+The thread of a link executes the calls of its process in the order of their arrival, inside the door, so that
+none is half done when the hub moves. One that finds the hub gone is not executed: its process sends it again,
+to where the hub is then. No thread here waits for a client or for a callback: such a call is answered by the
+thread that settles it, or at a tick of the member. Read next: ``call_execution.py``, ``call_messages.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from ...clock import now
+from ...core.cluster.calls import CallArrival, CallsBroken, ExecutedCalls, KeptAnswer
+from ...errors import LinkBroken
+from ...runtime.base import Lock
+from ...server.hub_runner import HubRunner
+from ...session.plain_values import PlainValueError, dump, load
+from ..door import Door
+from ..member_parts import AnyLink, LinkHandler
+from .call_bodies import Asked, RequestCall, Result, WaitClosedCall
+from .call_errors import raised
+from .call_execution import LOOKS, CallExecution, in_doubt
+from .call_messages import Answer, Call, CallsGoOn
+
+KEEP: Final = 60.0
+"""Seconds for which the book of a process without a link is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResult:
+    """An answer that is kept, as it goes along in a move."""
+
+    number: int
+    waits: bool
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class CallerState:
+    """The book of one process, as it goes along in a move. ``waiting``: calls that wait for a client."""
+
+    process: str
+    last: int
+    kept: tuple[KeptResult, ...]
+    waiting: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallersState:
+    """All books of a hub."""
+
+    callers: tuple[CallerState, ...]
+
+
+class _Caller:
+    """A process that calls. ``gone_at``: when its last link ended; None while it has one."""
+
+    def __init__(self, lock: Lock, book: ExecutedCalls[Result], link: AnyLink | None) -> None:
+        self.lock = lock
+        self.book = book
+        self.link = link
+        self.gone_at: float | None = None if link is not None else now()
+        #: Numbers of requests to clients; and of those that were under way when the hub came here.
+        self.requests: set[int] = set()
+        self.in_doubt: set[int] = set()
+
+    def answer(self, number: int, result: Result, *, only_looks: bool = False) -> None:
+        """Keep the answer, and send it over the process's present link. Any thread; never blocks."""
+        with self.lock:
+            self.book.answered(number, result, only_looks=only_looks)
+            self.requests.discard(number)
+            link = self.link
+        if link is not None:
+            try:
+                link.send(Answer(number, result))
+            except LinkBroken:
+                pass  # it is sent again over the next one
+            except ValueError as error:
+                self._say_that_it_cannot(link, number, error)
+
+    def _say_that_it_cannot(self, link: AnyLink, number: int, error: ValueError) -> None:
+        """The answer is too large for a link, or can't be encoded: the asker is told so."""
+        result = raised(ValueError(f"the answer can't be sent: {error}"))
+        with self.lock:
+            self.book.forget([number])
+        try:
+            link.send(Answer(number, result))
+        except LinkBroken:
+            pass  # the call is refused when it comes again
+
+
+class CallServer:
+    """See the module. The member tells it of links and ticks, and of what comes over the links.
+
+    ``door``: gives the member's.
+    """
+
+    def __init__(self, runner: HubRunner, door: Callable[[], Door]) -> None:
+        self._runtime = runner.runtime
+        self._door = door
+        self._execution = CallExecution(runner)
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._lock = self._runtime.lock("the callers")
+        self._callers: dict[str, _Caller] = {}
+
+    @property
+    def handlers(self) -> dict[type, LinkHandler]:
+        """For messages at the hub's end of a link."""
+        return {Call: self._on_call, CallsGoOn: self._on_calls_go_on}
+
+    # -- links ------------------------------------------------------------------------------
+
+    def on_link(self, link: Any, at_hub: bool) -> None:
+        """See ``LinkWatcher``."""
+        if at_hub:
+            caller = self._caller(link.peer.process)
+            with caller.lock:
+                caller.link, caller.gone_at = link, None
+
+    def on_link_end(self, link: Any, at_hub: bool) -> None:
+        """See ``LinkWatcher``."""
+        caller = self._callers.get(link.peer.process) if at_hub else None
+        if caller is not None:
+            with caller.lock:
+                if caller.link is link:
+                    caller.link, caller.gone_at = None, now()
+
+    def tick(self) -> None:
+        """Answer who waits for a session's end, and forget processes that are gone. Never blocks."""
+        self._execution.look_for_ends()
+        at = now() - KEEP
+        with self._lock:
+            for process, caller in list(self._callers.items()):
+                if caller.gone_at is not None and caller.gone_at < at:
+                    del self._callers[process]
+
+    def waits(self) -> int:
+        """How many calls wait for the end of a session."""
+        return self._execution.waits()
+
+    def after_fork_in_child(self) -> None:
+        """The parent has the links."""
+        self._execution.forget()
+        self._forget_all()
+
+    # -- calls ------------------------------------------------------------------------------
+
+    def _on_calls_go_on(self, link: Any, message: CallsGoOn, descriptors: Sequence[int]) -> None:
+        caller = self._caller(link.peer.process)
+        with caller.lock:
+            caller.book.goes_on(message.waiting)
+
+    def _on_call(self, link: Any, call: Call, descriptors: Sequence[int]) -> None:
+        caller = self._caller(link.peer.process)
+        self._take(caller, call, link.send)
+
+    def take_own(self, process: str, number: int, asked: Asked, own: AnyLink) -> bool:
+        """The hub has come to the process that calls: its call again. False if the hub has left by now.
+
+        ``own``: gets the answer, now or later, on any thread. Blocks: as the call.
+        """
+        caller = self._caller(process)
+        with caller.lock:
+            caller.link, caller.gone_at = own, None
+        return self._take(caller, Call(number, (), asked), own.send)
+
+    def _take(self, caller: _Caller, call: Call, send: Callable[[Answer], None]) -> bool:
+        asked, number = call.asked, call.number
+        execution = self._execution
+        ready = execution.prepare(asked)  # what is the application's runs before the door
+        door = self._door()
+        if not door.enter():
+            return False
+        try:
+            looks, again = type(asked) in LOOKS, None
+            with caller.lock:
+                book = caller.book
+                arrival = book.arrives(number, call.taken, only_looks=looks, waits=type(asked) in _WAIT)
+                if arrival is CallArrival.ANSWER_AGAIN:
+                    again = Answer(number, book.answer_to(number))
+            if arrival is CallArrival.REFUSE:
+                raise CallsBroken(f"call {number} was executed, and its answer was confirmed")
+            if arrival is CallArrival.WAIT and number in caller.in_doubt:
+                caller.in_doubt.discard(number)
+                assert isinstance(asked, RequestCall), "no other call waits in a move"
+                caller.answer(number, in_doubt(asked))
+            if arrival is CallArrival.EXECUTE:
+                if type(asked) is RequestCall:
+                    caller.requests.add(number)
+                result = execution.execute(asked, ready, partial(caller.answer, number))
+                if result is not None:
+                    caller.answer(number, result, only_looks=looks)
+        finally:
+            door.leave()
+        if again is not None:
+            try:
+                send(again)
+            except LinkBroken:
+                pass  # it comes again over the next one
+        return True
+
+    def _caller(self, process: str) -> _Caller:
+        with self._lock:
+            caller = self._callers.get(process)
+            if caller is None:
+                lock = self._runtime.lock(f"the calls of process {process[:8]}")
+                caller = self._callers[process] = _Caller(lock, ExecutedCalls(), None)
+            return caller
+
+    # -- a move: everything is frozen, the door is shut -------------------------------------
+
+    def export(self) -> bytes:
+        """All books, for the hub's next process. They change nothing here, for the move may fail."""
+        with self._lock:
+            callers = list(self._callers.items())
+        found = []
+        for process, caller in callers:
+            with caller.lock:
+                kept = tuple(KeptResult(one.number, one.waits, one.answer) for one in caller.book.kept())
+                waiting = tuple(number for number in caller.book.waiting() if number in caller.requests)
+                found.append(CallerState(process, caller.book.last, kept, waiting))
+        return dump(CallersState(tuple(found)))
+
+    def adopt(self, data: bytes) -> None:
+        """Go on with the books of the hub that comes here. Raises: ValueError for damage."""
+        try:
+            state = load(CallersState, data)
+        except PlainValueError as error:
+            raise ValueError(f"the books of calls can't be read: {error}") from None
+        with self._lock:
+            self._callers = {}
+            for one in state.callers:
+                kept = [KeptAnswer(each.number, each.waits, each.result) for each in one.kept]
+                lock = self._runtime.lock(f"the calls of process {one.process[:8]}")
+                caller = _Caller(lock, ExecutedCalls(one.last, kept, one.waiting), None)
+                caller.in_doubt.update(one.waiting)
+                self._callers[one.process] = caller
+
+
+_WAIT: Final = frozenset({RequestCall, WaitClosedCall})

@@ -1,0 +1,115 @@
+"""A hub and the workers that call it, all in one process: real links, and members that a test tells where."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from resumehub import Hub
+from resumehub.cluster.calls.call_messages import Answer
+from resumehub.cluster.calls.call_server import CallServer
+from resumehub.cluster.calls.member_calls import MemberCalls
+from resumehub.cluster.door import Door
+from resumehub.cluster.link import Link
+from resumehub.cluster.link_thread import start
+from resumehub.cluster.local import LocalCluster
+from resumehub.cluster.member_parts import Here, Linked, Place
+from resumehub.errors import HubUnavailable
+from resumehub.server.hub_runner import HubRunner
+from tests.cluster.links import a_greeting, linked_pair
+from tests.support import PATIENCE, from_query
+
+
+class ToldMember:
+    """Stands for a ``Member``: the test says where the hub is."""
+
+    def __init__(self, hub: Hub, process: int, timeout: float) -> None:
+        self.runner: HubRunner = hub.runner
+        self.cluster = LocalCluster("/nowhere", timeout=timeout)
+        self.door = Door(hub.runner.runtime)
+        self.greeting = a_greeting(process)
+        self.process = self.greeting.process
+        self.started = True
+        self._changed = threading.Condition()
+        self._place: Place | None = None
+
+    def is_at(self, place: Place | None) -> None:
+        """The hub is there; None: nobody knows."""
+        with self._changed:
+            self._place = place
+            self._changed.notify_all()
+
+    def place(self, timeout: float | None = None) -> Place:
+        """See ``Member.place``."""
+
+        def known() -> bool:
+            place = self._place
+            return place is not None and not (isinstance(place, Linked) and place.link.ended)
+
+        with self._changed:
+            if not self._changed.wait_for(known, self.cluster.timeout if timeout is None else timeout):
+                raise HubUnavailable(False, "the test knows of none")
+            assert self._place is not None
+            return self._place
+
+
+class Process:
+    """One process: a hub object, and its end of calls. ``hub`` calls where the test says that the hub is."""
+
+    def __init__(self, number: int, hub: Hub | None = None, timeout: float = PATIENCE) -> None:
+        self.hub = hub or Hub(from_query)
+        self.number = number
+        self.member = ToldMember(self.hub, number, timeout)
+        self.calls = MemberCalls(self.member)
+        self.hub._calls = self.calls
+        self.life = ""
+        self._ends: list[tuple[Link, Any]] = []
+
+    @property
+    def server(self) -> CallServer:
+        return self.calls.server
+
+    def holds_the_hub(self, life: str) -> None:
+        """The hub is in this process from now on."""
+        self.life = life
+        self.member.is_at(Here(self.hub.runner, life))
+        self.member.door.arrived()
+        self.calls.client.on_hub_here(life)
+
+    def link_to(self, other: Process, watch: Callable[[Any], bool] = lambda message: True) -> Link:
+        """Link this process to the one that holds the hub; return its end.
+
+        ``watch``: called with each answer before this process reads it; False: it is lost.
+        """
+        ours, theirs = linked_pair(ours=self.member.greeting, theirs=other.member.greeting)
+        other.server.on_link(theirs, True)
+
+        def take(link: Link, answer: Any, descriptors: Any) -> None:
+            if watch(answer):
+                self.calls.client.handlers[Answer](link, answer, descriptors)
+
+        def ended(link: Link) -> None:
+            self.calls.client.on_link_end(link, False)
+
+        runtime = self.hub.runner.runtime
+        at_hub = lambda link: other.server.on_link_end(link, True)  # noqa: E731
+        self._serve(theirs, start(theirs, other.server.handlers, at_hub, runtime))
+        self._serve(ours, start(ours, {Answer: take}, ended, runtime, quick={Answer}))
+        self.member.is_at(Linked(ours, other.life))
+        return ours
+
+    def _serve(self, link: Link, thread: Any) -> None:
+        self._ends.append((link, thread))
+
+    def knows_nothing(self) -> None:
+        """Where the hub is is not known."""
+        self.member.is_at(None)
+
+    def leave(self) -> None:
+        """End all links, and wait for their threads."""
+        for link, _ in self._ends:
+            link.close()
+        for _, thread in self._ends:
+            assert thread.join(PATIENCE)
+        self.hub.close(PATIENCE)

@@ -1,16 +1,19 @@
 """The hub's end of calls: executes what the processes of the cluster ask, once each, and answers.
 
-Of each process there is a book (``core/cluster/calls.py``): a call that comes again is answered again and not
-done twice. The book goes along when the hub moves, and ends a minute after the process's last link.
+Of each process there is a book (``core/cluster/calls.py``): a call that comes again is answered again and
+not done twice. The book goes along when the hub moves, and ends a minute after the process's last link.
 
-The thread of a link executes the calls of its process in the order of their arrival, inside the door, so that
-none is half done when the hub moves. One that finds the hub gone is not executed: its process sends it again,
-to where the hub is then. No thread here waits for a client or for a callback: such a call is answered by the
-thread that settles it, or at a tick of the member. Read next: ``call_execution.py``, ``call_messages.py``.
+The thread of a link executes the calls of its process in the order of their arrival, inside the door, so
+that none is half done when the hub moves. It never waits there, since the messages of the move itself may
+come over its link: while the door is shut, calls are kept in their order, and go on when it opens here. One
+that finds the hub gone is not executed: its process sends it again, to where the hub is then. No thread here
+waits for a client or for a callback: such a call is answered by the thread that settles it, or at a tick of
+the member. Read next: ``call_execution.py``, ``call_messages.py``.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +23,7 @@ from ...clock import now
 from ...core.cluster.calls import CallArrival, CallsBroken, ExecutedCalls, KeptAnswer
 from ...errors import LinkBroken
 from ...runtime.base import Lock
+from ...runtime.foreign_code import Log
 from ...server.hub_runner import HubRunner
 from ...session.plain_values import PlainValueError, dump, load
 from ..door import Door
@@ -28,6 +32,8 @@ from .call_bodies import Asked, RequestCall, Result, WaitClosedCall
 from .call_errors import raised
 from .call_execution import LOOKS, CallExecution, in_doubt
 from .call_messages import Answer, Call, CallsGoOn
+
+log = Log("resumehub")
 
 KEEP: Final = 60.0
 """Seconds for which the book of a process without a link is kept."""
@@ -70,6 +76,9 @@ class _Caller:
         #: Numbers of requests to clients; and of those that were under way when the hub came here.
         self.requests: set[int] = set()
         self.in_doubt: set[int] = set()
+        #: Calls that came while the door was shut, with their links; and whether a thread executes them.
+        self.held: deque[tuple[Call, Any]] = deque()
+        self.drains = False
 
     def answer(self, number: int, result: Result, *, only_looks: bool = False) -> None:
         """Keep the answer, and send it over the process's present link. Any thread; never blocks."""
@@ -111,6 +120,7 @@ class CallServer:
     def _forget_all(self) -> None:
         self._lock = self._runtime.lock("the callers")
         self._callers: dict[str, _Caller] = {}
+        self._hears_the_door = False
 
     @property
     def handlers(self) -> dict[type, LinkHandler]:
@@ -122,6 +132,7 @@ class CallServer:
     def on_link(self, link: Any, at_hub: bool) -> None:
         """See ``LinkWatcher``."""
         if at_hub:
+            self._listen_to_the_door()
             caller = self._caller(link.peer.process)
             with caller.lock:
                 caller.link, caller.gone_at = link, None
@@ -144,8 +155,10 @@ class CallServer:
                     del self._callers[process]
 
     def waits(self) -> int:
-        """How many calls wait for the end of a session."""
-        return self._execution.waits()
+        """How many calls wait for the end of a session, or for the door."""
+        with self._lock:
+            callers = list(self._callers.values())
+        return self._execution.waits() + sum(len(caller.held) for caller in callers)
 
     def after_fork_in_child(self) -> None:
         """The parent has the links."""
@@ -161,7 +174,61 @@ class CallServer:
 
     def _on_call(self, link: Any, call: Call, descriptors: Sequence[int]) -> None:
         caller = self._caller(link.peer.process)
-        self._take(caller, call, link.send)
+        with caller.lock:
+            behind = bool(caller.held)
+            if behind:
+                caller.held.append((call, link))
+        if not behind and not self._take(caller, call, link.send, waits=False):
+            with caller.lock:
+                caller.held.append((call, link))
+            if not self._door().is_shut:  # it has opened meanwhile
+                self._drain_soon(caller)
+
+    # -- calls that came while the door was shut --------------------------------------------
+
+    def _listen_to_the_door(self) -> None:
+        with self._lock:
+            first, self._hears_the_door = not self._hears_the_door, True
+        if first:
+            self._door().tell(self._door_has_opened)
+
+    def _door_has_opened(self) -> None:
+        """On the mover's thread; never blocks."""
+        with self._lock:
+            callers = list(self._callers.values())
+        for caller in callers:
+            if caller.held:
+                self._drain_soon(caller)
+
+    def _drain_soon(self, caller: _Caller) -> None:
+        with caller.lock:
+            if caller.drains:
+                return
+            caller.drains = True
+        try:
+            self._runtime.spawn("resumehub-held-calls", lambda: self._drain(caller))
+        except RuntimeError:  # the process ends, and starts no more threads
+            self._drain(caller)
+
+    def _drain(self, caller: _Caller) -> None:
+        while True:
+            with caller.lock:
+                # In one step with the look at the door's openings: none is missed.
+                if not caller.held or self._door().is_shut:
+                    caller.drains = False
+                    return
+                call, link = caller.held[0]
+            try:
+                taken = self._take(caller, call, link.send, waits=False)
+            except CallsBroken as error:
+                log.error("the link to process %s is ended: %s", link.peer.pid, error)
+                link.close()
+                taken = True
+            with caller.lock:
+                if taken:
+                    caller.held.popleft()
+                elif not self._door().is_shut and not self._door().here:
+                    caller.held.clear()  # the hub has gone: its process sends them again
 
     def take_own(self, process: str, number: int, asked: Asked, own: AnyLink) -> bool:
         """The hub has come to the process that calls: its call again. False if the hub has left by now.
@@ -171,14 +238,15 @@ class CallServer:
         caller = self._caller(process)
         with caller.lock:
             caller.link, caller.gone_at = own, None
-        return self._take(caller, Call(number, (), asked), own.send)
+        return self._take(caller, Call(number, (), asked), own.send, waits=True)
 
-    def _take(self, caller: _Caller, call: Call, send: Callable[[Answer], None]) -> bool:
+    def _take(self, caller: _Caller, call: Call, send: Callable[[Answer], None], *, waits: bool) -> bool:
+        """Execute a call; False if the door does not let it in. ``waits``: while the door is shut."""
         asked, number = call.asked, call.number
         execution = self._execution
         ready = execution.prepare(asked)  # what is the application's runs before the door
         door = self._door()
-        if not door.enter():
+        if not (door.enter() if waits else door.enter_nowait()):
             return False
         try:
             looks, again = type(asked) in LOOKS, None

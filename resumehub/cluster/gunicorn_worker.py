@@ -50,6 +50,12 @@ class GunicornWorker:
         return getattr(self._worker, "alive", True) is False or os.getppid() != self.master
 
     @property
+    def threads(self) -> int:
+        """How many threads for requests it has."""
+        threads = getattr(getattr(self._worker, "cfg", None), "threads", 1)
+        return threads if self.kind is Kind.THREADS and isinstance(threads, int) else 1
+
+    @property
     def graceful_timeout(self) -> float:
         """Seconds from a full stop's SIGTERM to the kill."""
         return self._seconds("graceful_timeout", DEFAULT_GRACEFUL_TIMEOUT)

@@ -23,7 +23,7 @@ from ..runtime import limits
 from ..runtime.foreign_code import Log
 from ..server.hub_runner import HubRunner
 from ..wsgi.session_lookup import SessionLookup
-from .calls.member_calls import MemberCalls
+from .assembly import Assembly
 from .door import Door
 from .folder import open_folder
 from .greetings import Greeting
@@ -38,7 +38,7 @@ from .member_links import KINDS, MemberLinks
 from .member_loop import MemberLoop
 from .member_parts import Here, LinkHandler, LinkWatcher, Place
 from .member_setting import MemberSetting
-from .movers import Carriage, HubMover, HubParker, Nothing
+from .movers import Carriage, HubParker, Nothing
 from .parts import Parts
 from .record_lock import RecordLock
 from .surroundings import started_at
@@ -91,9 +91,9 @@ class Member:
         self.door = Door(runner.runtime)
         self._enter()
         self._forget()
+        self._assembly = Assembly(self, self.serve, _MoveHost(self))
         #: The calls of this process's threads, and those that come over links.
-        self.calls = MemberCalls(self)
-        self._register_calls()
+        self.calls = self._assembly.calls
         if watch:
             self._watch_gunicorn()
 
@@ -101,9 +101,7 @@ class Member:
         """As if it had just been built."""
         runtime = self.runner.runtime
         self._lock = runtime.lock("the cluster's member")
-        nothing = Nothing(self.runner, self.door)
-        self.mover: HubMover = nothing
-        self.parker: HubParker = nothing
+        self.parker: HubParker = Nothing(self.runner, self.door)
         self.whereabouts = Whereabouts(runtime, self.cluster.folder)
         self.loop: MemberLoop | None = None
         self._links: MemberLinks | None = None
@@ -121,14 +119,6 @@ class Member:
                 "folder of its own"
             )
         _members[path] = self
-
-    def _register_calls(self) -> None:
-        parts, server, client = self.parts, self.calls.server, self.calls.client
-        parts.handle_at_hub(server.handlers)
-        parts.handle_at_worker(client.handlers)
-        parts.link_watchers += server, client
-        parts.hub_watchers.append(client)
-        parts.tickers.append(server.tick)
 
     # -- for the parts ----------------------------------------------------------------------
 
@@ -174,7 +164,12 @@ class Member:
             if str(error) != self._failed:
                 self._failed = str(error)
                 log.error("this process takes no part in its cluster: %s", error)
-        return self.runner
+        return self._assembly.dials.lookup
+
+    def serve(self) -> None:
+        """Take part, for a dial that has come. Raises: HubClosed; RuntimeError with the reason."""
+        if self.loop is None:
+            raise RuntimeError(self._failed or "this process takes no part in its cluster")
 
     def ready(self) -> Readiness:
         """See ``Readiness``. Never blocks."""
@@ -225,6 +220,7 @@ class Member:
         )
         greeting = self._greeting(server)
         inbox = runtime.mailbox()
+        self._assembly.learn(server)
         lock = self._record_lock = RecordLock(folder, runtime)
         links = MemberLinks(folder, greeting, self.parts, self.whereabouts, runtime, inbox.put)
         setting = MemberSetting(
@@ -236,7 +232,7 @@ class Member:
             self.door,
             self.parts,
             self.whereabouts,
-            self.mover,
+            self._assembly.mover,
             self.parker,
             KINDS[greeting.kind],
             server,
@@ -322,6 +318,29 @@ class Member:
         self._forget()
         if is_child_of_gunicorn_master():
             self._start_with(None)
+
+
+class _MoveHost:
+    """The member's loop, for moves, once it runs."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+
+    def may_hold(self) -> bool:
+        loop = self._member.loop
+        return loop is not None and loop.may_hold()
+
+    def committed(self, hub_life: str) -> None:
+        assert self._member.loop is not None, "it holds what came"
+        self._member.loop.committed(hub_life)
+
+    def dropped(self) -> None:
+        if self._member.loop is not None:
+            self._member.loop.dropped()
+
+    def release_hub(self) -> None:
+        assert self._member.loop is not None, "it held the hub"
+        self._member.loop.release_hub()
 
 
 _UNDER_WAY = (Role.LOOKING, Role.HEIR, Role.ADOPTING, Role.RECEIVING, Role.TAKING, Role.MOVING)

@@ -14,15 +14,7 @@ from typing import Final
 
 from ..clock import now
 from ..core.cluster.membership import Deed, MemberEvent, Role, Standing, may_leave, step
-from ..core.cluster.stopping import (
-    Candidate,
-    Kind,
-    StopPlan,
-    Surroundings,
-    better_kind,
-    choose_target,
-    plan_stop,
-)
+from ..core.cluster.stopping import Candidate, Kind, StopPlan
 from ..runtime.base import Mailbox
 from ..runtime.foreign_code import Log, passes
 from .errands import AdoptErrand, Errands, MoveErrand, ParkErrand
@@ -34,18 +26,21 @@ from .member_setting import MemberSetting, StopOrder
 from .movers import Carriage
 from .record_lock import HEIR, HUB
 from .room import free_descriptors
-from .surroundings import look_around
+from .stop_watch import TIME_TO_PARK, StopWatch
 
 log = Log("resumehub")
 
-TICK: Final = 0.25
-"""Seconds between two looks around."""
+TICK: Final = 0.1
+"""Seconds between two looks whether this process is told to stop."""
 
 HURRY: Final = 0.05
 """The same while something is under way: a stop, or the search for a hub."""
 
 _DELAYS: Final = {Kind.HUB_ALONE: 0.0, Kind.THREADS: 0.03, Kind.SYNC: 0.12}
 # So long a process of each kind lets better ones go first when the hub is free.
+
+_PARTS_TICK: Final = 0.25
+# Seconds between two ticks of the parts.
 
 _PAUSE: Final = 0.5
 # Seconds between two attempts to move.
@@ -55,10 +50,6 @@ _PATIENCE: Final = 1.0
 
 _MOVE_TIME: Final = 10.0
 # Seconds that a move may take for which there is no hurry.
-
-_TIME_TO_PARK: Final = 3.0
-_MARGIN: Final = 2.0
-# Seconds before the kill at which all is done.
 
 
 class MemberLoop:
@@ -71,13 +62,15 @@ class MemberLoop:
         self._errands = Errands(
             setting.mover, setting.parker, setting.folder, setting.runtime, links.pid, inbox.put
         )
+        self._watch = StopWatch(setting, links)
         self._at = Standing()
         self._retry_at: float | None = None
         self._target: Candidate | None = None
         self._why = ""
         self._asked_at = 0.0
+        self._told_here = False
         self._new_life = ""
-        self._next_file_look = self._next_status = self._next_move = 0.0
+        self._next_parts_tick = self._next_file_look = self._next_status = self._next_move = 0.0
         self._offers = setting.runtime.mailbox()
         self._moves_to: Link | None = None
         self._stop: StopOrder | None = None
@@ -129,8 +122,8 @@ class MemberLoop:
         self._inbox.put(MemberEvent.CANCELLED)
 
     def release_hub(self) -> None:
-        """The commit of a move from here is written."""
-        self._hush()
+        """The commit of a move from here is written; the door is still shut."""
+        self._let_go()
         self._set.lock.release(HUB)
 
     def join(self, timeout: float) -> bool:
@@ -201,7 +194,7 @@ class MemberLoop:
             case Deed.MOVE_IT:
                 return self._move_it()
             case Deed.PARK_IT:
-                until = self._stop.until if self._stop is not None else now() + _TIME_TO_PARK
+                until = self._stop.until if self._stop is not None else now() + TIME_TO_PARK
                 self._errands.send_on(ParkErrand(until, self._why))
             case Deed.LISTEN:
                 self._listen()
@@ -222,7 +215,7 @@ class MemberLoop:
     def _take_heir(self) -> MemberEvent:
         lock = self._set.lock
         if self._at.role is Role.LOOKING:
-            if lock.is_held_by_other(HUB):
+            if lock.is_held_by_other(HUB) or self._watch.order() is not None:
                 return MemberEvent.REFUSED
             self._set.runtime.event("better kinds to go first").wait(_DELAYS[self._set.kind])
             if lock.is_held_by_other(HUB):
@@ -244,7 +237,7 @@ class MemberLoop:
         if link is None:
             return MemberEvent.STAYED
         self._moves_to = link
-        until = self._stop.until - _TIME_TO_PARK if self._stop is not None else now() + _MOVE_TIME
+        until = self._stop.until - TIME_TO_PARK if self._stop is not None else now() + _MOVE_TIME
         self._errands.send_on(MoveErrand(link, self._new_life, until, self._why))
         return None
 
@@ -256,6 +249,7 @@ class MemberLoop:
         except (OSError, RuntimeError) as error:
             log.error("no process can reach the hub of %s: %s", setting.folder.path, error)
         setting.whereabouts.set(Here(setting.runner, life))
+        self._told_here = True
         setting.parts.on_hub_here(life)
         log.info(
             "process %s holds the hub of %s now; it took %.3f s",
@@ -265,9 +259,14 @@ class MemberLoop:
         )
 
     def _hush(self) -> None:
+        self._let_go()
+        if self._told_here:
+            self._told_here = False
+            self._set.parts.on_hub_gone()
+
+    def _let_go(self) -> None:
         if isinstance(self._set.whereabouts.place, Here):
             self._set.whereabouts.set_nowhere("it has left this process")
-            self._set.parts.on_hub_gone()
         # The link of a move stays until the old process has said its last word; the new one ends it.
         self._links.hush(keep=self._moves_to)
 
@@ -285,8 +284,11 @@ class MemberLoop:
 
     def _tick(self) -> None:
         setting, at = self._set, now()
-        setting.parts.tick()
-        self._look_at_server()
+        if at >= self._next_parts_tick:
+            self._next_parts_tick = at + _PARTS_TICK
+            setting.parts.tick()
+        if self._stop is None and (order := self._watch.order()) is not None:
+            self._told(order)
         if at >= self._next_status:
             self._next_status = at + 1.0
             self._say_status()
@@ -294,8 +296,8 @@ class MemberLoop:
             if at >= self._next_file_look:
                 self._next_file_look = at + 1.0
                 self._look_at_file()
-            if self._stop is None:
-                self._look_for_better()
+            if self._stop is None and (better := self._watch.better()) is not None:
+                self._begin_move(*better)
         if self._stop is not None:
             self._go_on_with_stop(self._stop)
 
@@ -303,17 +305,6 @@ class MemberLoop:
         server = self._set.server
         master = server.master if server is not None else 0
         self._links.say(MemberStatus(self._stop is None, free_descriptors(), master))
-
-    def _look_at_server(self) -> None:
-        setting, server = self._set, self._set.server
-        if self._stop is not None:
-            return
-        if server is not None and server.told_to_stop:
-            why = "the worker that held it is told to stop"
-            self._told(StopOrder(now(), now() + max(0.5, server.graceful_timeout - _MARGIN), why))
-        elif setting.runtime.main_thread_returned():
-            patience = setting.runner.config.write_timeout if setting.cluster.drain_on_exit else 0.0
-            self._told(StopOrder(now(), now() + patience, "the program that held it ends"))
 
     def _look_at_file(self) -> None:
         if not self._set.lock.is_the_file():
@@ -323,21 +314,6 @@ class MemberLoop:
                 "go of its hub; let nothing clean the cluster's folder up",
                 self._set.folder.lock,
             )
-
-    def _look_for_better(self) -> None:
-        setting, server = self._set, self._set.server
-        candidates = self._links.candidates()
-        why = "a better kind of process is ready"
-        target = better_kind(setting.kind, candidates, self._sockets())
-        if target is None and server is not None and server.is_stuck:
-            why = "a request holds the worker that held it"
-            target = choose_target(candidates, self._sockets())
-        if target is not None:
-            self._begin_move(target, why)
-
-    def _sockets(self) -> int:
-        stats = self._set.runner.stats()
-        return stats.sessions - stats.suspended
 
     def _begin_move(self, target: Candidate, why: str) -> None:
         if now() < self._next_move:
@@ -362,38 +338,21 @@ class MemberLoop:
             self._plan(stop, at)
         elif role is Role.IDLE:
             self._handle(MemberEvent.LEAVE)
-        elif may_leave(self._at) and (server is None or self._set.runtime.main_thread_returned()):
+        elif may_leave(self._at) and self._watch.server_is_done:
             # A worker's requests that are under way may still need the link.
             self._handle(MemberEvent.LEAVE)
 
     def _plan(self, stop: StopOrder, at: float) -> None:
-        around = self._look_around()
-        stopping = 0
-        if around.full_stop and self._set.server is not None:
-            stopping = self._set.server.master
-        target = choose_target(self._links.candidates(), self._sockets(), stopping)
-        plan = plan_stop(
-            since=at - stop.since,
-            until=stop.until - at,
-            time_to_park=_TIME_TO_PARK,
-            sessions=self._set.runner.stats().sessions,
-            target=target is not None,
-            around=around,
-        )
+        if stop.as_without_a_cluster:
+            self._set.runner.close(self._set.runner.config.write_timeout)
+            self._handle(MemberEvent.LEAVE)
+            return
+        plan, target = self._watch.plan(stop, at)
         if plan is StopPlan.MOVE and target is not None:
             self._begin_move(target, stop.why)
         elif plan is StopPlan.PARK:
             self._why = stop.why
             self._handle(MemberEvent.PARK)
-        elif plan is StopPlan.LEAVE and self._server_is_done():
+        elif plan is StopPlan.LEAVE and self._watch.server_is_done:
             self._set.runner.close(0.0)
             self._handle(MemberEvent.LEAVE)
-
-    def _server_is_done(self) -> bool:
-        return self._set.server is None or self._set.runtime.main_thread_returned()
-
-    def _look_around(self) -> Surroundings:
-        server = self._set.server
-        if server is None:
-            return Surroundings(full_stop=True, coming=0)
-        return look_around(server.master, server.listeners, lambda: self._links.seen)

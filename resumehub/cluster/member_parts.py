@@ -25,7 +25,7 @@ class AnyLink(Protocol):
     def close(self) -> None: ...
 
 
-LinkHandler = Callable[[Any, Any, Sequence[int]], None]
+LinkHandler = Callable[[Any, Any, tuple[int, ...]], None]
 """``handler(link, message, descriptors)``, on the link's thread: it waits for no user code and no network. It
 owns the descriptors."""
 

@@ -40,8 +40,12 @@ class MemberSetting:
 
 @dataclass(frozen=True, slots=True)
 class StopOrder:
-    """This process is told to stop: since when, until when, and why."""
+    """This process is told to stop: since when, until when, and why.
+
+    ``as_without_a_cluster``: the hub, if it is here, just closes.
+    """
 
     since: float
     until: float
     why: str
+    as_without_a_cluster: bool = False

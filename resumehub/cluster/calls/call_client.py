@@ -27,7 +27,7 @@ _LONG: Final = 3600.0
 """Seconds of one wait for a client, which is then waited for again."""
 
 
-class HubIsHere(Exception):
+class CalledHubIsHere(Exception):
     """The hub is in this process: nothing was sent, so the whole call is made here."""
 
 
@@ -91,7 +91,7 @@ class CallClient:
     def call(self, asked: Asked) -> Result:
         """Have the hub do it; return what it says.
 
-        Raises: HubUnavailable; HubIsHere; ValueError for what is too large for a link. Blocks: until the hub
+        Raises: HubUnavailable; CalledHubIsHere; ValueError for what is too large for a link. Blocks: until the hub
         has answered, or for ``timeout``; a request to a client: as long as it is told to.
         """
         call = OpenCall(asked)
@@ -118,7 +118,7 @@ class CallClient:
         while True:
             place = self._places.place(max(0.0, give_up - now()))
             if isinstance(place, Here):
-                raise HubIsHere
+                raise CalledHubIsHere
             with self._lock:
                 self._reach(place.link, place.hub_life)
                 has_room = self._has_room(call)
@@ -285,7 +285,7 @@ class _OwnLink:
 
     def send(self, message: Any, descriptors: Sequence[int] = ()) -> None:
         for handler in self._client.handlers.values():
-            handler(self, message, descriptors)
+            handler(self, message, tuple(descriptors))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -28,7 +28,7 @@ from ..door import Door
 from ..local import LocalCluster
 from ..member_parts import Place
 from .call_bodies import ConnectionLook
-from .call_client import CallClient, HubIsHere
+from .call_client import CallClient, CalledHubIsHere
 from .call_line import CallLine, NoSessions
 from .call_server import CallServer
 from .remote_calls import RemoteCalls
@@ -110,7 +110,7 @@ class MemberCalls:
                 return there()
             except NoSessions:
                 return here()  # no hub runs in this process: it answers as an empty one
-            except HubIsHere:
+            except CalledHubIsHere:
                 # The door opens in a moment.
                 give_up = give_up or now() + self._timeout
                 if now() >= give_up:

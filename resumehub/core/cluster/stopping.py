@@ -101,10 +101,10 @@ def plan_stop(
 
     ``target``: whether a process is ready to take the hub.
     """
-    if not sessions:
-        return StopPlan.LEAVE
     if target:
         return StopPlan.MOVE
+    if not sessions:
+        return StopPlan.LEAVE
     if until <= time_to_park:
         return StopPlan.PARK
     if around.coming:

@@ -91,8 +91,8 @@ class CallClient:
     def call(self, asked: Asked) -> Result:
         """Have the hub do it; return what it says.
 
-        Raises: HubUnavailable; CalledHubIsHere; ValueError for what is too large for a link. Blocks: until the hub
-        has answered, or for ``timeout``; a request to a client: as long as it is told to.
+        Raises: HubUnavailable; CalledHubIsHere; ValueError for what is too large for a link. Blocks: until
+        the hub has answered, or for ``timeout``; a request to a client: as long as it is told to.
         """
         call = OpenCall(asked)
         self._send(call)

@@ -38,7 +38,8 @@ from .member_links import KINDS, MemberLinks
 from .member_loop import MemberLoop
 from .member_parts import Here, LinkHandler, LinkWatcher, Place
 from .member_setting import MemberSetting
-from .movers import Carriage, HubParker, Nothing
+from .movers import Carriage, HubParker
+from .parking.folder_parker import FolderParker
 from .parts import Parts
 from .record_lock import RecordLock
 from .surroundings import started_at
@@ -92,6 +93,9 @@ class Member:
         self._enter()
         self._forget()
         self._assembly = Assembly(self, self.serve, _MoveHost(self))
+        self.parker: HubParker = FolderParker(
+            runner, self.door, self._assembly.calls.sessions, cluster.park_bytes
+        )
         #: The calls of this process's threads, and those that come over links.
         self.calls = self._assembly.calls
         if watch:
@@ -101,7 +105,6 @@ class Member:
         """As if it had just been built."""
         runtime = self.runner.runtime
         self._lock = runtime.lock("the cluster's member")
-        self.parker: HubParker = Nothing(self.runner, self.door)
         self.whereabouts = Whereabouts(runtime, self.cluster.folder)
         self.loop: MemberLoop | None = None
         self._links: MemberLinks | None = None

@@ -190,6 +190,7 @@ class MemberLoop:
                 setting.folder.tidy()
                 setting.folder.warn_if_it_forgets()
                 self._new_life = secrets.token_hex(16)
+                setting.folder.tidy()
                 self._errands.send_on(AdoptErrand())
             case Deed.MOVE_IT:
                 return self._move_it()
@@ -332,13 +333,14 @@ class MemberLoop:
 
     def _go_on_with_stop(self, stop: StopOrder) -> None:
         server, role, at = self._set.server, self._at.role, now()
-        if server is not None and role not in (Role.WORKER, Role.LOOKING):
+        needed = getattr(self._set.mover, "is_needed", False) and at < stop.until
+        if server is not None and (needed or role not in (Role.WORKER, Role.LOOKING)):
             server.keep_alive()
         if role is Role.HUB:
             self._plan(stop, at)
         elif role is Role.IDLE:
             self._handle(MemberEvent.LEAVE)
-        elif may_leave(self._at) and self._watch.server_is_done:
+        elif may_leave(self._at) and self._watch.server_is_done and not needed:
             # A worker's requests that are under way may still need the link.
             self._handle(MemberEvent.LEAVE)
 

@@ -1,7 +1,7 @@
 """What a member asks of those who carry a hub's sessions: to another process, into a file, and back.
 
-Contracts, and ``Nothing``, which carries nothing: a hub without sessions. ``member_loop.py`` calls them; what
-each may block is said here. Read next: ``member_loop.py``.
+Contracts only; ``member_loop.py`` calls them, and what each may block is said here. Read next:
+``member_loop.py``.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..clock import now
-from ..server.hub_runner import HubRunner
-from .door import Door
 from .folder import Folder
 
 
@@ -51,30 +48,3 @@ class HubParker(Protocol):
 
     def adopt(self, folder: Folder) -> Carriage:
         """Start the hub, with the sessions that are parked in the folder. Blocks: for the file."""
-
-
-class Nothing:
-    """Moves and parks no session: the hub starts empty, and ends as without a cluster."""
-
-    def __init__(self, runner: HubRunner, door: Door) -> None:
-        self._runner = runner
-        self._door = door
-
-    def move(self, link: Any, hub_life: str, until: float) -> Carriage:
-        return Carriage(why="no part of it moves hubs")
-
-    def drop(self) -> None:
-        """There is nothing."""
-
-    def go(self) -> None:
-        raise NotImplementedError("nobody offers a hub")
-
-    def park(self, folder: Folder, until: float) -> Carriage:
-        ended = self._runner.stats().sessions
-        self._runner.close(max(0.0, until - now()))
-        return Carriage(ended=ended)
-
-    def adopt(self, folder: Folder) -> Carriage:
-        self._runner.start()
-        self._door.arrived()
-        return Carriage()

@@ -20,7 +20,9 @@ from ..core.cluster.membership import Role
 from ..core.cluster.stopping import Kind
 from ..errors import HubClosed, ResumeHubError
 from ..runtime import limits
+from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log
+from ..runtime.system import SystemRuntime
 from ..server.hub_runner import HubRunner
 from ..wsgi.session_lookup import SessionLookup
 from .assembly import Assembly
@@ -87,6 +89,9 @@ class Member:
         self.cluster = cluster
         self.parts = Parts()
         self.process = secrets.token_hex(16)
+        # A runtime of its own, since the hub's ends all its threads when the hub closes.
+        own = isinstance(runner.runtime, SystemRuntime)
+        self._runtime: Runtime = SystemRuntime() if own else runner.runtime
         #: How this process greets; set to "hub" by a process for the hub alone.
         self.kind_name = ""
         self.door = Door(runner.runtime)
@@ -212,7 +217,7 @@ class Member:
                 self._start()
 
     def _start(self) -> None:
-        runner, runtime = self.runner, self.runner.runtime
+        runner, runtime = self.runner, self._runtime
         server = self._server or find_gunicorn()
         folder = open_folder(self.cluster.folder)
         for sentence in limits.prepare(runner.config.max_sessions, 0):
@@ -278,7 +283,7 @@ class Member:
             self._start_with(server)
 
     def _start_with(self, server: GunicornWorker | None) -> None:
-        runtime = self.runner.runtime
+        runtime = self._runtime
 
         def wait_until_it_serves() -> None:
             found, tick = server, runtime.event("gunicorn's worker to boot")

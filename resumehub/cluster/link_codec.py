@@ -56,6 +56,14 @@ def _all_messages() -> dict[int, type]:
 MESSAGES: Final[dict[int, type]] = _all_messages()
 """Number → class of every message."""
 
+CARRIERS: Final[dict[type, int]] = {
+    greetings.Greeting: 1,
+    dial_messages.DialPass: 1,
+    move_messages.SessionsMove: MOST_DESCRIPTORS,
+}
+"""Class of a message → how many descriptors it may have; none, if it is not here. So a handler of any other
+message need not close what it did not ask for."""
+
 
 class NotAMessage(ValueError):
     """What came over a link is no message. The text shows no content."""
@@ -73,9 +81,10 @@ def encode(message: Any, descriptors: int = 0) -> bytes:
             f"a {type(message).__name__} of {len(body)} bytes is too large for a link: {MOST_MESSAGE_BYTES} "
             "bytes are allowed"
         )
-    if descriptors > MOST_DESCRIPTORS:
+    if descriptors and descriptors > CARRIERS.get(type(message), 0):
         raise ValueError(
-            f"{descriptors} descriptors are too many for one message: {MOST_DESCRIPTORS} are allowed"
+            f"{descriptors} descriptors are too many for a {type(message).__name__}: "
+            f"{CARRIERS.get(type(message), 0)} are allowed"
         )
     return HEADER.pack(len(body), number, descriptors) + body
 
@@ -135,7 +144,7 @@ class MessageReader:
             raise NotAMessage(f"no message has the number {number}")
         if length > self.most_bytes:
             raise NotAMessage(f"a {MESSAGES[number].__name__} of {length} bytes is longer than allowed")
-        if descriptors > MOST_DESCRIPTORS:
+        if descriptors and descriptors > CARRIERS.get(MESSAGES[number], 0):
             raise NotAMessage(f"a {MESSAGES[number].__name__} has {descriptors} descriptors")
         return length, number, descriptors
 

@@ -228,6 +228,8 @@ class LinkListener:
             log.error(
                 "a link is ended in %s: it did not greet within %s s", self._folder.path, GREETING_TIMEOUT
             )
+        except ConnectionError:
+            log.debug("a process that came for a link in %s is gone again", self._folder.path)
         except (OSError, NotAMessage) as error:
             log.error("a link is ended in %s: %s", self._folder.path, error)
         except BaseException as error:

@@ -29,6 +29,9 @@ Handlers = Mapping[type, Callable[[Link, Any, tuple[int, ...]], None]]
 
 _RAISED: Final = "a handler of its messages raised"
 
+_LONGEST_WAIT: Final = 600.0
+# Seconds of one wait; the system counts it in milliseconds, and not without end.
+
 _CHUNK: Final = 256 * 1024
 # Bytes of one read.
 
@@ -146,7 +149,9 @@ class LinkLoop:
     def read_some(self, seconds: float) -> bool:
         """See ``Reads``."""
         assert self._nudge is not None, "there are answers"
-        numbers = [number for number, _ in self._waiters_poller.poll(math.ceil(seconds * 1000))]
+        numbers = [
+            number for number, _ in self._waiters_poller.poll(math.ceil(min(seconds, _LONGEST_WAIT) * 1000))
+        ]
         if self._nudge.fileno() in numbers:
             self._nudge.silence()
             numbers.remove(self._nudge.fileno())

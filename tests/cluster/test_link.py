@@ -15,10 +15,17 @@ import pytest
 from resumehub.cluster import link as link_module
 from resumehub.cluster.greetings import Refused
 from resumehub.cluster.link import NO_DESCRIPTOR, Link, close_all
+from resumehub.cluster.link_codec import CARRIERS, MOST_DESCRIPTORS, encode
 from resumehub.errors import LinkBroken
 from resumehub.runtime.base import Thread
 from tests.cluster.links import Received, linked_pair, serve
 from tests.support import PATIENCE
+
+
+@pytest.fixture(autouse=True)
+def any_message_may_carry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message of these tests stands for those that do."""
+    monkeypatch.setitem(CARRIERS, Refused, MOST_DESCRIPTORS)
 
 
 class Pair:
@@ -241,3 +248,23 @@ def test_a_peer_that_never_reads_costs_its_link(
     assert pair.here.waiting_bytes == 0
     assert pair.here.ended
     os.close(null)
+
+
+def test_only_some_messages_have_descriptors(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """So no handler is given what it does not expect, and would not close."""
+    thread = serve(pair.there, {Refused: pair.received.handle}, pair.received.end)
+    null = os.open(os.devnull, os.O_RDONLY)
+    pair.here.send(say("while it may"), [null])
+    assert pair.received.next() == say("while it may")
+    wire = encode(say("forged"), 1)
+    del CARRIERS[Refused]
+    with pytest.raises(ValueError, match="1 descriptors are too many for a Refused: 0 are allowed"):
+        pair.here.send(say("no more"), [null])
+    os.close(null)
+    pair.here.stream.send(wire)
+
+    assert pair.received.next() is None
+    assert thread.join(PATIENCE)
+    CARRIERS[Refused] = 1  # the fixture takes it out
+    (record,) = caplog.records
+    assert record.getMessage() == "the link to process 1 is ended: a Refused has 1 descriptors"

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from resumehub.cluster.greetings import Greeting, Refused, Welcome, answer
 from resumehub.cluster.link import Link, close_all
 from resumehub.cluster.link_codec import (
+    CARRIERS,
     HEADER,
     MESSAGES,
     MOST_DESCRIPTORS,
@@ -38,6 +39,12 @@ EXAMPLES = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+@pytest.fixture(autouse=True)
+def any_message_may_carry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message of these tests stands for those that do."""
+    monkeypatch.setitem(CARRIERS, Refused, MOST_DESCRIPTORS)
 
 
 @dataclass

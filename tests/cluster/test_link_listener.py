@@ -18,7 +18,7 @@ from resumehub.cluster import link_listener
 from resumehub.cluster.folder import Folder, open_folder
 from resumehub.cluster.greetings import Greeting, Refused, Welcome, answer
 from resumehub.cluster.link import Link
-from resumehub.cluster.link_codec import HEADER, encode
+from resumehub.cluster.link_codec import CARRIERS, HEADER, MOST_DESCRIPTORS, encode
 from resumehub.cluster.link_listener import LinkListener, connect
 from resumehub.errors import ClusterRefused, NoHub
 from resumehub.runtime.base import Thread
@@ -27,6 +27,12 @@ from tests.cluster.links import Received, a_greeting, serve
 from tests.support import PATIENCE
 
 LIFE = "f" * 32
+
+
+@pytest.fixture(autouse=True)
+def any_message_may_carry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message of these tests stands for those that do."""
+    monkeypatch.setitem(CARRIERS, Refused, MOST_DESCRIPTORS)
 
 
 @pytest.fixture

@@ -96,6 +96,9 @@ class DialServer:
         entered = self._door.enter_nowait()
         try:
             with self._lock:
+                if (id(link), message.number) in self._arrived:
+                    close_all([descriptor])
+                    raise ValueError("it passes two connections with one number")
                 self._arrived[id(link), message.number] = _Arrived(link, message, descriptor)
                 came = descriptor != NO_DESCRIPTOR
                 self._do(r.PassArrived(id(link), message.number, came, self._place(entered)))

@@ -60,10 +60,10 @@ class Link:
         self.moved = False
         #: At the end: whether all was read that the peer had written, whole messages to the last one.
         self.read_to_its_end = False
-        #: Rung when this end has something to write. For the link's thread.
+        #: Rung when this end has something to write, or the link's thread has to read. For that thread.
         self.bell = runtime.bell()
         #: Who reads this end.
-        self.turns = Turns(runtime, self.bell.ring)
+        self.turns = Turns(runtime, self._wake)
         self.stream = stream
         self.packets = packets
         stream.setblocking(False)
@@ -191,9 +191,9 @@ class Link:
         after which to try again, None for never.
         """
         with self._lock:
-            self.bell.silence()
             if self._closed:
                 return -1, None
+            self.bell.silence()
             try:
                 return self._write_waiting()
             except OSError as error:
@@ -237,6 +237,16 @@ class Link:
             self._closed = True
             self._drop_waiting()
             self._close_descriptors()
+
+    def _wake(self) -> None:
+        """End a wait of the link's thread. The bell is rung, silenced and closed with the lock held.
+
+        Else one thread could silence what another one is about to ring, or ring what is closed: its number
+        may be another file's by then.
+        """
+        with self._lock:
+            if not self._closed:
+                self.bell.ring()
 
     # -- inside -----------------------------------------------------------------------------
 

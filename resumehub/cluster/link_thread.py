@@ -85,7 +85,7 @@ class LinkLoop:
         if self._nudge is not None:
             self._waiters_poller.register(link.stream, select.POLLIN)
             self._waiters_poller.register(self._nudge.fileno(), select.POLLIN)
-            link.turns.attach(self, self._nudge.ring)
+            link.turns.attach(self, self._nudge)
 
     def run(self, begin: Callable[[Link], None] | None = None) -> None:
         """Read to the end. ``begin``: called first."""
@@ -98,8 +98,7 @@ class LinkLoop:
                 log.error("the link to process %s is ended: %s", self._link.peer.pid, why)
         finally:
             self._link.finish(why)
-            if self._nudge is not None:
-                self._nudge.close()
+            self._link.turns.detach()
             try:
                 self._on_end(self._link)
             except BaseException as error:
@@ -153,7 +152,7 @@ class LinkLoop:
             number for number, _ in self._waiters_poller.poll(math.ceil(min(seconds, _LONGEST_WAIT) * 1000))
         ]
         if self._nudge.fileno() in numbers:
-            self._nudge.silence()
+            self._link.turns.silence()
             numbers.remove(self._nudge.fileno())
         if not numbers:
             return True

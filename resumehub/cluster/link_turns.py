@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from ..clock import now
-from ..runtime.base import Lock, Runtime
+from ..runtime.base import Bell, Lock, Runtime
 
 ASIDE: Final = 0.005
 """Seconds after which the link's thread looks whether anybody has called since it stepped aside. What comes
@@ -62,7 +62,7 @@ class Turns:
         self._lock = runtime.lock("the turns of a link")
         self._ring = ring
         self._reads: Reads | None = None
-        self._nudge: Callable[[], None] = _nobody
+        self._nudge: Bell | None = None
         #: Whether the link's thread leaves the reading to those who wait. Only it steps aside.
         self.aside = False
         self._reader: Waiter | None = None
@@ -70,9 +70,22 @@ class Turns:
         self._called = False
         self._handling = False
 
-    def attach(self, reads: Reads, nudge: Callable[[], None]) -> None:
+    def attach(self, reads: Reads, nudge: Bell) -> None:
         """From now on waiters may read. ``nudge``: ends a wait of ``read_some``. Before the thread runs."""
         self._reads, self._nudge = reads, nudge
+
+    def detach(self) -> None:
+        """Close the nudge. Any number of times."""
+        with self._lock:
+            nudge, self._nudge = self._nudge, None
+            if nudge is not None:
+                nudge.close()
+
+    def silence(self) -> None:
+        """The thread that reads has heard the nudge."""
+        with self._lock:
+            if self._nudge is not None:
+                self._nudge.silence()
 
     # -- who waits --------------------------------------------------------------------------
 
@@ -110,8 +123,8 @@ class Turns:
             if waiter.gate is not None:
                 self._asleep -= 1
                 waiter.gate.release()
-            elif self._reader is waiter and not self._handling:
-                self._nudge()
+            elif self._reader is waiter and not self._handling and self._nudge is not None:
+                self._nudge.ring()
 
     def _read_for(self, waiter: Waiter, give_up: float) -> Lock | None:
         """Read until the answer is there, and give None; or the gate, if it has to be waited for."""
@@ -163,7 +176,3 @@ class Turns:
             if self._reader is None and not self._called:
                 self.aside = False
             self._called = False
-
-
-def _nobody() -> None:
-    """Nobody reads who would have to be told."""

@@ -6,6 +6,7 @@ the test says so, so that nothing depends on time.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -27,16 +28,13 @@ class Script:
 
     def __init__(self) -> None:
         self.rings = 0
-        self.nudges = 0
+        self.nudge = SystemRuntime().bell()
         self.steps: list[Callable[[], bool]] = []
         self.turns = Turns(SystemRuntime(), self._ring)
-        self.turns.attach(self, self._nudge)
+        self.turns.attach(self, self.nudge)
 
     def _ring(self) -> None:
         self.rings += 1
-
-    def _nudge(self) -> None:
-        self.nudges += 1
 
     def read_some(self, seconds: float) -> bool:
         return self.steps.pop(0)()
@@ -46,8 +44,10 @@ class Script:
 
 
 @pytest.fixture
-def script() -> Script:
-    return Script()
+def script() -> Iterator[Script]:
+    made = Script()
+    yield made
+    made.turns.detach()
 
 
 def told(*waiters: Waiter) -> Callable[[], bool]:
@@ -146,7 +146,8 @@ def test_an_answer_that_comes_another_way_ends_the_wait(script: Script) -> None:
     waiter = script.waiter()
     script.steps = [told(waiter)]
     assert waiter.wait(PATIENCE)
-    assert script.nudges == 1
+    assert script.nudge.is_rung()
+    script.turns.silence()
 
     handled = script.waiter()
 
@@ -158,7 +159,7 @@ def test_an_answer_that_comes_another_way_ends_the_wait(script: Script) -> None:
 
     script.steps = [handles]
     assert handled.wait(PATIENCE)
-    assert script.nudges == 1, "the thread that handles it need not be told"
+    assert not script.nudge.is_rung(), "the thread that handles it need not be told"
 
 
 def test_a_thread_that_is_interrupted_leaves_the_turn(script: Script) -> None:
@@ -308,3 +309,21 @@ def test_a_link_that_ends_while_a_thread_waits_is_ended_once(asker: Asker) -> No
     assert asker.here.ended
     waiter.tell()
     assert call.result() is True
+
+
+def test_a_bell_that_is_closed_is_not_rung(asker: Asker) -> None:
+    """Its number may be another file's by then. A thread may still wait when the link has ended."""
+    asker.wait_until_aside()
+    asker.hub.close()
+    assert asker.others.next() is None
+    assert asker.thread.join(PATIENCE)
+    reading, writing = os.pipe2(os.O_NONBLOCK)  # with the numbers of what is closed
+
+    asker.here.turns.step_aside()
+    waiter = asker.asks(1)
+    assert not waiter.wait(0.0)
+    waiter.tell()
+    with pytest.raises(BlockingIOError):
+        os.read(reading, 1)
+    os.close(reading)
+    os.close(writing)

@@ -143,6 +143,7 @@ def test_the_end_of_a_peer_that_had_not_read_all_is_an_end_too(pair: Pair) -> No
     assert pair.here.read_to_its_end
 
 
+@pytest.mark.contract("F10")
 def test_descriptors_that_find_no_room_are_told_of(pair: Pair) -> None:
     """In their places; those that did arrive are there, and the sender has its own."""
     null = os.open(os.devnull, os.O_RDONLY)
@@ -196,6 +197,7 @@ class TooMany:
         return getattr(self._socket, name)
 
 
+@pytest.mark.contract("F10")
 def test_a_limit_of_descriptors_under_way_is_waited_for(pair: Pair) -> None:
     """The kernel does not say when there is room again, so the link's thread tries again."""
     pair.here.packets = TooMany(pair.here.packets, times=3)  # type: ignore[assignment]
@@ -224,6 +226,7 @@ def test_a_sender_without_a_free_descriptor_sends_nothing(pair: Pair) -> None:
     assert pair.received.next() == say("behind it")
 
 
+@pytest.mark.contract("F10")
 @pytest.mark.parametrize(
     ("descriptors", "size", "bound"),
     [(1, 20, "MOST_WAITING_DESCRIPTORS"), (0, 1000, "MOST_WAITING_BYTES")],

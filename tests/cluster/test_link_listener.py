@@ -150,6 +150,7 @@ def test_another_application_is_refused_by_name(
     assert record.getMessage().startswith(refused), "one line a minute: it tries again and again"
 
 
+@pytest.mark.contract("F7")
 @pytest.mark.parametrize(
     ("theirs", "spoken"), [((1, 1), 1), ((1, 2), 1), ((2, 3), None), ((0, 1), 1), ((0, 0), None)]
 )
@@ -166,6 +167,22 @@ def test_the_lower_version_is_spoken(theirs: tuple[int, int], spoken: int | None
         assert said.version == spoken
 
 
+@pytest.mark.contract("F7")
+def test_a_later_release_links_to_this_one(folder: Folder, hub: HubProcess) -> None:
+    """And this one to a later one: it says what both speak, and messages go."""
+    later = replace(a_greeting(2), lowest_version=1, highest_version=2)
+    for ours, theirs in ((later, hub.mine), (a_greeting(2), replace(hub.mine, highest_version=2))):
+        hub.mine = theirs
+        here, welcome = linked(folder, ours)
+        there = hub.link()
+        here.send(Refused("how", "goes it"))
+        assert hub.received.next() == Refused("how", "goes it")
+        assert (here.version, there.version, welcome.version) == (1, 1, 1)
+        here.finish("the test is over")
+        assert hub.received.next() is None
+
+
+@pytest.mark.contract("F7")
 def test_a_later_release_may_say_more_in_its_greeting() -> None:
     more = a_greeting(2).to_bytes().replace(b"{", b'{"colour":["blue"],', 1)
     assert Greeting.from_bytes(more) == a_greeting(2)
@@ -188,6 +205,7 @@ def test_a_process_of_another_user_is_refused(
     }
 
 
+@pytest.mark.contract("F10")
 def test_more_links_than_allowed_are_refused(
     folder: Folder, hub: HubProcess, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from resumehub import Connection, Hub, Message
 from resumehub.cluster.moves import move_messages as m
+from resumehub.cluster.moves import move_source
 from resumehub.cluster.moves.move_parts import HubMoved, HubNotMoved
 from resumehub.errors import RequestInDoubt
 from resumehub.runtime.system import SystemRuntime
@@ -279,6 +280,32 @@ def test_a_link_that_ends_before_the_commit_costs_nothing(at: type) -> None:
     assert isinstance(two.move(), HubMoved)
     assert [said(client, 3) for client in everybody] == [3, 3, 3]
     end(two, *everybody)
+
+
+def test_a_target_that_hangs_is_given_up_and_drops_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is stopped while everything is frozen: the clients do not wait for the end of the whole time."""
+    monkeypatch.setattr(move_source, "PATIENCE", 0.05)
+    two, gate = LinkedHubs(chat), Gate()
+    [alice] = clients(two, 1)
+    handlers = two.processes[1].target.handlers
+    hold = handlers[m.SessionsMove]
+
+    def hang(*arguments: Any) -> None:
+        gate.hold()
+        hold(*arguments)
+
+    handlers[m.SessionsMove] = hang  # type: ignore[index]
+    outcome = two.move()
+    assert outcome == HubNotMoved("it does not answer")
+    assert said(alice, 1) == 1
+    gate.open()
+    assert two.processes[1].was_dropped.wait(PATIENCE)
+    assert said(alice, 2) == 2
+    handlers[m.SessionsMove] = hold  # type: ignore[index]
+    monkeypatch.undo()
+    assert isinstance(two.move(), HubMoved)
+    assert said(alice, 3) == 3
+    end(two, alice)
 
 
 def test_a_suspended_session_moves_and_is_resumed_where_it_is() -> None:

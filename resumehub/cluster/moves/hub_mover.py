@@ -48,6 +48,14 @@ class WholeHubMover:
         self.hub_handlers: Handlers = self._source.handlers
         self.worker_handlers: Handlers = self._target.handlers
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether the hub has left, and a handler of before still runs, or a thread waits for a client.
+
+        Then this process must stay a worker: what they send and answer goes over its links.
+        """
+        return self._source.is_needed
+
     def on_link(self, link: Any, at_hub: bool) -> None:
         """A link is made: nothing to do."""
 

@@ -38,6 +38,9 @@ log = Log("resumehub")
 BATCH: Final = 64
 """Sessions in one message: more descriptors would not fit in flight, and fewer are slow."""
 
+PATIENCE: Final = 3.0
+"""Seconds for each answer of the target: while everything is frozen, a target that hangs is given up."""
+
 HISTORY: Final = "history"
 """The name of the rooms' history among the parts of ``RestMoves``."""
 
@@ -75,6 +78,12 @@ class MoveSource:
     def runs_callbacks(self) -> bool:
         """Whether a callback still runs here of a session that has left."""
         return self._attempt is not None and self._attempt.runs_callbacks
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether such a callback runs, or a thread waits for the client of such a session."""
+        attempt = self._attempt
+        return attempt is not None and (attempt.runs_callbacks or attempt.late.waits)
 
     def move(
         self, link: Link, hub_life: str, elsewhere: Elsewhere, deadline: float
@@ -191,7 +200,7 @@ class _Attempt:
 
     def _freeze_and_send(self) -> SourceEvent:
         self._frozen_at = now()
-        if not self._source.door.freeze(max(0.0, self._deadline - now())):
+        if not self._source.door.freeze(max(0.0, min(PATIENCE, self._deadline - now()))):
             return self._failed("calls of the application did not end in time")
         self._departure.freeze()
         batch, sent = 0, None
@@ -314,14 +323,14 @@ class _Attempt:
 
     def _wait(self, wanted: SourceEvent) -> SourceEvent:
         """Wait for the target's answer: ``wanted``, unless it refuses, the link ends, or time is over."""
-        left = self._deadline - now()
+        left = min(PATIENCE, self._deadline - now())
         answer = self.answers.get(left) if left > 0 else None
         if isinstance(answer, m.MoveDropped):
             self._because = f"the other process can't take it: {answer.because}"
             return _E.REFUSED
         if answer is None:
             ended = self.link.ended
-            return self._failed("the link to the other process has ended" if ended else "the time is over")
+            return self._failed("the link to the other process has ended" if ended else "it does not answer")
         return wanted
 
     def _failed(self, because: str) -> SourceEvent:

@@ -308,6 +308,43 @@ def test_a_target_that_hangs_is_given_up_and_drops_what_it_holds(monkeypatch: py
     end(two, alice)
 
 
+def test_a_request_whose_handler_runs_is_answered_through_the_old_process() -> None:
+    """Both ways: what the handler returns, and a reply to a request that was deferred."""
+    gate, deferred = Gate(), list[Message]()
+
+    def slow(runtime: SystemRuntime) -> Hub:
+        hub = silent(runtime)
+
+        @hub.on_message
+        def on_message(connection: Connection, message: Message) -> object:
+            if message.payload == "later":
+                message.defer()
+                deferred.append(message)
+                return None
+            gate.hold()
+            return "at last"
+
+        return hub
+
+    two = LinkedHubs(slow)
+    [alice] = clients(two, 1)
+    alice.send('{"payload": "later", "id": "1"}')
+    alice.send('{"payload": "now", "id": "2"}')
+    gate.wait_reached()
+    outcome = two.move(seconds=0.4)
+    assert isinstance(outcome, HubMoved)
+    assert outcome.carried == 1
+    deferred[0].reply("as promised")
+    answer = json.loads(alice.receive(PATIENCE))
+    assert (answer["re"], answer["payload"]) == ("1", "as promised")
+    gate.open()
+    answer = json.loads(alice.receive(PATIENCE))
+    assert (answer["re"], answer["payload"]) == ("2", "at last")
+    with pytest.raises(RuntimeError, match="answered already"):
+        deferred[0].reply("twice")
+    end(two, alice)
+
+
 def test_a_suspended_session_moves_and_is_resumed_where_it_is() -> None:
     two = LinkedHubs(chat)
     [alice] = clients(two, 1)

@@ -63,7 +63,10 @@ class InOtherHub:
         self, connection_id: str, life: str, request_id: str, frame: Frame, beyond: int, any_size: bool
     ) -> bool:
         session = self._session(connection_id, life)
-        [request] = [one for one in session.client_requests.all() if one.id == request_id]
+        found = [one for one in session.client_requests.all() if one.id == request_id]
+        if not found:
+            raise RuntimeError("this request is answered already")
+        request = found[0]
 
         def accept() -> bool:
             fits = session.outbox.put_kept(frame, beyond, any_size=any_size)

@@ -52,7 +52,6 @@ QUIET_LOOKS = 20
 LINGER = 1.0
 """Seconds for which a follower stays while it is not needed."""
 
-
 _READ_ON = TurnResult.READ_ON
 
 
@@ -117,10 +116,10 @@ class LeaderFollowers:
             if self._turns.recall(number):
                 self._ring()
 
-    def forget(self, number: int) -> None:
-        """Stop watching a socket that is about to be closed. The thread that works on it calls this."""
+    def forget(self, number: int, *, if_idle: bool = False) -> bool:
+        """Stop watching a socket. By the thread that works on it; ``if_idle``: by any, False if one does."""
         with self._lock:
-            self._turns.forget(number)
+            return self._turns.forget(number, if_idle)
 
     def before_callback(self, me: Worker, more: object) -> None:
         """A turn calls this before a callback. ``more``: whether it has more to handle after it."""

@@ -46,10 +46,15 @@ class TurnQueue:
         self.put(task)
         return True
 
-    def forget(self, number: int) -> None:
-        """The socket is about to be closed."""
+    def forget(self, number: int, if_idle: bool = False) -> bool:
+        """Watch the socket no more. ``if_idle``: only if its task is in no hand; if it is, return False."""
+        if if_idle:
+            task = self.sockets.get(number)
+            if task is None or task.in_hand or number in self._recalled:
+                return False
         self.sockets.forget(number)
         self._recalled.discard(number)
+        return True
 
     def hand_back(self, turn: ReadTask) -> bool:
         """A turn is over: watch its socket. True if another turn is ready for a thread.

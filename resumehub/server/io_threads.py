@@ -82,6 +82,11 @@ class IOThreads:
         if self.leader_followers is not None and io.transport.pollable is not None:
             self.leader_followers.recall(io.transport.pollable.fileno())
 
+    def take_back(self, io: TransportIO) -> bool:
+        """Any thread: have a transport read no more that no thread works on; False if one does."""
+        shared, sock = self.leader_followers, io.transport.pollable
+        return shared is not None and sock is not None and shared.forget(sock.fileno(), if_idle=True)
+
     def look(self) -> None:
         """Watcher: if all threads that read for many have ended, start one."""
         if self.leader_followers is not None:

@@ -33,7 +33,10 @@ class TransportFence:
         assert self.io.writer is not None, "a session is attached to it"
         self.io.writer.hold()
         self._left = self.io.part(runtime)
-        self._loop.io_threads.recall(self.io)
+        if self._loop.io_threads.take_back(self.io):
+            self._left.set()  # its reader only waited for input
+        else:
+            self._loop.io_threads.recall(self.io)
 
     def wait(self) -> str | None:
         """Return why the transport can't be moved; None if it can.

@@ -3,7 +3,9 @@
 A command is a process of its own and has no sessions. So the server answers it over HTTP, if
 ``RESUMEHUB_ADMIN_TOKEN`` is set, the request has that token, and it comes straight from this machine: from a
 loopback address or a Unix socket, and through no proxy. All others get 404 or 403. The token is compared in
-constant time and is in no text. Called on request threads. Read next: ``admin_commands.py``.
+constant time and is in no text. With a cluster any worker answers, and a command may do without a server: it
+calls ``sessions`` and ``kick`` itself. Called on request threads, and by commands. Read next:
+``admin_commands.py``.
 """
 
 from __future__ import annotations
@@ -38,17 +40,17 @@ def serve_admin(app: Flask, hub: Hub, token: str | None) -> None:
         return
     blueprint = Blueprint("resumehub_admin", __name__, url_prefix=PATH)
 
-    def add(name: str, method: str, answer: Callable[[Hub], Any]) -> None:
+    def add(name: str, method: str, answer: Callable[[], Any]) -> None:
         def view() -> Response:
             _check_caller(token)
-            response = jsonify(answer(hub))
+            response = jsonify(answer())
             response.headers["Cache-Control"] = "no-store"
             return response
 
         blueprint.add_url_rule(f"/{name}", name, view, methods=[method])
 
-    add("sessions", "GET", _sessions)
-    add("kick", "POST", _kick)
+    add("sessions", "GET", lambda: sessions(hub, request.args.get("user"), request.args.get("room")))
+    add("kick", "POST", lambda: kick(hub, request.get_json()) or abort(400))
     app.register_blueprint(blueprint)
 
 
@@ -69,8 +71,8 @@ def _is_local() -> bool:
         return False
 
 
-def _sessions(hub: Hub) -> list[dict[str, Any]]:
-    user, room = request.args.get("user"), request.args.get("room")
+def sessions(hub: Hub, user: str | None, room: str | None) -> list[dict[str, Any]]:
+    """The sessions of a user, or in a room, or all, as JSON. Raises: with a cluster HubUnavailable."""
     if user is not None:
         found = hub.connections(user=user)
     else:
@@ -91,9 +93,11 @@ def _told(connection: Connection) -> dict[str, Any]:
     }
 
 
-def _kick(hub: Hub) -> dict[str, int]:
-    """End the session with the id, or all of the user; how many there were."""
-    wanted = request.get_json()
+def kick(hub: Hub, wanted: object) -> dict[str, int] | None:
+    """End the session with the id, or all of the user; how many there were. None: neither was given.
+
+    Raises: with a cluster HubUnavailable.
+    """
     match wanted:
         case {"user": str(user)}:
             count = len(hub.connections(user=user))
@@ -105,4 +109,4 @@ def _kick(hub: Hub) -> dict[str, int]:
             except ConnectionNotFound:
                 return {"kicked": 0}
             return {"kicked": 1}
-    abort(400)
+    return None

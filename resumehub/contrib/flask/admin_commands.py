@@ -1,9 +1,10 @@
 """``flask resumehub sessions`` and ``flask resumehub kick``: they ask the application that serves.
 
 A command loads the application, as each command of Flask, and has its configuration, the token in it too. But
-the sessions are in the server's process: ``admin.py`` answers there. Knows HTTP/1.1 to this machine, by a
-port or a Unix socket, and follows no redirect: the token goes nowhere else. Main thread. Read next:
-``admin.py``.
+the sessions are in the server's process: ``admin.py`` answers there. With a cluster the command asks the hub
+by the cluster's folder, and needs no token: who may use the folder may do all that. Knows HTTP/1.1 to this
+machine, by a port or a Unix socket, and follows no redirect: the token goes nowhere else. Main thread. Read
+next: ``admin.py``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import ipaddress
 import json
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -20,14 +22,18 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
+from ...errors import ClusterError
+from ...hub import Hub
 from .admin import PATH
+from .admin import kick as kick_now
+from .admin import sessions as sessions_now
 from .app_hub import AppHub
 
 _TIMEOUT = 10.0
 
 _URL_HELP = (
     "Where the server listens on this machine: http://127.0.0.1:5000, or unix:/run/app.sock. With the path "
-    "at which the application is mounted, if it is."
+    "at which the application is mounted, if it is. Not needed with RESUMEHUB_CLUSTER."
 )
 
 
@@ -46,7 +52,11 @@ def add_commands(app: Flask) -> None:
         query = urlencode(
             {name: value for name, value in (("room", room), ("user", user)) if value is not None}
         )
-        found = _ask(url, "GET", f"sessions?{query}", None)
+        found = (
+            _by_folder(lambda hub: sessions_now(hub, user, room))
+            if _has_cluster(url)
+            else _ask(url, "GET", f"sessions?{query}", None)
+        )
         if as_json:
             for one in found:
                 click.echo(json.dumps(one))
@@ -67,7 +77,12 @@ def add_commands(app: Flask) -> None:
         if (connection_id is None) == (user is None):
             raise click.UsageError("give either an ID or --user")
         wanted = {"id": connection_id} if user is None else {"user": user}
-        count = _ask(url, "POST", "kick", wanted)["kicked"]
+        answer = (
+            _by_folder(lambda hub: kick_now(hub, wanted))
+            if _has_cluster(url)
+            else _ask(url, "POST", "kick", wanted)
+        )
+        count = answer["kicked"]
         who = f"a session with the id {connection_id!r}" if user is None else f"a session of {user!r}"
         if not count:
             raise click.ClickException(f"the server does not have {who}")
@@ -76,10 +91,26 @@ def add_commands(app: Flask) -> None:
     app.cli.add_command(group)
 
 
+def _has_cluster(url: str | None) -> bool:
+    return url is None and _app_hub().hub.member is not None
+
+
+def _app_hub() -> AppHub:
+    found: AppHub = current_app.extensions["resumehub"]
+    return found
+
+
+def _by_folder(ask: Callable[[Hub], Any]) -> Any:
+    """What the hub of the cluster answers. Raises: click.ClickException."""
+    try:
+        return ask(_app_hub().hub)
+    except ClusterError as error:
+        raise click.ClickException(str(error)) from None
+
+
 def _ask(url: str | None, method: str, what: str, body: Any) -> Any:
     """The server's answer. Raises: click.ClickException, which says what to do."""
-    app_hub: AppHub = current_app.extensions["resumehub"]
-    token = app_hub.options.admin_token
+    token = _app_hub().options.admin_token
     if token is None:
         raise click.ClickException(
             "RESUMEHUB_ADMIN_TOKEN is not set in app.config, so the server does not answer these commands. "

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from ...cluster.member import Readiness
 from ...hub import Hub
 from ...message import Message
 from ...session.connection import Connection
@@ -111,6 +112,10 @@ class HubCalls(ABC):
         """See ``Hub.rooms``."""
         return self.hub.rooms()
 
-    def ready(self) -> bool:
+    def ids(self, room_id: str, limit: int = 1000) -> list[str]:
+        """See ``Hub.ids``."""
+        return self.hub.ids(room_id, limit)
+
+    def ready(self) -> Readiness | bool:
         """See ``Hub.ready``."""
-        return bool(self.hub.ready())
+        return self.hub.ready()

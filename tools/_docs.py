@@ -24,7 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-import _tour  # noqa: E402 (it, and what follows, must be this repository's)
+import _move  # noqa: E402 (these, and what follows, must be this repository's)
+import _tour  # noqa: E402
 
 from resumehub import errors, metrics  # noqa: E402
 from resumehub.core.states import TRANSITIONS, Outcome, SessionEvent, State  # noqa: E402
@@ -157,7 +158,11 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
 }
 """Page → its generated parts, each with what draws it."""
 
-FILES: Mapping[str, Callable[[], str]] = dict(_tour.pictures()) | dict(performance.FILES)
+FILES: Mapping[str, Callable[[], str]] = {
+    **dict(_tour.pictures()),
+    **dict(performance.FILES),
+    "docs/explanation/pictures/move.svg": _move.drawing,
+}
 """File → what draws all of it."""
 
 

@@ -230,6 +230,14 @@ class Page:
             state = self.text("body")
             pytest.fail(f"waited {PATIENCE} s for {what}; the page says:\n{state}")
 
+    def wait_until(self, selector: str, name: str, value: str) -> None:
+        """Wait until an attribute of the first element has this value."""
+        self.wait(lambda: self.attribute(selector, name) == value, f"{selector} to have {name}={value!r}")
+
+    def wait_until_log(self, text: str) -> None:
+        """Wait until the chat shows this text."""
+        self.wait(lambda: text in self.text("#log"), f"{text!r} in the chat")
+
     def wait_until_verdict(self, verdict: str) -> None:
         """Wait until the card on top shows this outcome, one of the keys in static/demo_story.js."""
         self.wait(lambda: self.attribute("#verdict", "data-verdict") == verdict, f"the verdict {verdict!r}")

@@ -86,14 +86,20 @@ class Folder:
             )
 
     def tidy(self) -> None:
-        """Delete what processes have left behind that were killed; ``adopting`` is not among it.
+        """Delete what processes have left behind that were killed, and log what is lost by it.
 
-        Only who has just taken a hub that nobody held may call it.
+        Only who has just taken a hub that nobody held may call it, before it adopts.
         """
         with contextlib.suppress(OSError):  # a folder that can't be written to is told of elsewhere
             for name in os.listdir(self.path):
-                if re.fullmatch(r"hub\.\w{8}", name) or name == "parked.new":
+                if re.fullmatch(r"hub\.\w{8}", name) or name in ("parked.new", "parked.read"):
                     os.unlink(self._file(name))
+                if name == "parked.read":
+                    log.error(
+                        "%s was left by a start that was killed, or that could not read it: what it had not "
+                        "adopted is lost, and the file is deleted",
+                        self.adopting,
+                    )
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)

@@ -190,7 +190,6 @@ class MemberLoop:
                 setting.folder.tidy()
                 setting.folder.warn_if_it_forgets()
                 self._new_life = secrets.token_hex(16)
-                setting.folder.tidy()
                 self._errands.send_on(AdoptErrand())
             case Deed.MOVE_IT:
                 return self._move_it()

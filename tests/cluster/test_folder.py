@@ -188,18 +188,17 @@ def test_the_file_system_is_the_one_that_is_mounted_deepest_and_last(
     assert file_system_of(path, str(file)) == kind
 
 
-def test_what_killed_processes_left_behind_is_deleted(tmp_path: Path) -> None:
+def test_what_killed_processes_left_behind_is_deleted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = open_folder(tmp_path)
     for name in ("lock", "hub", "hub.12345678", "parked", "parked.new", "parked.read", "hub.txt", "notes"):
         (tmp_path / name).touch()
 
     folder.tidy()
 
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "lock",
-        "hub",
-        "parked",
-        "parked.read",
-        "hub.txt",
-        "notes",
-    }
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "hub", "parked", "hub.txt", "notes"}
+    (record,) = caplog.records
+    assert "what it had not adopted is lost" in record.getMessage()
+    folder.tidy()
+    assert len(caplog.records) == 1

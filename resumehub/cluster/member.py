@@ -54,6 +54,9 @@ _BOOT_LOOK: Final = 0.02
 _BOOT_PATIENCE: Final = 120.0
 # So often, and for so long, a new worker of gunicorn's is looked at until it serves.
 
+_FORK_PATIENCE: Final = 5.0
+# Seconds for which a fork of gunicorn's master waits until its hub is closed.
+
 _members: weakref.WeakValueDictionary[str, Member] = weakref.WeakValueDictionary()
 # The members of this process, by the real path of their folder.
 
@@ -195,6 +198,8 @@ class Member:
             served = self.runner.ready()
             detail = "this process holds the hub" if served else "a thread that the hub needs has died"
             return Readiness(served, True, False, detail)
+        if self._assembly.dials.client.suspect:
+            return Readiness(False, False, False, "the process that holds the hub does not answer")
         if place is not None and not is_over(place):
             return Readiness(True, False, False, "the hub is in another process")
         under_way = loop.role in _UNDER_WAY
@@ -314,7 +319,11 @@ class Member:
                 "of it before it forks; leave the call out, since workers start by themselves"
             )
             loop.stop(0.0, "gunicorn's master must hold no hub")
-            loop.join(5.0)
+            loop.join(_FORK_PATIENCE)
+            runner = self.runner
+            runner.close(_FORK_PATIENCE)
+            runner.reset(runner.clock, runner.runtime)
+            runner.sealed = ""
             self._forget()
 
     def after_fork_in_child(self) -> None:

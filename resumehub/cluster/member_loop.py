@@ -304,7 +304,8 @@ class MemberLoop:
     def _say_status(self) -> None:
         server = self._set.server
         master = server.master if server is not None else 0
-        self._links.say(MemberStatus(self._stop is None, free_descriptors(), master))
+        ready = self._stop is None and not (server is not None and server.is_stuck)
+        self._links.say(MemberStatus(ready, free_descriptors(), master))
 
     def _look_at_file(self) -> None:
         if not self._set.lock.is_the_file():

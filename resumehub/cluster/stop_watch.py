@@ -23,7 +23,10 @@ from .member_setting import MemberSetting, StopOrder
 from .surroundings import look_around
 
 TIME_TO_PARK: Final = 3.0
-"""Seconds before the end that are kept for parking."""
+"""Seconds before the end that are kept for parking, at most."""
+
+_PARKED_A_SECOND: Final = 5000
+# Sessions; far fewer than a disk takes.
 
 _MARGIN: Final = 2.0
 # Seconds before the kill at which all is done.
@@ -38,6 +41,15 @@ class StopWatch:
     def __init__(self, setting: MemberSetting, links: MemberLinks) -> None:
         self._set = setting
         self._links = links
+        self._here_since = 0.0
+        setting.parts.hub_watchers.append(self)
+
+    def on_hub_here(self, hub_life: str) -> None:
+        """See ``HubWatcher``."""
+        self._here_since = now()
+
+    def on_hub_gone(self) -> None:
+        """See ``HubWatcher``."""
 
     def order(self) -> StopOrder | None:
         """The order to stop, if the server has been told, or the program ends."""
@@ -77,13 +89,15 @@ class StopWatch:
         if server is not None and (around.full_stop or at - stop.since < _SETTLED):
             stopping = server.master
         target = choose_target(self._links.candidates(), self._sockets(), stopping)
+        sessions = self._set.runner.stats().sessions
         plan = plan_stop(
             since=at - stop.since,
             until=stop.until - at,
-            time_to_park=TIME_TO_PARK,
-            sessions=self._set.runner.stats().sessions,
+            time_to_park=min(TIME_TO_PARK, 1.0 + sessions / _PARKED_A_SECOND),
+            sessions=sessions,
             target=target is not None,
             around=around,
+            here_for=at - self._here_since,
         )
         return plan, target
 

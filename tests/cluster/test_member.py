@@ -125,3 +125,21 @@ def test_end_all_ends_all_sessions_and_not_the_hub(hub: Hub) -> None:
 
     assert hub.end_all("the chat is over") == 0
     assert hub.ready()
+
+
+def test_gunicorns_master_lets_go_before_it_forks(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``hub.start()`` at the import of an application that is preloaded: its workers begin anew."""
+    hub.start()
+    assert hub.member is not None
+    hub.member.place(PATIENCE)
+    monkeypatch.setattr("resumehub.cluster.member.is_gunicorn_master", lambda: True)
+
+    hub.member.before_fork()
+
+    assert "must hold no hub" in caplog.text
+    assert not hub.member.started
+    hub.on_message(lambda connection, message: None)  # nothing is sealed
+    hub.start()
+    assert isinstance(hub.member.place(PATIENCE), Here)

@@ -96,10 +96,12 @@ def plan_stop(
     sessions: int,
     target: bool,
     around: Surroundings,
+    here_for: float = NOBODY_FOR,
 ) -> StopPlan:
     """What to do now. ``since``: seconds since the process was told; ``until``: seconds until it is killed.
 
-    ``target``: whether a process is ready to take the hub.
+    ``target``: whether a process is ready to take the hub. ``here_for``: seconds since the hub came to this
+    process: workers that were linked to it elsewhere are linked again in a moment.
     """
     if target:
         return StopPlan.MOVE
@@ -107,7 +109,7 @@ def plan_stop(
         return StopPlan.LEAVE
     if until <= time_to_park:
         return StopPlan.PARK
-    if around.coming:
+    if around.coming or here_for < NOBODY_FOR:
         return StopPlan.WAIT
     if around.full_stop:
         return StopPlan.PARK

@@ -197,13 +197,13 @@ class MemberLinks:
         with self._lock:
             self._workers[link] = None
             self._numbers[next(self._serial)] = link
-            self.seen.add(link.peer.pid)
         if not self._takes_links:  # it hushed meanwhile
             link.close()
 
     def _link_ended(self, link: Link) -> None:
         with self._lock:
             self._workers.pop(link, None)
+            self.seen.add(link.peer.pid)
             self._numbers = {number: one for number, one in self._numbers.items() if one is not link}
         self._parts.on_link_end(link, True)
 
@@ -211,3 +211,5 @@ class MemberLinks:
         with self._lock:
             if link in self._workers:
                 self._workers[link] = message
+                # Not before: until it has said that it is ready it still comes, and is no target yet.
+                self.seen.add(link.peer.pid)

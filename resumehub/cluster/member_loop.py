@@ -231,6 +231,8 @@ class MemberLoop:
             self._moves_to = None
         if self._at.role is Role.TAKING:
             self._asked_at = now()
+        if self._at.role is Role.WORKER and before is Role.LOOKING:
+            self._say_status()
 
     def _move_it(self) -> MemberEvent | None:
         link = self._links.link_of(self._target) if self._target is not None else None

@@ -335,7 +335,7 @@ class MemberLoop:
 
     def _go_on_with_stop(self, stop: StopOrder) -> None:
         server, role, at = self._set.server, self._at.role, now()
-        needed = getattr(self._set.mover, "is_needed", False) and at < stop.until
+        needed = self._set.mover.is_needed and at < stop.until
         if server is not None and (needed or role not in (Role.WORKER, Role.LOOKING)):
             server.keep_alive()
         if role is Role.HUB:

@@ -26,6 +26,13 @@ class Carriage:
 class HubMover(Protocol):
     """Gives a live hub to another process, at both ends."""
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether a handler of a session that has moved still runs here, or a thread waits for its client.
+
+        Then this process must stay a worker.
+        """
+
     def move(self, link: Any, hub_life: str, until: float) -> Carriage:
         """The old process: give the hub to the process at the other end of ``link``, until a time of ``now``.
 

@@ -106,10 +106,14 @@ class Process:
         """Where the hub is is not known."""
         self.member.is_at(None)
 
-    def leave(self) -> None:
+    def end_links(self) -> None:
         """End all links, and wait for their threads."""
         for link, _ in self._ends:
             link.close()
         for _, thread in self._ends:
             assert thread.join(PATIENCE)
+
+    def leave(self) -> None:
+        """End all links, and the hub."""
+        self.end_links()
         self.hub.close(PATIENCE)

@@ -33,6 +33,7 @@ ASKED = [
     m.RequestCall("ada", "f" * 32, "7.1", "sum", TEXT, 2.5),
     m.RequestCall("ada", "f" * 32, "7.1", "sum", TEXT, None),
     m.AnswerCall("ada", "f" * 32, "7", TEXT, 1000, True),
+    m.SettleCall("a" * 32, 7, m.Raised("RequestFailed", ["no", "not now", ""])),
     m.WaitClosedCall("ada", "f" * 32, 1.5),
     m.UndeliveredCall("ada", "f" * 32),
     m.LookCall("ada"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resumehub import Hub, Message
+from resumehub import Hub, Message, RequestInDoubt
 from resumehub.codec import encode_frame
 from resumehub.errors import HubUnavailable
 from resumehub.server.local_calls import LocalCalls
@@ -47,6 +47,8 @@ class Three:
         return texts
 
     def leave(self) -> None:
+        self.one.end_links()
+        self.other.end_links()
         self.worker.leave()
 
 
@@ -267,3 +269,37 @@ def test_books_are_forgotten_a_minute_after_the_last_link(three: Three, monkeypa
 def test_damaged_books_are_refused(three: Three) -> None:
     with pytest.raises(ValueError, match="the books of calls can't be read"):
         three.other.server.adopt(b"nonsense")
+
+
+def test_a_request_under_way_at_a_move_gets_its_answer(three: Three) -> None:
+    """The client is asked once. Its answer comes to the old process, which passes it on."""
+    link = three.worker.link_to(three.one)
+    connection = three.hub.get("u1")
+    assert connection is not None
+    call = Call(lambda: connection.request("ask"))
+    request = asked(three.stages[0].clients[0])
+    three.move()
+    three.one.link_to(three.other)
+    link.close()
+    three.worker.link_to(three.other)
+    answer(three.stages[0].clients[0], request, payload=7)
+    assert call.result() == 7
+
+
+def test_a_request_whose_answer_went_to_a_process_that_ended_is_in_doubt(
+    three: Three, monkeypatch: Any
+) -> None:
+    """The old process was killed behind the move, with the answers that were to come to it."""
+    monkeypatch.setattr("resumehub.cluster.calls.call_server.ASKER", 0.0)
+    link = three.worker.link_to(three.one)
+    connection = three.hub.get("u1")
+    assert connection is not None
+    call = Call(lambda: connection.request("ask"))
+    asked(three.stages[0].clients[0])
+    three.move()
+    link.close()
+    three.worker.link_to(three.other)
+    while call.is_under_way():
+        three.other.server.tick()
+    with pytest.raises(RequestInDoubt, match="'u1' ended before the request 'ask' was answered"):
+        call.result()

@@ -146,6 +146,17 @@ class AnswerCall:
 
 
 @dataclass(frozen=True, slots=True)
+class SettleCall:
+    """Of a process that has held the hub: a client has answered the request of another process, its call
+    ``number``, which was executed there.
+    """
+
+    process: str
+    number: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
 class WaitClosedCall:
     """``Connection.wait_closed``. The answer comes when on_disconnect has returned.
 
@@ -224,6 +235,7 @@ Asked: TypeAlias = (
     | LeaveCall
     | RequestCall
     | AnswerCall
+    | SettleCall
     | WaitClosedCall
     | UndeliveredCall
     | LookCall

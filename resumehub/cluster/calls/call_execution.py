@@ -15,7 +15,6 @@ from typing import Any, Final
 from ...clock import now
 from ...codec import encode_frame
 from ...config import history_count
-from ...errors import RequestInDoubt
 from ...message import Frame, Message
 from ...runtime.foreign_code import passes
 from ...server.history import ForNewcomers
@@ -214,11 +213,6 @@ class CallExecution:
         frame: Frame = asked.frame.frame(kept=True)
         services.askers.ask_for(services, session, asked.request_id, asked.event, frame, asked.timeout, told)
         return None
-
-
-def in_doubt(asked: b.RequestCall) -> b.Raised:
-    """The result of a request that was under way when its hub moved."""
-    return raised(RequestInDoubt(asked.connection_id, asked.event))
 
 
 def _looked(found: list[Connection]) -> b.Looked:

@@ -28,15 +28,21 @@ from ...server.hub_runner import HubRunner
 from ...session.plain_values import PlainValueError, dump, load
 from ..door import Door
 from ..member_parts import AnyLink, LinkHandler
-from .call_bodies import Asked, RequestCall, Result, WaitClosedCall
+from .call_bodies import Asked, Done, Raised, RequestCall, Result, SettleCall, WaitClosedCall
 from .call_errors import raised
-from .call_execution import LOOKS, CallExecution, in_doubt
+from .call_execution import LOOKS, CallExecution
 from .call_messages import Answer, Call, CallsGoOn
 
 log = Log("resumehub")
 
 KEEP: Final = 60.0
 """Seconds for which the book of a process without a link is kept."""
+
+ASKER: Final = 5.0
+"""Seconds without a link after which no answer of a client is awaited from a process that held the hub."""
+
+IN_DOUBT: Final = Raised("RequestInDoubt", ["", "", ""])
+"""The result of a request whose answer went to a process that has ended. The caller knows what it asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,21 @@ class KeptResult:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingRequestState:
+    """A call that waits for a client. ``asker``: the process that has asked it, and gets the answer."""
+
+    number: int
+    asker: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallerState:
     """The book of one process, as it goes along in a move. ``waiting``: calls that wait for a client."""
 
     process: str
     last: int
     kept: tuple[KeptResult, ...]
-    waiting: tuple[int, ...]
+    waiting: tuple[WaitingRequestState, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +82,14 @@ class CallersState:
 class _Caller:
     """A process that calls. ``gone_at``: when its last link ended; None while it has one."""
 
-    def __init__(self, lock: Lock, book: ExecutedCalls[Result], link: AnyLink | None) -> None:
+    def __init__(self, process: str, lock: Lock, book: ExecutedCalls[Result], link: AnyLink | None) -> None:
+        self.process = process
         self.lock = lock
         self.book = book
         self.link = link
         self.gone_at: float | None = None if link is not None else now()
-        #: Numbers of requests to clients; and of those that were under way when the hub came here.
-        self.requests: set[int] = set()
-        self.in_doubt: set[int] = set()
+        #: Requests to clients that are under way: the number, and the process in which it was executed.
+        self.requests: dict[int, str] = {}
         #: Calls that came while the door was shut, with their links; and whether a thread executes them.
         self.held: deque[tuple[Call, Any]] = deque()
         self.drains = False
@@ -84,7 +98,7 @@ class _Caller:
         """Keep the answer, and send it over the process's present link. Any thread; never blocks."""
         with self.lock:
             self.book.answered(number, result, only_looks=only_looks)
-            self.requests.discard(number)
+            self.requests.pop(number, None)
             link = self.link
         if link is not None:
             try:
@@ -108,10 +122,18 @@ class _Caller:
 class CallServer:
     """See the module. The member tells it of links and ticks, and of what comes over the links.
 
-    ``door``: gives the member's.
+    ``door``, ``process``: give the member's door and name. ``pass_on``: makes a call of this process.
     """
 
-    def __init__(self, runner: HubRunner, door: Callable[[], Door]) -> None:
+    def __init__(
+        self,
+        runner: HubRunner,
+        door: Callable[[], Door],
+        process: Callable[[], str],
+        pass_on: Callable[[SettleCall], None],
+    ) -> None:
+        self._process = process
+        self._pass_on = pass_on
         self._runtime = runner.runtime
         self._door = door
         self._execution = CallExecution(runner)
@@ -148,11 +170,16 @@ class CallServer:
     def tick(self) -> None:
         """Answer who waits for a session's end, and forget processes that are gone. Never blocks."""
         self._execution.look_for_ends()
-        at = now() - KEEP
         with self._lock:
-            for process, caller in list(self._callers.items()):
-                if caller.gone_at is not None and caller.gone_at < at:
-                    del self._callers[process]
+            callers = list(self._callers.values())
+            there = {one.process for one in callers if one.gone_at is None or one.gone_at > now() - ASKER}
+            for caller in callers:
+                if caller.gone_at is not None and caller.gone_at < now() - KEEP:
+                    del self._callers[caller.process]
+        for caller in callers:
+            for number, asker in list(caller.requests.items()):
+                if asker != self._process() and asker not in there:
+                    caller.answer(number, IN_DOUBT)
 
     def waits(self) -> int:
         """How many calls wait for the end of a session, or for the door."""
@@ -257,14 +284,8 @@ class CallServer:
                     again = Answer(number, book.answer_to(number))
             if arrival is CallArrival.REFUSE:
                 raise CallsBroken(f"call {number} was executed, and its answer was confirmed")
-            if arrival is CallArrival.WAIT and number in caller.in_doubt:
-                caller.in_doubt.discard(number)
-                assert isinstance(asked, RequestCall), "no other call waits in a move"
-                caller.answer(number, in_doubt(asked))
             if arrival is CallArrival.EXECUTE:
-                if type(asked) is RequestCall:
-                    caller.requests.add(number)
-                result = execution.execute(asked, ready, partial(caller.answer, number))
+                result = self._execute(caller, number, asked, ready)
                 if result is not None:
                     caller.answer(number, result, only_looks=looks)
         finally:
@@ -276,12 +297,37 @@ class CallServer:
                 pass  # it comes again over the next one
         return True
 
+    def _execute(self, caller: _Caller, number: int, asked: Asked, ready: Any) -> Result | None:
+        if isinstance(asked, SettleCall):
+            self.settle(asked)
+            return _DONE
+        if type(asked) is RequestCall:
+            with caller.lock:
+                caller.requests[number] = self._process()
+        return self._execution.execute(asked, ready, partial(self._late, caller, number))
+
+    def settle(self, asked: SettleCall) -> None:
+        """A client has answered what another process asked when the hub was elsewhere. Never blocks."""
+        self._caller(asked.process).answer(asked.number, asked.result)
+
+    def _late(self, caller: _Caller, number: int, result: Result) -> None:
+        """The result of a call that has waited. Any thread; never blocks."""
+        caller.answer(number, result)
+        door = self._door()
+        if not door.here and not door.is_shut:
+            # The session has moved, and its client has answered: the asker waits at the hub's next process.
+            settle = SettleCall(caller.process, number, result)
+            try:
+                self._runtime.spawn("resumehub-late-answer", lambda: self._pass_on(settle))
+            except RuntimeError:
+                log.warning("an answer for process %s is lost: no thread can be started", caller.process[:8])
+
     def _caller(self, process: str) -> _Caller:
         with self._lock:
             caller = self._callers.get(process)
             if caller is None:
                 lock = self._runtime.lock(f"the calls of process {process[:8]}")
-                caller = self._callers[process] = _Caller(lock, ExecutedCalls(), None)
+                caller = self._callers[process] = _Caller(process, lock, ExecutedCalls(), None)
             return caller
 
     # -- a move: everything is frozen, the door is shut -------------------------------------
@@ -294,7 +340,12 @@ class CallServer:
         for process, caller in callers:
             with caller.lock:
                 kept = tuple(KeptResult(one.number, one.waits, one.answer) for one in caller.book.kept())
-                waiting = tuple(number for number in caller.book.waiting() if number in caller.requests)
+                requests = caller.requests
+                waiting = tuple(
+                    WaitingRequestState(number, requests[number])
+                    for number in caller.book.waiting()
+                    if number in requests
+                )
                 found.append(CallerState(process, caller.book.last, kept, waiting))
         return dump(CallersState(tuple(found)))
 
@@ -306,12 +357,17 @@ class CallServer:
             raise ValueError(f"the books of calls can't be read: {error}") from None
         with self._lock:
             self._callers = {}
+            for process in {request.asker for one in state.callers for request in one.waiting}:
+                lock = self._runtime.lock(f"the calls of process {process[:8]}")
+                self._callers[process] = _Caller(process, lock, ExecutedCalls(), None)
             for one in state.callers:
                 kept = [KeptAnswer(each.number, each.waits, each.result) for each in one.kept]
                 lock = self._runtime.lock(f"the calls of process {one.process[:8]}")
-                caller = _Caller(lock, ExecutedCalls(one.last, kept, one.waiting), None)
-                caller.in_doubt.update(one.waiting)
+                waiting = {request.number: request.asker for request in one.waiting}
+                caller = _Caller(one.process, lock, ExecutedCalls(one.last, kept, waiting), None)
+                caller.requests = waiting
                 self._callers[one.process] = caller
 
 
+_DONE: Final = Done()
 _WAIT: Final = frozenset({RequestCall, WaitClosedCall})

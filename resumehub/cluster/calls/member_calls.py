@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 from ...clock import now
 from ...codec import decode_frames, encode_frame
-from ...errors import HubUnavailable
+from ...errors import HubUnavailable, ResumeHubError
 from ...message import Frame, Message
+from ...runtime.foreign_code import Log
 from ...server.history import ForNewcomers
 from ...server.hub_runner import HubRunner
 from ...server.local_calls import LocalCalls
@@ -27,12 +28,14 @@ from ...stats import Stats
 from ..door import Door
 from ..local import LocalCluster
 from ..member_parts import Place
-from .call_bodies import ConnectionLook
+from .call_bodies import ConnectionLook, SettleCall
 from .call_client import CallClient, CalledHubIsHere
 from .call_line import CallLine, NoSessions
 from .call_server import CallServer
 from .remote_calls import RemoteCalls
 from .remote_connection import look_at
+
+log = Log("resumehub")
 
 ResultT = TypeVar("ResultT")
 
@@ -86,13 +89,20 @@ class MemberCalls:
         self._runtime = runner.runtime
         self._timeout = member.cluster.timeout
         self._local = LocalCalls(runner)
-        self.server = CallServer(runner, lambda: member.door)
+        self.server = CallServer(runner, lambda: member.door, lambda: member.process, self._settle)
         self.line = CallLine(member.cluster, runner.runtime, lambda: member.process)
         places = MemberPlaces(member, self.line)
         self.client = CallClient(runner.runtime, places, self._timeout, self.server)
         self.line.serve(self.client.handlers, self.client)
         self._remote = RemoteCalls(self.client, runner.codec, lambda: self.sessions)
         self.sessions = SessionsAnywhere(self, runner, self._local, self._remote)
+
+    def _settle(self, asked: SettleCall) -> None:
+        """An answer has come to this process, which has held the hub, and its asker waits elsewhere."""
+        try:
+            self.anywhere(lambda: self.server.settle(asked), lambda: self._remote.settle(asked))
+        except ResumeHubError as error:
+            log.warning("an answer for process %s is lost: %s", asked.process[:8], error)
 
     def anywhere(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
         """Call ``here``, inside the door, or ``there``. Raises: what they raise; HubUnavailable."""

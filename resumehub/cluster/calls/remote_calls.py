@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ...codec import Codec, Undecodable, decode_message, encode_frame
 from ...config import validate_identifier
+from ...errors import RequestInDoubt
 from ...message import Frame, Message
 from ...server.history import ForNewcomers
 from ...session.asking import check_request_timeout
@@ -176,11 +177,18 @@ class RemoteCalls:
         frame = encode_frame(self._codec, Message(event, payload, id=request_id), correlated=True)
         timeout = None if timeout is None else float(timeout)
         asked = b.RequestCall(connection_id, life, request_id, event, b.FrameValue.of(frame), timeout)
-        (answer,) = self._call(asked, b.Frames).frames
+        try:
+            (answer,) = self._call(asked, b.Frames).frames
+        except RequestInDoubt:
+            raise RequestInDoubt(connection_id, event) from None
         try:
             return decode_message(self._codec, answer.data()).payload
         except Undecodable as error:
             raise RuntimeError(f"this process can't decode what the hub's could: {error}") from None
+
+    def settle(self, asked: b.SettleCall) -> None:
+        """Pass the answer of a client on to the process that waits for it. Raises: HubUnavailable."""
+        self._call(asked, b.Done)
 
     def answer(
         self, connection_id: str, life: str, request_id: str, frame: Frame, beyond: int, any_size: bool

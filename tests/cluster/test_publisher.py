@@ -39,6 +39,7 @@ class Chat:
         self.publisher.close()
         for ws in self.clients:
             ws.sock.close()
+        self.hub.end_all("the test is over")
         self.hub.close(PATIENCE)
 
 

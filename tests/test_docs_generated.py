@@ -19,6 +19,8 @@ import pytest
 import resumehub
 import resumehub.testing
 from resumehub import CloseCode, Connection, Hub, errors, metrics
+from resumehub.cluster import Publisher
+from resumehub.cluster.calls.remote_connection import RemoteConnection
 from resumehub.router import Router
 from resumehub.testing import FakeClock, FreezegunClock, Lab, SessionClient, WebSocketClient
 from resumehub.trace import Trace
@@ -84,7 +86,20 @@ def public_members(cls: type) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "cls", [Hub, Connection, Router, Trace, WebSocketClient, SessionClient, FakeClock, FreezegunClock, Lab]
+    "cls",
+    [
+        Hub,
+        Connection,
+        RemoteConnection,
+        Publisher,
+        Router,
+        Trace,
+        WebSocketClient,
+        SessionClient,
+        FakeClock,
+        FreezegunClock,
+        Lab,
+    ],
 )
 def test_every_public_method_and_attribute_is_in_the_api(cls: type) -> None:
     api = text_of("reference/api.md")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import pytest
 
 from resumehub import Hub
 from resumehub.cluster.calls.call_messages import Answer
@@ -18,7 +20,7 @@ from resumehub.cluster.member_parts import Here, Linked, Place
 from resumehub.errors import HubUnavailable
 from resumehub.server.hub_runner import HubRunner
 from tests.cluster.links import a_greeting, linked_pair
-from tests.support import PATIENCE, from_query
+from tests.support import PATIENCE, Stage, from_query, with_users
 
 
 class ToldMember:
@@ -117,3 +119,30 @@ class Process:
         """End all links, and the hub."""
         self.end_links()
         self.hub.close(PATIENCE)
+
+
+class Pair:
+    """The process that holds the hub, with its stage, and a worker. ``hub``: the worker's."""
+
+    def __init__(self, stage: Stage, **options: Any) -> None:
+        self.stage = stage
+        self.holder = Process(1, stage.hub)
+        self.holder.holds_the_hub("first life")
+        self.worker = Process(2, Hub(with_users, **options))
+        self.link = self.worker.link_to(self.holder)
+        self.hub = self.worker.hub
+
+
+@pytest.fixture
+def pair(stage: Callable[..., Stage]) -> Iterator[Callable[..., Pair]]:
+    """Make any number of ``Pair``s; ``options`` are those of the stage's hub."""
+    made: list[Pair] = []
+
+    def make(**options: Any) -> Pair:
+        same = {name: options[name] for name in ("codec", "history") if name in options}
+        made.append(Pair(stage(with_users, **options), **same))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.worker.leave()

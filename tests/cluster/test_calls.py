@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,37 +20,11 @@ from resumehub import (
 )
 from resumehub.cluster.calls.remote_connection import RemoteConnection
 from resumehub.errors import HubUnavailable, NotHere
-from resumehub.testing import TransportClosed
-from tests.cluster.calling import Process
+from tests.cluster.calling import Pair, Process, pair
 from tests.contract.test_e_asking import answer, asked
-from tests.support import PATIENCE, Call, Stage, read, with_users
+from tests.support import Call, Stage, read, with_users
 
-
-class Pair:
-    """The process that holds the hub, with its stage, and a worker. ``hub``: the worker's."""
-
-    def __init__(self, stage: Stage, **options: Any) -> None:
-        self.stage = stage
-        self.holder = Process(1, stage.hub)
-        self.holder.holds_the_hub("first life")
-        self.worker = Process(2, Hub(with_users, **options))
-        self.link = self.worker.link_to(self.holder)
-        self.hub = self.worker.hub
-
-
-@pytest.fixture
-def pair(stage: Callable[..., Stage]) -> Iterator[Callable[..., Pair]]:
-    made: list[Pair] = []
-
-    def make(**options: Any) -> Pair:
-        same = {name: options[name] for name in ("codec", "history") if name in options}
-        made.append(Pair(stage(with_users, **options), **same))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.worker.leave()
-
+__all__ = ["pair"]
 
 # -- the table: every method, at home and at a worker -------------------------------------
 
@@ -404,25 +378,7 @@ def test_refresh_sees_what_has_changed(pair: Callable[..., Pair]) -> None:
     assert (connection.rooms, connection.suspended) == (("lobby", "news"), True)
 
 
-# -- order and history --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("end", ["kick", "close"])
-def test_the_calls_of_one_thread_keep_their_order(pair: Callable[..., Pair], end: str) -> None:
-    """F3: sends, broadcasts and what reaches a user, then an end behind them."""
-    p = pair()
-    ws = p.stage.open("u1", query="&user=ada")
-    connection = handle(p.hub)
-    for number in range(0, 100, 4):
-        p.hub.send("u1", Message("n", number))
-        p.hub.broadcast("lobby", Message("n", number + 1))
-        p.hub.send_to_user("ada", Message("n", number + 2))
-        connection.send(Message("n", number + 3))
-    p.hub.kick("u1") if end == "kick" else connection.close()
-    assert [read(ws) for _ in range(100)] == [("n", number) for number in range(100)]
-    with pytest.raises(TransportClosed) as closed:
-        ws.receive(PATIENCE)
-    assert closed.value.code == 1000
+# -- history -----------------------------------------------------------------------------
 
 
 def test_a_broadcast_of_a_worker_is_kept_in_the_history(pair: Callable[..., Pair]) -> None:

@@ -25,6 +25,7 @@ ASKED = [
     m.BroadcastCall(tuple(f"room {number}" for number in range(70_000)), TEXT),
     m.SendToUserCall("ada", TEXT),
     m.KickCall("ada"),
+    m.KickCall("\ud800"),
     m.KickUserCall("ada"),
     m.CutCall("ada"),
     m.CloseCall("ada", "f" * 32),
@@ -78,6 +79,18 @@ def test_an_answer_comes_back_as_it_was(result: Any) -> None:
 def test_every_kind_is_tried() -> None:
     assert {type(one) for one in ASKED} == set(get_args(m.Asked))
     assert {type(one) for one in RESULTS} == set(get_args(m.Result))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [b"", b"[]", b"[7]", b'["a","b"]', b'{"a":1}', b"[[]]", b"[" * 100_000, b'["a"', b"\xff"],
+    ids=repr,
+)
+def test_a_short_form_with_other_fields_is_refused(fields: bytes) -> None:
+    whole = Call(1, (), m.KickCall("ada")).to_bytes()
+    assert whole.endswith(b'["ada"]')
+    with pytest.raises(PlainValueError):
+        Call.from_bytes(whole.removesuffix(b'["ada"]') + fields)
 
 
 @pytest.mark.parametrize("asked", [one for one in ASKED if len(Call(1, (), one).to_bytes()) < 1000])

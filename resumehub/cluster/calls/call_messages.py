@@ -2,7 +2,8 @@
 
 A call has a number of its process, by which it is executed at most once, however often it is sent. A
 ``SendCall``, a ``BroadcastCall`` and an answer with nothing in it are packed by hand: as JSON they would take
-longer than all the rest of their way. Everything else is plain values. The first byte says which form it is.
+longer than all the rest of their way. Calls with few plain fields have a short form (``short_form.py``).
+Everything else is plain values. The first byte says which form it is.
 Nothing in the bytes is believed: lengths are checked, and whatever can't be read is a ``PlainValueError``.
 Pure; any thread. Read next: ``call_bodies.py``, ``../link_codec.py``.
 """
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...session.plain_values import PlainValueError, dump, load
+from . import call_bodies as b
 from .call_bodies import Asked, BroadcastCall, Done, FrameValue, Result, SendCall
+from .short_form import ShortForms
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ _PLAIN: Final = b"\x00"
 _SEND: Final = 1
 _BROADCAST: Final = 2
 _DONE: Final = 1
+_SHORT: Final = 3
 
 #: Form, number of the call, how many numbers follow.
 _HEAD: Final = struct.Struct(">BQH")
@@ -81,6 +85,13 @@ _SEND_HEAD: Final = struct.Struct(">II?")
 #: How many rooms and how many who are excluded; whether the frame is text.
 _BROADCAST_HEAD: Final = struct.Struct(">HH?")
 _LENGTH: Final = struct.Struct(">I")
+
+_SHORT_CALLS: Final = ShortForms(
+    *(b.KickCall, b.KickUserCall, b.CutCall, b.CloseCall, b.JoinCall, b.LeaveCall, b.WaitClosedCall),
+    *(b.UndeliveredCall, b.LookCall, b.LookAtRoomCall, b.LookAtUserCall, b.IdsCall, b.CountCall),
+    *(b.RoomsCall, b.StatsCall),
+)
+_SHORT_RESULTS: Final = ShortForms(b.Counted, b.Whether, b.Named, b.MarkWanted)
 
 _MOST: Final = 0xFFFF
 _DONE_RESULT: Final = Done()
@@ -100,6 +111,9 @@ def _pack_call(call: Call) -> bytes:
             and len(asked.excluded) <= _MOST
         ):
             return _pack_broadcast(call.number, taken, asked)
+        if (short := _SHORT_CALLS.to_bytes(asked)) is not None:
+            head = _HEAD.pack(_SHORT, call.number, len(taken))
+            return b"".join((head, *map(_NUMBER.pack, taken), short))
     return _PLAIN + dump(call)
 
 
@@ -115,6 +129,8 @@ def _unpack_call(data: bytes) -> Call:
             return Call(number, taken, _unpack_send(data, at))
         if form == _BROADCAST:
             return Call(number, taken, _unpack_broadcast(data, at))
+        if form == _SHORT:
+            return Call(number, taken, _SHORT_CALLS.from_bytes(data, at))
     except (struct.error, UnicodeDecodeError):
         raise PlainValueError("the call is cut off, or a name in it is not UTF-8") from None
     raise PlainValueError(f"there is no call of the form {form}")
@@ -124,6 +140,8 @@ def _pack_answer(answer: Answer) -> bytes:
     """The bytes of an answer. Raises: PlainValueError if it can't be encoded."""
     if type(answer.result) is Done:
         return _DONE_ANSWER.pack(_DONE, answer.number)
+    if (short := _SHORT_RESULTS.to_bytes(answer.result)) is not None:
+        return _DONE_ANSWER.pack(_SHORT, answer.number) + short
     return _PLAIN + dump(answer)
 
 
@@ -131,6 +149,9 @@ def _unpack_answer(data: bytes) -> Answer:
     """The answer in ``data``. Raises: PlainValueError."""
     if data[:1] == _PLAIN:
         return load(Answer, data[1:])
+    if len(data) > _DONE_ANSWER.size and data[0] == _SHORT:
+        number = _DONE_ANSWER.unpack_from(data)[1]
+        return Answer(number, _SHORT_RESULTS.from_bytes(data, _DONE_ANSWER.size))
     if len(data) != _DONE_ANSWER.size or data[0] != _DONE:
         raise PlainValueError("the answer is cut off, or has another form")
     return Answer(_DONE_ANSWER.unpack(data)[1], _DONE_RESULT)

@@ -184,7 +184,7 @@ class Crowd:
 
     def _judge(self) -> Verdict:
         verdict = Verdict(dials=sum(member.dials for member in self.members))
-        books = _Books(self._cluster)
+        books = _Books(self._cluster, self._room)
         for member in self.members:
             late = member not in self._began_with
             for lane in books.lanes_of(member, late):
@@ -203,7 +203,7 @@ class Crowd:
 class _Books:
     """The journal, sorted by lane."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, room: str) -> None:
         self.up: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.said: dict[tuple[str, str, str], list[int]] = defaultdict(list)
         self.doubts: dict[tuple[str, str, str], set[int]] = defaultdict(set)
@@ -213,13 +213,15 @@ class _Books:
             match note.what, note.words:
                 case "up", (name, life, n):
                     self.up[name, life].append(int(n))
-                    hubs[note.pid] = None
+                    if name.startswith(f"{room}-"):
+                        hubs[note.pid] = None
                 case "intends", (how, who, to, n):
                     self.doubts[how, who, to].add(int(n))
                 case "said", (how, who, to, n):
                     self.said[how, who, to].append(int(n))
                     self.doubts[how, who, to].discard(int(n))
-                    self.speakers.add(note.pid)
+                    if to == room or to.startswith(f"{room}-"):
+                        self.speakers.add(note.pid)
                 case "refused", (how, who, to, n, _):
                     self.doubts[how, who, to].discard(int(n))
         self.hub_pids = list(hubs)

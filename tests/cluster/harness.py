@@ -59,8 +59,8 @@ class Setup:
     preload: bool = False
     flask: bool = False
     max_requests: int = 0
-    timeout: int = 30
-    graceful_timeout: int = 10
+    timeout: int = 60
+    graceful_timeout: int = 30
     folder: bool = True
     hub: dict[str, Any] = field(default_factory=dict)
     cluster: dict[str, Any] = field(default_factory=dict)

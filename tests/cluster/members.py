@@ -11,10 +11,12 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed as WebsocketsClosed
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as dial_theirs
 
 from resumehub import ConnectionClosed, Message, SendBufferFull
@@ -82,7 +84,7 @@ class Ours:
     ) -> None:
         self.room = room
         self.heard = Heard(name, life)
-        self.name, self.life, self.sent = name, life, 0
+        self.name, self.life, self.sent, self._first = name, life, 0, 1
         self.client = connect(
             cluster.url(name, room=room),
             on_message=lambda client, message: self.heard.take(message),
@@ -97,7 +99,9 @@ class Ours:
             self.sent += message is None
 
     def wait_connected(self) -> None:
+        """Wait until it is connected; from here on, its dials count."""
         assert self.client.wait_connected(20.0), f"{self.name} has no connection"
+        self._first = self.client.stats().dials
 
     @property
     def ended(self) -> bool:
@@ -110,8 +114,8 @@ class Ours:
 
     @property
     def dials(self) -> int:
-        """How often it has dialled after the first time."""
-        return self.client.stats().dials - 1
+        """How often it has dialled since it was connected."""
+        return self.client.stats().dials - self._first
 
     @property
     def doubtful(self) -> set[int]:
@@ -141,17 +145,33 @@ class Theirs:
         self.doubtful: set[int] = set()
         self._leaving = False
         self._stack = ExitStack()
-        dial = dial_theirs(
-            cluster.url(name, room=room),
+        self._ws = self._dial(cluster, sock)
+        self._thread = threading.Thread(target=self._listen, name=f"client {name}", daemon=True)
+        self._thread.start()
+
+    def _dial(self, cluster: Cluster, sock: socket.socket | None) -> ClientConnection:
+        """Connect. A 503 is a doubt of the server's, and tried again, as its Retry-After says."""
+        never = threading.Event()
+        for _ in range(20):
+            try:
+                return self._stack.enter_context(self._dialling(cluster, sock))
+            except InvalidStatus as refused:
+                if refused.response.status_code != 503 or sock is not None:
+                    raise
+            never.wait(0.25)
+        raise AssertionError(f"{self.name} is told 503 all the time")
+
+    def _dialling(
+        self, cluster: Cluster, sock: socket.socket | None
+    ) -> AbstractContextManager[ClientConnection]:
+        return dial_theirs(
+            cluster.url(self.name, room=self.room),
             sock=sock,
             proxy=None,
             compression=None,
             ping_interval=None,
             close_timeout=2.0,
         )
-        self._ws = self._stack.enter_context(dial)
-        self._thread = threading.Thread(target=self._listen, name=f"client {name}", daemon=True)
-        self._thread.start()
 
     def say(self, message: Message | None = None) -> None:
         """Send the next number, or this message; nothing, if the connection has ended."""

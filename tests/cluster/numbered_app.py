@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import socket
 import threading
@@ -26,6 +27,8 @@ from tests.cluster.journal import OPTIONS, JournalWriter, pad
 PATIENCE = 60.0
 """A hang guard in real seconds."""
 
+logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(process)d] %(levelname)s %(message)s")
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
 options: dict[str, Any] = json.loads(os.environ.get(OPTIONS, "{}"))
 journal = JournalWriter(options.get("journal", os.devnull))
 planted: list[Any] = []

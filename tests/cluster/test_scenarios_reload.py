@@ -1,0 +1,157 @@
+"""Real workers are reloaded and replaced under traffic: no client dials, no message is lost or doubled."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.counting import Crowd
+from tests.cluster.gate import until
+from tests.cluster.harness import Cluster, Setup
+from tests.cluster.journal import pad
+from tests.cluster.raw_peer import RawPeer
+from tests.cluster.verdict import NOTHING, Verdict
+
+
+def reload(cluster: Cluster) -> None:
+    """SIGHUP, until all workers have been replaced."""
+    old = cluster.workers()
+    cluster.signal(cluster.master, signal.SIGHUP)
+    cluster.wait_until_gone(*old)
+    cluster.wait_until_serving()
+
+
+def hub_of(cluster: Cluster) -> int:
+    """The process that holds the hub."""
+    pid = cluster.hub_pid()
+    assert pid is not None, "no process holds the hub"
+    return pid
+
+
+def nobody_noticed(verdict: Verdict) -> None:
+    assert verdict.counts == NOTHING, verdict
+    assert verdict.troubles == [], verdict
+    print(verdict)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Cluster]:
+    """Two workers with threads. Tests reload them, and leave two behind."""
+    with Cluster(Setup()) as cluster:
+        cluster.wait_until_serving()
+        yield cluster
+
+
+def crowd_of(cluster: Cluster, name: str) -> Crowd:
+    return Crowd(cluster, ours=3, theirs=2, room=name)
+
+
+# -- reloads ----------------------------------------------------------------------------------
+
+
+@pytest.mark.contract("F6")
+def test_a_reload_is_not_noticed(pair) -> None:
+    """SIGHUP: all workers are new, the hub is in one of them, and the clients are on their first dial."""
+    with crowd_of(pair, "hup") as crowd:
+        crowd.wait_until(echoes=5, requests=5)
+        reload(pair)
+        crowd.wait_until(echoes=5, requests=5)
+        verdict = crowd.verdict()
+
+    nobody_noticed(verdict)
+    assert len(verdict.hub_pids) >= 2
+    assert verdict.hub_pids[-1] == pair.hub_pid()
+
+
+@pytest.mark.contract("F6")
+@pytest.mark.parametrize(
+    "setup",
+    [
+        pytest.param(Setup(server="sync"), id="sync"),
+        pytest.param(Setup(preload=True, flask=True), id="preload"),
+    ],
+)
+def test_a_reload_of_other_workers_is_not_noticed(setup: Setup) -> None:
+    """The same with workers that handle one request at a time, and with a master that has imported all."""
+    with Cluster(setup) as cluster:
+        cluster.wait_until_serving()
+        test_a_reload_is_not_noticed(cluster)
+
+
+@pytest.mark.contract("F6")
+def test_a_worker_that_holds_the_hub_may_stop(pair) -> None:
+    """SIGTERM of that worker alone: the hub goes to another one, and gunicorn replaces the worker."""
+    with crowd_of(pair, "term") as crowd:
+        crowd.wait_until(echoes=5)
+        old = hub_of(pair)
+        pair.signal(old, signal.SIGTERM)
+        pair.wait_until_gone(old)
+        pair.wait_until_serving()
+        crowd.wait_until(echoes=5, requests=5)
+        nobody_noticed(crowd.verdict())
+
+
+@pytest.mark.contract("F6")
+def test_workers_that_end_after_so_many_requests_are_not_noticed() -> None:
+    """--max-requests: the hub moves when its worker has had enough."""
+    setup = Setup(max_requests=100, arguments=("--max-requests-jitter", "50"))
+    with Cluster(setup) as cluster:
+        cluster.wait_until_serving()
+        with Crowd(cluster, ours=2, theirs=1) as crowd:
+            first = cluster.hub_pid()
+            until(lambda: cluster.hub_pid() not in (None, first), "a move")
+            crowd.wait_until(echoes=5)
+            nobody_noticed(crowd.verdict())
+
+
+@pytest.mark.contract("F6")
+def test_a_new_master_takes_over(pair) -> None:
+    """SIGUSR2, then SIGTERM of the old master: blue and green on one folder, and the clients stay."""
+    with crowd_of(pair, "usr2") as crowd:
+        crowd.wait_until(echoes=5)
+        old_master, old = pair.master, pair.workers()
+        pair.signal(old_master, signal.SIGUSR2)
+        until(lambda: len(pair.workers()) == 4, "the new master's workers")
+        new = [pid for pid in pair.workers() if pid not in old]
+        until(lambda: all(map(pair.is_serving, new)), "them to serve")
+        pair.signal(old_master, signal.SIGTERM)
+        pair.wait_until_gone(old_master, *old)
+        pair.wait_until_serving()
+        crowd.wait_until(echoes=5, requests=5)
+        nobody_noticed(crowd.verdict())
+        assert pair.hub_pid() in new
+
+
+# -- what is under way at a move --------------------------------------------------------------
+
+
+def test_a_peer_that_does_not_read_gets_every_byte_after_the_move(pair) -> None:
+    """Its buffers are full, and a message is half written when the hub moves; then it reads on."""
+    with RawPeer(pair, "slow", room="slow", small=True) as peer:
+        until(lambda: pair.journal.has("connect", "slow"), "on_connect")
+        sent = 0
+        while not pair.get_at(hub_of(pair), "/stats")[1]["held"]:
+            sent += 1
+            assert pair.get(f"/big?room=slow&n={sent}&size=60000")[0] == 200
+        reload(pair)
+        peer.say()
+        got = [peer.read() for _ in range(sent + 1)]
+
+    assert got[:-1] == [("big", [n, "y" * 60000]) for n in range(1, sent + 1)]
+    assert got[-1] == ("echo", [1, 1, pad(1)])
+
+
+def test_a_message_that_is_half_read_is_whole_after_the_move(pair) -> None:
+    """Half a frame has come when the hub moves; the rest comes to the next process."""
+    with RawPeer(pair, "halves", room="halves") as peer:
+        peer.say()
+        assert peer.read() == ("echo", [1, 1, pad(1)])
+        frame = peer.frame_of_next()
+        peer.sock.sendall(frame[:20])
+        reload(pair)
+        peer.sock.sendall(frame[20:])
+
+        assert peer.read() == ("echo", [1, 2, pad(2)])
+    assert pair.journal.count("up", "halves") == 2

@@ -47,7 +47,8 @@ def check_data(data: Any) -> None:
     try:
         for place, problem in _unlike_json(data, "connection.data"):
             raise TypeError(
-                f"{place} is {problem}: the data of a session that moves to another process must be JSON"
+                f"{place} is {problem}: the data of a session that moves to another process must be JSON; "
+                "use lists and str keys, or Hub(data_codec=None), whose sessions never move"
             )
     except RecursionError:
         raise TypeError(

@@ -62,7 +62,7 @@ const slots = {
 };
 const link = new Link({ address: socketAddress, slots, report: (kind, facts) => LINK[kind](facts) });
 const workers = new WorkersCard();
-const reload = new Reload({ ask: askForReload, send: (event, payload) => link.send(event, payload), show: (counts) => { workers.reload = counts; } });
+const reload = new Reload({ ask: askForReload, send: (event, payload) => link.send(event, payload), show: showReload });
 const storm = new Storm({ send: (event, payload) => link.send(event, payload), cut: cutNow, show: showStorm });
 const events = new Events({
   query: () => (kept.joined || link.phase !== "idle" ? { room: kept.room, who: kept.handle || "unknown" } : null),
@@ -239,6 +239,11 @@ function onServerEvent(event) {
 function onWorkers(found) {
   workers.update(found);
   if (found) reload.progress({ reloading: found.reloading, since: found.reload_at === null ? 0 : found.reload_at * 1000 });
+}
+
+function showReload(counts) {
+  workers.reload = counts;
+  workers.tick(now());
 }
 
 async function askForReload() {

@@ -45,13 +45,14 @@ def _problems(environ: Mapping[str, Any]) -> list[str]:
         problems.append(
             f"it has {workers} workers, and each is a hub of its own. A client that comes back to another "
             "one is told that its session is gone (410), and send and broadcast reach only the clients of "
-            "their own worker. Run one worker with threads: -w 1 --threads 16, and no WEB_CONCURRENCY."
+            "their own worker. Let them share one hub: Hub(cluster=LocalCluster(folder)). Or run one worker "
+            "with threads: -w 1 --threads 16, and no WEB_CONCURRENCY."
         )
     max_requests = getattr(settings, "max_requests", 0)
     if isinstance(max_requests, int) and max_requests > 0:
         problems.append(
             f"max_requests={max_requests} ends the worker after that many requests, and all of its sessions "
-            "with it. Leave --max-requests out."
+            "with it. Leave --max-requests out, or give the hub a cluster."
         )
     return problems
 

@@ -72,21 +72,13 @@ class HubDeparture:
         #: Sessions that can't leave. Known after ``freeze``.
         self.staying: list[StayingSession] = []
         self._carried: set[int] = set()
-
-    @property
-    def sessions(self) -> int:
-        """How many sessions leave. Known after ``freeze``."""
-        return len(self._packed)
+        #: How many sessions leave, and how many of these are carried: their last words come after ``commit``.
+        self.sessions = self.carried = 0
 
     @property
     def leaving_sessions(self) -> list[Session]:
         """Those. Known after ``freeze``."""
         return [session for session, _ in self._packed]
-
-    @property
-    def carried(self) -> int:
-        """How many of them are carried: their last words come after ``commit``."""
-        return len(self._carried)
 
     # -- release ----------------------------------------------------------------------------
 
@@ -158,6 +150,7 @@ class HubDeparture:
                 self._packed.append((session, one))
                 if not self._releases[session.epoch].freeze():
                     self._carried.add(session.epoch)
+        self.sessions, self.carried = len(self._packed), len(self._carried)
 
     def _stop_new_ones(self) -> None:
         """Seal each session that is not, and stop its transport."""
@@ -195,6 +188,8 @@ class HubDeparture:
 
     def _what_keeps(self, session: Session) -> str | None:
         release = self._releases[session.epoch]
+        if self._loop.config.data_codec is None:
+            return "its data belongs to this process (data_codec=None)"
         if release.problem is not None:
             return release.problem
         return self._stopped[session.writer.number] if session.writer is not None else None
@@ -237,6 +232,7 @@ class HubDeparture:
             session.ended.set()
         for release in self._releases.values():
             release.undo(release.session.serial_queue.let_go)
+        self._packed.clear()  # nothing is left here of sessions that are elsewhere
 
     def thaw(self) -> None:
         """Everything goes on here, as if nothing had been. Blocks: until the hub thread goes on."""
@@ -270,3 +266,4 @@ class HubDeparture:
                 with session.outbox.lock:
                     session.seal = None
         self._seal.open(elsewhere)
+        self._sealed.clear()

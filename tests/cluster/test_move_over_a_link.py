@@ -393,6 +393,20 @@ def test_a_session_whose_data_is_no_json_stays_and_ends() -> None:
     end(two, everybody[0], everybody[2])
 
 
+def test_sessions_whose_data_belongs_to_their_process_never_move() -> None:
+    def own_data(runtime: SystemRuntime) -> Hub:
+        return Hub(lambda request: ("lobby", request.args["id"]), data_codec=None, _runtime=runtime)
+
+    two = LinkedHubs(own_data)
+    [alice] = clients(two, 1)
+    outcome = two.move()
+    assert isinstance(outcome, HubMoved)
+    assert outcome.ended == (("0", "its data belongs to this process (data_codec=None)"),)
+    assert alice.receive_close() == (1012, "service restart")
+    alice.sock.close()
+    two.close()
+
+
 def test_a_closing_client_at_the_time_of_the_move_is_closed_as_ever() -> None:
     """Its close frame is answered, by whichever process reads it."""
     two = LinkedHubs(chat)

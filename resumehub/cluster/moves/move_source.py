@@ -267,6 +267,7 @@ class _Attempt:
             self._loop.registry.history.clear()
         self._need_link_no_more()
         ended = tuple((one.session.connection_id, one.because) for one in staying)
+        staying.clear()
         return HubMoved(departure.sessions, departure.carried, ended, self._released_in, paused_for)
 
     def _thaw(self, before: SourceStage) -> HubNotMoved:
@@ -314,6 +315,9 @@ class _Attempt:
         try:
             event: SourceEvent = step()
         except (ResumeHubError, OSError, ValueError) as error:
+            return self._failed(f"{type(error).__name__}: {error}")
+        except Exception as error:
+            log.exception("a move of the hub has failed; please report this")
             return self._failed(f"{type(error).__name__}: {error}")
         return event
 

@@ -277,6 +277,7 @@ class _Incoming:
 
     def _adopt(self) -> None:
         self._target.adopt_parts(self._parts)
+        self._parts = {}
         self.adopted = self._arrival.adopt()
         self._target.arrived()
         if self.link.ended:  # before the sessions were here

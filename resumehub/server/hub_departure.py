@@ -62,6 +62,7 @@ class HubDeparture:
         self._lock = runtime.lock("the departure of the hub")
         self._progress = runtime.condition(self._lock)
         self._releases: dict[int, SessionRelease] = {}
+        self._unreleased: set[int] = set()
         self._fences: dict[int, TransportFence] = {}
         self._stopped: dict[int, str | None] = {}
         self._seal = Seal(runtime.event("the move of the hub to end"))
@@ -82,39 +83,52 @@ class HubDeparture:
 
     # -- release ----------------------------------------------------------------------------
 
-    def release(self, until: float) -> bool:
+    def release(self, until: float, quick: float | None = None) -> bool:
         """Run on_stop and each session's on_release; False if not all were done at ``until``.
 
         ``until``: real seconds, as ``clock.now``. Everything else goes on: who sends, sends, and messages
-        wait for their handlers. Blocks: up to ``until``.
+        of a session wait for its release to end. ``quick``: sessions whose handlers run now come first, and
+        have the time; so many seconds are for the rest, whose messages need not wait for a slow handler of
+        another one. None: all at once. Blocks: up to ``until``.
         """
         stopped = self._runtime.event("on_stop to return")
         self._has_ceased = True
         self._loop.beginning.cease(stopped.set)
         if not stopped.wait(max(0.0, until - now())):
             log.warning("a handler of on_stop has not returned in time: the hub moves meanwhile")
+        if quick is not None:
+            self._begin_releases(busy_ones=True)
+            self._wait_for_releases(until - quick)
+            until = min(until, now() + quick)
         self._begin_releases()
+        return self._wait_for_releases(until)
+
+    def _begin_releases(self, *, busy_ones: bool = False) -> None:
+        for session in list(self._loop.registry.sessions.values()):
+            known = session.epoch in self._releases or session.connection is None
+            if known or (busy_ones and not session.serial_queue.is_busy()):
+                continue
+            changed = partial(self._has_released, session.epoch)
+            release = SessionRelease(self._runtime, self._loop.services, session, changed)
+            with self._lock:
+                self._releases[session.epoch] = release
+                self._unreleased.add(session.epoch)
+            release.begin()
+
+    def _wait_for_releases(self, until: float) -> bool:
         with self._lock:
-            while not self._all_released():
+            while self._unreleased:
                 left = until - now()
                 if left <= 0:
                     return False
                 self._progress.wait(left)
-        return True
+            return True
 
-    def _begin_releases(self) -> None:
-        for session in list(self._loop.registry.sessions.values()):
-            if session.epoch not in self._releases and session.connection is not None:
-                release = SessionRelease(self._runtime, self._loop.services, session, self._changed)
-                self._releases[session.epoch] = release
-                release.begin()
-
-    def _all_released(self) -> bool:
-        return all(one.is_released for one in self._releases.values())
-
-    def _changed(self) -> None:
+    def _has_released(self, epoch: int) -> None:
         with self._lock:
-            self._progress.notify_all()
+            self._unreleased.discard(epoch)
+            if not self._unreleased:
+                self._progress.notify_all()
 
     # -- freeze -----------------------------------------------------------------------------
 

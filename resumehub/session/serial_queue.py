@@ -191,6 +191,10 @@ class SerialQueue:
         with self._lock:
             return self._full()
 
+    def is_busy(self) -> bool:
+        """Whether a callback runs, or the queue is held."""
+        return self._running
+
     def is_asked(self, change: int) -> None:
         """One thread more (or less) waits for an answer, which may come behind many other messages.
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from resumehub import Connection, Hub, Message
+from resumehub.clock import now
 from resumehub.cluster.door import Door
 from resumehub.errors import ConnectionClosed, ConnectionNotFound
 from resumehub.runtime.system import SystemRuntime
@@ -271,3 +272,39 @@ def test_a_seal_that_was_opened_lets_everybody_through() -> None:
     seal = Seal(SystemRuntime().event())
     seal.open(None)
     assert seal.wait() is None
+
+
+def test_while_a_slow_handler_is_waited_for_others_are_handled() -> None:
+    """Its session is released first, and has the time; the messages of others do not wait for it."""
+    gate, handled = Gate(), threading.Event()
+
+    def make(runtime: SystemRuntime) -> Hub:
+        hub = Hub(lambda request: ("lobby", request.args["id"]), _runtime=runtime)
+
+        @hub.on_message
+        def on_message(connection: Connection, message: Message) -> None:
+            if message.payload == "slow":
+                gate.hold()
+            if message.payload == "quick":
+                handled.set()
+            connection.send(message)
+
+        return hub
+
+    two = TwoHubs(make)
+    alice, bob = (connect(two.hub, f"/?id={name}") for name in ("alice", "bob"))
+    alice.send('{"payload": "slow"}')
+    gate.wait_reached()
+    departure = two.departure()
+    releasing = Call(lambda: departure.release(now() + PATIENCE, 0.1))
+    bob.send('{"payload": "quick"}')
+    assert handled.wait(PATIENCE), "his handler ran while the hub waited for the slow one"
+    gate.open()
+    assert releasing.result()
+    two.freeze(departure)
+    assert departure.carried == 0
+    two.go(departure, two.hold(departure))
+    assert [payload(client) for client in (alice, bob)] == ["slow", "quick"]
+    for client in (alice, bob):
+        client.close()
+    two.close()

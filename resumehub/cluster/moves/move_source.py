@@ -38,6 +38,9 @@ log = Log("resumehub")
 BATCH: Final = 64
 """Sessions in one message: more descriptors would not fit in flight, and fewer are slow."""
 
+QUICK: Final = 0.2
+"""Seconds for the releases of sessions of which no handler runs: meanwhile their messages wait."""
+
 PATIENCE: Final = 3.0
 """Seconds for each answer of the target: while everything is frozen, a target that hangs is given up."""
 
@@ -194,7 +197,7 @@ class _Attempt:
 
     def _release(self) -> SourceEvent:
         began = now()
-        self._departure.release(began + max(0.0, self._deadline - began) / 4)
+        self._departure.release(began + max(0.0, self._deadline - began) / 4, QUICK)
         self._released_in = now() - began
         return _E.RELEASED
 

@@ -44,6 +44,9 @@ QUICK: Final = 0.2
 PATIENCE: Final = 3.0
 """Seconds for each answer of the target: while everything is frozen, a target that hangs is given up."""
 
+IN_FLIGHT: Final = 2
+"""So many of these messages may be unanswered: a user may have as few as 256 descriptors in flight."""
+
 HISTORY: Final = "history"
 """The name of the rooms' history among the parts of ``RestMoves``."""
 
@@ -206,14 +209,17 @@ class _Attempt:
         if not self._source.door.freeze(max(0.0, min(PATIENCE, self._deadline - now()))):
             return self._failed("calls of the application did not end in time")
         self._departure.freeze()
-        batch, sent = 0, None
+        unanswered = 0
         for message, descriptors in self._batches():
-            if sent is not None and (event := self._wait(_E.HELD)) is not _E.HELD:
-                return event
+            if unanswered == IN_FLIGHT:
+                if (event := self._wait(_E.HELD)) is not _E.HELD:
+                    return event
+                unanswered -= 1
             self.link.send(message, descriptors)
-            batch, sent = batch + 1, message
-        if sent is not None and (event := self._wait(_E.HELD)) is not _E.HELD:
-            return event
+            unanswered += 1
+        for _ in range(unanswered):
+            if (event := self._wait(_E.HELD)) is not _E.HELD:
+                return event
         parts = self._source.parts(self._loop)
         rest = m.RestMoves(
             self.move,

@@ -48,6 +48,9 @@ class ParkErrand:
 
 Errand = AdoptErrand | MoveErrand | ParkErrand
 
+_PAUSE: Final = 1.0
+# Seconds until a hub that could not start is started again.
+
 _FAILED: Final = {
     AdoptErrand: MemberEvent.ADOPTED,
     MoveErrand: MemberEvent.STAYED,
@@ -56,7 +59,8 @@ _FAILED: Final = {
 
 
 class Errands:
-    """``post``: told of each errand's end, on the second thread."""
+    """``post``: told of each errand's end, on the second thread. ``may_try_again``: whether a hub that could
+    not start, without threads for example, may still be started."""
 
     def __init__(
         self,
@@ -66,12 +70,15 @@ class Errands:
         runtime: Runtime,
         pid: int,
         post: Callable[[MemberEvent], None],
+        may_try_again: Callable[[], bool] = lambda: False,
     ) -> None:
         self._mover = mover
         self._parker = parker
         self._folder = folder
         self._pid = pid
         self._post = post
+        self._may_try_again = may_try_again
+        self._pause = runtime.event("to adopt again")
         self._waiting = runtime.mailbox()
         self._rate = MoveRate()
         #: What became of the sessions at the last move or parking; None before one.
@@ -86,7 +93,7 @@ class Errands:
                 if passes(error):
                     raise
                 log.error("%s has failed; please report this", type(errand).__name__, exc_info=error)
-                self._post(_FAILED[type(errand)])
+                self._failed(errand)
 
     def send_on(self, errand: Errand) -> None:
         """Do this next. Any thread; never blocks."""
@@ -95,6 +102,13 @@ class Errands:
     def end(self) -> None:
         """Let the thread end. Any thread; never blocks."""
         self._waiting.put(None)
+
+    def _failed(self, errand: Errand) -> None:
+        if isinstance(errand, AdoptErrand) and self._may_try_again():
+            self._pause.wait(_PAUSE)
+            self._waiting.put(errand)
+        else:
+            self._post(_FAILED[type(errand)])
 
     def _do(self, errand: Errand) -> MemberEvent:
         match errand:

@@ -51,7 +51,7 @@ from .whereabouts import Whereabouts, is_over
 log = Log("resumehub")
 
 _BOOT_LOOK: Final = 0.02
-_BOOT_PATIENCE: Final = 120.0
+_BOOT_PATIENCE: Final = 3600.0
 # So often, and for so long, a new worker of gunicorn's is looked at until it serves.
 
 _FORK_PATIENCE: Final = 5.0

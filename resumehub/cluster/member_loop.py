@@ -60,7 +60,13 @@ class MemberLoop:
         self._links = links
         self._inbox = inbox
         self._errands = Errands(
-            setting.mover, setting.parker, setting.folder, setting.runtime, links.pid, inbox.put
+            setting.mover,
+            setting.parker,
+            setting.folder,
+            setting.runtime,
+            links.pid,
+            inbox.put,
+            lambda: self._stop is None and not setting.runner.closed,
         )
         self._watch = StopWatch(setting, links)
         self._at = Standing()
@@ -68,7 +74,7 @@ class MemberLoop:
         self._target: Candidate | None = None
         self._why = ""
         self._asked_at = 0.0
-        self._told_here = False
+        self._told_here = self._has_complained = False
         self._new_life = ""
         self._next_parts_tick = self._next_file_look = self._next_status = self._next_move = 0.0
         self._offers = setting.runtime.mailbox()
@@ -139,7 +145,9 @@ class MemberLoop:
             except BaseException as error:
                 if passes(error):
                     raise
-                log.error("the cluster's member has failed at something; please report this", exc_info=error)
+                if not self._has_complained:  # it would be the same ten times a second
+                    self._has_complained = True
+                    log.error("the cluster's member has failed; please report this", exc_info=error)
         self._finish()
 
     def _turn(self) -> None:

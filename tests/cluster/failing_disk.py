@@ -92,8 +92,9 @@ class FailingDisk(Disk):
         data: bytes = self._next("read", lambda: Disk.read(self, number, size))
         return data
 
-    def delete(self, path: str) -> None:
-        self._next("delete", lambda: Disk.delete(self, path))
+    def delete(self, path: str) -> bool:
+        there: bool = self._next("delete", lambda: Disk.delete(self, path))
+        return there
 
     def close(self, number: int) -> None:
         Disk.close(self, number)

@@ -191,7 +191,7 @@ def test_an_error_while_it_parks_leaves_the_file_that_the_report_says(
 
 @pytest.mark.parametrize("behind", [False, True])
 def test_a_process_that_dies_while_it_adopts_never_gives_a_session_twice(
-    folder: Folder, behind: bool
+    folder: Folder, behind: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Given a kill at any step of an adoption, then the next hub has what this one has not begun to read."""
     steps = operations(folder)[1]
@@ -201,8 +201,11 @@ def test_a_process_that_dies_while_it_adopts_never_gives_a_session_twice(
         with pytest.raises(Died):
             adopted(folder, disk)
         taken = "rename" in disk.done and (behind or disk.done[-1] != "rename")
+        left = os.path.exists(folder.adopting)
         folder.tidy()
+        caplog.clear()
         assert adopted(folder) == data(0 if taken else 6)
+        assert ("they are lost" in caplog.text) == left
         assert os.listdir(folder.path) == []
 
 
@@ -220,7 +223,7 @@ def test_an_error_while_it_adopts_is_told(folder: Folder, caplog: pytest.LogCapt
             assert folder.parked in caplog.text or folder.adopting in caplog.text
             assert found == data(len(found))
         assert not disk.open_files
-        folder.tidy()
+        adopted(folder)  # and what is left behind is deleted
 
 
 def test_a_folder_that_can_not_be_written_to_is_named(folder: Folder) -> None:
@@ -250,7 +253,7 @@ def test_a_file_of_another_release_is_told_apart(
     whole = written.read_bytes()
     written.write_bytes(whole[:4] + version.to_bytes(2) + whole[6:])
     assert adopted(folder) == []
-    assert f"version {version} of the file, this one reads 1" in caplog.text
+    assert f"version {version}, this one reads 1" in caplog.text
 
 
 def test_nobody_is_led_elsewhere_by_a_link(folder: Folder, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""A hub that stops with nobody to move to, and the next one: what a client, a handler, a file see of it.
+"""A hub that stops with nobody to move to, and the next one: what clients, handlers and files see (F2, F11).
 
-What these tests hold of F2, F4 and F11 is marked once the whole of these rules is kept.
+What they hold of F4 is marked once the whole of that rule is kept.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def came_back(s: Stage, connection_id: str = "u1") -> Any:
     return ws
 
 
-@pytest.mark.contract("C5")
+@pytest.mark.contract("C5", "F2")
 def test_a_client_is_told_1012_and_finds_its_session_in_the_next_hub(stage: Any, folder: Folder) -> None:
     """Given a client, when the hub is parked, then what was sent comes first, and its session goes on."""
     first, second = stage(), stage()
@@ -95,6 +95,7 @@ def test_a_client_is_told_1012_and_finds_its_session_in_the_next_hub(stage: Any,
     assert (error.code, error.reason) == (1012, "service restart")
 
 
+@pytest.mark.contract("F2")
 def test_what_no_handler_has_begun_with_is_sent_again_and_handled_once(stage: Any, folder: Folder) -> None:
     """Given messages that come while the hub is parked, then none is handled there, and each once here."""
     first, second = stage(), stage()
@@ -291,6 +292,23 @@ def test_a_disk_that_takes_nothing_leaves_the_hub_as_it_was(
     assert os.listdir(folder.path) == []
 
 
+@pytest.mark.contract("F2")
+def test_a_bug_in_the_middle_leaves_no_session_in_two_places(stage: Any, folder: Folder) -> None:
+    """Given an error that nobody expects, behind the renaming, then the hub goes on, and no file is left."""
+
+    class Broken(Disk):
+        def sync_folder(self, path: str) -> None:
+            raise LookupError
+
+    s = stage()
+    ws = entered(s)
+    with pytest.raises(LookupError):
+        parked(s, folder, disk=Broken())
+    assert os.listdir(folder.path) == []
+    s.say("u1", "still here")
+    assert read(ws) == ("n", "still here")
+
+
 def test_a_session_of_a_later_release_ends_by_name(
     stage: Any, folder: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -324,6 +342,7 @@ def test_a_handle_that_was_kept_says_that_its_session_is_elsewhere(stage: Any, f
         connection.send(Message("n", 1))
 
 
+@pytest.mark.contract("F11")
 def test_the_ledger_goes_along(stage: Any, folder: Folder) -> None:
     """Given frames in all columns, then the sums are where the session is, and add up."""
     first, second = stage(send_buffer=4), stage(send_buffer=4)
@@ -343,6 +362,7 @@ def test_the_ledger_goes_along(stage: Any, folder: Folder) -> None:
     assert before.accepted == before.acknowledged + before.dropped + before.held
 
 
+@pytest.mark.contract("F2")
 def test_a_second_hub_on_the_folder_gets_nothing(stage: Any, folder: Folder) -> None:
     """Given two hubs that start, then one has the sessions."""
     first, second, third = stage(), stage(), stage()

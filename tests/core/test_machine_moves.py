@@ -155,3 +155,37 @@ def test_an_error_that_means_nothing_elsewhere_stays_here() -> None:
     assert ErrorState.of(None) is None
     with pytest.raises(ValueError, match="no error is called 'Unheard'"):
         ErrorState("Unheard").make()
+
+
+def test_a_parked_session_is_forgotten_and_its_transport_is_closed_with_1012() -> None:
+    """No callback runs for it, its id is free, and the close handshake goes on."""
+    driver = MachineDriver(ping_interval=PING)
+    driver.register()
+    session = driver.session()
+    assert session is not None
+    number, epoch = 1, session.epoch
+    effects = [one for one in driver.do(c.Park((epoch,))) if not isinstance(one, e.Count)]
+    assert effects == [
+        e.DetachTransport(number, epoch),
+        e.SendClose(number, 1012, "service restart", False),
+        e.GoneElsewhere(epoch, None),
+    ]
+    assert driver.state() == "CLOSED"
+    assert driver.do(c.PeerClosed(number, 1012, "service restart"))
+    assert e.AbortTransport(number) in driver.do(c.CloseSent(number))
+    driver.do(c.Shutdown())
+    assert e.Finish() in driver.do(c.Released(number))
+
+
+def test_a_parked_session_that_is_suspended_is_just_forgotten() -> None:
+    """Its window does not end here."""
+    driver = MachineDriver(ping_interval=PING)
+    driver.register()
+    driver.do(c.PeerGone(1, reset=True))
+    driver.do(c.Released(1))
+    session = driver.session()
+    assert session is not None
+    effects = driver.do(c.Park((session.epoch,)))
+    assert [one for one in effects if not isinstance(one, e.Count)] == [e.GoneElsewhere(session.epoch, None)]
+    assert driver.machine.next_deadline() is None
+    assert driver.do(c.Park((session.epoch,))) == []

@@ -56,10 +56,13 @@ class Disk:
         """How many bytes the file has."""
         return os.fstat(number).st_size
 
-    def delete(self, path: str) -> None:
-        """One that is not there is no error."""
-        with contextlib.suppress(FileNotFoundError):
+    def delete(self, path: str) -> bool:
+        """Whether there was one."""
+        try:
             os.unlink(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def close(self, number: int) -> None:
         """The file stays."""

@@ -213,6 +213,7 @@ def take_park(disk: Disk, folder: Folder) -> ParkReader | None:
     Next: read all records, then ``forget_park``. Raises: ClusterError when it can't be taken. Blocks: for the
     file system.
     """
+    _clear(disk, folder)
     number = -1
     try:
         number = disk.open(folder.parked)
@@ -235,8 +236,22 @@ def take_park(disk: Disk, folder: Folder) -> ParkReader | None:
     head = _read_head(source, folder)
     if head is None:
         source.close()
+        forget_park(disk, folder)
         return None
     return ParkReader(head, _records(source, folder))
+
+
+def _clear(disk: Disk, folder: Folder) -> None:
+    """Delete what a process has left behind that was killed while it adopted."""
+    try:
+        if disk.delete(folder.adopting):
+            log.error(
+                "a file is left from a process that ended while it adopted the sessions in it, %s: they are "
+                "lost, since some of them may have gone on there",
+                folder.adopting,
+            )
+    except OSError as error:
+        log.warning("%s can't be deleted: %s; it is not read again", folder.adopting, error)
 
 
 def forget_park(disk: Disk, folder: Folder) -> None:
@@ -251,7 +266,7 @@ def _read_head(source: _Source, folder: Folder) -> ParkHead | None:
     try:
         return _head_of(source, folder)
     except OSError as error:
-        log.error("%s can't be read (%s): none of its sessions is adopted", folder.parked, error)
+        log.error("the file %s can't be read (%s): none of its sessions is adopted", folder.parked, error)
         return None
 
 
@@ -259,13 +274,14 @@ def _head_of(source: _Source, folder: Folder) -> ParkHead | None:
     prefix = source.take(6)
     if prefix[:4] != _MAGIC or len(prefix) < 6:
         log.error(
-            "%s is no file of parked sessions, or damaged at its beginning: none is adopted", folder.parked
+            "the file %s is none of parked sessions, or damaged at its beginning: none is adopted",
+            folder.parked,
         )
         return None
     version = int.from_bytes(prefix[4:])
     if version != FILE_VERSION:
         log.error(
-            "%s was written by another release (version %d of the file, this one reads %d): its sessions end",
+            "the sessions parked in %s end: another release wrote them (version %d, this one reads %d)",
             *(folder.parked, version, FILE_VERSION),
         )
         return None
@@ -287,8 +303,8 @@ def _records(source: _Source, folder: Folder) -> Iterator[Record]:
             found = source.record()
             if found is None:
                 log.error(
-                    "%s is damaged or incomplete at byte %d: the %d records before it are adopted, and what "
-                    "is behind it is lost",
+                    "the parked sessions in %s are damaged or incomplete at byte %d: the %d records before "
+                    "it are adopted, and what is behind it is lost",
                     *(folder.parked, begins, read),
                 )
                 return
@@ -301,7 +317,10 @@ def _records(source: _Source, folder: Folder) -> Iterator[Record]:
             yield Record(found.kind, found.data)
     except OSError as error:
         log.error(
-            "%s can't be read beyond byte %d (%s): what is behind it is lost", folder.parked, source.at, error
+            "the file %s can't be read beyond byte %d (%s): what is behind it is lost",
+            folder.parked,
+            source.at,
+            error,
         )
     finally:
         source.close()

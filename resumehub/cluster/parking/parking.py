@@ -8,6 +8,7 @@ holds the folder's lock. Read next: ``park_file.py``, ``../../server/hub_parking
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -121,15 +122,24 @@ def park(
         )
     except (ClusterError, HubClosed) as error:
         log.error("%s", error)
-        parking.thaw()
-        if door is not None:
-            door.thaw()
+        _thaw(parking, door)
         return ParkReport(error=str(error), seconds=now() - began)
+    except BaseException:  # a bug of ours: the sessions are here, so they must not be in a file as well
+        with contextlib.suppress(OSError):
+            (disk or Disk()).delete(folder.parked)
+        _thaw(parking, door)
+        raise
     kept = {key for key in written.kept if key}
     parking.commit_parked(kept, elsewhere)
     if door is not None:
         door.gone()
     return _reported(folder, parking, names, written, now() - began)
+
+
+def _thaw(parking: HubParking, door: Door | None) -> None:
+    parking.thaw()
+    if door is not None:
+        door.thaw()
 
 
 def _records(parking: HubParking, names: _Names) -> Iterator[Record]:
@@ -156,9 +166,9 @@ def _reported(
         *(parked, folder.parked, written.size, seconds, len(ended)),
     )
     for name, why in ended[:_NAMED]:
-        log.warning("%r is not parked, and ends: %s", name, why)
+        log.warning("a session is not parked, and ends: %r (%s)", name, why)
     if len(ended) > _NAMED:
-        log.warning("%d more are not parked, and end", len(ended) - _NAMED)
+        log.warning("sessions that are not parked either, and end: %d more", len(ended) - _NAMED)
     return ParkReport(parked, ended, None, written.size, seconds)
 
 

@@ -18,6 +18,7 @@ from resumehub.cluster.link_thread import start
 from resumehub.cluster.local import LocalCluster
 from resumehub.cluster.member_parts import Here, Linked, Place
 from resumehub.errors import HubUnavailable
+from resumehub.runtime.system import SystemRuntime
 from resumehub.server.hub_runner import HubRunner
 from tests.cluster.links import a_greeting, linked_pair
 from tests.support import PATIENCE, Stage, from_query, with_users
@@ -94,7 +95,7 @@ class Process:
         def ended(link: Link) -> None:
             self.calls.client.on_link_end(link, False)
 
-        runtime = self.hub.runner.runtime
+        runtime = SystemRuntime()  # its threads end with their links, and wait for no further work
         at_hub = lambda link: other.server.on_link_end(link, True)  # noqa: E731
         self._serve(theirs, start(theirs, other.server.handlers, at_hub, runtime))
         self._serve(ours, start(ours, {Answer: take}, ended, runtime, quick={Answer}))

@@ -253,15 +253,25 @@ def replaced(value: Any, lives: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("deed", [deed for name in HUB if name != "connections" for deed in HUB[name]])
-@pytest.mark.parametrize("state", ["never used", "closed"])
-def test_an_empty_and_a_closed_hub_answer_the_same(
-    pair: Callable[..., Pair], stage: Any, deed: Deed, state: str
+def test_a_hub_that_was_never_used_answers_the_same(
+    pair: Callable[..., Pair], stage: Any, deed: Deed
 ) -> None:
-    home, away = stage(with_users), pair()
-    if state == "closed":
-        home.hub.close()
-        away.stage.hub.close()
-    assert outcome(deed, away.hub) == outcome(deed, home.hub)
+    assert outcome(deed, pair().hub) == outcome(deed, stage(with_users).hub)
+
+
+def test_a_process_that_stops_leaves_calls_to_the_next_hub(pair: Callable[..., Pair]) -> None:
+    """Its hub object is closed, its sessions are parked: no other process is told that the hub was closed."""
+    p = pair()
+    p.stage.hub.close()
+    call = Call(lambda: p.hub.count("lobby"))
+    assert call.is_under_way()
+    p.link.close()
+    other = Process(3)
+    other.holds_the_hub("another life")
+    p.worker.link_to(other)
+    with pytest.raises(HubUnavailable):
+        call.result()
+    assert p.hub.count("lobby") == 0
 
 
 # -- requests -----------------------------------------------------------------------------

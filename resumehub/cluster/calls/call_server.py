@@ -134,6 +134,7 @@ class CallServer:
     ) -> None:
         self._process = process
         self._pass_on = pass_on
+        self._runner = runner
         self._runtime = runner.runtime
         self._door = door
         self._execution = CallExecution(runner)
@@ -276,6 +277,9 @@ class CallServer:
         if not (door.enter() if waits else door.enter_nowait()):
             return False
         try:
+            if self._runner.closed:
+                # This process stops, and its sessions are parked: the call is left to the next hub.
+                return True
             looks, again = type(asked) in LOOKS, None
             with caller.lock:
                 book = caller.book

@@ -9,8 +9,8 @@ GUARDS = (
     ShellGuard(
         "a request has one answer",
         "session/answering.py",
-        "            if not session.client_requests.is_open(request):\n                raise self",
-        "            if False:\n                raise self",
+        "    if not session.client_requests.is_open(request):\n        raise",
+        "    if False:\n        raise",
         "Two threads would answer one request, and the client take the second answer for another one's.",
         says="the client hears 2 answers to one request",
         scene=request_scenes.two_answers,

@@ -52,8 +52,8 @@ GUARDS = (
     Guard(
         "the empty token is none",
         RESUMES,
-        '(hmac.compare_digest(given, self.proven.encode()) & (self.proven != ""))',
-        "hmac.compare_digest(given, self.proven.encode())",
+        '(is_same(presented, self.proven) & (self.proven != ""))',
+        "is_same(presented, self.proven)",
         "As long as nothing is proven, the place of the proven token is empty: no token would fit it.",
         ("u1 connects, with v1", "u1 resumes, with v1", STAYS),
         LOST,

@@ -63,7 +63,6 @@ def test_a_full_stop_and_a_start_lose_nothing() -> None:
 # -- kills ------------------------------------------------------------------------------------
 
 
-@pytest.mark.contract("F5", "F8")
 def test_a_hub_that_is_killed_takes_its_sessions_and_another_one_serves(pair) -> None:
     """SIGKILL of its process: 410, what is in doubt is handed back, and a new session counts from there."""
     with Crowd(pair, ours=3, theirs=1, room="killed") as crowd:
@@ -119,7 +118,6 @@ def test_another_worker_that_is_frozen_disturbs_nobody(pair) -> None:
     assert verdict.counts == NOTHING, verdict
 
 
-@pytest.mark.contract("F5")
 def test_a_hub_that_is_frozen_is_a_doubt_and_no_end(pair) -> None:
     """SIGSTOP of the hub's process: a resume at the other worker is told 503; after SIGCONT all go on."""
     with Crowd(pair, ours=2, theirs=2, views=0, room="thaw") as crowd:

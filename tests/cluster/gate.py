@@ -30,7 +30,12 @@ class Gate:
         self._waiting.append(sock)
         with sock.makefile() as file:
             what, key, pid = file.readline().rstrip("\n").split(" ")
-        return what, key, int(pid), lambda: sock.sendall(b"go\n")
+
+        def let_go() -> None:
+            sock.sendall(b"go\n")
+            sock.close()
+
+        return what, key, int(pid), let_go
 
     def close(self) -> None:
         """Let all go."""

@@ -25,6 +25,24 @@ def pair() -> Iterator[Cluster]:
         yield cluster
 
 
+def test_the_hub_moves_to_a_process_of_its_own_and_back(pair) -> None:
+    """``python -m resumehub hub``: when it starts, the hub moves to it; when it stops, to a worker again."""
+    with Crowd(pair, ours=2, theirs=2, room="own") as crowd:
+        crowd.wait_until(echoes=5)
+        process = pair.start_hub()
+        until(lambda: pair.hub_pid() == process.pid, "the hub to move to its own process")
+        crowd.wait_until(echoes=5, requests=5)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: pair.hub_pid() in pair.workers(), "the hub to be in a worker again")
+        assert process.wait(PATIENCE) == 0
+        crowd.wait_until(echoes=5, requests=5)
+        verdict = crowd.verdict()
+
+    assert verdict.counts == NOTHING, verdict
+    assert verdict.hub_pids[1] == process.pid
+    assert len(verdict.hub_pids) == 3
+
+
 PUBLISHER = """
 import json, os, sys
 from resumehub import Message

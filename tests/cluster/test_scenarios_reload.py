@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from resumehub import Message
 from tests.cluster.counting import Crowd
 from tests.cluster.gate import until
 from tests.cluster.harness import Cluster, Setup
 from tests.cluster.journal import pad
+from tests.cluster.members import Ours
 from tests.cluster.raw_peer import RawPeer
 from tests.cluster.verdict import NOTHING, Verdict
+from tests.support import Call
 
 
 def reload(cluster: Cluster) -> None:
@@ -155,3 +158,50 @@ def test_a_message_that_is_half_read_is_whole_after_the_move(pair) -> None:
 
         assert peer.read() == ("echo", [1, 2, pad(2)])
     assert pair.journal.count("up", "halves") == 2
+
+
+@pytest.mark.contract("F2")
+def test_a_handler_that_runs_at_the_move_goes_on_where_it_began(pair) -> None:
+    """It waits in the old process; the hub moves without it, and what it sends then arrives."""
+    with crowd_of(pair, "held") as crowd, Crowd(pair, ours=1, theirs=0, views=0, room="holds") as holders:
+        (holder,) = holders.members
+        holders.wait_until(echoes=3)
+        old = hub_of(pair)
+        holder.say(Message("hold", "key"))
+        what, key, pid, let_go = pair.gate.wait_for_one()
+        assert (what, key, pid) == ("hold", "key", old)
+        pair.signal(old, signal.SIGTERM)
+        until(lambda: pair.hub_pid() not in (None, old), "the hub to move")
+        crowd.wait_until(echoes=5, requests=5)
+        assert not holder.heard.others
+
+        let_go()
+        until(lambda: holder.heard.others, "what the handler has sent")
+        holders.wait_until(echoes=3)
+        nobody_noticed(holders.verdict())
+        nobody_noticed(crowd.verdict())
+        pair.wait_until_gone(old)
+        pair.wait_until_serving()
+    assert {note.pid for note in pair.journal.notes("held")} == {old}
+
+
+@pytest.mark.contract("E3", "F1")
+def test_a_request_that_is_under_way_at_the_move_is_answered(pair) -> None:
+    """A client asks, the handler waits, the hub moves: the answer comes, once."""
+    with Crowd(pair, ours=1, theirs=0, views=0, room="asks") as crowd:
+        (member,) = crowd.members
+        assert isinstance(member, Ours)
+        old = hub_of(pair)
+        asking = Call(lambda: member.client.request("ask-held", "key"))
+        _, _, pid, let_go = pair.gate.wait_for_one()
+        assert pid == old
+        pair.signal(old, signal.SIGTERM)
+        until(lambda: pair.hub_pid() not in (None, old), "the hub to move")
+        let_go()
+
+        assert asking.result() == "key"
+        assert member.client.request("ask", 7) == 7
+        pair.wait_until_gone(old)
+        pair.wait_until_serving()
+        assert member.dials == 0
+    assert pair.journal.count("answered") == 1

@@ -13,6 +13,9 @@ from typing import Final
 RETRY_AFTER: Final = 5
 """In seconds: what the hub says of its own refusals."""
 
+SOON: Final = 1
+"""In seconds: the same while the hub moves to another process, or starts."""
+
 _SECONDS = re.compile(r"\(in ([0-9]{1,9}) seconds\)$", re.ASCII)
 
 

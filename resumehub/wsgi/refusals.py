@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from ..codes import CloseCode
 from ..core.records import CloseFrame
-from ..protocol.retry_later import later_reason
+from ..protocol.retry_later import SOON, later_reason
 from ..reasons import RefusalReason
 from .session_lookup import NoVerdict
 from .upgrade import LATER
@@ -65,7 +65,8 @@ def broken() -> Refusal:
 def no_verdict(error: NoVerdict) -> Refusal:
     """The hub can't be asked now. The client is told by the status alone: no process here could close."""
     detail = "The server cannot decide about this connection at the moment."
-    return Refusal(503, error.reason, detail, LATER, log=str(error))
+    headers = {"Retry-After": str(SOON)} if error.reason is RefusalReason.HUB_AWAY else LATER
+    return Refusal(503, error.reason, detail, headers, log=str(error))
 
 
 def tls_with_cluster() -> Refusal:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import socket
 
-from ...protocol.retry_later import RETRY_AFTER
+from ...protocol.retry_later import SOON
 
 _FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
@@ -29,7 +29,7 @@ def _made() -> bytes:
         "HTTP/1.1 503 Service Unavailable",
         "Content-Type: application/problem+json",
         f"Content-Length: {len(body)}",
-        f"Retry-After: {RETRY_AFTER}",
+        f"Retry-After: {SOON}",
         "Cache-Control: no-store",
         "Connection: close",
     )

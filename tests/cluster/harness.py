@@ -42,8 +42,8 @@ from tests.integration.visits import UPGRADE
 LOCK = "lock"
 """The file in the folder on whose byte 0 the hub has its lock."""
 
-MAY_STAY = {LOCK}
-"""What a stopped cluster may leave in its folder."""
+MAY_STAY = {LOCK, "parked"}
+"""What a stopped cluster may leave in its folder: a client that has not left by then may come back."""
 
 
 @dataclass(frozen=True, slots=True)

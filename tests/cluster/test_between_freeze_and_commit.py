@@ -223,7 +223,9 @@ def test_a_move_that_fails_after_half_of_the_releases() -> None:
     assert payload(alice) == 1
     told.gate.open()
     assert payload(bob) == 1
+    answering = [Call(client.receive_close) for client in (alice, bob)]
     two.close()
+    assert [call.result()[0] for call in answering] == [1001, 1001]
     for client in (alice, bob):
         client.sock.close()
     mine = [what[1:] for what in told.story if what[-1] == "alice"]

@@ -225,7 +225,8 @@ def test_a_hub_that_moves_to_the_worker_takes_it_there(stage: DialStage) -> None
     stage.worker.client.on_hub_here("one")
     assert stage.client.recv(len(HEAD), socket.MSG_WAITALL) == HEAD
     until(lambda: "u1" in stage.worker.runner.registry().sessions)
-    stage.worker.runner.close(PATIENCE)
+    stage.client.close()
+    stage.worker.runner.close(1.0)  # the thread of the link stays until the stage is left
 
 
 def test_without_a_hub_a_connection_waits_only_so_long() -> None:

@@ -11,7 +11,7 @@ from resumehub.cluster.folder import Folder
 from resumehub.cluster.parking.folder_parker import FolderParker
 from resumehub.testing import connect
 from tests.cluster.restarts import Nowhere
-from tests.support import PATIENCE, Recorder, from_query
+from tests.support import PATIENCE, Call, Recorder, from_query
 
 
 def made(door: Door | None = None) -> tuple[Hub, Door, FolderParker]:
@@ -30,11 +30,12 @@ def test_a_hub_is_adopted_served_parked_and_closed(tmp_path: Path) -> None:
     assert door.here
     ws = connect(hub, "/?room=lobby&id=u1")
     recorder.wait_for("connect")
+    answering = Call(ws.receive_close)
     done = parker.park(folder, now() + PATIENCE)
     assert (done.parked, done.ended, done.why) == (1, 0, "")
     assert not door.here
     assert hub.closing
-    assert ws.receive_close()[0] == 1012
+    assert answering.result()[0] == 1012
     ws.sock.close()
 
     hub, door, parker = made()

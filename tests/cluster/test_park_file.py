@@ -202,10 +202,10 @@ def test_a_process_that_dies_while_it_adopts_never_gives_a_session_twice(
             adopted(folder, disk)
         taken = "rename" in disk.done and (behind or disk.done[-1] != "rename")
         left = os.path.exists(folder.adopting)
-        folder.tidy()
         caplog.clear()
+        folder.tidy()
         assert adopted(folder) == data(0 if taken else 6)
-        assert ("they are lost" in caplog.text) == left
+        assert ("what it had not adopted is lost" in caplog.text) == left
         assert os.listdir(folder.path) == []
 
 

@@ -144,7 +144,7 @@ CONNECTION: dict[str, list[Deed]] = {
 }
 
 ELSEWHERE = {
-    "close": "G6's: the end of this process's part, in tests/cluster/test_member.py",
+    "close": "the end of this process's part: tests/cluster/test_member.py",
     "ready": "the same: each process says it of itself",
     "start": "the same",
     "drain": "the same",

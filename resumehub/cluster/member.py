@@ -38,7 +38,7 @@ from .gunicorn_worker import (
 from .local import LocalCluster
 from .member_links import KINDS, MemberLinks
 from .member_loop import MemberLoop
-from .member_parts import Here, LinkHandler, LinkWatcher, Place
+from .member_parts import Here, LinkHandler, Place
 from .member_setting import MemberSetting
 from .movers import Carriage, HubParker
 from .parking.folder_parker import FolderParker
@@ -140,10 +140,6 @@ class Member:
     def handle_at_worker(self, handlers: Mapping[type, LinkHandler]) -> None:
         """Call these for messages of the hub's, while another process holds it. Before ``start``."""
         self.parts.handle_at_worker(handlers)
-
-    def watch_links(self, watcher: LinkWatcher) -> None:
-        """Tell ``watcher`` of every link. Before ``start``."""
-        self.parts.link_watchers.append(watcher)
 
     # -- where the hub is -------------------------------------------------------------------
 

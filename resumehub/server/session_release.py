@@ -123,11 +123,6 @@ class SessionRelease:
 
     # -- for the mover ----------------------------------------------------------------------
 
-    @property
-    def is_released(self) -> bool:
-        """Whether all is done."""
-        return self.stage is Stage.RELEASED
-
     def freeze(self) -> bool:
         """Start no on_release any more; True if the session is released."""
         with self._lock:

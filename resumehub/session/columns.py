@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
 from collections.abc import Callable, Sequence
 from enum import Enum
 from itertools import accumulate, chain, pairwise
 from operator import attrgetter
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
-from .plain_values import PlainValueError
+from .plain_values import PlainValueError, options_of
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -81,10 +80,6 @@ def _fields(kind: Any) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
-def _options(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else ()
-
-
 # -- writing ----------------------------------------------------------------------------
 
 
@@ -96,7 +91,7 @@ def _writer_of(kind: Any) -> _Writer:
 
 
 def _make_writer(kind: Any) -> _Writer:
-    if options := _options(kind):
+    if options := options_of(kind):
         return _write_union(options)
     if kind is float:
         return lambda values, blobs: list(map(float, values))
@@ -167,7 +162,7 @@ def _reader_of(kind: Any) -> _Reader:
 
 
 def _make_reader(kind: Any) -> _Reader:
-    if options := _options(kind):
+    if options := options_of(kind):
         return _read_union(options)
     if kind is Any:
         return lambda shape, count, blobs: _a_list(shape, count, "anything")

@@ -121,7 +121,7 @@ def _writer_of(kind: Any) -> _Writer:
 def _make_writer(kind: Any) -> _Writer:
     if kind is Any or kind in _AS_IT_IS:
         return lambda value, blobs: value
-    if options := _options(kind):
+    if options := options_of(kind):
         inside = [option for option in options if option is not type(None)]
         if len(inside) == 1:
             write = _writer_of(inside[0])
@@ -185,7 +185,7 @@ def _reader_of(kind: Any) -> _Reader:
 def _make_reader(kind: Any) -> _Reader:
     if kind is Any:
         return lambda shape, blobs: shape
-    if options := _options(kind):
+    if options := options_of(kind):
         return _read_union(options)
     if get_origin(kind) is tuple:
         return _read_tuple(_reader_of(get_args(kind)[0]))
@@ -278,7 +278,7 @@ def _read_plain(kind: Any) -> _Reader:
     return read
 
 
-def _options(kind: Any) -> tuple[Any, ...]:
+def options_of(kind: Any) -> tuple[Any, ...]:
     """The types of a union; empty for any other type."""
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else ()
 

@@ -16,8 +16,8 @@ from resumehub.errors import ConnectionClosed, ConnectionNotFound
 from resumehub.runtime.system import SystemRuntime
 from resumehub.session.elsewhere import Elsewhere, Seal
 from resumehub.session.session import Session
-from resumehub.testing import WebSocketClient, connect
-from tests.cluster.two_hubs import TwoHubs, echo
+from resumehub.testing import connect
+from tests.cluster.two_hubs import TwoHubs, echo, payload
 from tests.contract.peers import Gate
 from tests.support import PATIENCE, Call
 
@@ -26,10 +26,6 @@ def chat(runtime: SystemRuntime) -> Hub:
     hub = Hub(lambda request: ("lobby", request.args["id"]), _runtime=runtime)
     hub.on_message(echo)
     return hub
-
-
-def payload(client: WebSocketClient) -> object:
-    return json.loads(client.receive(PATIENCE))["payload"]
 
 
 class Frozen:

@@ -18,6 +18,7 @@ from resumehub.errors import RequestInDoubt
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import WebSocketClient, connect
 from tests.cluster.linked_hubs import LinkedHubs
+from tests.cluster.two_hubs import clients, echo, payload
 from tests.contract.peers import Gate
 from tests.support import PATIENCE, Call
 
@@ -32,16 +33,8 @@ def silent(runtime: SystemRuntime) -> Hub:
 
 def chat(runtime: SystemRuntime) -> Hub:
     hub = silent(runtime)
-    hub.on_message(lambda connection, message: connection.send(message))
+    hub.on_message(echo)
     return hub
-
-
-def clients(two: LinkedHubs, count: int) -> list[WebSocketClient]:
-    return [connect(two.hub, f"/?id={number}") for number in range(count)]
-
-
-def payload(client: WebSocketClient) -> object:
-    return json.loads(client.receive(PATIENCE))["payload"]
 
 
 def said(client: WebSocketClient, value: object) -> object:

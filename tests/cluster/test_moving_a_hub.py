@@ -10,8 +10,8 @@ import pytest
 
 from resumehub import Connection, Hub, Message
 from resumehub.runtime.system import SystemRuntime
-from resumehub.testing import WebSocketClient, connect
-from tests.cluster.two_hubs import TwoHubs, echo
+from resumehub.testing import WebSocketClient
+from tests.cluster.two_hubs import TwoHubs, clients, echo, payload
 from tests.support import PATIENCE, Call
 
 MOVES = 40
@@ -23,14 +23,6 @@ def chat(runtime: SystemRuntime) -> Hub:
     hub = Hub(lambda request: ("lobby", request.args["id"]), _runtime=runtime, **options)
     hub.on_message(echo)
     return hub
-
-
-def clients(two: TwoHubs, count: int) -> list[WebSocketClient]:
-    return [connect(two.hub, f"/?id={number}") for number in range(count)]
-
-
-def payload(client: WebSocketClient) -> object:
-    return json.loads(client.receive(PATIENCE))["payload"]
 
 
 @pytest.mark.parametrize("share", [False, True], ids=["a reader each", "shared readers"])

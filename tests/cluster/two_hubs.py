@@ -7,9 +7,10 @@ its socket is duplicated.
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from resumehub import Connection, Hub, Message
 from resumehub.cluster.door import Door
@@ -23,6 +24,7 @@ from resumehub.session import orders
 from resumehub.session.elsewhere import SeenElsewhere
 from resumehub.session.session import Session
 from resumehub.session.session_state import decode, encode
+from resumehub.testing import WebSocketClient, connect
 from resumehub.transport.sockets import PlainSocket
 from tests.support import PATIENCE
 
@@ -186,3 +188,20 @@ class TwoHubs:
 
 def echo(connection: Connection, message: Message) -> None:
     connection.send(message)
+
+
+class HasHub(Protocol):
+    """Two hubs or two processes: the one that serves now."""
+
+    @property
+    def hub(self) -> Hub: ...
+
+
+def clients(two: HasHub, count: int) -> list[WebSocketClient]:
+    """So many clients of the hub, with ids from 0 on."""
+    return [connect(two.hub, f"/?id={number}") for number in range(count)]
+
+
+def payload(client: WebSocketClient) -> object:
+    """What the next message to the client carries."""
+    return json.loads(client.receive(PATIENCE))["payload"]

@@ -21,8 +21,9 @@ from resumehub.cluster.moves.move_parts import HubMoved
 from resumehub.outgoing.ledger import Ledger
 from resumehub.runtime.system import SystemRuntime
 from resumehub.stats import Stats
-from resumehub.testing import WebSocketClient, connect
+from resumehub.testing import connect
 from tests.cluster.linked_hubs import LinkedHubs
+from tests.cluster.two_hubs import payload
 from tests.contract.peers import Gate
 from tests.support import PATIENCE, Call
 
@@ -65,10 +66,6 @@ class Witness:
         hub.on_adopt(note("on_adopt"))
         hub.on_release(note("on_release"))
         return hub
-
-
-def payload(client: WebSocketClient) -> object:
-    return json.loads(client.receive(PATIENCE))["payload"]
 
 
 @pytest.mark.contract("F2")

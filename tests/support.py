@@ -160,6 +160,10 @@ class Call:
         self._thread.join(0.005)
         return self._thread.is_alive()
 
+    def is_this_thread(self) -> bool:
+        """Whether the caller is that function, or what it calls."""
+        return threading.current_thread() is self._thread
+
     def result(self) -> Any:
         """Wait until it has returned; give what it gave, or raise what it raised."""
         self._thread.join(PATIENCE)

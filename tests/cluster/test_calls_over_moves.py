@@ -156,6 +156,31 @@ def test_a_call_under_way_is_made_here_when_the_hub_comes_here(three: Three) -> 
     assert (three.heard(0), three.heard(1)) == ([], ["here"])
 
 
+def test_calls_of_two_threads_are_made_in_their_order_when_the_hub_comes_here(three: Three) -> None:
+    """The thread of the later one is the first to learn where the hub is. Neither call is refused."""
+    link = three.other.link_to(three.one)
+    three.one.member.door.freeze()
+    calls = []
+    for number in (1, 2):
+        calls.append(Call(lambda number=number: three.other.hub.send("u1", Message("n", number))))  # type: ignore[misc]
+        wait_for(lambda number=number: three.one.server.waits() == number, calls[-1])  # type: ignore[misc]
+    member, place = three.other.member, three.other.member.place
+
+    def learn(timeout: float | None = None) -> Any:
+        if calls[0].is_this_thread():
+            calls[1].result()
+        return place(timeout)
+
+    member.place = learn  # type: ignore[method-assign]
+    three.other.server.adopt(three.one.server.export())
+    three.one.member.door.gone()
+    three.other.holds_the_hub("a life")
+    link.close()
+    for call in calls:
+        call.result()
+    assert (three.heard(0), three.heard(1)) == ([], [1, 2])
+
+
 def test_of_a_killed_hub_a_call_is_in_doubt(three: Three) -> None:
     """Another hub may not have done it, so it is not asked; the next call goes there."""
     lost: list[Any] = []

@@ -3,7 +3,7 @@
 A thread has one call under way, and waits for its answer; all threads share the link. When the link ends, the
 calls that have no answer are sent again over the next one, with their numbers, if it leads to the same hub:
 that executes each once (``core/cluster/calls.py``). If another hub is there, or none in time, the threads are
-told that (``HubUnavailable``). If the hub has come to this process, each thread makes its call here. A forked
+told that (``HubUnavailable``). If the hub has come to this process, one of them makes the calls of all. A forked
 child begins anew: the calls are its parent's. Any thread. Read next: ``call_server.py``.
 """
 
@@ -161,16 +161,30 @@ class CallClient:
                 self._reach(place.link, place.hub_life)
             return
         with self._lock:
-            self._reach(self._own, place.hub_life)
-            if call.error is not None or call.result is not None or call.waiter is not None:
-                return
-            call.waiter = waiter = _OwnWaiter(self._runtime)
+            found = self._reach(self._own, place.hub_life)
+        self._make_here(found)
+
+    def _make_here(self, calls: list[OpenCall]) -> None:
+        """The hub has come here: make these in the order of their numbers, as a link would bring them.
+
+        One thread makes the calls of all: the hub refuses a number that comes behind a higher one.
+        """
         assert self._server is not None, "the hub comes to members alone"
-        if not self._server.take_own(self._places.process, call.number, call.asked, self._own):
-            with self._lock:  # it has gone on to the next process, which has the number, too
-                if call.waiter is waiter:
-                    call.waiter, call.at = None, now()
-                self._link = None
+        done, waiters = 0, [call.waiter for call in calls]
+        try:
+            for call in calls:
+                if not self._server.take_own(self._places.process, call.number, call.asked, self._own):
+                    return  # it has gone on to the next process, which has the number, too
+                done += 1
+        finally:
+            if done < len(calls):
+                with self._lock:
+                    if self._link is self._own:
+                        self._link = None
+                    for call, waiter in zip(calls[done:], waiters[done:], strict=True):
+                        if call.waiter is waiter:
+                            call.at = now()
+                            self._wake(call)
 
     def _time_left(self, call: OpenCall) -> float:
         patience = self._timeout
@@ -189,18 +203,27 @@ class CallClient:
 
     # -- the link has changed: lock held ----------------------------------------------------
 
-    def _reach(self, link: Any, hub_life: str) -> None:
-        """The hub is at the end of this link: what has no answer goes on over it, or is in doubt."""
+    def _reach(self, link: Any, hub_life: str) -> list[OpenCall]:
+        """The hub is at the end of this link: what has no answer goes on over it, or is in doubt.
+
+        Next, if it is in this process: make the calls that are returned.
+        """
         if link is self._link:
-            return
+            return []
         self._link = link
         fate, found = self._open.reached(hub_life)
         if fate is Fate.IN_DOUBT:
             for _, call in found:
                 call.error = HubUnavailable(None, "another hub has taken its place")
                 self._wake(call)
-        elif link is not self._own:  # else each thread makes its call itself
+            return []
+        if link is not self._own:
             self._repeat(link, found)
+            return []
+        for _, call in found:
+            self._wake(call)
+            call.waiter = _OwnWaiter(self._runtime)
+        return [call for _, call in found]
 
     def _repeat(self, link: Any, found: list[tuple[int, OpenCall]]) -> None:
         try:

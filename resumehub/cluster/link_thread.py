@@ -32,7 +32,7 @@ _RAISED: Final = "a handler of its messages raised"
 _LONGEST_WAIT: Final = 600.0
 # Seconds of one wait; the system counts it in milliseconds, and not without end.
 
-_CHUNK: Final = 256 * 1024
+_CHUNK: Final = 64 * 1024
 # Bytes of one read.
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tools.benching import micro, report
+from tools.benching import cluster_report, micro, report
+from tools.benching import run as run_module
+from tools.benching.contenders import Contender
 from tools.benching.dial import Unanswered
 from tools.benching.many import complain
+from tools.benching.stage import TINY
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,6 +81,67 @@ def test_a_ratio_compares_two_servers_of_the_same_round() -> None:
 
     assert report.ratios(ours, theirs) == (0.75, 0.5, 1.0)
     assert report.ratios(ours, None) is None
+
+
+def test_each_figure_of_a_cluster_has_its_goal_and_a_verdict_beside_it() -> None:
+    """At least or at most, as it is asked; and what one round could not measure is told."""
+    rows = [
+        _row("echo, 50 connections", "messages/s", "resumehub", 100.0),
+        _row("echo, 50 connections", "messages/s", "resumehub, cluster", 98.0),
+        _row("idle, 2,000 connections", "KiB each", "resumehub", 8.0),
+        _row("idle, 2,000 connections", "KiB each", "resumehub, cluster", 9.0),
+        _row("call: bare Unix socket", "µs", "resumehub, cluster", 20.0),
+        _row("call: send", "µs", "resumehub, cluster", 50.0),
+        _row("fan-out to 500 members", "deliveries/s", "resumehub, cluster", 90.0),
+        _row("fan-out to 500 members", "deliveries/s", "socketio, Redis", 10.0),
+    ]
+    failure = {"server": "resumehub, cluster", "scenario": "move", "why": "left out", "log": []}
+    results = {
+        "when": "now",
+        "machine": {"processor": "a", "processors": 2, "kernel": "b", "python": "c"},
+        "sizes": {"rounds": 1, "seconds": 1.0},
+        "seconds": 1,
+        "busy_machine": 0.0,
+        "contenders": ["resumehub", "resumehub, cluster", "socketio, Redis"],
+        "rows": rows,
+        "failures": [failure],
+    }
+
+    told = {line[:98].strip(): line[98:].split() for line in cluster_report.tell(results).splitlines()}
+
+    assert told["echo, 50 connections (messages/s), cluster ÷ none"][-3:] == ["≥", "0.97", "kept"]
+    assert told["idle, 2,000 connections, KiB more each"][-4:] == ["≤", "0.5", "NOT", "KEPT"]
+    assert told["call: send ÷ call: bare Unix socket"][-3:] == ["≤", "3", "kept"]
+    assert told["fan-out to 500 members, ours ÷ socketio, Redis"][-4:] == ["≥", "10", "NOT", "KEPT"]
+    assert "not measured: resumehub, cluster, move, in 1 of 1 rounds: left out" in told
+
+
+def _row(what: str, unit: str, server: str, value: float) -> dict[str, Any]:
+    return {"what": what, "unit": unit, "server": server, "values": {"1": value}, "busy": {}}
+
+
+def test_a_run_that_takes_too_long_leaves_out_the_rest_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a busy machine costs some rounds of it, and not the whole table."""
+    visited: list[str] = []
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(run_module, "now", lambda: float(next(clock)))
+    monkeypatch.setattr(run_module, "prepare_machine", lambda: [0])
+    monkeypatch.setattr(run_module, "limits", lambda size: {})
+    monkeypatch.setattr(run_module.gc, "disable", lambda: None)
+    monkeypatch.setattr(run_module, "_visit", lambda *arguments: visited.append(arguments[3][0][0]))
+
+    results = run_module.run(
+        replace(TINY, rounds=2),
+        [Contender("a", ())],
+        ["first", "second", "not for it"],
+        table=dict.fromkeys(["first", "second", "not for it"], lambda stage: None),
+        takes_part=lambda contender, scenario: scenario != "not for it",
+        most_seconds=35.0,
+    )
+
+    assert visited == ["first", "second"]
+    left_out = [(one["round"], one["scenario"], one["why"]) for one in results["failures"]]
+    assert left_out == [(2, "first", "left out: 35 s were over"), (2, "second", "left out: 35 s were over")]
 
 
 def test_every_task_of_the_core_runs_and_is_compared_with_the_last_time() -> None:

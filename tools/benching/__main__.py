@@ -1,6 +1,6 @@
 """The command: ``tools/bench``. Reads the arguments, runs, prints the table, writes the JSON.
 
-Read next: ``run.py``, ``micro.py``, ``clustered.py``.
+Read next: ``run.py``, ``micro.py``, ``clustered.py``, ``cluster_report.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import clustered, micro, page
+from . import cluster_report, clustered, micro, page
 from .contenders import CONTENDERS
 from .process import prepare_machine
 from .report import tell
@@ -31,8 +31,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--cluster",
         action="store_true",
-        help="a cluster of one host: one worker with it against one without, and another worker beside the "
-        "hub's own, and a move; ratios, and what is asked of them; about five minutes",
+        help="a cluster of one host: one worker with it against one without; another worker beside the hub's "
+        "own; members of two workers beside python-socketio with Redis; views that compute; a move; one "
+        "table with what is asked and a verdict; six minutes, twelve at most",
     )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement")
@@ -56,7 +57,7 @@ def main() -> int:
         results = clustered.main(
             arguments.rounds, arguments.seconds, only, lambda text: print(text, file=sys.stderr, flush=True)
         )
-        print(clustered.tell(results))
+        print(cluster_report.tell(results))
         if arguments.save is not None:
             arguments.save.write_text(dumps(results), encoding="utf-8")
         return 0

@@ -2,7 +2,8 @@
 
 One worker with a cluster takes turns with one without. Then a second server on the same folder, with a port
 of its own, is the *other* worker, while the first one holds the hub. All of them share one processor, and the
-load process has the other. Called by ``__main__.py``. Read next: ``servers/app_cluster.py``.
+load process has the other. Called by ``__main__.py``. Read next: ``servers/app_cluster.py``,
+``two_workers.py``, ``views.py``, ``moving.py``; ``cluster_report.py`` for what is made of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,14 +24,20 @@ from .dial import PATIENCE, dial
 from .dialects import Resumehub, Who
 from .flows import now
 from .moving import move
-from .report import Results, Row, about, failures, measured, number, ratios, spread
+from .report import Results, spread
 from .run import run
 from .scenarios import SCENARIOS
 from .stage import Sizes, Stage
+from .two_workers import REDIS_PEER, beside_redis, fan_out_over_two
+from .views import views
 
 CLUSTERED = "resumehub, cluster"
 AT_HUB, AT_OTHER = "at the hub's own worker", "at another worker"
 ONE_AGAINST_NONE = ("idle", "echo", "fan-out", "churn")
+OF_TWO = ("other worker", "two workers", "views", "move")
+
+MOST_SECONDS = 600.0
+"""After so long no visit begins: the whole takes less than twelve minutes, on a busy machine as well."""
 
 SIZES = replace(Sizes(), rounds=3, seconds=1.0, receivers=(500,), windows=(16,), idle=(2_000,), limit=100)
 
@@ -39,43 +46,7 @@ _TIMES = 3
 _CALLS = 2_000
 _RECEIVERS = 50
 _THREADS = 8
-_BROADCASTS = f"broadcasts of {_THREADS} threads"
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a ratio shall be. ``what``: how the measure's name begins. ``less``: at most, and not at least."""
-
-    what: str
-    unit: str
-    ratio: float
-    less: bool = False
-
-
-GOALS = (
-    Goal("echo", "messages/s", 0.97),
-    Goal("fan-out", "deliveries/s", 0.97),
-    Goal("connecting", "connections/s", 0.8),
-    Goal("churn", "connections/s", 0.8),
-)
-"""Of one worker with a cluster against one without."""
-
-IDLE_KIB = 0.5
-"""So much more memory may an idle session take."""
-
-OTHERS = (
-    (f"dials {AT_OTHER}", f"dials {AT_HUB}", 0.7, False),
-    ("call: count", "call: bare Unix socket", 3.0, True),
-    ("call: send", "call: bare Unix socket", 3.0, True),
-    ("call: broadcast to nobody", "call: bare Unix socket", 3.0, True),
-    (
-        f"{_BROADCASTS} {AT_OTHER}",
-        f"{_BROADCASTS} {AT_HUB}",
-        0.5,
-        False,
-    ),
-)
-"""Two measures of the other worker, what their ratio shall be, and whether at most."""
+BROADCASTS = f"broadcasts of {_THREADS} threads"
 
 
 def main(
@@ -88,35 +59,42 @@ def main(
         contenders = (
             Contender(PLAIN, gthread("app_resumehub", 8), Resumehub()),
             Contender(CLUSTERED, command(f"{folder}/one"), Resumehub()),
+            REDIS_PEER,
         )
         table: dict[str, Callable[[Stage], None]] = {
             **SCENARIOS,
-            "other worker": partial(_if_clustered, partial(other_worker, folder=folder)),
-            "move": partial(_if_clustered, partial(move, command=lambda name: command(f"{folder}/{name}"))),
+            "other worker": partial(other_worker, folder=folder),
+            "two workers": partial(_two_workers, command=command(f"{folder}/two")),
+            "views": partial(views, command=command(f"{folder}/views")),
+            "move": partial(move, command=lambda name: command(f"{folder}/{name}")),
         }
         return run(
-            sizes, contenders, only or (*ONE_AGAINST_NONE, "other worker", "move"), table=table, tell=tell
+            sizes,
+            contenders,
+            only or (*ONE_AGAINST_NONE, *OF_TWO),
+            table=table,
+            takes_part=_takes_part,
+            most_seconds=MOST_SECONDS,
+            tell=tell,
         )
 
 
-def _if_clustered(scenario: Callable[[Stage], None], stage: Stage) -> None:
-    if stage.contender.name == CLUSTERED:
-        scenario(stage)
+def _takes_part(contender: Contender, scenario: str) -> bool:
+    if contender is REDIS_PEER:
+        return scenario == "two workers"
+    return contender.name == CLUSTERED or scenario not in OF_TWO
+
+
+def _two_workers(stage: Stage, command: Sequence[str]) -> None:
+    if stage.contender is REDIS_PEER:
+        beside_redis(stage)
+    else:
+        fan_out_over_two(stage, command)
 
 
 def command(folder: str) -> tuple[str, ...]:
     """A worker of the folder."""
     return ("env", f"BENCH_FOLDER={folder}", *gthread("app_cluster", 8))
-
-
-_GAP = "sessions, longest gap between two echoes at a move, p99"
-BOUNDS = (
-    (f"1,000 {_GAP}", 250.0, True),
-    (f"10,000 {_GAP}", 2000.0, True),
-    ("1,000 sessions, moved", 2000.0, False),
-    ("10,000 sessions, moved", 2000.0, False),
-)
-"""Measures by themselves, what they shall be, and whether at most."""
 
 
 # -- the other worker -------------------------------------------------------------------------
@@ -146,7 +124,7 @@ def other_worker(stage: Stage, folder: str) -> None:
             for where, values in rates.items():
                 middle = spread(values)
                 assert middle is not None
-                stage.note(f"{_BROADCASTS} {where}", "broadcasts/s", middle[0])
+                stage.note(f"{BROADCASTS} {where}", "broadcasts/s", middle[0])
             crowd.leave()
 
 
@@ -180,62 +158,3 @@ def _ask_while_reading(crowd: Crowd, stage: Stage, path: str) -> dict[str, float
             crowd.take(fd)
     assert answers, f"{path} was not answered"
     return answers[0]
-
-
-# -- the report -------------------------------------------------------------------------------
-
-
-def tell(results: Results) -> str:
-    """The ratios, beside what is asked of them."""
-    lines = [about(results), "", f"{'':64}{'ratio':>9}{'min':>8}{'max':>8}   asked"]
-    rows = measured(results)
-    for both in rows:
-        plain, clustered = both.get(PLAIN), both.get(CLUSTERED)
-        if plain is None or clustered is None:
-            continue
-        name, unit = plain["what"], plain["unit"]
-        goal = next((one for one in GOALS if name.startswith(one.what) and unit == one.unit), None)
-        if goal is not None:
-            lines.append(
-                _line(f"{name} ({unit}), cluster ÷ none", ratios(clustered, plain), goal.ratio, False)
-            )
-            ratio = ratios(_by_work(clustered), _by_work(plain))
-            if ratio is not None:
-                lines.append(_line("    the same, by the server's processor time", ratio, goal.ratio, False))
-        if unit == "KiB each":
-            pairs = [(clustered["values"][n], value) for n, value in plain["values"].items()]
-            more = spread(ours - theirs for ours, theirs in pairs)
-            lines.append(_line(f"{name}, KiB more each", more, IDLE_KIB, True))
-    of_other = {both[CLUSTERED]["what"]: both[CLUSTERED] for both in rows if CLUSTERED in both}
-    for ours, theirs, goal_ratio, less in OTHERS:
-        if ours in of_other and theirs in of_other:
-            ratio = ratios(of_other[ours], of_other[theirs])
-            lines.append(_line(f"{ours} ÷ {theirs}", ratio, goal_ratio, less))
-    for what, bound, less in BOUNDS:
-        if what in of_other:
-            lines.append(_line(what, spread(of_other[what]["values"].values()), bound, less))
-    lines.append("")
-    for both in rows:
-        for server, row in both.items():
-            values = spread(row["values"].values())
-            assert values is not None
-            shown = " ".join(f"{number(value):>10}" for value in values)
-            lines.append(f"{row['what']:52}{row['unit']:16}{server:20}{shown}")
-    lines += [f"not measured: {failure}" for failure in failures(results)]
-    return "\n".join(lines)
-
-
-def _by_work(row: Row) -> Row:
-    """The row's values by a second of processor time of the server: they say more on a busy machine."""
-    busy = {number: shares["server"] for number, shares in row["busy"].items() if shares["server"]}
-    return {"values": {number: row["values"][number] / share for number, share in busy.items()}}
-
-
-def _line(what: str, found: tuple[float, float, float] | None, goal: float, less: bool) -> str:
-    if found is None:
-        return f"{what:64}  not measured"
-    kept = found[0] <= goal if less else found[0] >= goal
-    asked = f"{'≤' if less else '≥'} {goal:g}"
-    return (
-        f"{what:64}{found[0]:>9.2f}{found[1]:>8.2f}{found[2]:>8.2f}   {asked}{'' if kept else '   NOT KEPT'}"
-    )

@@ -11,6 +11,7 @@ import datetime
 import gc
 import importlib.metadata
 import json
+import math
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,6 +38,7 @@ _PACKAGES = (
     "simple-websocket",
     "websockets",
     "python-socketio",
+    "redis",
 )
 
 
@@ -47,11 +49,14 @@ def run(
     *,
     one_visit: bool = False,
     table: Mapping[str, Callable[[Stage], None]] = SCENARIOS,
+    takes_part: Callable[[Contender, str], bool] = lambda contender, scenario: True,
+    most_seconds: float = math.inf,
     tell: Tell = lambda text: None,
 ) -> Results:
     """Measure. ``one_visit``: all scenarios of a round on one server, instead of a fresh one for each.
 
-    ``table``: where the scenarios are found.
+    ``table``: where the scenarios are found. ``takes_part``: whether a scenario is for a contender.
+    ``most_seconds``: no visit begins later; those left out are told among the failures.
     """
     processors = prepare_machine()
     gc.disable()
@@ -70,14 +75,30 @@ def run(
         for visit in visits:
             for turn in range(len(contenders)):
                 contender = contenders[(turn + number) % len(contenders)]
-                tell(f"{now() - begun:5.0f} s  round {number + 1}: {contender.name}: {', '.join(visit)}")
+                names = [name for name in visit if takes_part(contender, name)]
+                if not names:
+                    continue
+                if now() - begun > most_seconds:
+                    results["failures"] += _left_out(number + 1, contender, names, most_seconds)
+                    continue
+                tell(f"{now() - begun:5.0f} s  round {number + 1}: {contender.name}: {', '.join(names)}")
                 _visit(
-                    results, number + 1, contender, [(name, table[name]) for name in visit], sizes, processors
+                    results, number + 1, contender, [(name, table[name]) for name in names], sizes, processors
                 )
                 gc.collect()
     results["seconds"] = round(now() - begun)
     results["busy_machine"] = os.getloadavg()[0]
     return results
+
+
+def _left_out(number: int, contender: Contender, names: list[str], seconds: float) -> list[dict[str, Any]]:
+    about = {
+        "round": number,
+        "server": contender.name,
+        "why": f"left out: {seconds:g} s were over",
+        "log": [],
+    }
+    return [{**about, "scenario": name} for name in names]
 
 
 def _visit(

@@ -112,12 +112,13 @@ class Stage:
         return Crowd(self.contender.dialect, self.server.address, name, self.contender.at_most)
 
     @contextmanager
-    def elsewhere(self, command: tuple[str, ...]) -> Iterator[Stage]:
+    def elsewhere(self, command: tuple[str, ...], processors: Sequence[int] = ()) -> Iterator[Stage]:
         """Inside: a stage with a server of its own, for the measures of this one.
 
+        ``processors``: it has the first of these; empty: that of this stage's server.
         Raises: Unanswered, with the last that this server wrote, for all that goes wrong inside.
         """
-        with ServerProcess(command, self.server.processors) as server:
+        with ServerProcess(command, list(processors) or self.server.processors) as server:
             wait_until_it_serves(self.contender, server)
             try:
                 yield replace(self, server=server)

@@ -2,7 +2,7 @@
 
 ``/calls?n=…`` says how long a call takes that this process makes, and a bare round trip over a Unix socket
 between two Python processes of this moment; ``/broadcasts?threads=…&seconds=…`` how many broadcasts so many
-threads of this process make.
+threads of this process make. ``/compute?seconds=…`` computes for so long.
 """
 
 from __future__ import annotations
@@ -93,3 +93,12 @@ def broadcasts() -> dict[str, float]:
     for thread in threads:
         thread.join()
     return {"rate": sum(counts) / seconds}
+
+
+@app.get("/compute")
+def compute() -> dict[str, int]:
+    """What a view does that computes: Python, and nothing that waits."""
+    until, rounds = time.perf_counter() + float(request.args["seconds"]), 0
+    while time.perf_counter() < until:
+        rounds += sum(range(1000)) > 0
+    return {"rounds": rounds}

@@ -6,6 +6,7 @@ Read next: ``run.py``, ``micro.py``, ``clustered.py``, ``cluster_report.py``.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
+    # Told to stop, it stops its servers as well: they are in sessions of their own.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     arguments = parser().parse_args()
     if arguments.micro:
         prepare_machine()

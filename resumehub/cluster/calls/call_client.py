@@ -3,8 +3,8 @@
 A thread has one call under way, and waits for its answer; all threads share the link. When the link ends, the
 calls that have no answer are sent again over the next one, with their numbers, if it leads to the same hub:
 that executes each once (``core/cluster/calls.py``). If another hub is there, or none in time, the threads are
-told that (``HubUnavailable``). If the hub has come to this process, one of them makes the calls of all. A forked
-child begins anew: the calls are its parent's. Any thread. Read next: ``call_server.py``.
+told that (``HubUnavailable``). If the hub has come to this process, one of them makes the calls of all. A
+forked child begins anew: the calls are its parent's. Any thread. Read next: ``call_server.py``.
 """
 
 from __future__ import annotations

@@ -86,11 +86,17 @@ class ConnectionClosed(ResumeHubError):
 class HubClosed(ConnectionClosed):
     """The hub was closed: it sends nothing and opens no session. Make a new ``Hub``.
 
-    ``connection_id`` is ``""`` where the error is about the hub and not one session.
+    Also what ``on_disconnect`` gets, and a kept connection raises, behind ``hub.end_all``; then the hub goes
+    on. ``connection_id`` is ``""`` where the error is about the hub and not one session.
     """
 
     def __init__(self, connection_id: str = "") -> None:
-        super().__init__(connection_id, "the hub has been closed; make a new Hub to go on")
+        super().__init__(
+            connection_id,
+            f"the session {connection_id!r} was ended with all others of its hub: hub.close or hub.end_all"
+            if connection_id
+            else "the hub has been closed; make a new Hub to go on",
+        )
 
 
 class SendBufferFull(ResumeHubError):

@@ -152,6 +152,11 @@ class KickUser:
 
 
 @dataclass(frozen=True, slots=True)
+class EndAll:
+    """The application ends all sessions, as a shutdown does; the hub goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """``connection.close()``."""
 
@@ -306,5 +311,5 @@ TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
 RequestReport = RequestMade | RequestOver
 Moving = Export | Depart | LeaveBehind | Park | Adopt | AdoptAll
-Order = Kick | KickUser | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
+Order = Kick | KickUser | EndAll | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
 Command = TransportReport | SessionReport | RequestReport | Moving | Order

@@ -31,12 +31,9 @@ from .records import Rules as Rules
 from .refusals import RefusalByClose
 from .resume import Verdict, can_come_back, judge, judge_connect, returns
 from .rooms import RoomTable
-from .sessions import SUPERSEDED, SessionTable
+from .sessions import DISPLACED, HANDLER_FAILED, SUPERSEDED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
 from .transports import TransportMachine
-
-_DISPLACED = (CloseCode.NORMAL, "duplicate connection id")
-_HANDLER_ERROR = (CloseCode.HANDLER_ERROR, "handler error")
 
 
 class Machine:
@@ -134,6 +131,8 @@ class Machine:
             case c.KickUser(user):
                 for theirs in self._session_table.of_user(user):
                     self._kick(theirs.connection_id)
+            case c.EndAll():
+                self._end_all()
             case c.Close(epoch):
                 self._close(self.epochs.get(epoch))
             case c.JoinRoom(epoch):
@@ -254,7 +253,7 @@ class Machine:
             sessions.open(registration)
         elif entry.outcome is Outcome.DISPLACED:
             error = DuplicateConnectionId(holder.connection_id)
-            sessions.end(holder, CloseReason.DUPLICATE, error, close=_DISPLACED)
+            sessions.end(holder, CloseReason.DUPLICATE, error, close=DISPLACED)
             sessions.open(registration)
         else:
             if entry.outcome is Outcome.TAKEN_OVER:
@@ -300,8 +299,8 @@ class Machine:
             failed = isinstance(error, HandlerError)
             reason = CloseReason.HANDLER_ERROR if failed else CloseReason.TRANSPORT_LOST
             self._session_table.end(session, reason, error, close=close, after_data=False)
-            return
-        self._session_table.suspend(session, error, close, until=self._plan.now + self.rules.resume_window)
+        else:
+            self._session_table.suspend(session, error, close, self._plan.now + self.rules.resume_window)
 
     def transport_left(self, number: int) -> None:
         """The client has closed with a code that says that it is done: its session ends."""
@@ -337,14 +336,13 @@ class Machine:
         if failure.hook == "on_connect":
             entry = self._enter(session, SessionEvent.REFUSE_ENTRY)
             if session is not None and entry.outcome is Outcome.ENDED:
-                self._session_table.end(
-                    session, CloseReason.HANDLER_ERROR, failure.error, close=_HANDLER_ERROR, after_data=False
-                )
+                why = CloseReason.HANDLER_ERROR, failure.error
+                self._session_table.end(session, *why, close=HANDLER_FAILED, after_data=False)
         elif session is None or session.transport is None or session.generation != failure.generation:
             # The transport that the handler ran for is gone. The next one must not pay for the error.
             self._enter(session, SessionEvent.LATE)
         else:
-            self.transport_lost(session.transport, failure.error, close=_HANDLER_ERROR)
+            self.transport_lost(session.transport, failure.error, close=HANDLER_FAILED)
 
     def _acknowledged(self, number: int) -> None:
         session = self.session_of(number)
@@ -369,10 +367,12 @@ class Machine:
 
     def _shutdown(self) -> None:
         if self.draining:
-            self._plan.ignore("the hub is shutting down already")
-            return
+            return self._plan.ignore("the hub is shutting down already")
         self.draining = True
         self._transport_machine.send_refusals()
+        self._end_all()
+
+    def _end_all(self) -> None:
         for session in list(self.sessions.values()):
             self._enter(session, SessionEvent.SHUTDOWN)
             error = HubClosed(session.connection_id)

@@ -22,6 +22,8 @@ from .states import State
 from .transports import TransportMachine
 
 SUPERSEDED: CloseFrame = (CloseCode.SUPERSEDED, "superseded")
+DISPLACED: CloseFrame = (CloseCode.NORMAL, "duplicate connection id")
+HANDLER_FAILED: CloseFrame = (CloseCode.HANDLER_ERROR, "handler error")
 RESTARTING: CloseFrame = (CloseCode.SERVICE_RESTART, "service restart")
 
 

@@ -36,12 +36,14 @@ class TimedMachine(Protocol):
 class Reply:
     """The loop's answer to a caller that waits; it may be read once ``done`` is set.
 
-    ``error``: what the caller must raise. ``next_deadline``: the machine's, after the command and all that
+    ``error``: what the caller must raise. ``count``: of what was done, where ``perform`` counts.
+    ``next_deadline``: the machine's, after the command and all that
     was due; None also once the loop has finished.
     """
 
     done: Event
     error: Exception | None = None
+    count: int = 0
     next_deadline: float | None = None
 
 

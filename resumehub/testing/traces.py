@@ -20,7 +20,17 @@ Record = dict[str, Any]
 
 _FROM_READER = ("PeerClosed", "PeerGone", "PeerFailed", "Released")
 _FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled", "WindowFull")
-_FROM_APP = ("Kick", "KickUser", "Close", "JoinRoom", "LeaveRoom", "Shutdown", "AbortAll", "HandlerFailed")
+_FROM_APP = (
+    "Kick",
+    "KickUser",
+    "EndAll",
+    "Close",
+    "JoinRoom",
+    "LeaveRoom",
+    "Shutdown",
+    "AbortAll",
+    "HandlerFailed",
+)
 _TO_READER = ("AttachTransport", "DetachTransport", "AdmitToRefuse")
 _TO_WRITER = ("SendClose", "DiscardUnsent", "SendPing")
 _HOOKS = tuple(HOOKS)
@@ -195,6 +205,7 @@ _TELLERS: dict[str, Callable[[Record], str]] = {
     "Released": lambda r: f"transport {r['transport']} is closed",
     "Kick": lambda r: f"the application kicks {r['connection_id']!r}",
     "KickUser": lambda r: "the application kicks all sessions of a user",
+    "EndAll": lambda r: "the application ends all sessions",
     "Close": lambda r: f"the application closes session {r['epoch']}",
     "JoinRoom": lambda r: f"session {r['epoch']} is to join room {r['room_id']!r}",
     "LeaveRoom": lambda r: f"session {r['epoch']} is to leave room {r['room_id']!r}",

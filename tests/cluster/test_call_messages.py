@@ -27,6 +27,7 @@ ASKED = [
     m.KickCall("ada"),
     m.KickCall("\ud800"),
     m.KickUserCall("ada"),
+    m.EndAllCall(),
     m.CutCall("ada"),
     m.CloseCall("ada", "f" * 32),
     m.JoinCall("ada", "f" * 32, "news"),

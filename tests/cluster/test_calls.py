@@ -76,6 +76,7 @@ HUB: dict[str, list[Deed]] = {
         lambda hub: hub.kick("nobody"),
     ],
     "kick_user": [lambda hub: (hub.kick_user("ada"), hub.rooms()), lambda hub: hub.kick_user("nobody")],
+    "end_all": [lambda hub: (hub.end_all("the season is over"), hub.rooms(), hub.end_all("again"))],
     "get": [lambda hub: look(hub.get("u1")), lambda hub: look(hub.get("u2")), lambda hub: hub.get("nobody")],
     "connections": [
         lambda hub: [look(one) for one in hub.connections("lobby")],
@@ -148,7 +149,6 @@ ELSEWHERE = {
     "ready": "the same: each process says it of itself",
     "start": "the same",
     "drain": "the same",
-    "end_all": "the same",
     "closing": "of this process",
     "wsgi_app": "dials: tests/cluster/test_dials.py",
     "upgrade": "the same",

@@ -47,6 +47,7 @@ WORDS: dict[str, Callable[[FakeShell], None]] = {
     "on_connect fails": lambda shell: shell.do(late_failure("on_connect", 1)),
     "on_message fails": lambda shell: shell.do(late_failure("on_message", 1)),
     "shutdown": lambda shell: shell.do(c.Shutdown()),
+    "end all": lambda shell: end_all(shell),
     "abort all": lambda shell: shell.do(c.AbortAll()),
     "join": lambda shell: shell.do(c.JoinRoom(1, "u1", "news")),
     "leave the room": lambda shell: shell.do(c.LeaveRoom(1, "news")),
@@ -57,7 +58,7 @@ WORDS: dict[str, Callable[[FakeShell], None]] = {
 """What can happen to u1, whose first session (epoch 1, transport 1) is connected."""
 
 WITHOUT_ROOMS = [
-    word for word in WORDS if word not in ("join", "leave the room", "broadcast", "kick the user")
+    word for word in WORDS if word not in ("join", "leave the room", "broadcast", "kick the user", "end all")
 ]
 
 
@@ -66,6 +67,13 @@ def kick_user(shell: FakeShell) -> None:
     left = [epoch for epoch, one in shell.sessions.items() if one.user == "ada" and not one.ended]
     if left and not shell.finished:
         raise Wrong(f"the sessions {left} of a user who was kicked go on")
+
+
+def end_all(shell: FakeShell) -> None:
+    shell.do(c.EndAll())
+    left = [epoch for epoch, one in shell.sessions.items() if not one.ended]
+    if left:
+        raise Wrong(f"the sessions {left} go on, though all were ended")
 
 
 def release_aborted(shell: FakeShell) -> None:

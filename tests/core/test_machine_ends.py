@@ -249,6 +249,25 @@ def test_a_shutdown_is_told_as_such():
     assert isinstance(error, HubClosed)
 
 
+def test_all_sessions_end_as_at_a_shutdown_and_the_hub_goes_on():
+    """Connected and suspended ones, each as at a shutdown; the next client begins a session."""
+
+    def effects_of(order: c.Command) -> list[e.Effect]:
+        play.register("u1")
+        play.register("u2")
+        play.do(c.PeerGone(2, reset=True))
+        return play.do(order)
+
+    play = MachineDriver()
+    expected = effects_of(c.Shutdown())
+    play = MachineDriver()
+    assert [str(effect) for effect in effects_of(c.EndAll())] == [str(effect) for effect in expected]
+    assert play.machine.sessions == {}
+    play.register("u3")
+    assert sorted(play.machine.sessions) == ["u3"]
+    assert not play.machine.draining
+
+
 def test_a_kick_of_a_user_ends_its_sessions_and_no_others():
     """Connected and suspended ones; a session that has ended is its user's no more."""
     play = MachineDriver()

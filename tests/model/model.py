@@ -211,7 +211,8 @@ class Model:
 
     def close_hub(self) -> None:
         for session in list(self.sessions.values()):
-            why = "the hub has been closed; make a new Hub to go on"
+            who = f"the session {session.connection_id!r}"
+            why = f"{who} was ended with all others of its hub: hub.close or hub.end_all"
             self._end(session, why, "hub_close", (1001, "server shutting down"))
 
     def advance(self, seconds: float) -> None:

@@ -83,6 +83,11 @@ class KickUserCall:
 
 
 @dataclass(frozen=True, slots=True)
+class EndAllCall:
+    """``Hub.end_all``."""
+
+
+@dataclass(frozen=True, slots=True)
 class CutCall:
     """``Hub.cut``."""
 
@@ -229,6 +234,7 @@ Asked: TypeAlias = (
     | SendToUserCall
     | KickCall
     | KickUserCall
+    | EndAllCall
     | CutCall
     | CloseCall
     | JoinCall

@@ -65,6 +65,7 @@ class CallExecution:
             b.SendToUserCall: lambda asked: b.Counted(
                 self._local.send_to_user(asked.user, asked.frame.frame())
             ),
+            b.EndAllCall: lambda asked: b.Counted(self._local.end_all()),
             b.CutCall: lambda asked: b.Whether(self._local.cut(asked.connection_id)),
             b.AnswerCall: self._answer,
             b.UndeliveredCall: self._undelivered,

@@ -164,6 +164,10 @@ class MemberCalls:
         """See ``Calls``."""
         self.anywhere(lambda: self._local.kick_user(user), lambda: self._remote.kick_user(user))
 
+    def end_all(self) -> int:
+        """See ``Calls``."""
+        return self.anywhere(self._local.end_all, self._remote.end_all)
+
     def cut(self, connection_id: str) -> bool:
         """See ``Calls``."""
         return self.anywhere(lambda: self._local.cut(connection_id), lambda: self._remote.cut(connection_id))

@@ -113,6 +113,10 @@ class RemoteCalls:
         """See ``Calls``."""
         self._call(b.KickUserCall(user), b.Done)
 
+    def end_all(self) -> int:
+        """See ``Calls``."""
+        return self._call(b.EndAllCall(), b.Counted).number
+
     def cut(self, connection_id: str) -> bool:
         """See ``Calls``."""
         return self._call(b.CutCall(connection_id), b.Whether).true

@@ -26,7 +26,7 @@ from .member_setting import MemberSetting, StopOrder
 from .movers import Carriage
 from .record_lock import HEIR, HUB
 from .room import free_descriptors
-from .stop_watch import TIME_TO_PARK, StopWatch
+from .stop_watch import StopWatch
 
 log = Log("resumehub")
 
@@ -202,7 +202,7 @@ class MemberLoop:
             case Deed.MOVE_IT:
                 return self._move_it()
             case Deed.PARK_IT:
-                until = self._stop.until if self._stop is not None else now() + TIME_TO_PARK
+                until = self._stop.until if self._stop is not None else now() + self._watch.time_to_park
                 self._errands.send_on(ParkErrand(until, self._why))
             case Deed.LISTEN:
                 self._listen()
@@ -247,7 +247,8 @@ class MemberLoop:
         if link is None:
             return MemberEvent.STAYED
         self._moves_to = link
-        until = self._stop.until - TIME_TO_PARK if self._stop is not None else now() + _MOVE_TIME
+        stop = self._stop
+        until = now() + _MOVE_TIME if stop is None else stop.until - self._watch.time_to_park
         self._errands.send_on(MoveErrand(link, self._new_life, until, self._why))
         return None
 

@@ -22,8 +22,8 @@ from .member_links import MemberLinks
 from .member_setting import MemberSetting, StopOrder
 from .surroundings import look_around
 
-TIME_TO_PARK: Final = 3.0
-"""Seconds before the end that are kept for parking, at most."""
+_TIME_TO_PARK: Final = 3.0
+# Seconds before the end that are kept for parking, at most.
 
 _PARKED_A_SECOND: Final = 5000
 # Sessions; far fewer than a disk takes.
@@ -89,17 +89,21 @@ class StopWatch:
         if server is not None and (around.full_stop or at - stop.since < _SETTLED):
             stopping = server.master
         target = choose_target(self._links.candidates(), self._sockets(), stopping)
-        sessions = self._set.runner.stats().sessions
         plan = plan_stop(
             since=at - stop.since,
             until=stop.until - at,
-            time_to_park=min(TIME_TO_PARK, 1.0 + sessions / _PARKED_A_SECOND),
-            sessions=sessions,
+            time_to_park=self.time_to_park,
+            sessions=self._set.runner.stats().sessions,
             target=target is not None,
             around=around,
             here_for=at - self._here_since,
         )
         return plan, target
+
+    @property
+    def time_to_park(self) -> float:
+        """Seconds before the end that are kept for parking; a move has to be over by then."""
+        return min(_TIME_TO_PARK, 1.0 + self._set.runner.stats().sessions / _PARKED_A_SECOND)
 
     def _sockets(self) -> int:
         stats = self._set.runner.stats()

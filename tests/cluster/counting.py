@@ -19,12 +19,13 @@ import http.client
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 
 from tests.cluster.gate import until
 from tests.cluster.harness import Cluster
-from tests.cluster.members import Member, Ours, Theirs
+from tests.cluster.members import Counted, Ours, Theirs
 from tests.cluster.verdict import Lane, Verdict
 
 
@@ -68,7 +69,7 @@ class Crowd:
 
     ``window``: so many of its numbers a client leaves without an echo. ``views``: threads that ask for views.
     ``room``: where they all are, and what their names begin with. ``quiet``: after so many seconds without
-    news nothing more will come.
+    news nothing more will come. ``others``: more clients, which leave with the crowd.
     """
 
     def __init__(
@@ -82,18 +83,20 @@ class Crowd:
         views: int = 2,
         quiet: float = 2.0,
         room: str = "all",
+        others: Sequence[Counted] = (),
     ) -> None:
         self._cluster, self._room = cluster, room
         self._pace, self._window, self._views, self._quiet = pace, window, views, quiet
         self._stop = threading.Event()
         self._load: Load | None = None
         self._traffic = threading.Thread(target=self._talk, name="traffic", daemon=True)
-        self.members: list[Member] = []
+        self.members: list[Counted] = []
         try:
             for number in range(ours):
                 self.members.append(Ours(cluster, f"{room}-ours-{number}", room=room))
             for number in range(theirs):
                 self.members.append(Theirs(cluster, f"{room}-theirs-{number}", room=room))
+            self.members += others
             for member in self.members:
                 member.wait_connected()
             self._began_with = list(self.members)
@@ -116,12 +119,12 @@ class Crowd:
         self.stop()
         self._leave()
 
-    def add(self, member: Member) -> Member:
+    def add(self, member: Counted) -> Counted:
         """One more, from now on."""
         self.members.append(member)
         return member
 
-    def renew(self, member: Member) -> Member:
+    def renew(self, member: Counted) -> Counted:
         """A new session for a client whose session has ended."""
         kind = Ours if isinstance(member, Ours) else Theirs
         return self.add(kind(self._cluster, member.name, member.life + 1, room=self._room))
@@ -160,6 +163,8 @@ class Crowd:
     def stop(self) -> None:
         """Send nothing more."""
         self._stop.set()
+        for member in self.members:
+            member.hush()
         if self._traffic.ident is not None:
             self._traffic.join(20.0)
         if self._load is not None:
@@ -184,6 +189,7 @@ class Crowd:
 
     def _judge(self) -> Verdict:
         verdict = Verdict(dials=sum(member.dials for member in self.members))
+        verdict.refused = sum(member.refused for member in self.members)
         books = _Books(self._cluster, self._room)
         for member in self.members:
             late = member not in self._began_with
@@ -226,7 +232,7 @@ class _Books:
                     self.doubts[how, who, to].discard(int(n))
         self.hub_pids = list(hubs)
 
-    def lanes_of(self, member: Member, late: bool) -> list[Lane]:
+    def lanes_of(self, member: Counted, late: bool) -> list[Lane]:
         """All lanes that begin or end at a client."""
         name, ended, lanes = member.name, member.ended, member.heard.lanes
         sent, doubtful = set(range(1, member.sent + 1)), member.doubtful
@@ -246,6 +252,6 @@ class _Books:
         found += [Lane(f"{how} of {who} → {name}", [], lanes[how, who]) for how, who in unknown]
         return found
 
-    def _knows(self, how: str, who: str, member: Member) -> bool:
+    def _knows(self, how: str, who: str, member: Counted) -> bool:
         key = how, who, member.name if how == "send" else member.room
         return key in self.said or key in self.doubts

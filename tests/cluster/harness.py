@@ -50,6 +50,7 @@ MAY_STAY = {LOCK, "parked"}
 class Setup:
     """What to start. ``server``: gthread, sync or werkzeug. ``folder``: whether there is a cluster.
 
+    ``app``: "module:name" of the application; "" for the one of the tests.
     ``arguments``: more for gunicorn. ``hub``, ``cluster``: options of the ``Hub`` and its ``LocalCluster``.
     """
 
@@ -65,6 +66,7 @@ class Setup:
     hub: dict[str, Any] = field(default_factory=dict)
     cluster: dict[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    app: str = ""
 
     @property
     def words(self) -> list[str]:
@@ -105,7 +107,7 @@ class Cluster:
         ``port``: that of one that was stopped, so that its clients find this one.
         """
         s = self.setup
-        app = f"tests.cluster.{'numbered_flask:flask_app' if s.flask else 'numbered_app:app'}"
+        app = s.app or f"tests.cluster.{'numbered_flask:flask_app' if s.flask else 'numbered_app:app'}"
         if s.server == "werkzeug":
             command = werkzeug_command(app)
         else:
@@ -164,7 +166,7 @@ class Cluster:
         try:
             self.start()
         except BaseException:
-            self._end_everything()
+            self.end_everything()
             raise
         return self
 
@@ -179,9 +181,9 @@ class Cluster:
             else:
                 print(self.log_text())  # pytest shows it with the failure
         finally:
-            self._end_everything()
+            self.end_everything()
 
-    def _end_everything(self) -> None:
+    def end_everything(self) -> None:
         """Whatever happened: no process is left, and no file."""
         for session in [*(server.pid for server in self.servers), *(process.pid for process in self.hubs)]:
             until(partial(_kill_all, session), f"session {session} to be dead")

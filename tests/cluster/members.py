@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import AbstractContextManager, ExitStack, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from websockets.exceptions import ConnectionClosed as WebsocketsClosed
 from websockets.exceptions import InvalidStatus
@@ -76,8 +76,42 @@ class Heard:
             return sum(map(len, self.lanes.values()))
 
 
+class Counted(Protocol):
+    """What a crowd and a verdict ask of a client. ``kind``: in a report's words.
+
+    ``refused``: how often it was told to come again before it was connected; ``dials``: how often it has
+    dialled since. ``doubtful``: its numbers of which it does not know whether they have arrived.
+    """
+
+    kind: str
+    room: str
+    name: str
+    life: int
+
+    @property
+    def heard(self) -> Heard: ...
+    @property
+    def sent(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def dials(self) -> int: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def doubtful(self) -> set[int]: ...
+    def say(self, message: Message | None = None) -> None: ...
+    def hush(self) -> None: ...
+    def wait_connected(self) -> None: ...
+    def close(self) -> None: ...
+
+
 class Ours:
     """A client of ``resumehub.client``. ``opener``: gives its sockets, for a dial at a certain worker."""
+
+    kind = "resumehub.client"
 
     def __init__(
         self, cluster: Cluster, name: str, life: int = 1, *, room: str = "all", opener: Any = None
@@ -85,6 +119,7 @@ class Ours:
         self.room = room
         self.heard = Heard(name, life)
         self.name, self.life, self.sent, self._first = name, life, 0, 1
+        self.refused = 0
         self.client = connect(
             cluster.url(name, room=room),
             on_message=lambda client, message: self.heard.take(message),
@@ -102,6 +137,10 @@ class Ours:
         """Wait until it is connected; from here on, its dials count."""
         assert self.client.wait_connected(20.0), f"{self.name} has no connection"
         self._first = self.client.stats().dials
+        self.refused = self._first - 1
+
+    def hush(self) -> None:
+        """It sends when it is told to."""
 
     @property
     def ended(self) -> bool:
@@ -129,6 +168,8 @@ class Ours:
 class Theirs:
     """A client of ``websockets``, as people write one. ``sock``: its socket, connected already."""
 
+    kind = "websockets"
+
     def __init__(
         self,
         cluster: Cluster,
@@ -142,6 +183,7 @@ class Theirs:
         self.heard = Heard(name, life)
         self.name, self.life, self.sent, self.dials = name, life, 0, 0
         self.why = ""
+        self.refused = 0
         self.doubtful: set[int] = set()
         self._leaving = False
         self._stack = ExitStack()
@@ -158,6 +200,7 @@ class Theirs:
             except InvalidStatus as refused:
                 if refused.response.status_code != 503 or sock is not None:
                     raise
+                self.refused += 1
             never.wait(0.25)
         raise AssertionError(f"{self.name} is told 503 all the time")
 
@@ -183,6 +226,9 @@ class Theirs:
     def wait_connected(self) -> None:
         """It is connected from the start."""
 
+    def hush(self) -> None:
+        """It sends when it is told to."""
+
     @property
     def ended(self) -> bool:
         return not self._leaving and bool(self.why)
@@ -200,9 +246,6 @@ class Theirs:
         self._leaving = True
         self._stack.close()
         self._thread.join(20.0)
-
-
-Member = Ours | Theirs
 
 
 def _number(life: int, n: int) -> Message:

@@ -62,7 +62,8 @@ class Lane:
 
 @dataclass
 class Verdict:
-    """The sum over all lanes. ``dials``: how often a client dialled after its first connection.
+    """The sum over all lanes. ``dials``: how often a client dialled after its first connection. ``refused``:
+    how often one was told to come again before it.
 
     ``gaps``: for each client, the longest time between two echoes, in seconds. ``statuses``: of the HTTP
     requests that made views speak. ``hub_pids``: the processes that ran a client's callbacks; ``speakers``:
@@ -70,6 +71,7 @@ class Verdict:
     """
 
     dials: int = 0
+    refused: int = 0
     sent: int = 0
     received: int = 0
     lost: int = 0
@@ -100,7 +102,10 @@ class Verdict:
     @property
     def counts(self) -> dict[str, int]:
         """What must be 0 where nobody noticed anything."""
-        return {name: getattr(self, name) for name in ("dials", "lost", "doubled", "reordered", "foreign")}
+        return {
+            name: getattr(self, name)
+            for name in ("dials", "refused", "lost", "doubled", "reordered", "foreign")
+        }
 
     def __str__(self) -> str:
         gaps = sorted(self.gaps.values())
@@ -116,7 +121,7 @@ class Verdict:
         return "\n".join(lines)
 
 
-NOTHING = {"dials": 0, "lost": 0, "doubled": 0, "reordered": 0, "foreign": 0}
+NOTHING = {"dials": 0, "refused": 0, "lost": 0, "doubled": 0, "reordered": 0, "foreign": 0}
 """``Verdict.counts`` when no client noticed anything."""
 
 

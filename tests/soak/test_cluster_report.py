@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.verdict import Lane
+from tools.soaking.cluster_deeds import tracebacks
 from tools.soaking.cluster_faults import Fault, plan
 from tools.soaking.cluster_report import cluster_failures, tell_cluster
 from tools.soaking.cluster_run import ClusterOutcome, ClusterSettings, Strike
+
+LOG = """[INFO] Worker exiting (pid: 1)
+Traceback (most recent call last):
+  File "app.py", line 1, in view
+    go()
+ValueError: no
+[INFO] Booting worker with pid: 2
+"""
 
 
 def outcome(*strikes: Strike) -> ClusterOutcome:
@@ -43,6 +52,7 @@ def test_what_is_lost_and_what_is_left_fails_the_run() -> None:
     assert tell_cluster(found).splitlines()[-2].startswith("ok: nothing lost")
     found.verdict.add(Lane("ada → bob", [1, 2, 3], [1, 3, 3]))
     found.left = ["process 4711"]
+    found.tracebacks = tracebacks(LOG)
     found.stuck = "at fault 3: waited for 2 workers to serve"
 
     told = tell_cluster(found)
@@ -51,4 +61,7 @@ def test_what_is_lost_and_what_is_left_fails_the_run() -> None:
     assert "FAILED: 1 messages were doubled" in told
     assert "FAILED: it came to a stop at fault 3: waited for 2 workers to serve" in told
     assert "FAILED: left behind: process 4711" in told
+    assert "FAILED: 1 tracebacks in the log, of which this is the first:\nTraceback (most" in told
+    assert "    go()\nValueError: no" in told
+    assert "Booting" not in told
     assert told.splitlines()[-1].startswith("again: tools/soak --cluster --minutes 10 --seed 7 ")

@@ -1,6 +1,6 @@
 """The command: ``tools/soak``. Runs one soak or two, and ends with 1 if a promise was broken.
 
-Read next: ``run.py``; ``cluster_run.py`` for ``--cluster``.
+Read next: ``run.py``; ``cluster_run.py`` for ``--cluster``, ``reload_run.py`` for ``--reloads``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from typing import Any
 from .cluster_faults import Fault
 from .cluster_report import cluster_failures, tell_cluster
 from .cluster_run import ClusterSettings, soak_cluster
+from .reload_report import reload_failures, tell_reloads
+from .reload_run import WAYS, ReloadSettings, soak_reloads
 from .report import failures, tell
 from .run import SERVERS, Settings, soak
+
+_OF_CLUSTER = ("minutes", "workers", "faults", "only", "reloads", "way", "preload", "without")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,13 +45,21 @@ def parser() -> argparse.ArgumentParser:
     cluster.add_argument("--workers", type=int, default=ClusterSettings.workers)
     cluster.add_argument("--faults", type=int, help="end behind so many faults")
     cluster.add_argument("--only", metavar="WORD", default="", help="faults with this word in their name")
+    cluster.add_argument(
+        "--reloads", type=int, help="no faults, but so many reloads, which nobody may notice"
+    )
+    cluster.add_argument("--way", choices=sorted(WAYS), default="all", help="of reloading")
+    cluster.add_argument("--preload", action="store_true", help="with --reloads")
+    cluster.add_argument(
+        "--without", choices=["node", "page"], action="append", default=[], help="with --reloads"
+    )
     return parser
 
 
 def main() -> int:
     arguments = vars(parser().parse_args())
     mode = arguments.pop("mode")
-    of_cluster = {name: arguments.pop(name) for name in ("minutes", "workers", "faults", "only")}
+    of_cluster = {name: arguments.pop(name) for name in _OF_CLUSTER}
     _allow_many_sockets()
     # As Ctrl-C: the server has to be stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
@@ -62,13 +74,27 @@ def main() -> int:
 
 
 def _soak_cluster(arguments: dict[str, Any], of_cluster: dict[str, Any]) -> int:
-    common = {name: arguments[name] for name in ("seed", "server", "pace")}
-    word = of_cluster.pop("only")
+    common = {name: arguments[name] for name in ("server", "pace")}
+    without, word, reloads = (of_cluster.pop(name) for name in ("without", "only", "reloads"))
+    way, preload, faults = (of_cluster.pop(name) for name in ("way", "preload", "faults"))
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    if reloads is not None:
+        kinds = {name: name not in without for name in ("node", "page")}
+        clients = arguments["clients"]
+        told = ReloadSettings(reloads, clients, way, preload=preload, **kinds, **common, **of_cluster)
+        done = soak_reloads(told, say)
+        print(tell_reloads(done), flush=True)
+        return 1 if reload_failures(done) else 0
     only = tuple(fault for fault in Fault if word in fault.value) if word else ()
     ours = arguments["clients"] * 2 // 3
     theirs = arguments["clients"] - ours
-    settings = ClusterSettings(**common, **of_cluster, ours=ours, theirs=theirs, only=only)
-    outcome = soak_cluster(settings, lambda text: print(text, file=sys.stderr, flush=True))
+    settings = ClusterSettings(
+        **common, **of_cluster, seed=arguments["seed"], faults=faults, ours=ours, theirs=theirs, only=only
+    )
+    outcome = soak_cluster(settings, say)
     print(tell_cluster(outcome), flush=True)
     return 1 if cluster_failures(outcome) else 0
 

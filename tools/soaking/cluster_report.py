@@ -24,7 +24,8 @@ def cluster_failures(outcome: ClusterOutcome) -> list[str]:
     if outcome.stuck:
         found.append(f"it came to a stop {outcome.stuck}")
     if outcome.tracebacks:
-        found.append(f"{outcome.tracebacks} tracebacks in the log")
+        found.append(f"{len(outcome.tracebacks)} tracebacks in the log, of which this is the first:")
+        found[-1] += f"\n{outcome.tracebacks[0]}"
     return found + [f"left behind: {what}" for what in outcome.left]
 
 

@@ -18,6 +18,7 @@ from tests.cluster.harness import Cluster, Setup
 from tests.cluster.members import Theirs
 from tests.cluster.verdict import Verdict
 
+from . import cluster_deeds as deeds
 from .cluster_faults import FREE, PRICES, Fault, plan
 
 ECHOES = 5
@@ -64,7 +65,7 @@ class ClusterOutcome:
     verdict: Verdict = field(default_factory=Verdict)
     #: Why it ended before its time; "" if it did not.
     stuck: str = ""
-    tracebacks: int = 0
+    tracebacks: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     log: str = ""
     whole: float = 0.0
@@ -77,14 +78,14 @@ class ClusterSoak:
         self._cluster = cluster
         self._crowd = crowd
         self._do: dict[Fault, Callable[[], None]] = {
-            Fault.RELOAD: self._reload,
-            Fault.STOP_HUB: lambda: self._end(self._hub(), signal.SIGTERM),
-            Fault.STOP_OTHER: lambda: self._end(cluster.other_worker(), signal.SIGTERM),
-            Fault.NEW_MASTER: self._new_master,
+            Fault.RELOAD: lambda: deeds.reload(cluster),
+            Fault.STOP_HUB: lambda: deeds.end(cluster, deeds.hub_of(cluster), signal.SIGTERM),
+            Fault.STOP_OTHER: lambda: deeds.end(cluster, cluster.other_worker(), signal.SIGTERM),
+            Fault.NEW_MASTER: lambda: deeds.replace_master(cluster),
             Fault.RESTART: self._restart,
-            Fault.KILL_HUB: lambda: self._end(self._hub(), signal.SIGKILL),
-            Fault.KILL_OTHER: lambda: self._end(cluster.other_worker(), signal.SIGKILL),
-            Fault.FREEZE_HUB: lambda: self._freeze(self._hub()),
+            Fault.KILL_HUB: lambda: deeds.end(cluster, deeds.hub_of(cluster), signal.SIGKILL),
+            Fault.KILL_OTHER: lambda: deeds.end(cluster, cluster.other_worker(), signal.SIGKILL),
+            Fault.FREEZE_HUB: lambda: self._freeze(deeds.hub_of(cluster)),
             Fault.FREEZE_OTHER: lambda: self._freeze(cluster.other_worker()),
             Fault.HUB_PROCESS: self._hub_process,
         }
@@ -120,30 +121,6 @@ class ClusterSoak:
 
     # -- the faults -------------------------------------------------------------------------
 
-    def _hub(self) -> int:
-        pid = self._cluster.hub_pid()
-        assert pid is not None, "no process holds the hub"
-        return pid
-
-    def _end(self, pid: int, number: signal.Signals) -> None:
-        self._cluster.signal(pid, number)
-        self._cluster.wait_until_gone(pid)
-
-    def _reload(self) -> None:
-        old = self._cluster.workers()
-        self._cluster.signal(self._cluster.master, signal.SIGHUP)
-        self._cluster.wait_until_gone(*old)
-
-    def _new_master(self) -> None:
-        cluster = self._cluster
-        master, old = cluster.master, cluster.workers()
-        cluster.signal(master, signal.SIGUSR2)
-        until(lambda: len(set(cluster.workers()) - set(old)) >= len(old), "the new master's workers")
-        new = [pid for pid in cluster.workers() if pid not in old]
-        until(lambda: all(map(cluster.is_serving, new)), "them to serve")
-        cluster.signal(master, signal.SIGTERM)
-        cluster.wait_until_gone(master, *old)
-
     def _restart(self) -> None:
         self._cluster.stop()
         theirs = [member for member in self._crowd.members if isinstance(member, Theirs)]
@@ -166,7 +143,7 @@ class ClusterSoak:
         process = self._cluster.start_hub()
         until(lambda: self._cluster.hub_pid() == process.pid, "the hub to move to its own process")
         self._crowd.wait_until(echoes=ECHOES)
-        self._end(process.pid, signal.SIGTERM)
+        deeds.end(self._cluster, process.pid, signal.SIGTERM)
         until(lambda: self._cluster.hub_pid() is not None, "the hub to be in a worker again")
 
 
@@ -178,8 +155,7 @@ def soak_cluster(
     outcome = ClusterOutcome(s)
     begun = time.monotonic()
     setup = Setup(server=s.server, workers=s.workers, max_requests=s.max_requests)
-    with Cluster(setup) as cluster:
-        cluster.wait_until_serving()
+    with deeds.started(setup) as cluster:
         with Crowd(cluster, s.ours, s.theirs, pace=s.pace) as crowd:
             soak = ClusterSoak(cluster, crowd)
             number = 0
@@ -197,9 +173,8 @@ def soak_cluster(
             except AssertionError as error:
                 outcome.stuck = f"at fault {number}: {error}"
             outcome.verdict = crowd.verdict()
+        outcome.left = deeds.stop(cluster)
         outcome.log = cluster.log_text()
-        cluster.stop()
-        outcome.left = cluster.leftovers()
-    outcome.tracebacks = outcome.log.count("Traceback (most recent call last)")
+    outcome.tracebacks = deeds.tracebacks(outcome.log)
     outcome.whole = time.monotonic() - begun
     return outcome

@@ -4,7 +4,8 @@
   whose server was started last, then the one that was started last itself. Age decides only where a target
   must be chosen: nothing moves for youth alone.
 * **At a stop**, if a target is ready: move. If nobody comes: park. If somebody is coming: wait, until only
-  the time to park is left. With nothing to keep: leave at once, since the server waits for this process.
+  the time to park is left; then park, even if a target is ready at last. With nothing to keep: leave at once,
+  since the server waits for this process.
 
 Pure. Called by ``cluster/member.py``, on its thread. Read next: ``membership.py``.
 """
@@ -103,7 +104,7 @@ def plan_stop(
     ``target``: whether a process is ready to take the hub. ``here_for``: seconds since the hub came to this
     process: workers that were linked to it elsewhere are linked again in a moment.
     """
-    if target:
+    if target and until > time_to_park:
         return StopPlan.MOVE
     if not sessions:
         return StopPlan.LEAVE

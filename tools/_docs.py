@@ -31,6 +31,7 @@ from resumehub import errors, metrics  # noqa: E402
 from resumehub.core.states import TRANSITIONS, Outcome, SessionEvent, State  # noqa: E402
 from tests import test_architecture as architecture  # noqa: E402
 from tests.client import pauses  # noqa: E402
+from tests.cluster import call_table  # noqa: E402
 from tests.contract import contract_page as contract  # noqa: E402
 from tests.core import race_tables  # noqa: E402
 from tests.guards import guards_page as guards  # noqa: E402
@@ -144,6 +145,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     },
     "docs/howto/metrics.md": {"metrics methods": metrics_methods},
     contract.NAME: contract.DRAWN,
+    call_table.NAME: call_table.DRAWN,
     "docs/reference/client.md": {"pauses": pauses.table},
     "docs/reference/errors.md": {"error tree": error_tree},
     "docs/reference/races.md": {

@@ -58,10 +58,9 @@ class Process:
         self.hub = make(self.runtime)
         self.lock = lock
         self.door = Door(self.runtime)
-        self.source = MoveSource(self.hub.runner, self.door, self, travellers or {})
-        self.target = MoveTarget(
-            self.hub.runner, self.door, self, travellers or {}, lambda: self.source.runs_callbacks
-        )
+        more = {} if travellers is None else travellers  # one that is empty may get more
+        self.source = MoveSource(self.hub.runner, self.door, self, more)
+        self.target = MoveTarget(self.hub.runner, self.door, self, more, lambda: self.source.runs_callbacks)
         #: Set when the hub has come here by a move.
         self.came = threading.Event()
         self.was_dropped = threading.Event()

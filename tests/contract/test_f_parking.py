@@ -1,7 +1,4 @@
-"""A hub that stops with nobody to move to, and the next one: what clients, handlers and files see (F2, F11).
-
-What they hold of F4 is marked once the whole of that rule is kept.
-"""
+"""A hub that stops with nobody to move to, and the next one: what all of them see (F2, F4, F11)."""
 
 from __future__ import annotations
 
@@ -95,7 +92,7 @@ def test_a_client_is_told_1012_and_finds_its_session_in_the_next_hub(stage: Any,
     assert (error.code, error.reason) == (1012, "service restart")
 
 
-@pytest.mark.contract("F2")
+@pytest.mark.contract("F2", "F4")
 def test_what_no_handler_has_begun_with_is_sent_again_and_handled_once(stage: Any, folder: Folder) -> None:
     """Given messages that come while the hub is parked, then none is handled there, and each once here."""
     first, second = stage(), stage()
@@ -120,6 +117,7 @@ def test_what_no_handler_has_begun_with_is_sent_again_and_handled_once(stage: An
     assert [[m.payload for h, _, m in events if h == "message"] for events in handled] == [[1, 2], [3, 4]]
 
 
+@pytest.mark.contract("F4")
 def test_what_a_v1_client_has_not_acknowledged_comes_again(stage: Any, folder: Folder) -> None:
     """Given a v1 client that has handled one message of three, then it gets the other two, in order."""
     first, second = stage(), stage()

@@ -135,11 +135,16 @@ class CallExecution:
         return len(self._waits_for_end)
 
     def look_for_ends(self) -> None:
-        """Tell those who wait for a session whose on_disconnect has returned. The member's thread."""
+        """Tell those who wait for a session whose on_disconnect has returned. The member's thread.
+
+        Of a session that has left with the hub nothing is said here: the asker's process asks again, there.
+        """
         if not self._waits_for_end:
             return
         waiting, self._waits_for_end = self._waits_for_end, []
         for session, late, until in waiting:
+            if session.elsewhere is not None:
+                continue
             if session.ended.is_set():
                 late(b.Whether(True))
             elif now() >= until:

@@ -91,14 +91,17 @@ class LeaderFollowers:
         cork: Cork | None = getattr(self._here, "cork", None)
         return cork if cork is not None and cork.open else None
 
-    def enter(self, turn: ReadTask) -> None:
-        """Have a thread take ``turn`` as soon as possible.
+    def enter(self, turn: ReadTask, *, idle: bool = False) -> None:
+        """Have a thread take ``turn`` as soon as possible; ``idle``: once its socket has input.
 
         Raises: RuntimeError when there is no thread and none can be started; then ``turn`` is not kept.
         """
         first = None
         with self._lock:
-            self._put(turn)
+            if not (idle and self._workers):
+                self._put(turn)
+            elif self._turns.hand_back(turn):
+                self._ring()
             self._short_of_threads = False
             if not self._workers:
                 first = self._leader = self._new_worker()
@@ -184,8 +187,6 @@ class LeaderFollowers:
 
     def look(self) -> None:
         """The watcher: start a thread if there is work and all of them have ended. Never blocks."""
-        if self.is_served():
-            return
         with self._lock:
             if self.is_served():
                 return

@@ -269,6 +269,15 @@ class SharedReader(Reader):
         self._full = False
         self._me: Worker | None = None
 
+    def begin_idle(self) -> None:
+        """Nothing waits to be written or handled: the first turn may come with the first input.
+
+        Hub thread, before a thread knows of it.
+        """
+        self._begun = True
+        if self.io.listened_since is not None:
+            self.io.reading_since, self.io.listened_since = self.io.listened_since, None
+
     def take(self, me: Worker) -> TurnResult:
         """Take a turn: read once, and handle what came."""
         self._me = me

@@ -61,14 +61,17 @@ class IOThreads:
         if self.leader_followers is not None:
             self.leader_followers.enter(_FirstTurn())
 
-    def start_reader(self, io: TransportIO) -> bool:
-        """Hub thread: start reading a transport. False if no thread could be started; then it is aborted."""
+    def start_reader(self, io: TransportIO, *, idle: bool = False) -> bool:
+        """Hub thread: start reading a transport. False if no thread could be started; then it is aborted.
+
+        ``idle``: nothing waits to be written or handled, so no thread is needed until input comes.
+        """
         io.reader = token = object()
         if io.host_thread is not None:
             io.host_thread.offer(self._thread_group.adopted(Reader(self._services, io, token).run))
             return True
         try:
-            self._read_on(io, token)
+            self._read_on(io, token, idle=idle)
         except RuntimeError:
             log.warning("no thread to read transport %s could be started; it is dropped", io.number)
             self._drop_unread(io)
@@ -96,10 +99,13 @@ class IOThreads:
         """Whether a thread reads for the transports that have none of their own."""
         return self.leader_followers is None or self.leader_followers.is_served()
 
-    def _read_on(self, io: TransportIO, token: object) -> None:
+    def _read_on(self, io: TransportIO, token: object, *, idle: bool = False) -> None:
         """Have the transport read by the holder of ``token``. Raises: RuntimeError if no thread can start."""
         if self.leader_followers is not None and io.transport.pollable is not None:
-            self.leader_followers.enter(SharedReader(self._services, io, token, self.leader_followers))
+            reader = SharedReader(self._services, io, token, self.leader_followers)
+            if idle:
+                reader.begin_idle()
+            self.leader_followers.enter(reader, idle=idle)
         else:
             self._thread_group.spawn("reader", Reader(self._services, io, token).run)
 

@@ -158,7 +158,8 @@ class MovingEffects:
             )
             queue.post(call)
         if effect.transport is not None and state.transport is not None:
-            self._go_on(self._transports[effect.transport], session, state.transport)
+            waits = bool(state.hooks)
+            self._go_on(self._transports[effect.transport], session, state.transport, waits=waits)
 
     def _on_adopt(self, session: Session, state: SessionState) -> HookCall | None:
         # A session whose on_connect has not run has been in no process's tables: that comes first, here.
@@ -173,14 +174,16 @@ class MovingEffects:
             on_adopt = HookCall(self._services, session, "on_adopt", session.generation, None)
         self._beginning.enter_late(session.serial_queue, on_adopt)
 
-    def _go_on(self, io: TransportIO, session: Session, live: LiveTransport) -> None:
+    def _go_on(self, io: TransportIO, session: Session, live: LiveTransport, *, waits: bool) -> None:
         now = self._services.clock.monotonic()
         io.session = session
         io.generation = session.generation
         writer = self._new_writer(io, session.outbox, (session.room_id, session.connection_id))
         io.restore(live, now)
         attach_again(session, writer, live, now)
-        if not self._io_threads.start_reader(io):
+        wire = live.wire
+        waits = waits or bool(live.input or wire.rest or wire.lane or session.outbox.unsent)
+        if not self._io_threads.start_reader(io, idle=not waits):
             session.serial_queue.call_pool()
 
     # -- what a session needs ---------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 
 from resumehub import Connection, Hub, Message
 from resumehub.errors import NotMovable
+from resumehub.incoming.reader import SharedReader
 from resumehub.runtime.system import SystemRuntime
 from resumehub.server.moving import adopt_session, export_session
 from resumehub.session.serial_queue import SerialQueue
@@ -190,4 +191,23 @@ def test_a_session_that_cannot_leave_goes_on(monkeypatch: pytest.MonkeyPatch) ->
                 two.move()
             alice.send(json.dumps({"payload": number}))
             assert json.loads(alice.receive())["payload"] == number
+    two.close()
+
+
+def test_a_session_for_which_nothing_waits_takes_no_thread_until_its_client_speaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With ten thousand silent clients a turn for each would hold up those that talk."""
+    two, turns, take = TwoHubs(share=True), list[int](), SharedReader.take
+    with connect(two.hubs[0], "/") as alice:
+        alice.send('{"payload":0}')
+        assert json.loads(alice.receive())["payload"] == 0
+        monkeypatch.setattr(
+            SharedReader, "take", lambda self, me: (turns.append(self.number), take(self, me))[1]
+        )
+        two.move()
+        assert not turns
+        alice.send('{"payload":1}')
+        assert json.loads(alice.receive())["payload"] == 1
+        assert len(turns) == 1
     two.close()

@@ -19,6 +19,7 @@ from ...core.commands import LeaveBehind
 from ...errors import LinkBroken, ResumeHubError
 from ...runtime.base import Mailbox
 from ...runtime.foreign_code import Log
+from ...runtime.garbage import CyclesNotSought
 from ...server.hub_departure import HubDeparture, LeavingSession
 from ...server.hub_loop import HubLoop
 from ...server.hub_runner import HubRunner
@@ -167,10 +168,17 @@ class _Attempt:
         self._because = ""
         self._released_in = self._frozen_at = 0.0
         self._words_left = 0
+        self._cycles = CyclesNotSought()
         self._lock = runtime.lock("the end of a move")
 
     def run(self) -> HubMoved | HubNotMoved:
         """Step by step, as the table says."""
+        try:
+            return self._step_by_step()
+        finally:
+            self._cycles.end()
+
+    def _step_by_step(self) -> HubMoved | HubNotMoved:
         event = self._offer()
         while True:
             step = source_step(self._stage, event)
@@ -206,6 +214,7 @@ class _Attempt:
 
     def _freeze_and_send(self) -> SourceEvent:
         self._frozen_at = now()
+        self._cycles.begin()
         if not self._source.door.freeze(max(0.0, min(PATIENCE, self._deadline - now()))):
             return self._failed("calls of the application did not end in time")
         self._departure.freeze()

@@ -20,6 +20,7 @@ from ...core.cluster.hub_move import TargetAction, TargetEvent, TargetStage, tar
 from ...errors import HubClosed, LinkBroken, ResumeHubError
 from ...message import Frame, Message, Opcode
 from ...runtime.foreign_code import Log
+from ...runtime.garbage import CyclesNotSought
 from ...server.history import HistoryState
 from ...server.hub_arrival import HubArrival
 from ...server.hub_loop import HubLoop
@@ -180,6 +181,7 @@ class _Incoming:
             loop, self._runtime, lambda session, request_id: _AskedThere(self, session, request_id)
         )
         self._lock = target.runner.runtime.lock("a hub on its way")
+        self._cycles = CyclesNotSought()
         self.stage = TargetStage.HOLDING
         self._parts: dict[str, bytes] = {}
         self.adopted = 0
@@ -195,9 +197,13 @@ class _Incoming:
             case TargetAction.TAKE_LOCK:
                 self._target.host.committed(self._hub_life)
             case TargetAction.ADOPT:
-                self._adopt()
+                try:
+                    self._adopt()
+                finally:
+                    self._cycles.end()
             case TargetAction.DROP:
                 self._arrival.drop()
+                self._cycles.end()
                 self._target.host.dropped()
                 if event is _E.FAILED and because:
                     self._say(m.MoveDropped(self.move, because))
@@ -208,7 +214,11 @@ class _Incoming:
 
     def sessions(self, message: m.SessionsMove, descriptors: Sequence[int]) -> None:
         """Some of the sessions."""
-        if self.stage is not TargetStage.HOLDING:
+        with self._lock:
+            holds = self.stage is TargetStage.HOLDING
+            if holds:
+                self._cycles.begin()  # until the end of the arrival, which changes ``stage`` first
+        if not holds:
             close_all(descriptors)
             return
         if NO_DESCRIPTOR in descriptors:

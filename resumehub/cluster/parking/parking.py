@@ -109,17 +109,18 @@ def park(
         return ParkReport(error="a thread that called the hub has not returned", seconds=now() - began)
     try:
         names = _Names()
-        parking.freeze()
         head = ParkHead(wall(), hub_life, release)
         latest = until - (until - began) * _LAST_SECOND
-        written = write_park(
-            disk or Disk(),
-            folder,
-            head,
-            _records(parking, names),
-            limit=park_bytes,
-            in_time=lambda: now() < latest,
-        )
+        with no_cycles_sought():
+            parking.freeze()
+            written = write_park(
+                disk or Disk(),
+                folder,
+                head,
+                _records(parking, names),
+                limit=park_bytes,
+                in_time=lambda: now() < latest,
+            )
     except (ClusterError, HubClosed) as error:
         log.error("%s", error)
         _thaw(parking, door)

@@ -36,6 +36,10 @@ class Ledger:
         """How many frames are entered in a column."""
         return self.acknowledged + self.written + self.dropped + self.expired + self.closed
 
+    def copy(self) -> Ledger:
+        """An equal one."""
+        return Ledger(self.accepted, self.acknowledged, self.written, self.dropped, self.expired, self.closed)
+
     def add(self, other: Ledger) -> None:
         """Add the sums of another ledger to these."""
         self.accepted += other.accepted

@@ -14,7 +14,7 @@ Every method must be called with ``lock`` held (any thread); none blocks. Read n
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from ..message import Frame
@@ -211,7 +211,7 @@ class Outbox(DroppingQueue):
             carried_to=self._carried_to,
             sure_to=self._sure_to,
             last=self._last,
-            ledger=replace(self.ledger),
+            ledger=self.ledger.copy(),
         )
 
     @classmethod
@@ -233,28 +233,36 @@ class Outbox(DroppingQueue):
         """The outbox that ``export`` described. Raises: ValueError, as ``OutboxState.check``."""
         state.check()
         outbox = cls(lock, state.max_frames, state.max_bytes, state.retention)
-        outbox.unsent = deque(map(item_of, state.unsent))
-        frames = [item for item in outbox.unsent if isinstance(item, Frame)]
-        outbox._unsent_frames = len(frames)
-        outbox.unsent_bytes = sum(frame.size for frame in frames)
-        outbox._specials = len(outbox.unsent) - len(frames)
-        outbox._notices = sum(isinstance(item, Notice) for item in outbox.unsent)
-        outbox.started = state.started
-        for item in map(item_of, state.sent):
-            assert not isinstance(item, Notice), "checked above"
-            outbox._sent.append(item)
-        sent = [item for item in outbox._sent if isinstance(item, Frame)]
-        outbox._sent_frames = len(sent)
-        outbox._sent_bytes = sum(frame.size for frame in sent)
-        if state.retention is _UNTIL_ACKED:
-            outbox.held_frames, outbox._held_bytes = outbox._sent_frames, outbox._sent_bytes
-        outbox.sent_to, outbox._released_to = state.sent_to, state.released_to
-        outbox._carried_to, outbox._sure_to = state.carried_to, state.sure_to
-        outbox._last = state.last
-        outbox._has_kept = any(frame.kept for frame in (*frames, *sent))
-        outbox.full = state.retention is _UNTIL_ACKED and outbox._is_at_a_bound()
-        outbox.ledger = replace(state.ledger)
+        outbox.fill(state)
         return outbox
+
+    def fill(self, state: OutboxState) -> None:
+        """Become what ``export`` described; empty so far, with the same bounds. It was checked."""
+        if state.unsent or state.sent:
+            self._fill_rows(state)
+        self.started = state.started
+        self.sent_to, self._released_to = state.sent_to, state.released_to
+        self._carried_to, self._sure_to = state.carried_to, state.sure_to
+        self._last = state.last
+        self.full = state.retention is _UNTIL_ACKED and self._is_at_a_bound()
+        self.ledger = state.ledger.copy()
+
+    def _fill_rows(self, state: OutboxState) -> None:
+        self.unsent = deque(map(item_of, state.unsent))
+        frames = [item for item in self.unsent if isinstance(item, Frame)]
+        self._unsent_frames = len(frames)
+        self.unsent_bytes = sum(frame.size for frame in frames)
+        self._specials = len(self.unsent) - len(frames)
+        self._notices = sum(isinstance(item, Notice) for item in self.unsent)
+        for item in map(item_of, state.sent):
+            assert not isinstance(item, Notice), "it was checked"
+            self._sent.append(item)
+        sent = [item for item in self._sent if isinstance(item, Frame)]
+        self._sent_frames = len(sent)
+        self._sent_bytes = sum(frame.size for frame in sent)
+        if state.retention is _UNTIL_ACKED:
+            self.held_frames, self._held_bytes = self._sent_frames, self._sent_bytes
+        self._has_kept = any(frame.kept for frame in (*frames, *sent))
 
     # -- helpers ----------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from ..errors import ConnectionNotFound, HandlerError, NotMovable
 from ..incoming.transport_io import TransportIO
 from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log
+from ..session.ahead_state import AheadState
 from ..session.session import Asked, Session
 from ..session.session_state import SessionState, check
 from ..transport.sockets import ByteStream
@@ -66,8 +67,20 @@ class HubArrival:
 
     # -- inert ------------------------------------------------------------------------------
 
-    def hold(self, state: SessionState, stream: ByteStream | None, *, carried: bool = False) -> None:
-        """Keep a session. ``stream``: its connection, None if it is suspended.
+    def build(self, ahead: AheadState) -> Session:
+        """Make a session's objects, while it still runs in the other process. Next: ``hold``, or nothing."""
+        return self._loop.effect_runner.build(ahead)
+
+    def hold(
+        self,
+        state: SessionState,
+        stream: ByteStream | None,
+        *,
+        carried: bool = False,
+        session: Session | None = None,
+    ) -> None:
+        """Keep a session. ``stream``: its connection, None if it is suspended. ``session``: if ``build`` has
+        made it, of the same first part.
 
         Raises: SessionStateError for a damaged state; then the caller still owns the stream. Blocks: never.
         """
@@ -77,7 +90,7 @@ class HubArrival:
             assert stream is not None, "a connected session comes with its connection"
             transport = WebSocketTransport(stream, state.limits.max_message_size, (), state.transport.input)
             io = TransportIO(self._loop.transports.next_number(), transport, self._runtime)
-        self._held.append(_Held(state, self._loop.effect_runner.prepare(state), io, carried))
+        self._held.append(_Held(state, self._loop.effect_runner.prepare(state, session), io, carried))
 
     def hold_history(self, history: HistoryState) -> None:
         """Keep what was broadcast last in the rooms."""

@@ -20,9 +20,10 @@ from ..outgoing.ledger import LedgerTotals
 from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
 from ..runtime.base import Runtime
+from ..session.ahead_state import AheadState, ahead_of
 from ..session.connection import Connection
 from ..session.handler_calls import HookCall, MessageCall
-from ..session.moving_state import attach_again, export_session, session_from, write_down
+from ..session.moving_state import attach_again, built, export_session, fill, write_down
 from ..session.serial_queue import CallbackPool, SerialQueue
 from ..session.services import Services
 from ..session.session import Asked, Session
@@ -71,14 +72,24 @@ class MovingEffects:
 
     # -- for the thread that moves a session, or all of them ---------------------------------
 
-    def prepare(self, state: SessionState) -> Session:
-        """Any thread: the session of a state, before it is adopted, when all of them have to be quick."""
+    def build(self, ahead: AheadState) -> Session:
+        """Any thread: a session's objects, before all of it is known. Next: ``prepare``."""
         bound = max(self._config.max_message_size, _LEAST_PARKED_BYTES)
-        decisions = state.decisions
-        whose = "a session that came" if decisions.credentials.generated else decisions.connection_id
+        whose = "a session that came" if ahead.credentials.generated else ahead.connection_id
         queue = SerialQueue(self._runtime, self._pool, bound, whose)
-        session = session_from(self._services, state, 0, queue, self._runtime, self.ask_elsewhere)
-        session.connection = Connection(session, state.data)
+        session = built(self._services, ahead, queue, self._runtime)
+        session.connection = Connection(session, None)
+        return session
+
+    def prepare(self, state: SessionState, session: Session | None = None) -> Session:
+        """Any thread: the session of a state, before it is adopted, when all of them have to be quick.
+
+        ``session``: what was built of its first part; None: it is built now.
+        """
+        session = session or self.build(ahead_of(state))
+        fill(session, state, self._runtime, self.ask_elsewhere)
+        assert session.connection is not None, "it has been built"
+        session.connection.data = state.data
         return session
 
     def arrives(self, state: SessionState, session: Session | None = None) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from itertools import accumulate, chain, pairwise
 from operator import attrgetter
@@ -31,9 +31,18 @@ _READERS: dict[Any, _Reader] = {}
 
 def dump_all(kind: type[Any], values: Sequence[Any]) -> bytes:
     """The encoding of ``values``. Raises: PlainValueError if they can't be encoded."""
+    return _dump(_writer_of(kind), values)
+
+
+def dump_parts(parts: Mapping[str, Any], values: Sequence[Any]) -> bytes:
+    """The encoding of some parts of ``values``: how to reach each ("outbox.sent") → its type. As above."""
+    return _dump(_write_records(parts), values)
+
+
+def _dump(write: _Writer, values: Sequence[Any]) -> bytes:
     blobs: list[bytes] = []
     try:
-        head = _JSON.encode([len(values), _writer_of(kind)(values, blobs)]).encode()
+        head = _JSON.encode([len(values), write(values, blobs)]).encode()
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise PlainValueError(f"they can't be written as JSON: {error}") from None
     return b"".join([len(head).to_bytes(8), head, *blobs])
@@ -41,6 +50,22 @@ def dump_all(kind: type[Any], values: Sequence[Any]) -> bytes:
 
 def load_all(kind: type[Any], data: bytes) -> list[Any]:
     """The values of class ``kind`` in ``data``. Raises: PlainValueError if ``data`` is anything else."""
+    return _load(_reader_of(kind), data)
+
+
+def load_parts(parts: Mapping[str, Any], data: bytes) -> dict[str, list[Any]]:
+    """What ``dump_parts`` wrote: for each part its values, all of one length. Raises: as ``load_all``."""
+    columns: dict[str, list[Any]] = {}
+
+    def read(shape: Any, count: int, blobs: _ManyBlobs) -> list[Any]:
+        columns.update(_read_columns(parts, "parts", shape, count, blobs))
+        return []
+
+    _load(read, data)
+    return columns
+
+
+def _load(read: _Reader, data: bytes) -> list[Any]:
     size = int.from_bytes(data[:8])
     head, blobs = data[8 : 8 + size], _ManyBlobs(data, 8 + size)
     try:
@@ -49,7 +74,7 @@ def load_all(kind: type[Any], data: bytes) -> list[Any]:
         raise PlainValueError("the head is not JSON") from None
     if not (isinstance(shape, list) and len(shape) == 2 and type(shape[0]) is int and shape[0] >= 0):
         raise PlainValueError("the head is not a number and columns")
-    values = _reader_of(kind)(shape[1], shape[0], blobs)
+    values = read(shape[1], shape[0], blobs)
     if not blobs.all_taken():
         raise PlainValueError("there are bytes after the end")
     return values
@@ -119,7 +144,7 @@ def _write_tuples(inside: _Writer) -> _Writer:
     return write
 
 
-def _write_records(fields: dict[str, Any]) -> _Writer:
+def _write_records(fields: Mapping[str, Any]) -> _Writer:
     columns = [(attrgetter(name), _writer_of(hint)) for name, hint in fields.items()]
 
     def write(values: Sequence[Any], blobs: list[bytes]) -> list[Any]:
@@ -232,20 +257,25 @@ def _read_tuples(inside: _Reader) -> _Reader:
 
 def _read_records(kind: Any) -> _Reader:
     fields = _fields(kind)
-    readers = [_reader_of(hint) for hint in fields.values()]
-    names = list(fields)
 
     def read(shape: Any, count: int, blobs: _ManyBlobs) -> list[Any]:
-        columns = _a_list(shape, len(readers), kind.__name__)
-        values = []
-        for name, reader, column in zip(names, readers, columns, strict=True):
-            try:
-                values.append(reader(column, count, blobs))
-            except PlainValueError as error:
-                raise PlainValueError(f"{kind.__name__}.{name}: {error}") from None
+        values = _read_columns(fields, kind.__name__, shape, count, blobs).values()
         return list(map(kind, *values)) if values else [kind() for _ in range(count)]
 
     return read
+
+
+def _read_columns(
+    fields: Mapping[str, Any], whose: str, shape: Any, count: int, blobs: _ManyBlobs
+) -> dict[str, list[Any]]:
+    columns = _a_list(shape, len(fields), whose)
+    values: dict[str, list[Any]] = {}
+    for (name, hint), column in zip(fields.items(), columns, strict=True):
+        try:
+            values[name] = _reader_of(hint)(column, count, blobs)
+        except PlainValueError as error:
+            raise PlainValueError(f"{whose}.{name}: {error}") from None
+    return values
 
 
 def _read_union(options: tuple[Any, ...]) -> _Reader:

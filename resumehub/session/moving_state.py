@@ -1,6 +1,6 @@
 """A session written down, and made again from what was written: for a move to another process.
 
-``export_session`` and ``attach_again`` are called on the hub thread, ``session_from`` there too. They know
+``export_session`` and ``attach_again`` are called on the hub thread, ``built`` and ``fill`` on any. They know
 every part of a session that another process needs, and decide nothing: what stops the session before, and
 what tells the machine, is ``server/moving.py``. Read next: ``session_state.py``, which has the values.
 """
@@ -16,6 +16,7 @@ from ..errors import ConnectionClosed
 from ..outgoing.outbox import Outbox
 from ..outgoing.transport_writer import TransportWriter
 from ..runtime.base import Runtime
+from .ahead_state import AheadState
 from .delayed_ack import DelayedAck
 from .inbound_fence import InboundFence
 from .serial_queue import SerialQueue
@@ -71,54 +72,57 @@ def export_session(
     return state
 
 
-def session_from(
-    services: Services,
-    state: SessionState,
-    epoch: int,
-    serial_queue: SerialQueue,
-    runtime: Runtime,
-    ask_elsewhere: Callable[[Session, str], Asked] | None = None,
-) -> Session:
-    """The session of ``state``, without a transport. Raises: ValueError for a damaged outbox.
-
-    ``ask_elsewhere``: what is told of the answer to a request for which a thread of another process waits;
-    None: nobody, and an answer is ignored.
-    Next: ``attach_again`` if it is connected.
-    """
-    decisions, outbox = state.decisions, state.outbox
-    whose = f"session {epoch}" if decisions.credentials.generated else decisions.connection_id
-    delayed_ack = None
-    if state.delayed_ack is not None:
-        lock = runtime.lock(f"the delayed ack of {whose}")
-        delayed_ack = DelayedAck(lock, outbox.max_frames, outbox.max_bytes)
-        delayed_ack.restore(state.delayed_ack)
-    inbound_fence = InboundFence(runtime.lock(f"the inbound fence of {whose}"), outbox.max_frames)
-    inbound_fence.restore(state.handled, state.fenced, state.rejected)
-    session = Session(
+def built(services: Services, ahead: AheadState, serial_queue: SerialQueue, runtime: Runtime) -> Session:
+    """A session's objects, made of what goes ahead of it. Any thread. Next: ``fill``."""
+    generated = ahead.credentials.generated
+    whose = "a session that came" if generated else ahead.connection_id
+    return Session(
         services,
-        epoch,
-        decisions.life,
-        decisions.connection_id,
-        decisions.room_id,
-        outbox=Outbox.from_state(runtime.lock(f"the outbox of {whose}"), outbox),
-        inbound_fence=inbound_fence,
+        0,
+        ahead.life,
+        ahead.connection_id,
+        ahead.room_id,
+        outbox=Outbox(
+            runtime.lock(f"the outbox of {whose}"), ahead.max_frames, ahead.max_bytes, ahead.retention
+        ),
+        inbound_fence=InboundFence(runtime.lock(f"the inbound fence of {whose}"), ahead.max_frames),
         serial_queue=serial_queue,
         ended=runtime.event(f"on_disconnect of {whose} to return"),
-        credentials=decisions.credentials,
-        delayed_ack=delayed_ack,
-        limits=state.limits,
-        generation=decisions.generation,
-        state=State.CONNECTED if decisions.connected else State.SUSPENDED,
-        rooms=decisions.rooms,
-        undecodable_logged=state.undecodable_logged,
+        credentials=ahead.credentials,
+        delayed_ack=None,
+        limits=ahead.limits,
+        generation=ahead.generation,
+        rooms=ahead.rooms,
     )
+
+
+def fill(
+    session: Session,
+    state: SessionState,
+    runtime: Runtime,
+    ask_elsewhere: Callable[[Session, str], Asked] | None = None,
+) -> None:
+    """Put all else of ``state`` into a session that was ``built`` of its first part; it has no transport.
+
+    ``state`` was checked. ``ask_elsewhere``: what is told of the answer to a request for which a thread of
+    another process waits; None: nobody, and an answer is ignored. Any thread.
+    Next: ``attach_again`` if it is connected.
+    """
+    outbox = state.outbox
+    if state.delayed_ack is not None:
+        lock = runtime.lock(f"the delayed ack of session {session.life[:8]}")
+        session.delayed_ack = DelayedAck(lock, outbox.max_frames, outbox.max_bytes)
+        session.delayed_ack.restore(state.delayed_ack)
+    session.inbound_fence.restore(state.handled, state.fenced, state.rejected)
+    session.outbox.fill(outbox)
+    session.state = State.CONNECTED if state.decisions.connected else State.SUSPENDED
+    session.undecodable_logged = state.undecodable_logged
     session.own_requests.last = state.requests.last
     if ask_elsewhere is not None:
         for request_id in state.requests.asked:
             session.own_requests.open(request_id, ask_elsewhere(session, request_id))
     for one in state.requests.open:
         session.client_requests.open(ClientRequest(one.id, one.event, deferred=True))
-    return session
 
 
 def attach_again(session: Session, writer: TransportWriter, live: LiveTransport, now: float) -> None:

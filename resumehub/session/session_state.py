@@ -13,7 +13,6 @@ not moved. Made and read by ``moving_state.py`` (hub thread). Read next: ``serve
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +21,6 @@ from ..errors import SessionStateError
 from ..outgoing.outbox_state import OutboxState
 from ..outgoing.wire_queue import WireState
 from ..protocol.control_messages import Rejection
-from .columns import dump_all, load_all
 from .plain_values import PlainValueError, dump, load
 from .session_data import check_data
 
@@ -184,24 +182,6 @@ def decode(data: bytes) -> SessionState:
         raise SessionStateError(f"a session state is damaged: {error}") from None
     check(state)
     return state
-
-
-def encode_all(states: Sequence[SessionState]) -> bytes:
-    """Many states for a process of the same release that takes them at once, while their clients wait.
-
-    Raises: PlainValueError when the data of one is not JSON (it was checked before).
-    """
-    return VERSION.to_bytes(2) + dump_all(SessionState, states)
-
-
-def decode_all(data: bytes) -> list[SessionState]:
-    """The states in ``data``; each is still to be checked. Raises: SessionStateError."""
-    if int.from_bytes(data[:2]) != VERSION:
-        raise SessionStateError(f"sessions of another release (version {int.from_bytes(data[:2])}) came")
-    try:
-        return load_all(SessionState, data[2:])
-    except (PlainValueError, ValueError, TypeError) as error:
-        raise SessionStateError(f"the state of some sessions is damaged: {error}") from None
 
 
 def check(state: SessionState) -> None:

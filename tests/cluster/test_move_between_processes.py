@@ -104,7 +104,7 @@ def test_the_hub_goes_to_another_process_with_its_sockets(tmp_path: Path) -> Non
     two.close()
 
 
-@pytest.mark.parametrize("step", ["MoveOffer", "SessionsMove", "RestMoves"])
+@pytest.mark.parametrize("step", ["MoveOffer", "SessionsAhead", "SessionsMove", "RestMoves"])
 def test_a_target_that_is_killed_before_the_commit_costs_nothing(tmp_path: Path, step: str) -> None:
     two = moved(tmp_path / "chat", target_dies=step)
     assert two.source.read() == "HubNotMoved"

@@ -254,7 +254,7 @@ def ends_the_link(handlers: Any, at: type) -> Callable[[], None]:
 
 @pytest.mark.parametrize(
     "at",
-    [m.MoveOffer, m.MoveAccepted, m.SessionsMove, m.SessionsHeld, m.RestMoves, m.MoveHeld],
+    [m.MoveOffer, m.MoveAccepted, m.SessionsAhead, m.SessionsMove, m.SessionsHeld, m.RestMoves, m.MoveHeld],
     ids=lambda at: at.__name__,
 )
 def test_a_link_that_ends_before_the_commit_costs_nothing(at: type) -> None:
@@ -419,7 +419,7 @@ def test_a_descriptor_that_is_no_socket_ends_the_move_and_leaks_nothing() -> Non
     source, target = two.link()
     pipe = os.pipe()
     source.send(m.MoveOffer("x", "a life", 1, 1))
-    source.send(m.SessionsMove("x", 0, (True,), (False,), b""), pipe[:1])
+    source.send(m.SessionsMove("x", 0, (True,), (False,), (-1,), b"", b""), pipe[:1])
     assert two.processes[1].was_dropped.wait(PATIENCE)
     for one in pipe:
         os.close(one)

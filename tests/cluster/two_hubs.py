@@ -197,9 +197,9 @@ class HasHub(Protocol):
     def hub(self) -> Hub: ...
 
 
-def clients(two: HasHub, count: int) -> list[WebSocketClient]:
-    """So many clients of the hub, with ids from 0 on."""
-    return [connect(two.hub, f"/?id={number}") for number in range(count)]
+def clients(two: HasHub, count: int, *, first: int = 0) -> list[WebSocketClient]:
+    """So many clients of the hub, with ids from ``first`` on."""
+    return [connect(two.hub, f"/?id={number}") for number in range(first, first + count)]
 
 
 def payload(client: WebSocketClient) -> object:

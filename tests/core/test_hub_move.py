@@ -59,6 +59,8 @@ def for_source(world: World, event: SourceEvent) -> World:
     step = source_step(world.source, event)
     world = replace(world, source=step.to)
     match step.action:
+        case SourceAction.SEND_AHEAD:
+            return send(world, "ahead")
         case SourceAction.RELEASE:
             return for_source(world, SourceEvent.RELEASED)
         case SourceAction.FREEZE_AND_SEND:
@@ -87,7 +89,12 @@ def send(world: World, message: str) -> World:
     return replace(world, there=(*world.there, message)) if world.link else world
 
 
-TO_SOURCE = {"accept": SourceEvent.ACCEPTED, "held": SourceEvent.HELD, "dropped": SourceEvent.REFUSED}
+TO_SOURCE = {
+    "accept": SourceEvent.ACCEPTED,
+    "built": SourceEvent.BUILT,
+    "held": SourceEvent.HELD,
+    "dropped": SourceEvent.REFUSED,
+}
 TO_TARGET = {
     "everything": TargetEvent.ALL_HERE,
     "commit": TargetEvent.COMMIT,
@@ -111,7 +118,12 @@ def steps(world: World) -> Iterator[tuple[str, World]]:
         if world.source is S.GONE and world.lock == "source":
             yield "source lets the lock go", replace(world, lock="")
     if world.target_lives:
-        if world.there:
+        if world.there and world.there[0] == "ahead":
+            # It is no event: it is built while the target holds what comes, and answered.
+            answers = ("built",) if world.link and world.target is T.HOLDING else ()
+            back = (*world.back, *answers)
+            yield "target builds what went ahead", replace(world, there=world.there[1:], back=back)
+        elif world.there:
             message, *rest = world.there
             event = TO_TARGET[message]
             yield f"target reads {message}", for_target(replace(world, there=tuple(rest)), event)

@@ -20,6 +20,7 @@ from resumehub.errors import ConnectionClosed, NotMovable, RequestFailed
 from resumehub.protocol.tokens import token_of
 from resumehub.runtime.base import Runtime
 from resumehub.server.moving import adopt_session, export_session
+from resumehub.session.ahead_state import ahead_of, rest_of_all, whole
 from resumehub.session.session_state import SessionState, decode, encode
 from resumehub.testing import Lab
 from resumehub.transport.sockets import PartedError
@@ -344,6 +345,7 @@ class Life:
         written = encode(departure.state)
         state = decode(written)
         assert encode(state) == written, "there is one encoding"
+        assert whole([ahead_of(state)], rest_of_all([state])) == [state], "as it goes in two parts"
         if self._forget is not None:
             state = self._forget(state)
         stream = WireEnd(self.wires[-1]) if departure.transport is not None else None

@@ -51,23 +51,39 @@ class MoveGivenUp:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionsMove:
-    """Source: some of the sessions. ``states``: as ``session_state.encode_all`` wrote them.
+class SessionsAhead:
+    """Source: of some sessions what rarely changes. Everything is alive. Each has a number, from 0 on.
 
-    ``connected``: which of them have a descriptor, in this order. ``carried``: whose callbacks still run in
-    the old process (``server/hub_departure.py``).
+    ``states``: as ``ahead_state.encode_ahead`` wrote them. One that is in no ``SessionsMove`` later has ended
+    meanwhile.
+    """
+
+    move: str
+    batch: int
+    states: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsMove:
+    """Source: some of the sessions. ``rests``: as ``ahead_state.rest_of_all`` wrote them.
+
+    ``ahead``: for each the number of what went ahead of it; -1 for one that has begun or changed since, for
+    which ``states`` has the next. ``connected``: which of them have a descriptor, in this order. ``carried``:
+    whose callbacks still run in the old process (``server/hub_departure.py``).
     """
 
     move: str
     batch: int
     connected: tuple[bool, ...]
     carried: tuple[bool, ...]
+    ahead: tuple[int, ...]
     states: bytes
+    rests: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class SessionsHeld:
-    """Target: it has these."""
+    """Target: it has these: built, or held."""
 
     move: str
     batch: int
@@ -149,5 +165,6 @@ MESSAGES: Final[dict[int, type]] = {
     70: LastWordSaid,
     71: AnswerArrived,
     72: NothingMore,
+    74: SessionsAhead,
 }
 """Number → class of the message."""

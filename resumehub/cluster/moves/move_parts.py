@@ -48,7 +48,8 @@ class HubMoved:
     """The hub is in the other process.
 
     ``ended``: the sessions that could not move, by id, and why. In seconds: ``released_in`` until callbacks
-    had ended; ``paused_for`` from the freeze to the commit.
+    had ended; ``paused_for`` from the freeze to the commit; ``ahead_in``: before the two, to send ahead what
+    rarely changes.
     """
 
     sessions: int
@@ -56,6 +57,7 @@ class HubMoved:
     ended: tuple[tuple[str, str], ...]
     released_in: float
     paused_for: float
+    ahead_in: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

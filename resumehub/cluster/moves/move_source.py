@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 from ...clock import now
@@ -26,18 +27,15 @@ from ...server.hub_runner import HubRunner
 from ...server.session_release import LastWord
 from ...session.elsewhere import Elsewhere
 from ...session.plain_values import dump
-from ...session.session_state import encode_all
 from ..door import Door
 from ..link import Link
 from ..link_thread import Handlers
 from . import move_messages as m
 from .late_answers import LateAnswers
+from .move_ahead import BATCH, SentAhead
 from .move_parts import HubMoved, HubNotMoved, SourceHost, Traveller
 
 log = Log("resumehub")
-
-BATCH: Final = 64
-"""Sessions in one message: more descriptors would not fit in flight, and fewer are slow."""
 
 QUICK: Final = 0.2
 """Seconds for the releases of sessions of which no handler runs: meanwhile their messages wait."""
@@ -161,12 +159,13 @@ class _Attempt:
         self._deadline = deadline
         self.move = secrets.token_hex(16)
         self._departure = HubDeparture(loop, runtime)
+        self._ahead = SentAhead(self.move)
         #: What the target says; None: the link has ended.
         self.answers: Mailbox = runtime.mailbox()
         self.late = LateAnswers(runtime, loop, self._need_link_no_more)
         self._stage = SourceStage.OFFERED
         self._because = ""
-        self._released_in = self._frozen_at = 0.0
+        self._ahead_in = self._released_in = self._frozen_at = 0.0
         self._words_left = 0
         self._cycles = CyclesNotSought()
         self._lock = runtime.lock("the end of a move")
@@ -184,6 +183,8 @@ class _Attempt:
             step = source_step(self._stage, event)
             before, self._stage = self._stage, step.to
             match step.action:
+                case SourceAction.SEND_AHEAD:
+                    event = self._guarded(self._send_ahead)
                 case SourceAction.RELEASE:
                     event = self._release()
                 case SourceAction.FREEZE_AND_SEND:
@@ -206,6 +207,17 @@ class _Attempt:
             lambda: self._ask(m.MoveOffer(self.move, self._hub_life, len(sessions), connected), _E.ACCEPTED)
         )
 
+    def _send_ahead(self) -> SourceEvent:
+        began = now()
+        until = began + max(0.0, self._deadline - began) / 4
+        sessions = list(self._loop.registry.sessions.values())
+        messages: Iterator[tuple[Any, Sequence[int]]] = (
+            (message, ()) for message in self._ahead.messages(sessions)
+        )
+        event = self._send_each(takewhile(lambda _: now() < until, messages))
+        self._ahead_in = now() - began
+        return _E.BUILT if event is _E.HELD else event
+
     def _release(self) -> SourceEvent:
         began = now()
         self._departure.release(began + max(0.0, self._deadline - began) / 4, QUICK)
@@ -218,17 +230,8 @@ class _Attempt:
         if not self._source.door.freeze(max(0.0, min(PATIENCE, self._deadline - now()))):
             return self._failed("calls of the application did not end in time")
         self._departure.freeze()
-        unanswered = 0
-        for message, descriptors in self._batches():
-            if unanswered == IN_FLIGHT:
-                if (event := self._wait(_E.HELD)) is not _E.HELD:
-                    return event
-                unanswered -= 1
-            self.link.send(message, descriptors)
-            unanswered += 1
-        for _ in range(unanswered):
-            if (event := self._wait(_E.HELD)) is not _E.HELD:
-                return event
+        if (event := self._send_each(self._batches())) is not _E.HELD:
+            return event
         parts = self._source.parts(self._loop)
         rest = m.RestMoves(
             self.move,
@@ -238,6 +241,21 @@ class _Attempt:
             b"".join(parts.values()),
         )
         return self._ask(rest, _E.HELD)
+
+    def _send_each(self, messages: Iterable[tuple[Any, Sequence[int]]]) -> SourceEvent:
+        """Send these, each with its descriptors; HELD when the target has all of them."""
+        unanswered = 0
+        for message, descriptors in messages:
+            if unanswered == IN_FLIGHT:
+                if (event := self._wait(_E.HELD)) is not _E.HELD:
+                    return event
+                unanswered -= 1
+            self.link.send(message, descriptors)
+            unanswered += 1
+        for _ in range(unanswered):
+            if (event := self._wait(_E.HELD)) is not _E.HELD:
+                return event
+        return _E.HELD
 
     def _batches(self) -> Iterator[tuple[m.SessionsMove, list[int]]]:
         leaving: list[LeavingSession] = []
@@ -251,13 +269,7 @@ class _Attempt:
             yield self._batch(number, leaving)
 
     def _batch(self, number: int, leaving: list[LeavingSession]) -> tuple[m.SessionsMove, list[int]]:
-        message = m.SessionsMove(
-            self.move,
-            number,
-            tuple(one.transport is not None for one in leaving),
-            tuple(one.carried for one in leaving),
-            encode_all([one.state for one in leaving]),
-        )
+        message = self._ahead.message(number, leaving)
         return message, [_descriptor(one) for one in leaving if one.transport is not None]
 
     def _write_commit(self) -> SourceEvent:
@@ -286,10 +298,12 @@ class _Attempt:
         self._need_link_no_more()
         ended = tuple((one.session.connection_id, one.because) for one in staying)
         staying.clear()
-        return HubMoved(departure.sessions, departure.carried, ended, self._released_in, paused_for)
+        return HubMoved(
+            departure.sessions, departure.carried, ended, self._released_in, paused_for, self._ahead_in
+        )
 
     def _thaw(self, before: SourceStage) -> HubNotMoved:
-        if before is not SourceStage.OFFERED:
+        if before not in (SourceStage.OFFERED, SourceStage.AHEAD):
             self._departure.thaw()
             self._source.door.thaw()
         try:

@@ -28,12 +28,12 @@ from ...server.hub_runner import HubRunner
 from ...server.session_release import LastWord
 from ...session.plain_values import load
 from ...session.session import Session
-from ...session.session_state import decode_all
 from ...transport.sockets import PlainSocket
 from ..door import Door
 from ..link import NO_DESCRIPTOR, Link, close_all
 from ..link_thread import Handlers
 from . import move_messages as m
+from .move_ahead import BuiltAhead
 from .move_parts import TargetHost, Traveller
 from .move_source import HISTORY
 
@@ -70,6 +70,7 @@ class MoveTarget:
         self.handlers: Handlers = {
             m.Moved: self._moved,
             m.MoveOffer: self._offered,
+            m.SessionsAhead: self._handler(_Incoming.ahead),
             m.SessionsMove: self._handler(_Incoming.sessions),
             m.RestMoves: self._handler(_Incoming.rest),
             m.MoveCommitted: self._handler(lambda incoming, message, _: incoming.on(_E.COMMIT)),
@@ -180,6 +181,7 @@ class _Incoming:
         self._arrival = HubArrival(
             loop, self._runtime, lambda session, request_id: _AskedThere(self, session, request_id)
         )
+        self._ahead = BuiltAhead(self._arrival)
         self._lock = target.runner.runtime.lock("a hub on its way")
         self._cycles = CyclesNotSought()
         self.stage = TargetStage.HOLDING
@@ -203,6 +205,7 @@ class _Incoming:
                     self._cycles.end()
             case TargetAction.DROP:
                 self._arrival.drop()
+                self._ahead.forget()
                 self._cycles.end()
                 self._target.host.dropped()
                 if event is _E.FAILED and because:
@@ -212,13 +215,27 @@ class _Incoming:
 
     # -- what comes -------------------------------------------------------------------------
 
-    def sessions(self, message: m.SessionsMove, descriptors: Sequence[int]) -> None:
-        """Some of the sessions."""
+    def _still_holds(self) -> bool:
         with self._lock:
             holds = self.stage is TargetStage.HOLDING
             if holds:
                 self._cycles.begin()  # until the end of the arrival, which changes ``stage`` first
-        if not holds:
+            return holds
+
+    def ahead(self, message: m.SessionsAhead, descriptors: Sequence[int]) -> None:
+        """Of some sessions what rarely changes: they still run there."""
+        if not self._still_holds():
+            return
+        try:
+            self._ahead.build(message)
+        except (ResumeHubError, ValueError) as error:
+            self.on(_E.FAILED, f"{type(error).__name__}: {error}")
+            return
+        self._say(m.SessionsHeld(self.move, message.batch))
+
+    def sessions(self, message: m.SessionsMove, descriptors: Sequence[int]) -> None:
+        """Some of the sessions."""
+        if not self._still_holds():
             close_all(descriptors)
             return
         if NO_DESCRIPTOR in descriptors:
@@ -228,10 +245,11 @@ class _Incoming:
         left: list[PlainSocket] = []
         try:
             left = self._streams(descriptors)
-            states = decode_all(message.states)
-            for state, connected, carried in zip(states, message.connected, message.carried, strict=True):
+            came = self._ahead.sessions(message)
+            for moves, connected, carried in zip(came, message.connected, message.carried, strict=True):
+                state, session = moves
                 stream = left.pop() if connected else None
-                self._arrival.hold(state, stream, carried=carried)
+                self._arrival.hold(state, stream, carried=carried, session=session)
             if left:
                 raise ValueError("more descriptors than sessions came")
         except (ResumeHubError, OSError, ValueError, IndexError) as error:
@@ -266,6 +284,7 @@ class _Incoming:
             here = len(self._arrival)
             self.on(_E.FAILED, f"{here} sessions of {message.sessions} have come")
             return
+        self._ahead.forget()
         try:
             if (history := self._parts.get(HISTORY)) is not None:
                 self._arrival.hold_history(load(HistoryState, history))

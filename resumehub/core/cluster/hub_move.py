@@ -1,9 +1,9 @@
 """How a hub moves from one process to another, as two total tables: the old process's and the new one's.
 
-The old process (*source*) offers the move, releases its sessions, freezes, and sends all it has. The new one
-(*target*) holds it inert and says so. Then the source writes *commit*, and lets go of the hub's lock. The
-target goes on once it has both, the commit and the lock. So there is no moment at which both run the hub, and
-one at which neither does only if one of them dies:
+The old process (*source*) offers the move, sends ahead what rarely changes, releases its sessions, freezes,
+and sends all else. The new one (*target*) builds the sessions, holds them inert and says so. Then the source
+writes *commit*, and lets go of the hub's lock. The target goes on once it has both, the commit and the lock.
+So there is no moment at which both run the hub, and one at which neither does only if one of them dies:
 
 * until commit is written, whatever fails is a thaw: the source goes on, the target drops what it holds;
 * once it is written, the source never goes on. If it dies before it lets go, the kernel does;
@@ -26,6 +26,7 @@ class SourceStage(Enum):
     """How far the old process is."""
 
     OFFERED = "the target was asked"
+    AHEAD = "what rarely changes goes ahead, everything else goes on"
     RELEASING = "callbacks end, everything else goes on"
     SENDING = "everything is frozen, and is sent"
     COMMITTING = "the target holds everything"
@@ -38,6 +39,7 @@ class SourceEvent(Enum):
 
     ACCEPTED = "the target has room for all"
     REFUSED = "the target can't, or has dropped what it held"
+    BUILT = "the target has built what went ahead, or the time for it is over"
     RELEASED = "all sessions are released, or the time for it is over"
     HELD = "the target holds everything"
     WRITTEN = "commit is written whole"
@@ -47,6 +49,7 @@ class SourceEvent(Enum):
 class SourceAction(Enum):
     """What it does then."""
 
+    SEND_AHEAD = "send what rarely changes"
     RELEASE = "run on_stop and each on_release"
     FREEZE_AND_SEND = "freeze, and send everything"
     WRITE_COMMIT = "write commit"
@@ -67,13 +70,14 @@ _S, _E, _A = SourceStage, SourceEvent, SourceAction
 _STAY = SourceStep(_A.THAW, _S.STAYED)
 
 SOURCE: dict[tuple[SourceStage, SourceEvent], SourceStep] = {
-    (_S.OFFERED, _E.ACCEPTED): SourceStep(_A.RELEASE, _S.RELEASING),
+    (_S.OFFERED, _E.ACCEPTED): SourceStep(_A.SEND_AHEAD, _S.AHEAD),
+    (_S.AHEAD, _E.BUILT): SourceStep(_A.RELEASE, _S.RELEASING),
     (_S.RELEASING, _E.RELEASED): SourceStep(_A.FREEZE_AND_SEND, _S.SENDING),
     (_S.SENDING, _E.HELD): SourceStep(_A.WRITE_COMMIT, _S.COMMITTING),
     (_S.COMMITTING, _E.WRITTEN): SourceStep(_A.DEPART, _S.GONE),
     **{
         (stage, event): _STAY
-        for stage in (_S.OFFERED, _S.RELEASING, _S.SENDING, _S.COMMITTING)
+        for stage in (_S.OFFERED, _S.AHEAD, _S.RELEASING, _S.SENDING, _S.COMMITTING)
         for event in (_E.REFUSED, _E.FAILED)
     },
 }

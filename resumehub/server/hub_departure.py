@@ -11,7 +11,7 @@ the hub, which is no thread of the hub and runs no callback. Read next: ``hub_ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -63,6 +63,8 @@ class HubDeparture:
         self._progress = runtime.condition(self._lock)
         self._releases: dict[int, SessionRelease] = {}
         self._unreleased: set[int] = set()
+        # Sessions whose handler runs since the release began.
+        self._running: set[int] = set()
         self._fences: dict[int, TransportFence] = {}
         self._stopped: dict[int, str | None] = {}
         self._seal = Seal(runtime.event("the move of the hub to end"))
@@ -87,9 +89,9 @@ class HubDeparture:
         """Run on_stop and each session's on_release; False if not all were done at ``until``.
 
         ``until``: real seconds, as ``clock.now``. Everything else goes on: who sends, sends, and messages
-        of a session wait for its release to end. ``quick``: sessions whose handlers run now come first, and
-        have the time; so many seconds are for the rest, whose messages need not wait for a slow handler of
-        another one. None: all at once. Blocks: up to ``until``.
+        of a session wait for its release to end. ``quick``: sessions whose handlers run now, and for so many
+        seconds more, come first, and have the time; then so many seconds are for the rest, whose messages
+        need not wait for a slow handler of another one. None: all at once. Blocks: up to ``until``.
         """
         stopped = self._runtime.event("on_stop to return")
         self._has_ceased = True
@@ -97,16 +99,41 @@ class HubDeparture:
         if not stopped.wait(max(0.0, until - now())):
             log.warning("a handler of on_stop has not returned in time: the hub moves meanwhile")
         if quick is not None:
-            self._begin_releases(busy_ones=True)
-            self._wait_for_releases(until - quick)
+            if slow := self._slow_ones(min(until, now() + quick)):
+                self._begin_releases(slow)
+                self._wait_for_releases(until - quick)
             until = min(until, now() + quick)
         self._begin_releases()
         return self._wait_for_releases(until)
 
-    def _begin_releases(self, *, busy_ones: bool = False) -> None:
-        for session in list(self._loop.registry.sessions.values()):
-            known = session.epoch in self._releases or session.connection is None
-            if known or (busy_ones and not session.serial_queue.is_busy()):
+    def _slow_ones(self, until: float) -> list[Session]:
+        """The sessions whose handler that runs now has not returned at ``until``. Holds none of them.
+
+        A session that is just busy must not be released among them: its next messages would wait.
+        """
+        sessions = list(self._loop.registry.sessions.values())
+        for session in sessions:
+            with self._lock:
+                self._running.add(session.epoch)
+            returned = partial(self._has_returned, session.epoch)
+            if not session.serial_queue.when_returned(returned):
+                returned()
+        with self._lock:
+            while self._running and (left := until - now()) > 0:
+                self._progress.wait(left)
+            running, self._running = self._running, set()
+        return [session for session in sessions if session.epoch in running]
+
+    def _has_returned(self, epoch: int) -> None:
+        with self._lock:
+            self._running.discard(epoch)
+            if not self._running:
+                self._progress.notify_all()
+
+    def _begin_releases(self, sessions: Iterable[Session] | None = None) -> None:
+        """``sessions``: None for all."""
+        for session in list(self._loop.registry.sessions.values() if sessions is None else sessions):
+            if session.epoch in self._releases or session.connection is None:
                 continue
             changed = partial(self._has_released, session.epoch)
             release = SessionRelease(self._runtime, self._loop.services, session, changed)

@@ -65,6 +65,7 @@ class SerialQueue:
         self._told_of_room: list[Callable[[], None]] = []
         # Called once no callback runs; from then on none starts (``hold``).
         self._holder: Callable[[], None] | None = None
+        self._told_of_return: list[Callable[[], None]] = []
 
     def post(self, call: Callback, *, runner_coming: bool = False) -> None:
         """Queue a callback. With ``runner_coming`` the caller promises that ``run`` will be called."""
@@ -123,6 +124,13 @@ class SerialQueue:
                 return
             self._running = True
         told()
+
+    def when_returned(self, tell: Callable[[], None]) -> bool:
+        """Call ``tell`` once, when the callback that runs has returned; False if none runs. Holds nothing."""
+        with self._lock:
+            if self._running:
+                self._told_of_return.append(tell)
+            return self._running
 
     def waiting(self) -> list[Callback]:
         """The callbacks that have not started, oldest first. Call it between ``told`` and ``let_go``."""
@@ -239,15 +247,18 @@ class SerialQueue:
     def _next(self, turn: int | None) -> Callback | None:
         told: list[Callable[[], None]] = []
         with self._lock:
+            if self._told_of_return:
+                told, self._told_of_return = self._told_of_return, []
             holder = self._holder
             if holder is not None:
                 self._holder = None  # ``_running`` stays true, for the thread that called ``hold``
                 call = None
-            elif not self._calls:
+            elif not self._calls and not told:
                 self._running = False
                 return None
             else:
-                call = self._calls.popleft() if turn != 0 else None
+                call = self._calls.popleft() if self._calls and turn != 0 else None
+            left = bool(self._calls)
             if call is None:
                 self._running = holder is not None
             elif call.size is not None:
@@ -255,10 +266,10 @@ class SerialQueue:
                 self._parked -= 1
                 self._parked_bytes -= call.size
                 if was_full:
-                    told = self._there_is_room()
+                    told += self._there_is_room()
         if holder is not None:
             holder()
-        elif call is None:
+        elif call is None and left:
             self._pool.submit(self)
         for tell in told:
             tell()

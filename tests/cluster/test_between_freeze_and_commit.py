@@ -15,6 +15,7 @@ from resumehub.cluster.door import Door
 from resumehub.errors import ConnectionClosed, ConnectionNotFound
 from resumehub.runtime.system import SystemRuntime
 from resumehub.session.elsewhere import Elsewhere, Seal
+from resumehub.session.serial_queue import SerialQueue
 from resumehub.session.session import Session
 from resumehub.testing import connect
 from tests.cluster.two_hubs import TwoHubs, echo, payload
@@ -303,6 +304,63 @@ def test_while_a_slow_handler_is_waited_for_others_are_handled() -> None:
     assert departure.carried == 0
     two.go(departure, two.hold(departure))
     assert [payload(client) for client in (alice, bob)] == ["slow", "quick"]
+    for client in (alice, bob):
+        client.close()
+    two.close()
+
+
+def test_who_was_just_busy_when_a_move_began_does_not_wait_for_a_slow_handler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bob's handler runs when the move begins, and returns at once; his next message is handled before it."""
+    slow, short = Gate(), Gate()
+    handled = threading.Event()
+
+    def make(runtime: SystemRuntime) -> Hub:
+        hub = Hub(lambda request: ("lobby", request.args["id"]), _runtime=runtime)
+
+        @hub.on_message
+        def on_message(connection: Connection, message: Message) -> None:
+            match message.payload:
+                case "slow":
+                    slow.hold()
+                case "short":
+                    short.hold()
+                case "next":
+                    handled.set()
+            connection.send(message)
+
+        return hub
+
+    two = TwoHubs(make)
+    alice, bob = (connect(two.hub, f"/?id={name}") for name in ("alice", "bob"))
+    alice.send('{"payload": "slow"}')
+    bob.send('{"payload": "short"}')
+    slow.wait_reached()
+    short.wait_reached()
+    when_returned = SerialQueue.when_returned
+
+    def let_him_return(queue: SerialQueue, tell: Callable[[], None]) -> bool:
+        """Each session is looked at once; his handler returns while the move waits for those that run."""
+        runs = when_returned(queue, tell)
+        if runs and queue is two.loop(0).registry.sessions["bob"].serial_queue:
+            short.open()
+            assert payload(bob) == "short"
+        return runs
+
+    monkeypatch.setattr(SerialQueue, "when_returned", let_him_return)
+    departure = two.departure()
+    releasing = Call(lambda: departure.release(now() + PATIENCE, 0.1))
+    while not departure._releases:
+        assert releasing.is_under_way()
+    bob.send('{"payload": "next"}')
+    assert handled.wait(PATIENCE)
+    slow.open()
+    assert releasing.result()
+    two.freeze(departure)
+    assert departure.carried == 0
+    two.go(departure, two.hold(departure))
+    assert (payload(alice), payload(bob)) == ("slow", "next")
     for client in (alice, bob):
         client.close()
     two.close()

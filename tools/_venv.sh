@@ -23,8 +23,9 @@ apt_install() {
         return 1
     fi
     say "$why: installing $*"
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$@"; } >/dev/null
+    # Two of these may run side by side, and apt-get does not wait for another one.
+    { flock 8 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@"; } >/dev/null 8>"$venv/.apt"
 }
 
 base_python() {

@@ -91,7 +91,8 @@ class HubLifeCycle:
     def close(self, timeout: float = 5.0) -> CloseReport:
         """End all sessions (close code 1001), run their on_disconnect, stop every thread.
 
-        With a cluster: end this process's part. It drains, and no session ends by it; see ``end_all``.
+        With a cluster: end this process's part. It drains, and no session ends by it; see ``end_all``. What
+        is not done in time goes on, and the report is incomplete.
 
         ``timeout``: real seconds, 0 or more; transports whose peers have not answered by then are
         aborted. The report is complete when no thread, socket or timer of the hub is left. Otherwise
@@ -103,8 +104,9 @@ class HubLifeCycle:
         """
         seconds = check_timeout(timeout)
         if self.member is not None:
-            self.member.drain(seconds, "the application closes the hub")
-        stuck = self.runner.close(seconds)
+            stuck = self.member.close(seconds, "the application closes the hub")
+        else:
+            stuck = self.runner.close(seconds)
         return CloseReport(not stuck, stuck)
 
     def end_all(self, reason: str) -> int:

@@ -14,6 +14,7 @@ from ..core.cluster.passing import rules_for
 from .calls.member_calls import CallingMember, MemberCalls
 from .dials.member_dials import MANY_THREADS, MemberDials
 from .gunicorn_worker import GunicornWorker
+from .member_loop import MemberLoop
 from .moves.hub_mover import MoveHost, WholeHubMover
 from .parts import Parts
 
@@ -54,3 +55,28 @@ class Assembly:
         parts.link_watchers += server, client
         parts.hub_watchers.append(client)
         parts.tickers.append(server.tick)
+
+
+class LoopOfMoves:
+    """The member's loop, for moves, once it runs."""
+
+    def __init__(self, loop: Callable[[], MemberLoop | None]) -> None:
+        self._loop = loop
+
+    def may_hold(self) -> bool:
+        loop = self._loop()
+        return loop is not None and loop.may_hold()
+
+    def committed(self, hub_life: str) -> None:
+        loop = self._loop()
+        assert loop is not None, "it holds what came"
+        loop.committed(hub_life)
+
+    def dropped(self) -> None:
+        if (loop := self._loop()) is not None:
+            loop.dropped()
+
+    def release_hub(self) -> None:
+        loop = self._loop()
+        assert loop is not None, "it held the hub"
+        loop.release_hub()

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ..clock import now
 from ..core.cluster.stopping import Kind
-from ..runtime.stacks import locals_of_main_thread
+from ..runtime.stacks import locals_of_main_thread, main_thread_is_in
 from ..server.server_state import DEFAULT_GRACEFUL_TIMEOUT, find_worker
 
 _DEFAULT_TIMEOUT: Final = 30.0
@@ -34,6 +34,7 @@ class GunicornWorker:
         self.master: int = worker.ppid
         self.kind = Kind.THREADS if hasattr(worker, "tpool") else Kind.SYNC
         self._beat = -1
+        self._quits = False
         with contextlib.suppress(AttributeError, OSError, ValueError):
             self._beat = os.dup(worker.tmp.fileno())
         #: The inodes of the sockets that the server listens on.
@@ -48,6 +49,16 @@ class GunicornWorker:
     def told_to_stop(self) -> bool:
         """Whether the worker is to end: by a signal, its limit of requests, or its master's end."""
         return getattr(self._worker, "alive", True) is False or os.getppid() != self.master
+
+    @property
+    def told_to_quit(self) -> bool:
+        """Whether it is to end at once, by SIGINT or SIGQUIT, which are no deploy.
+
+        It shows for a tenth of a second, while the handler of the signal runs: ask as soon as
+        ``told_to_stop`` is true. An order that is seen later counts as one to stop, which loses no session.
+        """
+        self._quits = self._quits or main_thread_is_in("handle_quit", self._worker)
+        return self._quits
 
     @property
     def threads(self) -> int:

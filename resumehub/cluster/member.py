@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ..clock import now
 from ..config import Config
 from ..core.cluster.membership import Role
 from ..core.cluster.stopping import Kind
@@ -25,7 +26,7 @@ from ..runtime.foreign_code import Log
 from ..runtime.system import SystemRuntime
 from ..server.hub_runner import HubRunner
 from ..wsgi.session_lookup import SessionLookup
-from .assembly import Assembly
+from .assembly import Assembly, LoopOfMoves
 from .door import Door
 from .folder import open_folder
 from .greetings import Greeting
@@ -56,6 +57,9 @@ _BOOT_PATIENCE: Final = 3600.0
 
 _FORK_PATIENCE: Final = 5.0
 # Seconds for which a fork of gunicorn's master waits until its hub is closed.
+
+_DRAIN_SHARE: Final = 0.8
+# Of the time to close: for the hub to move or to be parked.
 
 _members: weakref.WeakValueDictionary[str, Member] = weakref.WeakValueDictionary()
 # The members of this process, by the real path of their folder.
@@ -100,10 +104,12 @@ class Member:
         self.door = Door(runner.runtime)
         self._enter()
         self._forget()
-        self._assembly = Assembly(self, self.serve, _MoveHost(self))
+        self._assembly = Assembly(self, self.serve, LoopOfMoves(lambda: self.loop))
         self.parker: HubParker = FolderParker(
             runner, self.door, self._assembly.calls.sessions, cluster.park_bytes
         )
+        #: The dials of this process's requests, and those that come over links.
+        self.dials = self._assembly.dials
         #: The calls of this process's threads, and those that come over links.
         self.calls = self._assembly.calls
         if watch:
@@ -171,7 +177,7 @@ class Member:
             if str(error) != self._failed:
                 self._failed = str(error)
                 log.error("this process takes no part in its cluster: %s", error)
-        return self._assembly.dials.lookup
+        return self.dials.lookup
 
     def serve(self) -> None:
         """Take part, for a dial that has come. Raises: HubClosed; RuntimeError with the reason."""
@@ -194,7 +200,7 @@ class Member:
             served = self.runner.ready()
             detail = "this process holds the hub" if served else "a thread that the hub needs has died"
             return Readiness(served, True, False, detail)
-        if self._assembly.dials.client.suspect:
+        if self.dials.client.suspect:
             return Readiness(False, False, False, "the process that holds the hub does not answer")
         if place is not None and not is_over(place):
             return Readiness(True, False, False, "the hub is in another process")
@@ -274,6 +280,23 @@ class Member:
             return Carriage(why="it was not done in time")
         return loop.report or Carriage()
 
+    def close(self, timeout: float, why: str) -> list[tuple[str, str]]:
+        """Drain, then close the hub's parts in this process; return the threads that still run, with stacks.
+
+        Called on a thread of the hub, it only starts that, and returns that thread. No session is ended for
+        want of time: what is under way goes on, and the hub closes behind it. Blocks: up to ``timeout``.
+        """
+        loop, runner, end = self.loop, self.runner, now() + timeout
+        if loop is None:
+            return runner.close(timeout)
+        loop.stop(timeout * _DRAIN_SHARE, why, close_within=timeout)
+        caller = runner.loop.thread_group.current() if runner.loop is not None else None
+        if caller is not None:
+            return [(caller.name, caller.stack())]
+        if not loop.join(timeout):
+            return loop.stuck()
+        return runner.close(max(0.0, end - now()))
+
     # -- gunicorn, and forks ----------------------------------------------------------------
 
     def _watch_gunicorn(self) -> None:
@@ -331,29 +354,6 @@ class Member:
         self._forget()
         if is_child_of_gunicorn_master():
             self._start_with(None)
-
-
-class _MoveHost:
-    """The member's loop, for moves, once it runs."""
-
-    def __init__(self, member: Member) -> None:
-        self._member = member
-
-    def may_hold(self) -> bool:
-        loop = self._member.loop
-        return loop is not None and loop.may_hold()
-
-    def committed(self, hub_life: str) -> None:
-        assert self._member.loop is not None, "it holds what came"
-        self._member.loop.committed(hub_life)
-
-    def dropped(self) -> None:
-        if self._member.loop is not None:
-            self._member.loop.dropped()
-
-    def release_hub(self) -> None:
-        assert self._member.loop is not None, "it held the hub"
-        self._member.loop.release_hub()
 
 
 _UNDER_WAY = (Role.LOOKING, Role.HEIR, Role.ADOPTING, Role.RECEIVING, Role.TAKING, Role.MOVING)

@@ -15,7 +15,7 @@ from typing import Final
 from ..clock import now
 from ..core.cluster.membership import Deed, MemberEvent, Role, Standing, may_leave, step
 from ..core.cluster.stopping import Candidate, Kind, StopPlan
-from ..runtime.base import Mailbox
+from ..runtime.base import Mailbox, Thread
 from ..runtime.foreign_code import Log, passes
 from .errands import AdoptErrand, Errands, MoveErrand, ParkErrand
 from .link import Link
@@ -30,7 +30,7 @@ from .stop_watch import StopWatch
 
 log = Log("resumehub")
 
-TICK: Final = 0.1
+TICK: Final = 0.05
 """Seconds between two looks whether this process is told to stop."""
 
 HURRY: Final = 0.05
@@ -80,6 +80,9 @@ class MemberLoop:
         self._offers = setting.runtime.mailbox()
         self._moves_to: Link | None = None
         self._stop: StopOrder | None = None
+        self._asked = False
+        self._close_within: float | None = None
+        self._threads: list[Thread] = []
         self._done = setting.runtime.event("the member to leave")
 
     @property
@@ -100,13 +103,21 @@ class MemberLoop:
     def start(self) -> None:
         """Start both threads. Raises: RuntimeError."""
         runtime = self._set.runtime
-        runtime.spawn("resumehub-mover", self._errands.run, daemon=False)
-        runtime.spawn("resumehub-member", self._run, daemon=False)
+        self._threads.append(runtime.spawn("resumehub-mover", self._errands.run, daemon=False))
+        self._threads.append(runtime.spawn("resumehub-member", self._run, daemon=False))
         self._inbox.put(MemberEvent.STARTED)
 
-    def stop(self, timeout: float, why: str) -> None:
-        """Begin to leave: move the hub or park it within ``timeout`` real seconds."""
-        self._inbox.put(StopOrder(now(), now() + timeout, why))
+    def stop(self, timeout: float, why: str, close_within: float | None = None) -> None:
+        """Begin to leave: move the hub or park it within ``timeout`` real seconds.
+
+        ``close_within``: then close what is left of it here, within so many seconds. A process that is told
+        to stop already keeps the time that it has.
+        """
+        self._inbox.put(StopOrder(now(), now() + timeout, why, asked=True, close_within=close_within))
+
+    def stuck(self) -> list[tuple[str, str]]:
+        """Those of the two threads that still run, with their stacks."""
+        return [(thread.name, thread.stack()) for thread in self._threads if thread.is_alive()]
 
     # -- for a hub that moves: any thread but the first ---------------------------------------
 
@@ -157,6 +168,9 @@ class MemberLoop:
         while came is not None:
             if isinstance(came, StopOrder):
                 self._told(came)
+                self._asked |= came.asked
+                if came.close_within is not None:
+                    self._close_within = came.close_within
             else:
                 self._handle(came)
             came = self._inbox.get(0)
@@ -202,8 +216,8 @@ class MemberLoop:
             case Deed.MOVE_IT:
                 return self._move_it()
             case Deed.PARK_IT:
-                until = self._stop.until if self._stop is not None else now() + self._watch.time_to_park
-                self._errands.send_on(ParkErrand(until, self._why))
+                assert self._stop is not None, "only a process that stops parks its hub"
+                self._errands.send_on(ParkErrand(self._stop.until, self._why))
             case Deed.LISTEN:
                 self._listen()
             case Deed.HUSH:
@@ -248,7 +262,7 @@ class MemberLoop:
             return MemberEvent.STAYED
         self._moves_to = link
         stop = self._stop
-        until = now() + _MOVE_TIME if stop is None else stop.until - self._watch.time_to_park
+        until = stop.until - self._watch.time_to_park(stop) if stop is not None else now() + _MOVE_TIME
         self._errands.send_on(MoveErrand(link, self._new_life, until, self._why))
         return None
 
@@ -283,6 +297,7 @@ class MemberLoop:
 
     def _finish(self) -> None:
         self._errands.end()
+        self._set.parts.on_leave()
         self._set.whereabouts.set_nowhere("this process takes no part in it any more")
         self._links.unlink()
         self._set.lock.close()
@@ -290,6 +305,8 @@ class MemberLoop:
             self._set.server.close()
         self._set.runner.governed = False
         self._done.set()
+        if self._close_within is not None:
+            self._set.runner.close(self._close_within)
 
     # -- ticks ------------------------------------------------------------------------------
 
@@ -344,16 +361,21 @@ class MemberLoop:
 
     def _go_on_with_stop(self, stop: StopOrder) -> None:
         server, role, at = self._set.server, self._at.role, now()
-        needed = self._set.mover.is_needed and at < stop.until
+        needed = (self._set.mover.is_needed or self._set.parts.need_the_hub()) and at < stop.until
         if server is not None and (needed or role not in (Role.WORKER, Role.LOOKING)):
             server.keep_alive()
         if role is Role.HUB:
             self._plan(stop, at)
         elif role is Role.IDLE:
             self._handle(MemberEvent.LEAVE)
-        elif may_leave(self._at) and self._watch.server_is_done and not needed:
-            # A worker's requests that are under way may still need the link.
+        elif may_leave(self._at) and self._nothing_more_comes() and not needed:
+            self._set.parts.on_leave()
             self._handle(MemberEvent.LEAVE)
+
+    def _nothing_more_comes(self) -> bool:
+        # A worker's requests that are under way may still need the link. But the application may have asked
+        # in one of them, or at the end of the main thread, which waits for us then.
+        return self._asked or self._watch.server_is_done
 
     def _plan(self, stop: StopOrder, at: float) -> None:
         if stop.as_without_a_cluster:
@@ -366,6 +388,6 @@ class MemberLoop:
         elif plan is StopPlan.PARK:
             self._why = stop.why
             self._handle(MemberEvent.PARK)
-        elif plan is StopPlan.LEAVE and self._watch.server_is_done:
+        elif plan is StopPlan.LEAVE and self._nothing_more_comes():
             self._set.runner.close(0.0)
             self._handle(MemberEvent.LEAVE)

@@ -42,10 +42,13 @@ class MemberSetting:
 class StopOrder:
     """This process is told to stop: since when, until when, and why.
 
-    ``as_without_a_cluster``: the hub, if it is here, just closes.
+    ``as_without_a_cluster``: the hub, if it is here, just closes. ``asked``: the application has asked for
+    it, so no request under way is waited for. ``close_within``: close the hub then, within so many seconds.
     """
 
     since: float
     until: float
     why: str
     as_without_a_cluster: bool = False
+    asked: bool = False
+    close_within: float | None = None

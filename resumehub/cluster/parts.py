@@ -25,7 +25,9 @@ class HubWatcher(Protocol):
 class Parts:
     """All parts of one member.
 
-    ``hub_handlers``, ``worker_handlers``: for messages at either end of a link.
+    ``hub_handlers``, ``worker_handlers``: for messages at either end of a link. ``needs``: whether a part
+    still waits for the hub's word. ``leavers``: told that the process takes no part any more, while its link
+    is still there; once or twice.
     """
 
     def __init__(self) -> None:
@@ -34,6 +36,8 @@ class Parts:
         self.link_watchers: list[LinkWatcher] = []
         self.hub_watchers: list[HubWatcher] = []
         self.tickers: list[Callable[[], None]] = []
+        self.needs: list[Callable[[], bool]] = []
+        self.leavers: list[Callable[[], None]] = []
 
     def handle_at_hub(self, handlers: Mapping[type, LinkHandler]) -> None:
         self.hub_handlers.update(handlers)
@@ -60,6 +64,13 @@ class Parts:
     def tick(self) -> None:
         for ticker in self.tickers:
             tell(ticker)
+
+    def need_the_hub(self) -> bool:
+        return any(need() for need in self.needs)
+
+    def on_leave(self) -> None:
+        for leaver in self.leavers:
+            tell(leaver)
 
 
 def tell(what: Callable[..., None], *arguments: Any) -> None:

@@ -56,7 +56,9 @@ class StopWatch:
         setting, server, at = self._set, self._set.server, now()
         if server is not None and server.told_to_stop:
             seconds = max(0.5, server.graceful_timeout - _MARGIN)
-            return StopOrder(at, at + seconds, "the worker that held it is told to stop")
+            quits = server.told_to_quit and not setting.cluster.drain_on_exit
+            why = "the worker that held it is told to stop"
+            return StopOrder(at, at + seconds, why, as_without_a_cluster=quits)
         if setting.runtime.main_thread_returned():
             drains = setting.cluster.drain_on_exit
             seconds = setting.runner.config.write_timeout
@@ -92,7 +94,7 @@ class StopWatch:
         plan = plan_stop(
             since=at - stop.since,
             until=stop.until - at,
-            time_to_park=self.time_to_park,
+            time_to_park=self.time_to_park(stop),
             sessions=self._set.runner.stats().sessions,
             target=target is not None,
             around=around,
@@ -100,10 +102,10 @@ class StopWatch:
         )
         return plan, target
 
-    @property
-    def time_to_park(self) -> float:
-        """Seconds before the end that are kept for parking; a move has to be over by then."""
-        return min(_TIME_TO_PARK, 1.0 + self._set.runner.stats().sessions / _PARKED_A_SECOND)
+    def time_to_park(self, stop: StopOrder) -> float:
+        """So many seconds before the end of a stop its sessions are parked, if no process has taken them."""
+        needed = 1.0 + self._set.runner.stats().sessions / _PARKED_A_SECOND
+        return min(_TIME_TO_PARK, needed, (stop.until - stop.since) / 2)
 
     def _sockets(self) -> int:
         stats = self._set.runner.stats()

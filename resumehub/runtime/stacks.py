@@ -35,6 +35,16 @@ def locals_of_main_thread(name: str) -> list[object]:
     return found
 
 
+def main_thread_is_in(function: str, its_self: object) -> bool:
+    """Whether the main thread runs a method of this name, of this object. Threads: any. Blocks: never."""
+    frame = _current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None:
+        if frame.f_code.co_name == function and frame.f_locals.get("self") is its_self:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _current_frames() -> dict[int, FrameType]:
     # Up to Python 3.11.8 the call holds a lock of the interpreter while it makes objects. If that sets off
     # the garbage collector, a finalizer may hand the GIL to a thread that starts or ends, which waits for the

@@ -30,6 +30,10 @@ class Worker:
     def handle_exit(self, number: int, frame: object) -> None:
         self.alive = False
 
+    def handle_quit(self, found: GunicornWorker) -> bool:
+        self.alive = False
+        return found.told_to_quit
+
 
 Worker.__module__ = "gunicorn.workers.made_up"
 
@@ -101,6 +105,21 @@ def test_it_is_told_to_stop_by_a_signal_and_by_the_end_of_its_master(worker: Wor
     found.master += 1
     assert found.told_to_stop
     found.close()
+
+
+def test_it_is_told_to_end_at_once_while_its_handler_of_sigint_runs(worker: Worker) -> None:
+    """Then it stays so. SIGTERM has another handler."""
+    another = Worker()
+    found, other = GunicornWorker(worker), GunicornWorker(another)
+    worker.handle_exit(signal.SIGTERM, None)
+    assert not found.told_to_quit
+
+    assert worker.handle_quit(found)
+    assert found.told_to_quit
+    assert not worker.handle_quit(other), "another worker's handler says nothing of this one"
+    found.close()
+    other.close()
+    another.tmp.close()
 
 
 def test_a_heartbeat_older_than_half_of_the_timeout_is_stuck_and_can_be_kept_up(worker: Worker) -> None:

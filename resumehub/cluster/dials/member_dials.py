@@ -43,6 +43,8 @@ class MemberDials:
         parts.link_watchers.append(self)
         parts.hub_watchers.append(self.client)
         parts.tickers.append(self.client.tick)
+        parts.needs.append(lambda: self.client.copies > 0)
+        parts.leavers.append(self.client.stop)
 
     def on_link(self, link: Link, at_hub: bool) -> None:
         """See ``LinkWatcher``."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -187,16 +188,25 @@ def test_nobody_touches_the_connection_while_the_hub_is_slow(stage: DialStage) -
     stage.talks()
 
 
-def test_a_connection_that_comes_while_the_hub_is_about_to_move_waits_for_it(stage: DialStage) -> None:
-    stage.link()
+def test_a_dial_that_comes_while_the_hub_is_about_to_move_waits_for_it(stage: DialStage) -> None:
+    """Its question as well as its connection."""
+    asked = threading.Event()
+
+    def look(link: Link, message: Any, descriptors: Sequence[int]) -> None:
+        stage.worker.server.handlers[m.DialLook](link, message, descriptors)
+        asked.set()
+
+    stage.link(DialLook=look)
     assert stage.worker.hub_door.freeze()
-    with pytest.raises(NoVerdict, match="the hub is moving or starting") as later:
-        stage.worker.lookup.look("u1", "", None)
-    assert later.value.reason is RefusalReason.HUB_AWAY
+    looking = Call(lambda: stage.worker.lookup.look("u1", "", None))
+    assert asked.wait(PATIENCE)
     stage.dial()
     until(lambda: stage.worker.server.held)
     stage.worker.hub_door.thaw()
     stage.talks()
+    while looking.is_under_way():
+        stage.worker.client.tick()
+    looking.result()
 
 
 def test_a_hub_that_has_moved_gets_the_connection_in_its_new_place(stage: DialStage) -> None:

@@ -30,10 +30,29 @@ def test_a_question_is_sent_and_its_answer_wakes_who_waits() -> None:
     assert desk.dials.waiting == 0
 
 
-def test_a_hub_that_moves_says_later() -> None:
+def test_a_hub_that_moves_is_asked_again() -> None:
+    """At its next process; or at the next tick, if it has stayed. Its client is told nothing meanwhile."""
     desk = Desk()
-    desk.see(d.Asks(1))
-    assert desk.see(d.Answered(1, 1, later=True)) == [d.Tell(1, d.AskedResult.LATER)]
+    desk.see(d.Asks(1), d.Asks(2))
+    assert desk.see(d.Answered(1, 1, later=True)) == []
+    assert desk.see(d.TimePasses()) == [d.SendQuestion(1, 1)], "the other one is under way"
+    assert desk.see(d.Answered(1, 1, later=True), d.LinkEnded(1, to_its_end=True, moved=True)) == []
+    assert desk.see(d.LinkOpened(2, "one")) == [d.SendQuestion(1, 2), d.SendQuestion(2, 2)]
+    assert desk.see(d.Answered(1, 2)) == [d.Tell(1, d.AskedResult.ANSWERED)]
+
+
+def test_a_hub_that_moves_here_is_asked_here() -> None:
+    desk = Desk()
+    desk.see(d.Asks(1), d.Answered(1, 1, later=True))
+    assert desk.see(d.HubIsHere("one")) == [d.Tell(1, d.AskedResult.HERE)]
+
+
+def test_a_hub_that_moves_for_too_long_is_not_suspect() -> None:
+    """The thread has waited as long as it may: its client is told to come again."""
+    desk = Desk()
+    desk.see(d.Asks(1), d.Answered(1, 1, later=True))
+    assert desk.see(d.GivesUp(1)) == [d.Tell(1, d.AskedResult.LATER)]
+    assert desk.see(d.Asks(2)) == [d.SendQuestion(2, 1)]
 
 
 def test_a_missed_answer_makes_suspect_until_it_comes() -> None:

@@ -12,9 +12,10 @@ until the hub says ``DialTaken``. The hub says so before it writes its first byt
   this can cost is bounded by ``most_copies``: beyond that, clients are refused before anything is passed.
 
 Half of a worker's request threads may wait for long, since a hub that is slow must not take all of them. The
-others wait for a moment. A hub that has missed one answer is *suspect*: clients are refused at once, until
-it answers the question that it has missed. One that answers late, too late for its request thread, has
-changed nothing: a question makes no session, so a client that was told 503 has none later.
+others wait for a moment. A hub that says that it moves is asked again, at its next process as soon as that is
+reached, as long as the thread may wait. A hub that has missed one answer is *suspect*: clients are refused at
+once, until it answers the question that it has missed. One that answers late, too late for its request
+thread, has changed nothing: a question makes no session, so a client that was told 503 has none later.
 
 Pure; called under a lock. Read next: ``dial_events.py``, then ``receiving.py``, the hub's side.
 """
@@ -55,10 +56,14 @@ def rules_for(threads: int, timeout: float) -> DialRules:
 
 @dataclass(slots=True)
 class _Question:
-    """``link``: where it is under way; None while there is none. ``wait``: how long its thread waits."""
+    """``link``: where it is under way; None while there is none. ``wait``: how long its thread waits.
+
+    ``later``: a hub has said that it moves or starts. Then it is asked again.
+    """
 
     link: int | None
     wait: float
+    later: bool = False
 
 
 @dataclass(slots=True)
@@ -174,15 +179,19 @@ class WorkerDials:
         question = self._questions.get(number)
         if question is None or question.link != link:
             return []
+        if later:
+            # It is frozen for a moment: a client that dials meanwhile need not be told to come again.
+            question.link, question.later = None, True
+            return []
         del self._questions[number]
-        return [d.Tell(number, d.AskedResult.LATER if later else d.AskedResult.ANSWERED)]
+        return [d.Tell(number, d.AskedResult.ANSWERED)]
 
     def _give_up(self, number: int) -> list[d.DialEffect]:
         question = self._questions.pop(number, None)
         if question is None:
             return []  # its answer came in the same moment
         if question.link is None:
-            return [d.Tell(number, d.AskedResult.AWAY)]
+            return [d.Tell(number, d.AskedResult.LATER if question.later else d.AskedResult.AWAY)]
         if self._missed is None:
             self._missed = number
         return [d.Tell(number, d.AskedResult.MISSED)]
@@ -190,9 +199,10 @@ class WorkerDials:
     def _ask_again(self) -> list[d.DialEffect]:
         """A question changes nothing, so it is simply put to the next hub, whichever that is."""
         assert self._link is not None, "a link has opened"
-        for question in self._questions.values():
-            question.link = self._link
-        return [d.SendQuestion(number, self._link) for number in self._questions]
+        again = [number for number, one in self._questions.items() if one.link != self._link]
+        for number in again:
+            self._questions[number].link = self._link
+        return [d.SendQuestion(number, self._link) for number in again]
 
     def _tell_all(self, result: d.AskedResult) -> list[d.DialEffect]:
         numbers = list(self._questions)
@@ -274,7 +284,8 @@ class WorkerDials:
         late = [number for number, one in self._passed.items() if one.link is None and now >= one.deadline]
         for number in late:
             del self._passed[number]
-        return [d.RefuseDial(number, d.AskedResult.AWAY.value) for number in late]
+        refused = [d.RefuseDial(number, d.AskedResult.AWAY.value) for number in late]
+        return [*refused, *(self._ask_again() if self._link is not None else [])]
 
     def _stop(self) -> list[d.DialEffect]:
         """The hub may still take what is under way to it; the rest is this process's own."""

@@ -10,9 +10,10 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ..clock import now
 from ..core.cluster.membership import MemberEvent
 from ..core.cluster.stopping import Candidate, Kind
 from ..errors import ClusterRefused, LinkBroken, NoHub
@@ -38,6 +39,17 @@ KINDS: Final = {"hub": Kind.HUB_ALONE, "threads": Kind.THREADS, "sync": Kind.SYN
 WATCHER: Final = "watcher"
 """What a process greets as that only asks how the cluster is."""
 
+SILENT: Final = 3.0
+"""Seconds without a word of its status, which each process sends once a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a worker has said of itself, and when that came."""
+
+    status: MemberStatus
+    at: float
+
 
 class MemberLinks:
     """``post``: called with what happens to the link to the hub, on that link's thread."""
@@ -59,7 +71,7 @@ class MemberLinks:
         self._post = post
         self._listener: LinkListener | None = None
         self._lock = runtime.lock("the workers' links")
-        self._workers: dict[Link, MemberStatus | None] = {}
+        self._workers: dict[Link, _Told | None] = {}
         self._numbers: dict[int, Link] = {}
         self._serial = itertools.count(1)
         self._takes_links = ""
@@ -158,21 +170,25 @@ class MemberLinks:
                 link.close()
 
     def candidates(self) -> list[Candidate]:
-        """The processes that could take the hub."""
+        """The processes that could take the hub.
+
+        One that has fallen silent is not ready: it is stopped, or held up, and would not take it.
+        """
         with self._lock:
             found = [(number, link, self._workers[link]) for number, link in self._numbers.items()]
+        heard_since = now() - SILENT
         return [
             Candidate(
                 number,
                 KINDS[link.peer.kind],
-                status.master,
+                told.status.master,
                 link.peer.master_started,
                 link.peer.started,
-                status.room,
-                status.ready and not link.ended,
+                told.status.room,
+                told.status.ready and not link.ended and told.at > heard_since,
             )
-            for number, link, status in found
-            if status is not None and link.peer.kind in KINDS
+            for number, link, told in found
+            if told is not None and link.peer.kind in KINDS
         ]
 
     def link_of(self, candidate: Candidate) -> Link | None:
@@ -210,6 +226,6 @@ class MemberLinks:
     def _take_status(self, link: Any, message: MemberStatus, descriptors: object) -> None:
         with self._lock:
             if link in self._workers:
-                self._workers[link] = message
+                self._workers[link] = _Told(message, now())
                 # Not before: until it has said that it is ready it still comes, and is no target yet.
                 self.seen.add(link.peer.pid)

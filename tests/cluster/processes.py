@@ -62,10 +62,19 @@ def holder_of(path: Path, start: int = 0) -> int | None:
 
 
 def unix_sockets_below(folder: Path) -> list[str]:
-    """The paths of all Unix sockets that are bound below a folder, by whatever process."""
+    """The paths of all Unix sockets that are bound below a folder, by whatever process.
+
+    A path comes once for the socket that listens there, and once more for each that it has accepted.
+    """
     lines = Path("/proc/net/unix").read_text().splitlines()[1:]
     paths = [line.split(None, 7)[7] for line in lines if len(line.split(None, 7)) > 7]
-    return sorted({path for path in paths if path.startswith(f"{folder}/")})
+    return sorted(path for path in paths if path.startswith(f"{folder}/"))
+
+
+def connections_of(pid: int) -> int:
+    """How many TCP connections a process of ours has open, of any state; none that only listens."""
+    mine = set(descriptors_of(pid))
+    return sum(f"socket:[{inode}]" in mine for _, _, state, inode in _tcp() if state != "0A")
 
 
 def _pids() -> Iterator[int]:

@@ -11,6 +11,7 @@ from tests.cluster.counting import Crowd
 from tests.cluster.gate import until
 from tests.cluster.harness import Cluster, Setup
 from tests.cluster.members import Ours
+from tests.cluster.processes import connections_of, unix_sockets_below
 from tests.cluster.verdict import NOTHING
 
 
@@ -134,3 +135,11 @@ def test_a_hub_that_is_frozen_is_a_doubt_and_no_end(pair) -> None:
 
     assert status == 503
     assert verdict.counts == NOTHING, verdict
+
+
+def test_nothing_is_left_of_ended_sessions_and_killed_workers(pair) -> None:
+    """Behind all of the above: no connection of a client, one socket that listens, one link a worker."""
+    pair.wait_until_serving()
+    until(lambda: pair.get("/stats")[1]["sessions"] == 0, "all sessions to end")
+    until(lambda: not any(map(connections_of, pair.workers())), "all connections to be closed")
+    until(lambda: len(unix_sockets_below(pair.folder)) == len(pair.workers()), "one link for each worker")

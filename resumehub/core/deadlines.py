@@ -91,8 +91,11 @@ class Deadlines:
 
     def armed(self, kinds: Iterable[DeadlineKind], owner: int) -> list[Deadline]:
         """Those of ``owner`` that are armed, of these kinds, in the order in which they were armed."""
-        found = [(self._armed[kind, owner], kind) for kind in kinds if (kind, owner) in self._armed]
-        return [Deadline(at, kind, owner) for (at, _), kind in sorted(found, key=lambda one: one[0][1])]
+        get = self._armed.get
+        found = [(entry, kind) for kind in kinds if (entry := get((kind, owner))) is not None]
+        if len(found) > 1:
+            found.sort(key=lambda one: one[0][1])
+        return [Deadline(at, kind, owner) for (at, _), kind in found]
 
     def next_at(self) -> float | None:
         """The time of the earliest one, None if there is none."""

@@ -1,7 +1,8 @@
 """What the machine knows of a session, written down: how it goes on in another process.
 
 Durations are time left and age, in seconds: the clocks of two processes have nothing in common. Nothing in it
-means something in one process only (no epoch, no transport's number). Pure values; made and read by
+means something in one process only (no epoch, no transport's number). Pure values that nobody changes, though
+the largest one is not frozen (``session/session_state.py`` says why); made and read by
 ``sessions.py``, a part of ``session/session_state.py``. Read next: ``sessions.py``.
 """
 
@@ -62,7 +63,7 @@ class TimeLeft:
     left: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see the module
 class DecisionState:
     """See the module. ``connected``: a transport carries it; else it is suspended.
 

@@ -219,8 +219,7 @@ class Reader:
         backlog = self.io.backlog
         if backlog and isinstance(backlog[-1], Parted):
             backlog.pop()
-        assert self.io.reader_left is not None, "the thread that moves the session waits for it"
-        self.io.reader_left.set()
+        self.io.reader_leaves()
 
     def _about_to_call(self) -> None:
         """Callbacks run next."""

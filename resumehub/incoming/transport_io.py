@@ -71,9 +71,10 @@ class TransportIO:
         self.listened_since: float | None = None
         self._ended = False
         self._closing = False
-        #: Whether its reader must leave (``part``), and the event that is set once it has.
+        #: Whether its reader must leave (``part``). Whether it has, and the event for that: under ``lock``.
         self.parting = False
-        self.reader_left: Event | None = None
+        self._reader_has_left = False
+        self._reader_left: Event | None = None
         #: Whether the input has ended: there is no reader any more. Changes under ``lock``.
         self.input_ended = False
         #: Whether it counts against ``MAX_REFUSALS``.
@@ -81,32 +82,45 @@ class TransportIO:
         #: The request thread that must read (TLS inside the WSGI server); None: a thread of the hub reads.
         self.host_thread: HostThread | None = None
 
-    def part(self, runtime: Runtime) -> Event:
-        """Have the reader leave; return an event that is set once it has. Any thread; never blocks.
+    def part(self) -> None:
+        """Have the reader leave. Any thread; never blocks.
 
-        Next: ``IOThreads.recall``, which wakes a reader that waits.
+        Next: ``IOThreads.take_back``, where no thread works on it; else ``reader_left`` and
+        ``IOThreads.recall``, which wakes a reader that waits.
         """
+        with self.lock:
+            self.parting = True
+        self.transport.part()
+
+    def reader_left(self, runtime: Runtime) -> Event:
+        """Behind ``part``: an event that is set once the reader has left. Any thread; never blocks."""
         left = runtime.event(f"the reader of transport {self.number} to leave")
         with self.lock:
-            self.reader_left = left
-            self.parting = True
-            if self.input_ended:
+            self._reader_left = left
+            if self._reader_has_left or self.input_ended:
                 left.set()
-        self.transport.part()
         return left
+
+    def reader_leaves(self) -> None:
+        """The reader, because of ``part``: it reads no more."""
+        with self.lock:
+            self._reader_has_left = True
+            if self._reader_left is not None:
+                self._reader_left.set()
 
     def no_more_input(self) -> None:
         """The reader: nothing more will come, and it reads no more."""
         with self.lock:
             self.input_ended = True
-            if self.reader_left is not None:
-                self.reader_left.set()
+            if self._reader_left is not None:
+                self._reader_left.set()
 
     def rejoin(self) -> None:
         """Undo ``part``, once the reader has left. Next: start a reader."""
         self.transport.rejoin()
-        self.parting = False
-        self.reader_left = None
+        with self.lock:
+            self.parting = self._reader_has_left = False
+            self._reader_left = None
 
     def what_keeps_it(self) -> str | None:
         """Once the reader has left: why the session can't be moved; None if it can."""

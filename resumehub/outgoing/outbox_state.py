@@ -1,6 +1,7 @@
 """A session's outbox as a value, from which another process makes an equal one.
 
-It has no id that means something in one process only, and no clock value. Made by ``Outbox.export``, read by
+Nobody changes it; it is not frozen, as ``session/session_state.py`` says. It has no id that means something
+in one process only, and no clock value. Made by ``Outbox.export``, read by
 ``Outbox.from_state``. Read next: ``outbox.py``; ``session/session_state.py``, of which this is a part.
 """
 
@@ -78,7 +79,7 @@ def item_of(state: ItemState) -> Item:
             return Gap(first, last, told.make(control=True) if told is not None else None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see the module
 class OutboxState:
     """See the module. The fields are those of ``FrameQueue`` and ``Outbox``, without the counts:
     ``from_state`` counts again, and ``check`` compares with the ledger."""

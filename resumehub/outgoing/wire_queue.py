@@ -44,6 +44,9 @@ class WireState:
     lane: tuple[bytes, ...] = ()
 
 
+_NOTHING = WireState()
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class WireQueue:
     """See the module. The caller holds the session's lock. Nothing here blocks."""
@@ -179,6 +182,8 @@ class WireQueue:
         """What is half written, as a value. No close frame may be due."""
         assert self.close is None, "a transport that closes is not moved"
         self.forget_unbegun()
+        if not (self.pieces or self.lane or self.begun_frame):
+            return _NOTHING
         return WireState(b"".join(self.pieces), self.begun_frame, tuple(self.lane))
 
     def restore(self, state: WireState, outbox: Outbox) -> None:

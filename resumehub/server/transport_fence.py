@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..incoming.transport_io import TransportIO
-from ..runtime.base import Runtime
+from ..runtime.base import Event, Runtime
 
 if TYPE_CHECKING:
     from .hub_loop import HubLoop
@@ -27,15 +27,15 @@ class TransportFence:
     def __init__(self, loop: HubLoop, io: TransportIO) -> None:
         self._loop = loop
         self.io = io
+        self._left: Event | None = None
 
     def close(self, runtime: Runtime) -> None:
         """Let no thread begin to write, and have the reader leave. Next: ``wait``. Never blocks."""
         assert self.io.writer is not None, "a session is attached to it"
         self.io.writer.hold()
-        self._left = self.io.part(runtime)
-        if self._loop.io_threads.take_back(self.io):
-            self._left.set()  # its reader only waited for input
-        else:
+        self.io.part()
+        if not self._loop.io_threads.take_back(self.io):  # its reader does not only wait for input
+            self._left = self.io.reader_left(runtime)
             self._loop.io_threads.recall(self.io)
 
     def wait(self) -> str | None:
@@ -45,7 +45,7 @@ class TransportFence:
         """
         io = self.io
         assert io.writer is not None, "as above"
-        while not self._left.wait(_LOOK):
+        while self._left is not None and not self._left.wait(_LOOK):
             self._loop.io_threads.stand_in(io)
             self._loop.io_threads.recall(io)
         if not io.writer.wait_until_held():

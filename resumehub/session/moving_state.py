@@ -24,6 +24,8 @@ from .services import Services
 from .session import Asked, Session
 from .session_state import HookState, LiveTransport, OpenRequestState, RequestsState, SessionState
 
+_NO_REQUESTS = RequestsState()
+
 
 def write_down(
     session: Session, decisions: DecisionState, hooks: tuple[HookState, ...], transport: LiveTransport | None
@@ -46,11 +48,17 @@ def write_down(
         outbox=session.outbox.export(),
         hooks=hooks,
         transport=transport,
-        requests=RequestsState(
-            session.own_requests.last,
-            tuple(OpenRequestState(one.id, one.event) for one in session.client_requests.all()),
-            session.own_requests.ids(),
-        ),
+        requests=_requests_of(session),
+    )
+
+
+def _requests_of(session: Session) -> RequestsState:
+    if not (session.own_requests.last or len(session.client_requests)):
+        return _NO_REQUESTS
+    return RequestsState(
+        session.own_requests.last,
+        tuple(OpenRequestState(one.id, one.event) for one in session.client_requests.all()),
+        session.own_requests.ids(),
     )
 
 

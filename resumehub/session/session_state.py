@@ -1,9 +1,11 @@
 """A session as a value: everything that another process needs to go on with it exactly.
 
-``SessionState`` is a frozen value; ``encode`` and ``decode`` turn it into bytes and back. The bytes have a
+``SessionState`` is a value; ``encode`` and ``decode`` turn it into bytes and back. The bytes have a
 version: a newer one, or damage, is a ``SessionStateError`` that says so, and names the session where it can.
 Durations are time left or time since, in seconds; there is no clock value, no pickle, and no number that
-means something in one process only. It is a secret: it holds the session's tokens and messages.
+means something in one process only. It is a secret: it holds the session's tokens and messages. It is a value
+that nobody changes; but to make a frozen one of so many fields takes four times as long, and a hub that moves
+makes thousands of them while its clients wait.
 
 It holds no transport that compresses or uses TLS, and none that is closing or half-closed: such a session is
 not moved. Made and read by ``moving_state.py`` (hub thread). Read next: ``server/moving.py``,
@@ -59,7 +61,7 @@ class HookState:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see the module
 class LiveTransport:
     """The transport of a connected session, which goes on at the exact byte in both directions.
 
@@ -106,7 +108,7 @@ class RequestsState:
     asked: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see the module
 class SessionState:
     """See the module.
 

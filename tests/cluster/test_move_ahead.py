@@ -10,6 +10,7 @@ import pytest
 
 from resumehub import Hub, Message
 from resumehub.cluster.moves import move_messages as m
+from resumehub.cluster.moves import move_source
 from resumehub.cluster.moves.move_parts import HubMoved, HubNotMoved
 from resumehub.runtime.system import SystemRuntime
 from resumehub.server.hub_arrival import HubArrival
@@ -92,6 +93,29 @@ def test_what_was_built_is_forgotten_when_the_hub_stays(monkeypatch: pytest.Monk
     assert [one() for one in built] == [None]
     handlers[m.RestMoves] = rest  # type: ignore[index]
     assert isinstance(two.move(), HubMoved)
+    alice.send('{"payload": 1}')
+    assert payload(alice) == 1
+    alice.close()
+    two.close()
+
+
+@pytest.mark.parametrize("link_ends", [False, True], ids=["hangs", "is gone"])
+def test_a_target_that_does_not_say_that_it_goes_on_costs_the_old_process_nothing(
+    monkeypatch: pytest.MonkeyPatch, link_ends: bool
+) -> None:
+    """Behind the commit the old process gives it a head start, but forgets its sessions all the same."""
+    monkeypatch.setattr(move_source, "HEAD_START", PATIENCE if link_ends else 0.01)
+    two = LinkedHubs(chat)
+    [alice] = clients(two, 1)
+    old = two.processes[0]
+
+    def say_nothing(link: Any, message: Any, descriptors: Any) -> None:
+        if link_ends:
+            link.close()
+
+    old.source.handlers[m.HubGoesOn] = say_nothing  # type: ignore[index]
+    assert isinstance(two.move(), HubMoved)
+    assert old.hub.stats().sessions == 0
     alice.send('{"payload": 1}')
     assert payload(alice) == 1
     alice.close()

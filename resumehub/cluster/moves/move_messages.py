@@ -115,6 +115,13 @@ class MoveCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class HubGoesOn:
+    """Target: all transports go on here. So the source need not hurry with what it still has to forget."""
+
+    move: str
+
+
+@dataclass(frozen=True, slots=True)
 class LastWordSaid:
     """The former source: the last callback of a carried session has returned.
 
@@ -166,5 +173,6 @@ MESSAGES: Final[dict[int, type]] = {
     71: AnswerArrived,
     72: NothingMore,
     74: SessionsAhead,
+    75: HubGoesOn,
 }
 """Number → class of the message."""

@@ -43,6 +43,9 @@ QUICK: Final = 0.2
 PATIENCE: Final = 3.0
 """Seconds for each answer of the target: while everything is frozen, a target that hangs is given up."""
 
+HEAD_START: Final = 1.0
+"""Seconds behind the commit in which the source forgets nothing yet, unless the target goes on sooner."""
+
 IN_FLIGHT: Final = 2
 """So many of these messages may be unanswered: a user may have as few as 256 descriptors in flight."""
 
@@ -69,6 +72,7 @@ class MoveSource:
             m.MoveDropped: self._answered,
             m.SessionsHeld: self._answered,
             m.MoveHeld: self._answered,
+            m.HubGoesOn: self._answered,
             m.AnswerArrived: self._answer_arrived,
         }
 
@@ -285,6 +289,7 @@ class _Attempt:
     def _depart(self) -> HubMoved:
         paused_for = now() - self._frozen_at
         self._source.release_hub()
+        self._let_the_target_begin()
         departure, staying = self._departure, self._departure.staying
         self._words_left = departure.carried
         self.late.expect(departure.leaving_sessions)
@@ -301,6 +306,17 @@ class _Attempt:
         return HubMoved(
             departure.sessions, departure.carried, ended, self._released_in, paused_for, self._ahead_in
         )
+
+    def _let_the_target_begin(self) -> None:
+        """Wait, not for long, until the sessions go on there: the two processes may share a processor.
+
+        Who calls the hub here could not be answered sooner in any case.
+        """
+        give_up = now() + HEAD_START
+        while (left := give_up - now()) > 0:
+            answer = self.answers.get(left)
+            if answer is None or isinstance(answer, m.HubGoesOn):
+                return
 
     def _thaw(self, before: SourceStage) -> HubNotMoved:
         if before not in (SourceStage.OFFERED, SourceStage.AHEAD):

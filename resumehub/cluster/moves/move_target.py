@@ -308,6 +308,7 @@ class _Incoming:
         self._target.adopt_parts(self._parts)
         self._parts = {}
         self.adopted = self._arrival.adopt()
+        self._say(m.HubGoesOn(self.move))
         self._target.arrived()
         if self.link.ended:  # before the sessions were here
             self._arrival.no_more_words()

@@ -21,7 +21,7 @@ from .handlers import check_handler
 from .hooks import ALL_HOOKS, Hooks
 from .hub_life_cycle import HubLifeCycle
 from .message import Message
-from .metrics import Metrics, NoopMetrics
+from .metrics import REQUIRED, Metrics, NoopMetrics
 from .runtime.base import Runtime
 from .runtime.system import SystemRuntime
 from .server.history import for_newcomers
@@ -114,7 +114,7 @@ class Hub(Hooks, HubLifeCycle):
         self.runner = HubRunner(
             self.config,
             having("codec", codec, JSONCodec, "encode", "decode"),
-            having("metrics", metrics, NoopMetrics, *_METRICS),
+            having("metrics", metrics, NoopMetrics, *REQUIRED),
             having("clock", clock, SystemClock, "monotonic", "real_wait", "follow", "unfollow"),
             runtime,
             dict.fromkeys(ALL_HOOKS, ()),
@@ -306,5 +306,3 @@ _NO_APPLICATION = (
     ". It says which client a request is. An application is not given to a hub: make Hub(), and call "
     "hub.upgrade(request, room_id) in a view, or mount hub.wsgi_app in the application"
 )
-
-_METRICS = tuple(name for name in vars(NoopMetrics) if not name.startswith("_"))

@@ -1,10 +1,10 @@
-"""Why a session ended, why a frame was dropped, why an upgrade or a request was refused.
+"""Why a session ended, why a frame was dropped, why an upgrade was refused, what became of a request.
 
 Plain values: this module imports nothing of the package and any module may import it. The machine
 chooses the reason of each end. The outbox's ledger has a column for each reason of a drop. The request
 side chooses the reason of a refusal, and the machine does behind the upgrade. A metrics collector gets the
-value, a plain ``str``; so does the asker of a request. Read next: ``metrics.py``, ``core/machine.py``,
-``outgoing/ledger.py``.
+value, a plain ``str``; so does the asker of a request. Read next: ``metrics_methods.py``,
+``core/machine.py``, ``outgoing/ledger.py``.
 """
 
 from __future__ import annotations
@@ -55,6 +55,33 @@ class RequestRefusal(Enum):
     """Its payload is not what the handler takes."""
     TOO_MANY_REQUESTS = "too_many_requests"
     """The asker has ``max_requests`` requests open."""
+
+
+class AskOutcome(Enum):
+    """What became of a request to a client: the ``outcome`` of ``request_settled``."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    """The client has said no."""
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    """The session ended, or nobody knows whether the client has heard it."""
+    UNSENT = "unsent"
+    """It could not be sent: the buffer is full, or the asker has given what can't be sent."""
+
+
+class RequestOutcome(Enum):
+    """What became of a client's request: the ``outcome`` of ``client_request_settled``."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    """By a handler."""
+    FAILED = "failed"
+    """A handler raised, or no answer could be sent, or none came: the client was told ``internal_error``."""
+    TURNED_AWAY = "turned_away"
+    """The client had too many open."""
+    LOST = "lost"
+    """Its session ended before it had an answer."""
 
 
 class RefusalReason(Enum):

@@ -156,6 +156,7 @@ def test_every_reason_of_the_metrics_is_explained() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", text_of("howto/metrics.md"), re.MULTILINE)
 
     assert {*metrics.REASONS_CLOSED, *metrics.REASONS_DROPPED, *metrics.REASONS_REFUSED} <= set(rows)
+    assert {*metrics.OUTCOMES_ASKED, *metrics.OUTCOMES_OF_CLIENTS} <= set(rows)
 
 
 # -- pages ----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import pytest
 
 from tests.test_docs import RUN, blocks_of, name_of
 
-LEVELS = {"WARNING": {"warning"}, "ERROR": {"error", "exception"}, "CRITICAL": {"critical"}}
+LEVELS = {"INFO": {"info"}, "WARNING": {"warning"}, "ERROR": {"error", "exception"}, "CRITICAL": {"critical"}}
 HOLE = "\0"
 
 
@@ -69,7 +69,7 @@ def quotes(language: str) -> Iterator[tuple[str, str]]:
 def head_of(quote: str, package: str, calls: set[str]) -> str:
     """The beginning of a quote that is what one of these calls logs, up to the first hole; ``""`` without."""
     heads = {text.split(HOLE)[0] for text, call in texts_of(package) if call in calls}
-    return max((head for head in heads if quote.startswith(head) and len(head) >= 12), key=len, default="")
+    return max((head for head in heads if quote.startswith(head) and len(head) >= 8), key=len, default="")
 
 
 def not_said(quote: str, package: str) -> list[str]:

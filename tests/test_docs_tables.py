@@ -229,7 +229,10 @@ def test_the_reasons_in_the_tables_of_the_metrics_are_those_of_the_code() -> Non
         *metrics.REASONS_CLOSED,
         *metrics.REASONS_DROPPED,
         *metrics.REASONS_REFUSED,
+        *metrics.OUTCOMES_ASKED,
+        *metrics.OUTCOMES_OF_CLIENTS,
         *metrics.CALLED_FROM,
+        *metrics.CountersSnapshot.__annotations__,
     }
 
     assert set(rows) <= known | columns

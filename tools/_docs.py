@@ -67,7 +67,7 @@ def first_sentence(thing: object) -> str:
 def metrics_methods() -> str:
     lines = ["| method | when | called from |", "|---|---|---|"]
     for name, threads in metrics.CALLED_FROM.items():
-        method = getattr(metrics.Metrics, name)
+        method = getattr(metrics.Metrics, name, None) or getattr(metrics.MoreMetrics, name)
         arguments = [argument for argument in inspect.signature(method).parameters if argument != "self"]
         call = f"`{name}({', '.join(arguments)})`"
         lines.append(f"| {call} | {first_sentence(method)} | {', '.join(threads)} |")

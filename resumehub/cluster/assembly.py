@@ -14,12 +14,17 @@ from ..core.cluster.passing import rules_for
 from .calls.member_calls import CallingMember, MemberCalls
 from .dials.member_dials import MANY_THREADS, MemberDials
 from .gunicorn_worker import GunicornWorker
+from .hub_news import HubNews
 from .member_loop import MemberLoop
 from .moves.hub_mover import MoveHost, WholeHubMover
+from .moves.move_parts import Traveller
 from .parts import Parts
 
 CALLS: Final = "calls"
 """The name of the books of calls, among what goes along in a move beside the sessions."""
+
+MOVES: Final = "moves"
+"""The name of the times of the last moves, there."""
 
 
 class AssembledMember(CallingMember, Protocol):
@@ -38,7 +43,9 @@ class Assembly:
         self._register_calls(parts)
         self.dials = MemberDials(runner, door, threads=MANY_THREADS, timeout=self._timeout, serve=serve)
         self.dials.register(parts)
-        self.mover = WholeHubMover(runner, door, move_host, self.calls.sessions, {CALLS: self.calls.server})
+        self.news = HubNews(member.cluster.folder, runner.count)
+        along: dict[str, Traveller] = {CALLS: self.calls.server, MOVES: self.news}
+        self.mover = WholeHubMover(runner, door, move_host, self.calls.sessions, along)
         parts.handle_at_hub(self.mover.hub_handlers)
         parts.handle_at_worker(self.mover.worker_handlers)
         parts.link_watchers.append(self.mover)

@@ -1,8 +1,7 @@
 """The member's second thread: it adopts, moves and parks, which may take long.
 
 The first thread goes on meanwhile: it keeps gunicorn from killing the worker, and looks at the lock. Each
-errand ends with one line in the log, which says why and how long it took. Read next: ``movers.py``,
-``member_loop.py``.
+errand ends with one line in the log (``hub_news.py``). Read next: ``movers.py``, ``member_loop.py``.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import Final
 
 from ..clock import now
 from ..core.cluster.membership import MemberEvent
-from ..core.cluster.stopping import MoveRate
 from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log, passes
 from .folder import Folder
+from .hub_news import HubNews
 from .link import Link
 from .movers import Carriage, HubMover, HubParker
 
@@ -68,21 +67,22 @@ class Errands:
         parker: HubParker,
         folder: Folder,
         runtime: Runtime,
-        pid: int,
+        news: HubNews,
         post: Callable[[MemberEvent], None],
         may_try_again: Callable[[], bool] = lambda: False,
     ) -> None:
         self._mover = mover
         self._parker = parker
         self._folder = folder
-        self._pid = pid
+        self._news = news
         self._post = post
         self._may_try_again = may_try_again
         self._pause = runtime.event("to adopt again")
         self._waiting = runtime.mailbox()
-        self._rate = MoveRate()
         #: What became of the sessions at the last move or parking; None before one.
         self.report: Carriage | None = None
+        #: What was parked when the hub was taken here.
+        self.adopted = Carriage()
 
     def run(self) -> None:
         """What the thread does; it returns behind ``end``."""
@@ -120,67 +120,23 @@ class Errands:
                 return self._park(errand)
 
     def _adopt(self) -> MemberEvent:
-        begun = now()
-        done = self._parker.adopt(self._folder)
-        if done.parked or done.ended:
-            log.info(
-                "%s parked sessions of %s go on in process %s, and %s have ended; it took %.3f s",
-                done.parked,
-                self._folder.path,
-                self._pid,
-                done.ended,
-                now() - begun,
-            )
+        self.adopted = Carriage()
+        self.adopted = self._parker.adopt(self._folder)
         return MemberEvent.ADOPTED
 
     def _move(self, errand: MoveErrand) -> MemberEvent:
-        begun = now()
+        begun, to = now(), errand.link.peer.pid
+        self._news.moves(errand.why)
         done = self._mover.move(errand.link, errand.hub_life, errand.until)
-        to = errand.link.peer.pid
         if done.why:
-            log.warning(
-                "the hub of %s stays in process %s, and was to go to %s because %s: %s",
-                self._folder.path,
-                self._pid,
-                to,
-                errand.why,
-                done.why,
-            )
+            self._news.stayed(to, errand.why, done, now() - begun)
             return MemberEvent.STAYED
         self.report = done
-        log.info(
-            "the hub of %s has moved from process %s to %s in %.3f s, because %s: %s sessions, of which %s "
-            "have a handler that still runs here; %s ended",
-            self._folder.path,
-            self._pid,
-            to,
-            now() - begun,
-            errand.why,
-            done.moved,
-            done.carried,
-            done.ended,
-        )
-        if causes := self._rate.moved(now(), errand.why):
-            log.warning(
-                "the hub of %s has left this process %s times within a minute: %s",
-                self._folder.path,
-                len(causes),
-                "; ".join(causes),
-            )
+        self._news.moved_out(to, errand.why, done, now() - begun)
         return MemberEvent.MOVED
 
     def _park(self, errand: ParkErrand) -> MemberEvent:
         begun = now()
-        done = self._parker.park(self._folder, errand.until)
-        self.report = done
-        log.info(
-            "the hub of %s is parked by process %s in %.3f s, because %s and no process takes it: %s "
-            "sessions parked, %s ended",
-            self._folder.path,
-            self._pid,
-            now() - begun,
-            errand.why,
-            done.parked,
-            done.ended,
-        )
+        done = self.report = self._parker.park(self._folder, errand.until)
+        self._news.parked(errand.why, done, now() - begun)
         return MemberEvent.PARKED

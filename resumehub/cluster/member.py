@@ -249,6 +249,7 @@ class Member:
             self.whereabouts,
             self._assembly.mover,
             self.parker,
+            self._assembly.news,
             KINDS[greeting.kind],
             server,
         )

@@ -79,6 +79,8 @@ class MemberLinks:
         #: The link to the hub, while this process is a worker.
         self.hub_link: Link | None = None
         self.pid = greeting.pid
+        #: Of the last process that held the hub and to which there was a link; 0 before one.
+        self.last_hub_pid = 0
         #: The numbers of all processes that ever were here.
         self.seen = {greeting.pid}
         parts.handle_at_hub({MemberStatus: self._take_status})
@@ -107,6 +109,7 @@ class MemberLinks:
             return MemberEvent.REFUSED
         link.hub_life = welcome.hub_life
         self.hub_link = link
+        self.last_hub_pid = link.peer.pid
         self.seen.add(link.peer.pid)
         self._parts.on_link(link, False)
         try:

@@ -23,7 +23,7 @@ from .member_links import MemberLinks
 from .member_messages import MemberStatus
 from .member_parts import Here
 from .member_setting import MemberSetting, StopOrder
-from .movers import Carriage
+from .movers import Adopted, Carriage
 from .record_lock import HEIR, HUB
 from .room import free_descriptors
 from .stop_watch import StopWatch
@@ -64,12 +64,13 @@ class MemberLoop:
             setting.parker,
             setting.folder,
             setting.runtime,
-            links.pid,
+            setting.news,
             inbox.put,
             lambda: self._stop is None and not setting.runner.closed,
         )
         self._watch = StopWatch(setting, links)
         self._at = Standing()
+        self._came: Adopted | None = None
         self._retry_at: float | None = None
         self._target: Candidate | None = None
         self._why = ""
@@ -229,7 +230,7 @@ class MemberLoop:
             case Deed.DROP:
                 setting.mover.drop()
             case Deed.GO:
-                setting.mover.go()
+                self._came = setting.mover.go()
             case Deed.UNLINK:
                 self._links.unlink()
         return None
@@ -251,8 +252,6 @@ class MemberLoop:
             where.set_nowhere("this process looks for it")
         if before is Role.MOVING and self._at.role is Role.HUB:
             self._moves_to = None
-        if self._at.role is Role.TAKING:
-            self._asked_at = now()
         if self._at.role is Role.WORKER and before is Role.LOOKING:
             self._say_status()
 
@@ -276,12 +275,12 @@ class MemberLoop:
         setting.whereabouts.set(Here(setting.runner, life))
         self._told_here = True
         setting.parts.on_hub_here(life)
-        log.info(
-            "process %s holds the hub of %s now; it took %.3f s",
-            self._links.pid,
-            setting.folder.path,
-            now() - self._asked_at,
-        )
+        came, self._came = self._came, None
+        if came is not None:
+            setting.news.moved_in(came)
+        else:
+            seconds = now() - self._asked_at
+            setting.news.taken(self._errands.adopted, seconds, self._links.last_hub_pid)
 
     def _hush(self) -> None:
         self._let_go()

@@ -13,6 +13,7 @@ from ..server.hub_runner import HubRunner
 from .door import Door
 from .folder import Folder
 from .gunicorn_worker import GunicornWorker
+from .hub_news import HubNews
 from .local import LocalCluster
 from .movers import HubMover, HubParker
 from .parts import Parts
@@ -34,6 +35,7 @@ class MemberSetting:
     whereabouts: Whereabouts
     mover: HubMover
     parker: HubParker
+    news: HubNews
     kind: Kind
     server: GunicornWorker | None = None
 

@@ -14,13 +14,29 @@ from .folder import Folder
 
 @dataclass(frozen=True, slots=True)
 class Carriage:
-    """What became of the sessions of a move or a parking, as counts. ``why``: why it failed; "" if not."""
+    """What became of the sessions of a move or a parking, as counts. ``why``: why it failed; "" if not.
+
+    In seconds, of a move: ``release``, until handlers had come to an end; ``freeze``, from then to the
+    commit.
+    """
 
     moved: int = 0
     carried: int = 0
     parked: int = 0
     ended: int = 0
     why: str = ""
+    release: float = 0.0
+    freeze: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What came with a hub that has moved here. ``pid``: the process that gave it; ``seconds``: since the
+    commit was read."""
+
+    sessions: int = 0
+    pid: int = 0
+    seconds: float = 0.0
 
 
 class HubMover(Protocol):
@@ -43,8 +59,8 @@ class HubMover(Protocol):
     def drop(self) -> None:
         """The new process: forget what came."""
 
-    def go(self) -> None:
-        """The new process has the commit and byte 0: go on with all sessions."""
+    def go(self) -> Adopted:
+        """The new process has the commit and byte 0: go on with all sessions. Blocks: for the hub thread."""
 
 
 class HubParker(Protocol):

@@ -190,6 +190,7 @@ class SessionTable:
         self.depart(session)
 
     def _forget(self, session: SessionRecord) -> None:
+        self._plan.count("connection_moved_out", session.room_id, session.connection_id)
         self._end_grace(session)
         self._remove(session)
         if session.transport is not None:
@@ -223,6 +224,7 @@ class SessionTable:
             assert adopt.transport is not None, "a suspended session has no deadline but its window's end"
             self._deadlines.arm(due.kind, adopt.transport, now + due.left)
         self._plan.add(e.TakeOver(session.epoch, adopt.arrival, adopt.transport, decisions, adopt.carried))
+        self._plan.count("connection_moved_in", session.room_id, session.connection_id)
         self._rooms.add(session.rooms)
 
     def longest_suspended(self) -> SessionRecord | None:

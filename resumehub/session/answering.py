@@ -16,7 +16,7 @@ from ..codec import encode_frame
 from ..core.open_requests import ClientRequest, Entry
 from ..errors import ConnectionClosed, RequestError, SendBufferFull
 from ..message import Frame, Message
-from ..reasons import RequestRefusal
+from ..reasons import RequestOutcome, RequestRefusal
 from ..runtime.foreign_code import Log, passes
 from .elsewhere import Elsewhere, wherever
 from .request_frames import encode_refusal
@@ -40,11 +40,11 @@ class ReceivedRequest:
 
     def reply(self, payload: Any, /) -> None:
         """See ``Message.reply``."""
-        self._put(self._answer(payload), beyond=0)
+        self._put(self._answer(payload), RequestOutcome.ANSWERED, beyond=0)
 
     def refuse(self, code: str, text: str, /) -> None:
         """See ``Message.refuse``."""
-        self._put(self._refusal(RequestError(code, text)), beyond=0)
+        self._put(self._refusal(RequestError(code, text)), RequestOutcome.REFUSED, beyond=0)
 
     def defer(self) -> None:
         """See ``Message.defer``."""
@@ -65,6 +65,7 @@ class ReceivedRequest:
 
     def open(self) -> None:
         """Its handlers run next. Then, always: ``settle``, ``refuse_with`` or ``fail``."""
+        self._count_taken()
         with self._session.outbox.lock:
             self._session.client_requests.open(self._request)
 
@@ -94,7 +95,7 @@ class ReceivedRequest:
             )
             self.fail()
             return None
-        return self._put_or_fail(frame)
+        return self._put_or_fail(frame, RequestOutcome.ANSWERED)
 
     def refuse_with(self, error: RequestError) -> SendBufferFull | None:
         """A handler has raised ``error``: that is the refusal, unless it was answered. Returns: as above."""
@@ -108,19 +109,21 @@ class ReceivedRequest:
             )
             self.fail()
             return None
-        return self._put_or_fail(frame)
+        return self._put_or_fail(frame, RequestOutcome.REFUSED)
 
     def fail(self, refusal: RequestRefusal = RequestRefusal.INTERNAL_ERROR) -> None:
         """Tell the asker no more than a code of resumehub's own, unless it has its answer."""
         frame = self._short(refusal)
         if frame is not None:
             try:
-                self._put(frame, beyond=self._services.max_requests, any_size=True)
+                self._put(frame, RequestOutcome.FAILED, beyond=self._services.max_requests, any_size=True)
             except (ConnectionClosed, RuntimeError):
                 pass  # the session has ended, or another thread was faster
 
     def turn_away(self) -> None:
         """It was not admitted, since as many as may be are open."""
+        self._count_taken()
+        self._count_settled(RequestOutcome.TURNED_AWAY)
         refusal = RequestRefusal.TOO_MANY_REQUESTS
         frame = self._short(refusal)
         if frame is None:
@@ -138,9 +141,13 @@ class ReceivedRequest:
 
     # -- steps of the above -----------------------------------------------------------------
 
-    def _put_or_fail(self, frame: Frame) -> SendBufferFull | None:
+    def _count_taken(self) -> None:
+        session = self._session
+        self._services.observers.count("client_request_taken", session.room_id, session.connection_id)
+
+    def _put_or_fail(self, frame: Frame, outcome: RequestOutcome) -> SendBufferFull | None:
         try:
-            self._put(frame, beyond=self._services.max_requests)
+            self._put(frame, outcome, beyond=self._services.max_requests)
         except SendBufferFull as full:
             self.fail()
             return full
@@ -148,7 +155,7 @@ class ReceivedRequest:
             pass  # the session has ended, or another thread was faster
         return None
 
-    def _put(self, frame: Frame, *, beyond: int, any_size: bool = False) -> None:
+    def _put(self, frame: Frame, outcome: RequestOutcome, *, beyond: int, any_size: bool = False) -> None:
         session, request = self._session, self._request
         outbox = session.outbox
 
@@ -161,6 +168,13 @@ class ReceivedRequest:
         if not wherever(lambda: session.put_kept(frame, accept), there):
             raise SendBufferFull(session.connection_id, outbox.used_frames, outbox.used_bytes)
         self._services.observers.note("app", "Answered", connection_id=session.connection_id)
+        # Here, wherever the session is by now, and without the lock under which it was settled.
+        self._count_settled(outcome)
+
+    def _count_settled(self, outcome: RequestOutcome) -> None:
+        session = self._session
+        count = self._services.observers.count
+        count("client_request_settled", session.room_id, session.connection_id, outcome.value)
 
     def _answer(self, payload: Any) -> Frame:
         return self._fitting(Message(self._request.event, payload, re=self._request.id))

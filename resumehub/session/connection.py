@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..message import Message
 from . import orders
+from .ask_counts import counted
 
 if TYPE_CHECKING:
     from .session import Session
@@ -105,7 +106,13 @@ class Connection:
         written; SendBufferFull, also when ``max_requests`` are open; TypeError or ValueError as ``send``, and
         for a timeout that is not positive. Threads: any. Blocks: until the answer is here.
         """
-        return orders.request(self._session, event, payload, timeout)
+        session = self._session
+        return counted(
+            session.services.observers.count,
+            session.room_id,
+            session.connection_id,
+            lambda: orders.request(session, event, payload, timeout),
+        )
 
     def join(self, room_id: str) -> None:
         """Let the session into one room more, also while it is suspended.

@@ -2,18 +2,19 @@
 
 Sessions, readers and writers report through it. Without a collector and a trace nothing is called; one of
 them that raises, whatever it raises, is logged and ignored. Any thread, without a lock, since the collector
-is the application's code. Read next: ``metrics.py``, ``trace.py``.
+is the application's code. Read next: ``metrics_methods.py``, ``trace.py``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import Clock
 from ..codec import Undecodable
 from ..metrics import Metrics, NoopMetrics
 from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import Flushed
+from ..reasons import RequestOutcome
 from ..runtime.base import Lock
 from ..runtime.foreign_code import Log, passes
 from ..trace import Trace
@@ -24,10 +25,19 @@ if TYPE_CHECKING:
 log = Log("resumehub")
 
 
+class TellCollector(Protocol):
+    """Calls a method of the collector; what that raises is logged and ignored."""
+
+    def __call__(self, method: str, *arguments: Any) -> None: ...
+
+
 def call_collector(metrics: Metrics, method: str, arguments: tuple[Any, ...]) -> None:
-    """Call a method of a collector; what it raises is logged and ignored. Threads: any."""
+    """Call a method of a collector, if it has it; what it raises is logged and ignored. Threads: any."""
     try:
-        getattr(metrics, method)(*arguments)
+        # One that was written for an earlier release lacks those of ``MoreMetrics``.
+        told = getattr(metrics, method, None)
+        if told is not None:
+            told(*arguments)
     except BaseException as error:
         _ignore("the metrics collector raised in %s; ignored", method, error)
 
@@ -100,6 +110,12 @@ class Observers:
         """``used`` frames of the session count against its bound now."""
         if self._metrics is not None:
             self.count("send_buffer", session.room_id, session.connection_id, used, self._capacity)
+
+    def requests_ended(self, session: Session, failed: int, lost: int) -> None:
+        """A session has ended with requests of its client open: these were refused, and those get nothing."""
+        for outcome, number in ((RequestOutcome.FAILED, failed), (RequestOutcome.LOST, lost)):
+            for _ in range(number):
+                self.count("client_request_settled", session.room_id, session.connection_id, outcome.value)
 
     def skipped(self, session: Session, why: Undecodable) -> None:
         """A message could not be decoded. Each is counted; the first of a session is logged."""

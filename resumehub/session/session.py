@@ -319,10 +319,13 @@ class Session:
         """
         outbox = self.outbox
         refusals = self._deferred_refusals() if end.flush and len(self.client_requests) else []
+        refused = 0
         with outbox.lock:
             for request, frame in refusals:
                 if self.client_requests.settle(request):
                     outbox.put_kept(frame, self._services.max_requests, any_size=True)
+                    refused += 1
+            unanswered = len(self.client_requests)
             if outbox.refusal is None or end.hub_closed:
                 outbox.refusal = (HubClosed if end.hub_closed else ConnectionClosed)(self.connection_id)
             unheard = self._unanswered(end)
@@ -332,6 +335,7 @@ class Session:
         self.state = State.CLOSED
         for asked, error in unheard:
             asked.ended(error)
+        self._services.observers.requests_ended(self, refused, unanswered)
         if not end.deliver:
             self.inbound_fence.fence()
             self.serial_queue.wake()

@@ -129,7 +129,7 @@ class MovingProcess:
         while not self.lock.try_take(HUB):
             self.runtime.event().wait(0.001)
         self.lock.release(HEIR)
-        tell(f"adopted {self.target.go()}")
+        tell(f"adopted {self.target.go().sessions}")
 
     def dropped(self) -> None:
         self.lock.release(HEIR)

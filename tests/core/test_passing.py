@@ -68,6 +68,15 @@ def test_a_missed_answer_makes_suspect_until_it_comes() -> None:
     assert desk.see(d.Asks(4)) == [d.SendQuestion(4, 1)]
 
 
+def test_a_hub_that_has_come_here_is_not_suspect() -> None:
+    """It has missed an answer, and moved here then."""
+    desk = Desk()
+    desk.see(d.Asks(1), d.GivesUp(1))
+    assert desk.dials.suspect
+    desk.see(d.HubIsHere("one"))
+    assert not desk.dials.suspect
+
+
 def test_a_new_link_is_not_suspect() -> None:
     desk = Desk()
     desk.see(d.Asks(1), d.GivesUp(1), SENT_AND_LOST, d.LinkOpened(2, "two"))

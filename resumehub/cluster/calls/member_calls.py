@@ -100,12 +100,30 @@ class MemberCalls:
     def _settle(self, asked: SettleCall) -> None:
         """An answer has come to this process, which has held the hub, and its asker waits elsewhere."""
         try:
-            self.anywhere(lambda: self.server.settle(asked), lambda: self._remote.settle(asked))
+            self._anywhere(lambda: self.server.settle(asked), lambda: self._remote.settle(asked))
         except ResumeHubError as error:
             log.warning("an answer for process %s is lost: %s", asked.process[:8], error)
 
     def anywhere(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
-        """Call ``here``, inside the door, or ``there``. Raises: what they raise; HubUnavailable."""
+        """Call ``here``, inside the door, or ``there``. Raises: what they raise; HubUnavailable.
+
+        The collector is told of those that go ``there``.
+        """
+        counted = _CountedCall(self._member.runner.count)
+
+        def counted_there() -> ResultT:
+            counted.begin()
+            return there()
+
+        try:
+            return self._anywhere(here, counted_there)
+        except HubUnavailable:
+            counted.answered = False
+            raise
+        finally:
+            counted.end()
+
+    def _anywhere(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
         door = self._member.door
         give_up = None
         while True:
@@ -203,6 +221,24 @@ class MemberCalls:
         return self.anywhere(self._local.stats, self._remote.stats)
 
 
+class _CountedCall:
+    """A call that may go to the hub's process, once or again: then the collector is told of it."""
+
+    def __init__(self, count: Callable[..., None]) -> None:
+        self._count = count
+        self._began: float | None = None
+        self.answered = True
+
+    def begin(self) -> None:
+        if self._began is None:
+            self._began = now()
+            self._count("call_began")
+
+    def end(self) -> None:
+        if self._began is not None:
+            self._count("call_ended", now() - self._began, self.answered)
+
+
 class SessionsAnywhere:
     """Sessions by id and life, wherever their hub is. ``Elsewhere``, and what a ``RemoteConnection`` calls.
 
@@ -237,6 +273,10 @@ class SessionsAnywhere:
             return lambda: here(session)
 
         return self._calls.anywhere(find, lambda: _given(there()))()
+
+    def count(self, method: str, *arguments: Any) -> None:
+        """Call the metrics collector of this process; one that raises is logged and ignored."""
+        self._runner.count(method, *arguments)
 
     def send(self, connection_id: str, life: str, frame: Frame) -> None:
         """See ``Connection.send``."""

@@ -11,13 +11,15 @@ from typing import Any, Protocol
 
 from ...errors import NotHere
 from ...message import Message
+from ...session.ask_counts import counted
 from ...session.connection import Connection
 from .call_bodies import ConnectionLook
 
 
 class SessionCalls(Protocol):
-    """What a handle asks of the hub, wherever that is; see ``Connection``."""
+    """What a handle asks of the hub, wherever that is; see ``Connection``. ``count``: of this process."""
 
+    def count(self, method: str, *arguments: Any) -> None: ...
     def send_message(self, connection_id: str, life: str, message: Message) -> None: ...
     def request(
         self, connection_id: str, life: str, event: str, payload: Any, timeout: float | None
@@ -123,7 +125,13 @@ class RemoteConnection(Connection):
 
     def request(self, event: str, payload: Any = None, timeout: float | None = 30.0) -> Any:
         """See ``Connection``."""
-        return self._calls.request(self.id, self.life, event, payload, timeout)
+        calls = self._calls
+        return counted(
+            calls.count,
+            self.room_id,
+            self.id,
+            lambda: calls.request(self.id, self.life, event, payload, timeout),
+        )
 
     def join(self, room_id: str) -> None:
         """See ``Connection``."""

@@ -10,9 +10,11 @@ Read next: ``dial_server.py``, the other end.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +57,9 @@ class DialClient:
         self._passed: dict[int, Dialled] = {}
         self._links: dict[int, Link] = {}
         self._link_numbers: weakref.WeakKeyDictionary[Link, int] = weakref.WeakKeyDictionary()
+        self._silent_since: float | None = None
+        # What the collector is to be told, outside of the lock.
+        self._untold: deque[tuple[Any, ...]] = deque()
         _clients.add(self)
 
     @property
@@ -82,6 +87,12 @@ class DialClient:
     def suspect(self) -> bool:
         """Whether the hub has missed an answer, and has not answered since."""
         return self._dials.suspect
+
+    @property
+    def silent_for(self) -> float:
+        """For so many seconds the hub has been suspect; 0 if it is not."""
+        since = self._silent_since
+        return now() - since if since is not None else 0.0
 
     def set_rules(self, rules: DialRules) -> None:
         """From now on these: the member has learned how many request threads there are."""
@@ -181,6 +192,8 @@ class DialClient:
         self._lock = self._runner.runtime.lock("the dials of a worker")
         self._dials = WorkerDials(self._dials.rules)
         self._waiting, self._links = {}, {}
+        self._silent_since = None
+        self._untold.clear()
         self._link_numbers = weakref.WeakKeyDictionary()
 
     # -- carrying out -------------------------------------------------------------------------
@@ -206,7 +219,18 @@ class DialClient:
                     left += self._send_pass(number, link)
                 case d.CloseCopy(number) | d.TakeHere(number) | d.RefuseDial(number):
                     left.append(_Left(effect, self._passed.pop(number)))
+        self._notice_silence()
         return left
+
+    def _notice_silence(self) -> None:
+        """With the lock held."""
+        suspect, since = self._dials.suspect, self._silent_since
+        if suspect and since is None:
+            self._silent_since = now()
+            self._untold.append(("hub_silent",))
+        elif since is not None and not suspect:
+            self._silent_since = None
+            self._untold.append(("hub_heard", now() - since))
 
     def _send(self, link: int, message: object, descriptors: Sequence[int] = ()) -> None:
         try:
@@ -234,6 +258,9 @@ class DialClient:
         return []
 
     def _do(self, left: Iterable[_Left]) -> None:
+        while self._untold:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                self._runner.count(*self._untold.popleft())
         for one in left:
             match one.effect:
                 case d.CloseCopy():

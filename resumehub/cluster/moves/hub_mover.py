@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ...runtime.foreign_code import Log
 from ...server.hub_runner import HubRunner
 from ...session.elsewhere import Elsewhere
 from ..door import Door
 from ..link_thread import Handlers
-from ..movers import Carriage
+from ..movers import Adopted, Carriage
 from .move_parts import HubMoved, SourceHost, TargetHost, Traveller
 from .move_source import MoveSource
 from .move_target import MoveTarget
-
-log = Log("resumehub")
 
 
 class MoveHost(SourceHost, TargetHost, Protocol):
@@ -68,21 +65,17 @@ class WholeHubMover:
         outcome = self._source.move(link, hub_life, self._elsewhere, until)
         if not isinstance(outcome, HubMoved):
             return Carriage(why=outcome.because)
-        log.info(
-            "the hub has moved to process %s with %s sessions: callbacks ended in %.0f ms, everything stood "
-            "still for %.0f ms, %s were carried, %s could not move",
-            link.peer.pid,
-            outcome.sessions,
-            1000 * outcome.released_in,
-            1000 * outcome.paused_for,
-            outcome.carried,
-            len(outcome.ended),
+        return Carriage(
+            moved=outcome.sessions,
+            carried=outcome.carried,
+            ended=len(outcome.ended),
+            release=outcome.released_in,
+            freeze=outcome.paused_for,
         )
-        return Carriage(moved=outcome.sessions, carried=outcome.carried, ended=len(outcome.ended))
 
-    def go(self) -> None:
+    def go(self) -> Adopted:
         """See ``movers.HubMover``."""
-        self._target.go()
+        return self._target.go()
 
     def drop(self) -> None:
         """See ``movers.HubMover``."""

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from ...clock import now
 from ...codec import encode_frame
 from ...core.cluster.hub_move import TargetAction, TargetEvent, TargetStage, target_step
 from ...errors import HubClosed, LinkBroken, ResumeHubError
@@ -32,6 +33,7 @@ from ...transport.sockets import PlainSocket
 from ..door import Door
 from ..link import NO_DESCRIPTOR, Link, close_all
 from ..link_thread import Handlers
+from ..movers import Adopted
 from . import move_messages as m
 from .move_ahead import BuiltAhead
 from .move_parts import TargetHost, Traveller
@@ -86,15 +88,15 @@ class MoveTarget:
             incoming.on(_E.LINK_ENDED)
             incoming.source_is_gone()
 
-    def go(self) -> int:
-        """The hub's lock is ours: let the sessions go on here; return how many. Next: bind the socket.
+    def go(self) -> Adopted:
+        """The hub's lock is ours: let the sessions go on here; return what came. Next: bind the socket.
 
         Threads: the member's. Blocks: until the hub thread has taken them over.
         """
         incoming = self._incoming
         assert incoming is not None, "it was committed"
         incoming.on(_E.LOCKED)
-        return incoming.adopted
+        return Adopted(incoming.adopted, incoming.link.peer.pid, now() - incoming.committed_at)
 
     def drop(self) -> None:
         """Drop what is held. Behind a commit, a third process has the hub's lock: its sessions are lost."""
@@ -187,6 +189,7 @@ class _Incoming:
         self.stage = TargetStage.HOLDING
         self._parts: dict[str, bytes] = {}
         self.adopted = 0
+        self.committed_at = 0.0
 
     def on(self, event: TargetEvent, because: str = "") -> None:
         """Do what the table says."""
@@ -197,6 +200,7 @@ class _Incoming:
             case TargetAction.SAY_HELD:
                 self._say(m.MoveHeld(self.move))
             case TargetAction.TAKE_LOCK:
+                self.committed_at = now()
                 self._target.host.committed(self._hub_life)
             case TargetAction.ADOPT:
                 try:
@@ -248,8 +252,10 @@ class _Incoming:
             came = self._ahead.sessions(message)
             for moves, connected, carried in zip(came, message.connected, message.carried, strict=True):
                 state, session = moves
-                stream = left.pop() if connected else None
+                stream = left[-1] if connected else None
                 self._arrival.hold(state, stream, carried=carried, session=session)
+                if connected:  # if holding it raises, the stream is still ours
+                    left.pop()
             if left:
                 raise ValueError("more descriptors than sessions came")
         except (ResumeHubError, OSError, ValueError, IndexError) as error:

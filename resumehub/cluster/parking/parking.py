@@ -162,7 +162,7 @@ def _reported(
     left_out = [(names.of[key], why) for key, why in written.left_out.items() if key]
     ended = (*names.ended, *staying, *left_out)
     parked = len(names.of) - len(left_out)
-    log.info(
+    log.debug(
         "parked %d sessions in %s (%d bytes, %.2f s); %d end",
         *(parked, folder.parked, written.size, seconds, len(ended)),
     )
@@ -200,7 +200,7 @@ def adopt(runner: HubRunner, folder: Folder, *, disk: Disk | None = None) -> Ado
             _hold(arrival, record, ends=too_old)
         here = arrival.adopt()
     forget_park(disk, folder)
-    log.info(
+    log.debug(
         "adopted %d sessions from %s, which had been parked for %.0f s (%.2f s)%s",
         *(here, folder.parked, max(0.0, wall() - reader.head.parked_at), now() - began),
         "; they end, after more than a day" if too_old else "",

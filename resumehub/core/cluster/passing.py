@@ -261,7 +261,7 @@ class WorkerDials:
             for passed in self._passed.values():
                 if passed.link == self._link:
                     passed.link = None
-        self._here, self._hub_life, self._link = True, hub_life, None
+        self._here, self._hub_life, self._link, self._missed = True, hub_life, None, None
         return [*self._tell_all(d.AskedResult.HERE), *self._pass_again()]
 
     def _pass_again(self) -> list[d.DialEffect]:

@@ -131,5 +131,14 @@ class MoveRate:
     def moved(self, now: float, why: str) -> Sequence[str]:
         """Note a move and its cause; return the causes of the last minute, if they are too many."""
         self._moves.append((now, why))
-        recent = [cause for at, cause in self._moves if now - at < self._WITHIN]
+        recent = [cause for _, cause in self.recent(now)]
         return recent if len(recent) > self._MOST else ()
+
+    def recent(self, now: float) -> list[tuple[float, str]]:
+        """The moves of the last minute, the oldest first: how many seconds ago, and the cause."""
+        return [(now - at, cause) for at, cause in self._moves if now - at < self._WITHIN]
+
+    def restore(self, now: float, moves: Iterable[tuple[float, str]]) -> None:
+        """Go on with the moves of a hub that comes from another process, as ``recent`` gives them."""
+        self._moves.clear()
+        self._moves.extend((now - age, cause) for age, cause in moves)

@@ -1,0 +1,178 @@
+"""The sums of a ``Counters``, as a value, and how those of several processes are added up. Pure.
+
+Read next: ``metrics.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypedDict, cast
+
+from .metrics_methods import (
+    OUTCOMES_ASKED,
+    OUTCOMES_OF_CLIENTS,
+    REASONS_CLOSED,
+    REASONS_DROPPED,
+    REASONS_REFUSED,
+)
+
+
+class CountersSnapshot(TypedDict):
+    """The sums of a ``Counters`` at one moment; a plain ``dict`` of numbers, ready for JSON.
+
+    Counts begin when the ``Counters`` is made; ``connections`` and ``rooms`` are what exists
+    now. Dicts by reason have every known reason, with 0 where nothing happened.
+    """
+
+    connections: int
+    """Sessions that are in this process now, suspended ones included: opened - closed + in - out."""
+    connections_opened: int
+    connections_closed: dict[str, int]
+    """By reason."""
+    connection_seconds: float
+    """The sum of the lives of all *closed* sessions, in seconds."""
+    resumes_succeeded: int
+    resumes_failed: int
+    rooms: int
+    """Rooms that exist now."""
+    rooms_created: int
+    rooms_destroyed: int
+    messages_received: int
+    bytes_received: int
+    messages_sent: int
+    bytes_sent: int
+    messages_broadcast: int
+    """Calls of ``broadcast``."""
+    bytes_broadcast: int
+    """Each broadcast's size is counted once, since it is encoded once."""
+    broadcast_recipients: int
+    messages_dropped: dict[str, int]
+    """By reason."""
+    send_buffer_high_water: int
+    """The most messages that any one session's outgoing buffer has held."""
+    heartbeat_failures: int
+    transports_superseded: int
+    upgrades_refused: dict[str, int]
+    """By reason."""
+    requests_asked: int
+    """Of this process's threads, to clients."""
+    requests_settled: dict[str, int]
+    """By outcome."""
+    client_requests_taken: int
+    """Of clients, to the hub in this process."""
+    client_requests_settled: dict[str, int]
+    """By outcome. With a cluster a request may have been taken in another process."""
+    connections_moved_in: int
+    connections_moved_out: int
+    """In and out: with the hub, or from and to the file of parked sessions."""
+    hub_moves_in: int
+    hub_moves_out: int
+    hub_moves_failed: int
+    hub_release_seconds: float
+    """The sum over all moves from here, as the next one."""
+    hub_freeze_seconds: float
+    hub_adoption_seconds: float
+    """The sum over all moves to here."""
+    sessions_carried: int
+    """Those whose handler still ran here when the hub moved away."""
+    sessions_parked: int
+    sessions_adopted: int
+    """Those that were parked, and go on here."""
+    sessions_not_adopted: int
+    """Those that were parked, and could not go on here."""
+    hub_takeovers: int
+    """How often this process took a hub that no process held."""
+    hub_takeover_seconds: float
+    calls_waiting: int
+    """Threads that wait now for the hub in another process."""
+    calls: int
+    """All that are over."""
+    calls_unanswered: int
+    """Of these, so many raised HubUnavailable."""
+    call_seconds: float
+    hub_silent: int
+    """1 while the hub's process is suspect, else 0."""
+    hub_silences: int
+    hub_silent_seconds: float
+    """Of all silences that are over."""
+
+
+def no_sums() -> CountersSnapshot:
+    """All sums at 0, with every known reason and outcome."""
+    return CountersSnapshot(
+        connections=0,
+        connections_opened=0,
+        connections_closed=_zeros(REASONS_CLOSED),
+        connection_seconds=0.0,
+        resumes_succeeded=0,
+        resumes_failed=0,
+        rooms=0,
+        rooms_created=0,
+        rooms_destroyed=0,
+        messages_received=0,
+        bytes_received=0,
+        messages_sent=0,
+        bytes_sent=0,
+        messages_broadcast=0,
+        bytes_broadcast=0,
+        broadcast_recipients=0,
+        messages_dropped=_zeros(REASONS_DROPPED),
+        send_buffer_high_water=0,
+        heartbeat_failures=0,
+        transports_superseded=0,
+        upgrades_refused=_zeros(REASONS_REFUSED),
+        requests_asked=0,
+        requests_settled=_zeros(OUTCOMES_ASKED),
+        client_requests_taken=0,
+        client_requests_settled=_zeros(OUTCOMES_OF_CLIENTS),
+        connections_moved_in=0,
+        connections_moved_out=0,
+        hub_moves_in=0,
+        hub_moves_out=0,
+        hub_moves_failed=0,
+        hub_release_seconds=0.0,
+        hub_freeze_seconds=0.0,
+        hub_adoption_seconds=0.0,
+        sessions_carried=0,
+        sessions_parked=0,
+        sessions_adopted=0,
+        sessions_not_adopted=0,
+        hub_takeovers=0,
+        hub_takeover_seconds=0.0,
+        calls_waiting=0,
+        calls=0,
+        calls_unanswered=0,
+        call_seconds=0.0,
+        hub_silent=0,
+        hub_silences=0,
+        hub_silent_seconds=0.0,
+    )
+
+
+def copy_of(sums: CountersSnapshot) -> CountersSnapshot:
+    """The same in new dicts."""
+    return sum_snapshots([sums])
+
+
+def sum_snapshots(snapshots: Iterable[CountersSnapshot]) -> CountersSnapshot:
+    """Add up the snapshots of several processes; of ``send_buffer_high_water`` the largest counts.
+
+    A new dict. A snapshot may come from JSON, and from a release that has fewer sums. Threads: any. Blocks:
+    never.
+    """
+    total = cast("dict[str, Any]", no_sums())
+    for snapshot in snapshots:
+        for name, value in cast("dict[str, Any]", snapshot).items():
+            if isinstance(value, dict):
+                into = total.setdefault(name, {})
+                for reason, number in value.items():
+                    into[reason] = into.get(reason, 0) + number
+            elif name == "send_buffer_high_water":
+                total[name] = max(total[name], value)
+            else:
+                total[name] = total.get(name, 0) + value
+    return cast("CountersSnapshot", total)
+
+
+def _zeros(reasons: Iterable[str]) -> dict[str, int]:
+    return dict.fromkeys(reasons, 0)

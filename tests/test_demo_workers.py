@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from werkzeug.test import Client
 from resumehub import SystemClock
 from resumehub.demo import DemoApp, create_app
 from resumehub.demo.bursts import BurstPlan, Bursts
+from resumehub.demo.demo_folder import make_folder, remove_at_the_end
 from resumehub.demo.shared_log import SharedLog
 from resumehub.demo.timeline import MAX_SESSIONS, MAX_TRAFFIC, DemoTimeline, EventLog, handle_of
 from resumehub.demo.workers import Workers, WorkersPlan, plan_workers
@@ -208,14 +209,58 @@ def test_the_plan_reaches_the_workers_by_their_environment(
         plan = plan_workers(2, read, {"resume_window": 5.0}, ["box.lan"], False)
         plan.become_gunicorn()
         assert os.get_inheritable(read)
+        assert os.get_inheritable(plan.keeper)
     finally:
         os.close(read)
         os.close(write)
+    os.close(plan.keeper)
 
     assert became[0][1:] == ["-m", "gunicorn", "--config", "python:resumehub.demo.gunicorn_settings"]
     assert WorkersPlan.from_environment() == plan
     assert Path(plan.folder).parent == tmp_path
     assert plan.master == os.getpid()
+
+
+def test_the_folder_of_a_demo_that_was_killed_is_removed_by_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of one that lives it is not; nor is a folder without the file, which may be about to be made."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, descriptor = make_folder()
+    os.close(descriptor)  # as the kernel does, for all of its processes
+    (tmp_path / "resumehub-demo-new").mkdir()
+    living, first = make_folder()
+    latest, second = make_folder()
+    os.close(first)
+    os.close(second)
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        Path(living).name,
+        Path(latest).name,
+        "resumehub-demo-new",
+    }
+    assert killed not in (living, latest)
+
+
+def test_the_worker_that_ends_last_removes_the_folder_when_the_master_was_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    folder, keeper = make_folder()
+    another = os.dup(keeper)  # as a fork does
+    killed = os.getppid() + 1
+    remove_at_the_end(folder, keeper, os.getppid())
+    remove_at_the_end(folder, keeper, killed)
+    remove_at_the_end(folder, another, killed)
+    as_usual, first, last = at_exit
+
+    as_usual()
+    first()
+    assert Path(folder).exists()
+    last()
+    assert not Path(folder).exists()
 
 
 # -- the button -----------------------------------------------------------------------
@@ -224,7 +269,7 @@ def test_the_plan_reaches_the_workers_by_their_environment(
 @pytest.fixture
 def app(processes: Processes, tmp_path: Path) -> Iterator[DemoApp]:
     (tmp_path / "demo").mkdir()
-    plan = WorkersPlan(2, os.getppid(), 3, str(tmp_path / "demo"), 100.0, "a run", False, {}, [])
+    plan = WorkersPlan(2, os.getppid(), 3, str(tmp_path / "demo"), 4, 100.0, "a run", False, {}, [])
     app = create_app(on_workers=(plan, processes.another()))
     yield app
     assert app.hub.close().complete

@@ -105,7 +105,10 @@ def create_app(
 
 def application() -> DemoApp:
     """The demo in one of several workers, for gunicorn. Raises: KeyError outside of ``serve --workers``."""
+    from resumehub.demo.demo_folder import remove_at_the_end
+
     plan = WorkersPlan.from_environment()
+    remove_at_the_end(plan.folder, plan.keeper, plan.master)
     log = SharedLog(f"{plan.folder}/timeline.sqlite", plan.began_at, SystemClock(), SystemRuntime())
     return create_app(**plan.options, allowed_hosts=plan.allowed_hosts, on_workers=(plan, log))
 

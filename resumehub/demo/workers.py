@@ -13,7 +13,6 @@ import os
 import secrets
 import signal
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NoReturn
 
@@ -29,12 +28,14 @@ RELOAD_TAKES: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class WorkersPlan:
-    """What all processes of a demo know. ``master``: gunicorn's process; ``folder``: of this demo alone."""
+    """What all processes of a demo know. ``master``: gunicorn's process; ``folder``: of this demo alone;
+    ``keeper``: the open file that keeps it (``demo_folder.py``)."""
 
     workers: int
     master: int
     listener: int
     folder: str
+    keeper: int
     began_at: float
     run: str
     verbose: bool
@@ -47,7 +48,8 @@ class WorkersPlan:
         Raises: OSError, if Python can't be started again.
         """
         os.environ[VARIABLE] = json.dumps(asdict(self))
-        os.set_inheritable(self.listener, True)
+        for descriptor in (self.listener, self.keeper):
+            os.set_inheritable(descriptor, True)
         settings = "python:resumehub.demo.gunicorn_settings"
         os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", settings])
 
@@ -134,11 +136,15 @@ def plan_workers(
     workers: int, listener: int, options: dict[str, Any], allowed_hosts: list[str], verbose: bool
 ) -> WorkersPlan:
     """A plan for this process, which is to become the master, with a new folder. Raises: OSError."""
+    from resumehub.demo.demo_folder import make_folder  # not on Windows, where this module is imported, too
+
+    folder, keeper = make_folder()
     return WorkersPlan(
         workers=workers,
         master=os.getpid(),
         listener=listener,
-        folder=tempfile.mkdtemp(prefix="resumehub-demo-"),
+        folder=folder,
+        keeper=keeper,
         began_at=SystemClock().monotonic(),
         run=secrets.token_hex(4),
         verbose=verbose,

@@ -11,11 +11,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tools.benching import cluster_report, micro, report
+from resumehub.transport.base import DataReceived, PingReceived, PongReceived
+from resumehub.transport.deflate import Deflate
+from resumehub.transport.websocket import WebSocketTransport
+from tools.benching import cluster_report, fairness, micro, report
 from tools.benching import run as run_module
 from tools.benching.contenders import Contender
 from tools.benching.dial import Unanswered
@@ -23,6 +27,8 @@ from tools.benching.many import complain
 from tools.benching.stage import TINY
 
 ROOT = Path(__file__).parents[1]
+NO_STREAM: Any = SimpleNamespace(send=None)
+"""All input of a test is there from the beginning."""
 
 TINY_RUN = """
 import sys
@@ -151,3 +157,19 @@ def test_every_task_of_the_core_runs_and_is_compared_with_the_last_time() -> Non
     told = micro.tell(before, {name: {"least": us["least"] * 2} for name, us in before.items()})
 
     assert told.count("2.00×") == len(micro.TASKS)
+
+
+@pytest.mark.parametrize("flood", fairness.FLOODS, ids=lambda one: one.name)
+def test_a_flood_is_what_its_name_says(flood: fairness.Flood) -> None:
+    """A hub reads just what is counted, and nothing of it is an error."""
+    deflate = Deflate()
+    deflate.finalize("permessage-deflate; client_no_context_takeover; server_no_context_takeover")
+    deflate.limit = 1 << 20
+    extensions = [deflate] if flood.name == "deflate" else []
+    transport = WebSocketTransport(NO_STREAM, 1 << 20, extensions, flood.wire)
+    events = transport.receive_now()
+    while transport.has_more:
+        events += transport.receive_now()
+    assert len(events) == flood.messages
+    kinds = {"pings": PingReceived, "pongs": PongReceived}
+    assert {type(event) for event in events} == {kinds.get(flood.name, DataReceived)}

@@ -17,6 +17,7 @@ from resumehub.clock import Effort
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, UpgradeRefused, connect
 from tests.contract.peers import Gate, until
+from tests.contract.raw_client import masked
 from tests.support import PATIENCE, Stage, from_query, read, text
 
 NEVER = 10_000.0
@@ -88,6 +89,28 @@ def test_a_stuck_callback_holds_up_nobody_else(stage):
         assert read(other) == ("n", number)
     gate.open()
     assert read(stuck) == ("n", 1)
+
+
+@pytest.mark.usefixtures("no_deputy")
+def test_a_client_that_sends_much_at_once_lets_the_others_go_first(stage):
+    """After one turn of its messages, another client that has input by then is served."""
+    one = stage(_runtime=Shared())
+    seen = []
+
+    @one.hub.on_message
+    def hear(connection, message) -> None:
+        seen.append(connection.id)
+        if len(seen) == 1:
+            quiet.send(text("n", "quiet"))
+        if message.payload in (0, 199, "quiet"):
+            connection.send(message)
+
+    loud, quiet = one.open("loud"), one.open("quiet")
+    loud.send_raw(b"".join(masked(text("n", number)) for number in range(200)))
+    assert read(loud) == ("n", 0)
+    assert read(quiet) == ("n", "quiet")
+    assert read(loud) == ("n", 199)
+    assert seen.index("quiet") <= 32 < len(seen)
 
 
 @pytest.mark.usefixtures("no_deputy")

@@ -34,6 +34,9 @@ class Faulty:
     def wait(self) -> list[int]:
         return self._call("wait")
 
+    def look(self) -> list[int]:
+        return self._call("look")
+
     def wake(self) -> None:
         self._call("wake")
 

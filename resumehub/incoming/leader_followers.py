@@ -12,6 +12,8 @@ the interpreter's lock. That is good while callbacks are quick. Against slow cal
   in proportion, and quick callbacks cost no thread switch. A callback that computes for long is not slow in
   this sense: there is one interpreter, and all threads would wait for it anyway.
 
+A transport with more to handle than fits into a turn goes on behind the others' input (``turn_queue.py``).
+
 One thread at a time works for a transport, from the moment at which its task is ready until its turn is over.
 (POSA 2 calls this pattern Leader/Followers.) There are as many threads as callbacks that run at the same
 moment, and two more. Where sockets can't be polled (TLS inside the server, systems without epoll), each
@@ -34,17 +36,11 @@ from ..runtime.base import Poller, Runtime, Thread
 from ..runtime.foreign_code import Log, passes
 from ..runtime.system import make_local
 from .read_tasks import ReadTask, TurnResult, Worker, computed
-from .slow_callbacks import SLOW, SUSPICIOUS, time_aside, time_waited
+from .slow_callbacks import LOOK, PATIENCE, SLOW, SUSPICIOUS, time_aside, time_waited
 from .turn_queue import TurnQueue
 from .watched_sockets import POLLER_ERRORS
 
 log = Log("resumehub")
-
-LOOK = 0.005
-"""Seconds between two looks of the deputy."""
-
-PATIENCE = 2
-"""For so many looks a leader may compute in one callback: a new leader would have to wait for it anyway."""
 
 QUIET_LOOKS = 20
 """After so many looks at a leader that has nothing to do, the deputy sleeps until the leader wakes it."""
@@ -248,21 +244,24 @@ class LeaderFollowers:
                     self._progress += 1
                     deputy = self._appoint() if self._deputy is None else None
                     break
-                if stuck is None and self._closed:
+                if stuck is None and self._closed and not self._turns.goes_on:
                     return None
-                self._polling, poller = stuck is None, self._turns.sockets.poller
+                goes_on = self._turns.goes_on
+                self._polling, poller = stuck is None and not goes_on, self._turns.sockets.poller
             if stuck is not None:
                 stuck.cork.pull()
                 continue
-            self._wait_for_input(me, poller)
+            self._wait_for_input(me, poller, goes_on)
         if deputy is not None:
             self._start_or_do_without(deputy, me)
         return turn
 
-    def _wait_for_input(self, me: Worker, poller: Poller | None) -> None:
+    def _wait_for_input(self, me: Worker, poller: Poller | None, goes_on: bool) -> None:
+        """Hear from the poller; ``goes_on``: a task goes on, so do not wait for input."""
         found: list[int] | None = None
         try:
-            found = poller.wait() if poller is not None else None
+            if poller is not None:
+                found = poller.look() if goes_on else poller.wait()
         except POLLER_ERRORS:
             if not self._failed_before:
                 log.exception("waiting for input has failed; it goes on")
@@ -277,6 +276,7 @@ class LeaderFollowers:
                 self._turns.have_input(found)
                 return
             self._turns.renew()
+            self._turns.go_on()
             if self._failed_before:
                 me.changed.wait(LINGER)  # it fails again and again: not without a pause
             self._failed_before = True

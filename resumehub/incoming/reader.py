@@ -42,6 +42,9 @@ log = Log("resumehub")
 # A look-up of an enumeration's member costs time, and these are used for every message.
 _LEFT, _READ_ON = TurnResult.LEFT, TurnResult.READ_ON
 
+_TURN = 32
+"""After so many events a reader that shares its thread lets the others go first."""
+
 
 class Reader:
     """Reads one transport for as long as it has the right to. ``run`` is all that its thread does."""
@@ -278,7 +281,7 @@ class SharedReader(Reader):
             self.io.reading_since, self.io.listened_since = self.io.listened_since, None
 
     def take(self, me: Worker) -> TurnResult:
-        """Take a turn: read once, and handle what came."""
+        """Take a turn: read, if nothing is left of the last turn, and handle some of what came."""
         self._me = me
         backlog = self.io.backlog
         try:
@@ -288,7 +291,7 @@ class SharedReader(Reader):
                     return _LEFT
             if not backlog:
                 backlog.extend(self.io.transport.receive_now())
-            while backlog:
+            for _ in range(min(len(backlog), _TURN)):
                 if self.io.parting:
                     self._leave()
                     return _LEFT
@@ -296,7 +299,7 @@ class SharedReader(Reader):
                     return _LEFT
                 if self._full:
                     return TurnResult.PAUSED
-            if self.io.transport.has_more:
+            if backlog or self.io.transport.has_more or self.io.parting:
                 self._leader_followers.recall(self.number)  # the socket need not have any
         except BaseException as error:
             if passes(error):

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from ..clock import Effort
 
+LOOK = 0.005
+"""Seconds between two looks of the deputy."""
+
+PATIENCE = 2
+"""For so many looks a leader may compute in one callback: a new leader would have to wait for it anyway."""
+
 SLOW = 0.001
 """A callback that waits for more seconds than this is slow."""
 

@@ -1,8 +1,12 @@
 """Which transport gets a turn next: the tasks that wait for a thread, and those whose sockets are watched.
 
 A task is *in hand* from the moment at which it is ready until its turn is over, so one thread at a time works
-for a transport. It knows nothing of threads. Call every method with the lock of ``LeaderFollowers`` held;
-none blocks. Read next: ``watched_sockets.py``, ``leader_followers.py``.
+for a transport. A task that has more to do takes another turn, behind a look for input: those whose input
+comes now go first. So a transport with much input delays the others by one turn at a time. And it gets its
+next turn after at most one look for each task that goes on, whatever comes.
+
+It knows nothing of threads. Call every method with the lock of ``LeaderFollowers`` held; none blocks. Read
+next: ``watched_sockets.py``, ``leader_followers.py``.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ class TurnQueue:
     ) -> None:
         #: The tasks that wait for a thread.
         self.ready: deque[ReadTask] = deque()
+        # Those that go on, once the sockets have been looked at.
+        self._again: deque[ReadTask] = deque()
         self.sockets: WatchedSockets[ReadTask] = WatchedSockets(poller, make)
         self._renewed = renewed
         # Sockets that get one more turn after the present one, also without input.
@@ -30,7 +36,12 @@ class TurnQueue:
 
     def has_work(self) -> bool:
         """Whether a thread is needed."""
-        return bool(self.ready) or len(self.sockets) > 0
+        return bool(self.ready or self._again) or len(self.sockets) > 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a task takes another turn: look for input, and do not wait for it."""
+        return bool(self._again)
 
     def put(self, task: ReadTask) -> None:
         """Let a thread take the task, which is in no hand."""
@@ -57,14 +68,14 @@ class TurnQueue:
         return True
 
     def hand_back(self, turn: ReadTask) -> bool:
-        """A turn is over: watch its socket. True if another turn is ready for a thread.
+        """A turn is over: watch its socket. True if there is another turn for a thread.
 
         That is so for one that was recalled, and for one that can't be watched, which gets a last turn.
         """
         number = turn.number
         if self._recalled and number in self._recalled:
             self._recalled.remove(number)
-            self.ready.append(turn)
+            self._again.append(turn)
             return True
         problem = self.sockets.keep(number, turn)
         if problem is not None:
@@ -86,6 +97,12 @@ class TurnQueue:
                 self.sockets.mute(number)
             else:
                 self.put(turn)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Let a thread take the next task that goes on."""
+        if self._again:
+            self.ready.append(self._again.popleft())
 
     def renew(self) -> None:
         """A call of the poller has failed: replace it, if it is gone."""

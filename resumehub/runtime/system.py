@@ -187,6 +187,12 @@ class _Epoll:
         found: list[tuple[int, int]] = []
         while not found and not self._retired:
             found = self._epoll.poll(self._LOOK, self._MOST)
+        return self._numbers(found)
+
+    def look(self) -> list[int]:
+        return self._numbers(self._epoll.poll(0, self._MOST))
+
+    def _numbers(self, found: list[tuple[int, int]]) -> list[int]:
         numbers = [number for number, _ in found]
         if self._bell in numbers:
             numbers.remove(self._bell)

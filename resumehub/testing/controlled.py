@@ -311,6 +311,9 @@ class _Poller:
     def wait(self) -> list[int]:
         assert self._open, "no thread waits once it is closed"
         self._scheduler.pause("wait for input", self._has_any)
+        return self.look()
+
+    def look(self) -> list[int]:
         self._rung = False
         found = self._poll.poll(0)
         assert not any(event & select.POLLNVAL for _, event in found), "closed while it is watched"

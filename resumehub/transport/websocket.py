@@ -42,6 +42,13 @@ _EXTENSIONS = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 # A call of ``receive`` inflates no more messages once they have so many bytes together, and leaves the others
 # compressed: one compressed byte can become a thousand.
 _INFLATED_AT_ONCE = RECEIVE_BYTES
+_INFLATED_MESSAGES = 64  # nor more messages and control frames than so many
+_NO_LIMIT = float("inf")
+
+# A call of ``receive`` parses about so many simple messages at most. A piece for wsproto counts as ``_COST``
+# of them. Otherwise a client that sends thousands of empty fragments would hold the others up.
+_MOST_COST, _COST = 256, 8
+_PARSED_AT_LEAST = 256  # bytes
 
 
 class HandshakeError(Exception):
@@ -176,6 +183,7 @@ class WebSocketTransport:
         self._fast_parser = FastFrameParser(max_message_size)
         self._leftover = leftover
         self._receive_bytes = IDLE_RECEIVE_BYTES
+        self._parsed_at_once = RECEIVE_BYTES
         self._held = bytearray()  # the beginning of a message whose rest is still to come
         self._deaf = False
         self.heard = 0
@@ -202,7 +210,7 @@ class WebSocketTransport:
 
     @property
     def has_more(self) -> bool:
-        return self._more
+        return self._more or bool(self._leftover)
 
     @property
     def movable(self) -> bool:
@@ -247,27 +255,35 @@ class WebSocketTransport:
         if self._compressed:
             self._parser.receive_data(data)
             return self._inflate()
+        if len(data) > self._parsed_at_once:
+            data, self._leftover = data[: self._parsed_at_once], data[self._parsed_at_once :]
         events: list[Received] = []
+        cost = 0
         for piece in self._fast_parser.parse(data):
             if isinstance(piece, DataReceived):
+                cost += 1
                 events.append(piece)
                 continue
+            cost += _COST
             self._parser.receive_data(piece)
             self._translate(events)
             if self._deaf:
                 break
+        if cost > _MOST_COST or self._parsed_at_once < RECEIVE_BYTES:
+            fit = len(data) * _MOST_COST // max(cost, 1)
+            self._parsed_at_once = min(max(fit, _PARSED_AT_LEAST), RECEIVE_BYTES)
         return events
 
     def _inflate(self) -> list[Received]:
-        """The next events of what wsproto holds, until they have ``_INFLATED_AT_ONCE`` bytes."""
+        """The next events of what wsproto holds, until they are many or have ``_INFLATED_AT_ONCE`` bytes."""
         events: list[Received] = []
-        self._more = self._translate(events, _INFLATED_AT_ONCE) and not self._deaf
+        self._more = self._translate(events, _INFLATED_AT_ONCE, _INFLATED_MESSAGES) and not self._deaf
         return events
 
-    def _translate(self, events: list[Received], limit: float = float("inf")) -> bool:
-        """Add the parser's events to ``events``. True if it stopped at ``limit``, in bytes of input."""
+    def _translate(self, events: list[Received], limit: float = _NO_LIMIT, most: float = _NO_LIMIT) -> bool:
+        """Add the parser's events to ``events``. True if it stopped at ``limit`` bytes or ``most`` events."""
         size = 0
-        for event in self._parser.events():
+        for count, event in enumerate(self._parser.events(), start=1):
             match event:
                 case TextMessage() | BytesMessage():
                     size += self._gather(event, events)
@@ -288,7 +304,7 @@ class WebSocketTransport:
                         events.append(CloseReceived(code, reason) if real else Failed(code, reason))
             if self._deaf:
                 return False
-            if size >= limit:
+            if size >= limit or count >= most:
                 return True
         return False
 

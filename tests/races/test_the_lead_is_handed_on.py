@@ -30,11 +30,11 @@ class LeaderDies(LeaderFollowers):
 
     waits = 0
 
-    def _wait_for_input(self, me: Worker, poller: Poller | None) -> None:
+    def _wait_for_input(self, me: Worker, poller: Poller | None, goes_on: bool) -> None:
         self.waits += 1
         if self.waits == 2:
             raise Panic
-        super()._wait_for_input(me, poller)
+        super()._wait_for_input(me, poller, goes_on)
 
 
 class KeepsTheLead(LeaderDies):
@@ -100,10 +100,10 @@ def test_where_no_thread_is_left_the_watcher_starts_one(monkeypatch):
         waits = 0
         dying = False
 
-        def _wait_for_input(self, me: Worker, poller: Poller | None) -> None:
+        def _wait_for_input(self, me: Worker, poller: Poller | None, goes_on: bool) -> None:
             if self.dying:
                 raise Panic
-            super()._wait_for_input(me, poller)
+            super()._wait_for_input(me, poller, goes_on)
 
     monkeypatch.setattr("resumehub.server.hub_loop.LeaderFollowers", AllDie)
     with Lab(share=True, stop_at_locks=False) as lab:

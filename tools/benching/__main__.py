@@ -1,6 +1,6 @@
 """The command: ``tools/bench``. Reads the arguments, runs, prints the table, writes the JSON.
 
-Read next: ``run.py``, ``micro.py``, ``clustered.py``, ``cluster_report.py``.
+from . import cluster_report, clustered, fairness, micro, page
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import cluster_report, clustered, micro, page
+from . import cluster_report, clustered, fairness, micro, page
 from .contenders import CONTENDERS
 from .process import prepare_machine
 from .report import tell
@@ -36,6 +36,11 @@ def parser() -> argparse.ArgumentParser:
         "own; members of two workers beside python-socketio with Redis; views that compute; a move; one "
         "table with what is asked and a verdict; six minutes, twelve at most",
     )
+    what.add_argument(
+        "--fairness",
+        action="store_true",
+        help="what a quiet client notices of four that flood, by kind of flood (--only WORD,…); two minutes",
+    )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement")
     parser.add_argument("--only", metavar="SCENARIO,…", help=", ".join(SCENARIOS))
@@ -55,6 +60,11 @@ def main() -> int:
     if arguments.micro:
         prepare_machine()
         return micro.main(arguments.save, arguments.against)
+    if arguments.fairness:
+        words = arguments.only.split(",") if arguments.only else ()
+        rounds, seconds = arguments.rounds or 3, arguments.seconds or 3.0
+        fairness.main(rounds, seconds, words, lambda text: print(text, flush=True))
+        return 0
     if arguments.cluster:
         only = arguments.only.split(",") if arguments.only else ()
         results = clustered.main(

@@ -29,3 +29,4 @@ def serving(hub: Hub) -> Flask:
 
 
 app = serving(Hub(ping_interval=None, max_sessions=30_000))
+app_deflate = serving(Hub(ping_interval=None, compression=True))

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from ..runtime.base import Runtime, Thread
+from ..runtime.base import Bell, Runtime, Thread
 from ..runtime.foreign_code import Log, passes
 from .link import Link, close_all
 from .link_codec import MessageReader, NotAMessage
@@ -148,48 +148,62 @@ class LinkLoop:
     def read_some(self, seconds: float) -> bool:
         """See ``Reads``."""
         assert self._nudge is not None, "there are answers"
-        numbers = [
-            number for number, _ in self._waiters_poller.poll(math.ceil(min(seconds, _LONGEST_WAIT) * 1000))
-        ]
-        if self._nudge.fileno() in numbers:
-            self._link.turns.silence()
-            numbers.remove(self._nudge.fileno())
-        if not numbers:
-            return True
-        self._link.turns.begin_handling()
+        # Read before the wait: where both processes share a processor the answer is there already.
+        if self._read_for_waiter(self._receive) or (
+            self._wait_for_input(self._nudge, seconds) and self._read_for_waiter(self._receive)
+        ):
+            self._link.turns.begin_handling()
+            try:
+                self._read_for_waiter(self._handle_answers)
+            finally:
+                self._link.turns.end_handling()
+        return not self._unhandled and not self._ending
+
+    def _read_for_waiter(self, step: Callable[[], bool]) -> bool:
+        """One step of reading, which is done wholly, or the link is over."""
         try:
-            self._receive()
-            self._handle(of=self._quick)
+            return step()
         except BaseException:
             self._link.break_off("a thread that read it was interrupted")
             raise
-        finally:
-            self._link.turns.end_handling()
-        return not self._unhandled and not self._ending
+
+    def _handle_answers(self) -> bool:
+        return self._handle(of=self._quick)
+
+    def _wait_for_input(self, nudge: Bell, seconds: float) -> bool:
+        """Whether there is input; False if the wait was ended for another reason."""
+        numbers = [
+            number for number, _ in self._waiters_poller.poll(math.ceil(min(seconds, _LONGEST_WAIT) * 1000))
+        ]
+        if nudge.fileno() in numbers:
+            self._link.turns.silence()
+            numbers.remove(nudge.fileno())
+        return bool(numbers)
 
     # -- whoever reads ------------------------------------------------------------------------
 
-    def _receive(self) -> None:
-        """Read once, without waiting."""
+    def _receive(self) -> bool:
+        """Read once, without waiting; False if there is nothing to read."""
         try:
             data = self._link.stream.recv(_CHUNK)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             # A reset comes behind all that the peer has written: it had not read all of ours.
             self._ending = f"the peer is gone ({error.strerror})"
             self._link.read_to_its_end = True
-            return
+            return True
         if not data:
             self._ending = "the peer has closed it"
             if self._reader.inside and not self._link.ended:
                 self._ending, self._at_fault = "it ended inside a message", True
             self._link.read_to_its_end = True
-            return
+            return True
         try:
             self._unhandled.extend(self._reader.feed(data))
         except NotAMessage as error:
             self._ending, self._at_fault = str(error), True
+        return True
 
     def _handle(self, of: frozenset[type] | None) -> bool:
         """Handle what was read, up to the first message that is not ``of`` these classes.

@@ -80,6 +80,8 @@ class CallClient:
         self._link: Any = None
         self._own = _OwnLink(self)
         self._slow = 0
+        #: How many threads wait for room among the open calls.
+        self._want_room = 0
 
     @property
     def handlers(self) -> dict[type, LinkHandler]:
@@ -108,26 +110,38 @@ class CallClient:
                 if call.error is not None:
                     raise call.error
         finally:
-            with self._lock:
-                self._slow -= type(asked) in _SLOW
-                self._open.give_up(call.number)
-                self._room.notify()
+            if call.result is None or type(asked) in _SLOW:  # else ``_on_answer`` has made room
+                with self._lock:
+                    self._slow -= type(asked) in _SLOW
+                    self._open.give_up(call.number)
+                    self._room.notify()  # of a slow call as well
 
     def _send(self, call: OpenCall) -> None:
-        give_up = now() + self._timeout
+        left = self._timeout
+        give_up = now() + left
         while True:
-            place = self._places.place(max(0.0, give_up - now()))
+            place = self._places.place(max(0.0, left))
             if isinstance(place, Here):
                 raise CalledHubIsHere
             with self._lock:
-                self._reach(place.link, place.hub_life)
+                if place.link is not self._link:
+                    self._reach(place.link, place.hub_life)
                 has_room = self._has_room(call)
                 if has_room and self._send_over(place.link, call):
                     return
                 if (left := give_up - now()) <= 0:
                     raise HubUnavailable(False, f"it took no call within {self._timeout:g} s")
                 if not has_room:
-                    self._room.wait(left)
+                    self._wait_for_room(left)
+                    left = give_up - now()
+
+    def _wait_for_room(self, timeout: float) -> None:
+        """Lock held."""
+        self._want_room += 1
+        try:
+            self._room.wait(timeout)
+        finally:
+            self._want_room -= 1
 
     def _has_room(self, call: OpenCall) -> bool:
         if type(call.asked) in _SLOW:
@@ -249,6 +263,8 @@ class CallClient:
                 return
             call.result = answer.result
             waiter = call.waiter
+            if self._want_room:
+                self._room.notify()
         if waiter is not None:
             waiter.tell()
 

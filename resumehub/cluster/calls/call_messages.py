@@ -124,7 +124,11 @@ def _unpack_call(data: bytes) -> Call:
     try:
         form, number, count = _HEAD.unpack_from(data)
         at = _HEAD.size + count * _NUMBER.size
-        taken = struct.unpack_from(f">{count}Q", data, _HEAD.size) if count else ()
+        taken: tuple[int, ...] = ()
+        if count == 1:  # as most have
+            taken = _NUMBER.unpack_from(data, _HEAD.size)
+        elif count:
+            taken = struct.unpack_from(f">{count}Q", data, _HEAD.size)
         if form == _SEND:
             return Call(number, taken, _unpack_send(data, at))
         if form == _BROADCAST:

@@ -202,11 +202,14 @@ class CallServer:
 
     def _on_call(self, link: Any, call: Call, descriptors: Sequence[int]) -> None:
         caller = self._caller(link.peer.process)
-        with caller.lock:
-            behind = bool(caller.held)
+        if caller.held:  # only this thread adds to it, and what is executed stays in it until it is done
+            with caller.lock:
+                behind = bool(caller.held)
+                if behind:
+                    caller.held.append((call, link))
             if behind:
-                caller.held.append((call, link))
-        if not behind and not self._take(caller, call, link.send, waits=False):
+                return
+        if not self._take(caller, call, link.send, waits=False):
             with caller.lock:
                 caller.held.append((call, link))
             if not self._door().is_shut:  # it has opened meanwhile
@@ -327,6 +330,9 @@ class CallServer:
                 log.warning("an answer for process %s is lost: no thread can be started", caller.process[:8])
 
     def _caller(self, process: str) -> _Caller:
+        known = self._callers.get(process)
+        if known is not None:
+            return known
         with self._lock:
             caller = self._callers.get(process)
             if caller is None:

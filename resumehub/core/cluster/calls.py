@@ -124,6 +124,8 @@ class ExecutedCalls(Generic[AnswerT]):
     def forget(self, taken: Iterable[int]) -> None:
         """The answers to these have arrived, or nobody waits for them any more."""
         for number in taken:
+            if self._quick.answers.pop(number, None) is not None:
+                continue
             for book in (self._quick, self._slow):
                 book.answers.pop(number, None)
                 # Nobody wants the answer of a call that still runs: ``answered`` does not find it.

@@ -166,6 +166,10 @@ class Member:
         """
         return self.whereabouts.wait(self.cluster.timeout if timeout is None else timeout)
 
+    def wait_while_at(self, place: Place, timeout: float) -> None:
+        """See ``Whereabouts``."""
+        self.whereabouts.wait_while_at(place, timeout)
+
     def lookup(self) -> SessionLookup:
         """What the request side asks about a dial that has come to this process, which serves from now on.
 

@@ -44,6 +44,14 @@ class Whereabouts:
         """There is no hub that this process knows of. Never blocks."""
         with self._lock:
             self._place, self._why = None, why
+            self._changed.notify_all()
+
+    def wait_while_at(self, place: Place, timeout: float) -> None:
+        """Return when the hub is said to be anywhere else, or nowhere. Blocks: until then, or ``timeout``."""
+        end = now() + timeout
+        with self._lock:
+            while self._place is place and (left := end - now()) > 0:
+                self._changed.wait(left)
 
     def wait(self, timeout: float) -> Place:
         """Where the hub is.

@@ -34,6 +34,9 @@ class ToldMember:
         self.greeting = a_greeting(process)
         self.process = self.greeting.process
         self.started = True
+        #: Set when a call waits until the hub has left this process.
+        self.waits_for_it_to_leave = threading.Event()
+        self.looks = 0
         self._changed = threading.Condition()
         self._place: Place | None = None
 
@@ -50,11 +53,18 @@ class ToldMember:
             place = self._place
             return place is not None and not (isinstance(place, Linked) and place.link.ended)
 
+        self.looks += 1
         with self._changed:
             if not self._changed.wait_for(known, self.cluster.timeout if timeout is None else timeout):
                 raise HubUnavailable(False, "the test knows of none")
             assert self._place is not None
             return self._place
+
+    def wait_while_at(self, place: Place, timeout: float) -> None:
+        """See ``Member.wait_while_at``; it waits for the test alone."""
+        self.waits_for_it_to_leave.set()
+        with self._changed:
+            self._changed.wait_for(lambda: self._place is not place, PATIENCE)
 
 
 class Process:
@@ -76,8 +86,8 @@ class Process:
     def holds_the_hub(self, life: str) -> None:
         """The hub is in this process from now on."""
         self.life = life
-        self.member.is_at(Here(self.hub.runner, life))
         self.member.door.arrived()
+        self.member.is_at(Here(self.hub.runner, life))
         self.calls.client.on_hub_here(life)
 
     def link_to(self, other: Process, watch: Callable[[Any], bool] = lambda message: True) -> Link:

@@ -142,6 +142,20 @@ def test_a_hub_that_comes_to_the_calling_process_answers_there(three: Three) -> 
     assert (three.heard(0), three.heard(1)) == (["once"], [])
 
 
+def test_a_call_that_finds_the_hub_leaving_this_process_sleeps_until_it_is_said_to_be_elsewhere(
+    three: Three,
+) -> None:
+    """The door says that it has left, and nobody knows yet where it is. The call looks twice, no more."""
+    three.one.member.door.gone()
+    call = Call(lambda: three.one.hub.send("u1", Message("n", "there")))
+    wait_for(three.one.member.waits_for_it_to_leave.is_set, call)
+    assert three.one.member.looks == 2
+    three.other.holds_the_hub("a life")
+    three.one.link_to(three.other)
+    call.result()
+    assert (three.one.member.looks, three.heard(1)) == (3, ["there"])
+
+
 def test_a_call_under_way_is_made_here_when_the_hub_comes_here(three: Three) -> None:
     """It was not executed before the move: the hub does it where it is now."""
     link = three.other.link_to(three.one)

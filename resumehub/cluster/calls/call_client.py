@@ -28,7 +28,11 @@ _LONG: Final = 3600.0
 
 
 class CalledHubIsHere(Exception):
-    """The hub is in this process: nothing was sent, so the whole call is made here."""
+    """The hub is in this process: nothing was sent, so the whole call is made here. ``place``: that."""
+
+    def __init__(self, place: Here) -> None:
+        super().__init__("the hub is in this process")
+        self.place = place
 
 
 class Places(Protocol):
@@ -122,7 +126,7 @@ class CallClient:
         while True:
             place = self._places.place(max(0.0, left))
             if isinstance(place, Here):
-                raise CalledHubIsHere
+                raise CalledHubIsHere(place)
             with self._lock:
                 if place.link is not self._link:
                     self._reach(place.link, place.hub_life)

@@ -39,8 +39,8 @@ log = Log("resumehub")
 
 ResultT = TypeVar("ResultT")
 
-_DOOR_OPENS = 0.005
-"""Seconds between two looks at a door that is about to open."""
+_LOOK_AGAIN = 0.25
+"""Seconds between two looks whether this process's hub has closed, which nobody tells those who call it."""
 
 
 class CallingMember(Protocol):
@@ -55,6 +55,8 @@ class CallingMember(Protocol):
     def started(self) -> bool: ...
 
     def place(self, timeout: float | None = None) -> Place: ...
+
+    def wait_while_at(self, place: Place, timeout: float) -> None: ...
 
 
 class MemberPlaces:
@@ -86,7 +88,6 @@ class MemberCalls:
     def __init__(self, member: CallingMember) -> None:
         runner = member.runner
         self._member = member
-        self._runtime = runner.runtime
         self._timeout = member.cluster.timeout
         self._local = LocalCalls(runner)
         self.server = CallServer(runner, lambda: member.door, lambda: member.process, self._settle)
@@ -109,7 +110,13 @@ class MemberCalls:
 
         The collector is told of those that go ``there``.
         """
-        counted = _CountedCall(self._member.runner.count)
+        member = self._member
+        if not member.runner.closed and member.door.enter():  # the usual case in the hub's process
+            try:
+                return here()
+            finally:
+                member.door.leave()
+        counted = _CountedCall(member.runner.count)
 
         def counted_there() -> ResultT:
             counted.begin()
@@ -124,8 +131,8 @@ class MemberCalls:
             counted.end()
 
     def _anywhere(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
-        door = self._member.door
-        give_up = None
+        door, seen = self._member.door, None
+        give_up = 0.0
         while True:
             if self._member.runner.closed:
                 return here()  # which says so
@@ -138,12 +145,15 @@ class MemberCalls:
                 return there()
             except NoSessions:
                 return here()  # no hub runs in this process: it answers as an empty one
-            except CalledHubIsHere:
-                # The door opens in a moment.
+            except CalledHubIsHere as found:
                 give_up = give_up or now() + self._timeout
-                if now() >= give_up:
-                    raise HubUnavailable(False, "it is about to begin in this process") from None
-                self._runtime.event("the hub's door to open").wait(_DOOR_OPENS)
+                if (left := give_up - now()) <= 0:
+                    raise HubUnavailable(False, "it is leaving this process") from None
+                # The door opens before the hub is said to be here: either it is open by now, or, if it was
+                # not either when we looked again, the hub has left, and will be said to be elsewhere.
+                if found.place is seen:
+                    self._member.wait_while_at(found.place, min(left, _LOOK_AGAIN))
+                seen = found.place
 
     # -- Calls ------------------------------------------------------------------------------
 

@@ -8,9 +8,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from resumehub.demo import DemoApp, create_app
-
-ID = "0123456789abcdef0123456789abcdef"
-HERE = {"Origin": "http://localhost"}
+from tests.demo_parts import HERE, ID
 
 
 @pytest.fixture

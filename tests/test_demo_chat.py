@@ -7,29 +7,15 @@ from typing import Any
 
 import pytest
 
-from resumehub import Connection, Message, TransportLost
+from resumehub import Message, TransportLost
 from resumehub.demo.bursts import MAX_BURSTS, BurstPlan, Bursts
 from resumehub.demo.chat import Chat
 from resumehub.demo.timeline import EventLog, handle_of
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock
+from tests.demo_parts import Receiver, as_connection
 
 # -- bursts ---------------------------------------------------------------------------
-
-
-class Receiver:
-    """Stands in for a connection: keeps what it is sent."""
-
-    id = "0123456789abcdef0123456789abcdef"
-    room_id = "r"
-
-    def __init__(self) -> None:
-        self.got: list[Message] = []
-        self.on_send: Callable[[], None] = lambda: None
-
-    def send(self, message: Message) -> None:
-        self.got.append(message)
-        self.on_send()
 
 
 @pytest.fixture
@@ -80,12 +66,6 @@ def test_a_burst_is_stopped_between_two_messages() -> None:
 
     assert len(receiver.got) == 1
     assert not bursts.start(as_connection(receiver), BurstPlan(1, 0.0, "t"))
-
-
-def as_connection(receiver: Receiver) -> Connection:
-    connection: Any = receiver
-    assert isinstance(connection, Receiver)
-    return connection  # type: ignore[return-value]
 
 
 def test_bursts_are_bounded() -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from resumehub.demo.timeline import MAX_SESSIONS, MAX_TRAFFIC, EventLog, TimelineMetrics, handle_of
 from resumehub.testing import FakeClock
-
-ID = "0123456789abcdef0123456789abcdef"
+from tests.demo_parts import ID
 
 
 def kinds(timeline: EventLog, room: str = "r", **query: Any) -> list[str]:

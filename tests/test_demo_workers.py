@@ -22,8 +22,9 @@ from resumehub.demo.shared_log import SharedLog
 from resumehub.demo.timeline import MAX_SESSIONS, MAX_TRAFFIC, DemoTimeline, EventLog, handle_of
 from resumehub.demo.workers import Workers, WorkersPlan, plan_workers
 from resumehub.runtime.system import SystemRuntime
+from resumehub.testing import FakeClock
+from tests.demo_parts import HERE, ID, Receiver, as_connection
 from tests.support import PATIENCE
-from tests.test_demo import HERE, ID, HandClock, Receiver, as_connection
 
 
 class Processes:
@@ -31,7 +32,7 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         self.path = str(folder / "timeline.sqlite")
-        self.clock = HandClock()
+        self.clock = FakeClock(start=100.0)
         self.logs: list[SharedLog] = []
 
     def another(self) -> SharedLog:
@@ -66,7 +67,7 @@ def kinds(timeline: DemoTimeline, room: str = "r", who: str = "") -> list[str]:
 def test_what_one_process_records_all_read(processes: Processes) -> None:
     """With number, time and handle, and never with the id, which is a key."""
     first, second = processes.another(), processes.another()
-    processes.clock.time += 2.5
+    processes.clock.advance(2.5)
     first.record("opened", "r", ID, size=3)
     processes.written(first)
     second.record("moved", "r", ID, pid=7)
@@ -161,9 +162,9 @@ def test_it_is_known_who_holds_the_hub_and_since_when(processes: Processes) -> N
     workers = Workers(log, os.getppid())
     workers.serve()
     log.process_is_here(999_999_999)
-    processes.clock.time += 5
+    processes.clock.advance(5)
     workers.hub_is_here(object())
-    processes.clock.time += 2
+    processes.clock.advance(2)
     workers.hub_is_here(object())
 
     assert workers.as_json() == {
@@ -184,13 +185,13 @@ def test_one_reload_at_a_time_and_only_of_our_own_master(
     log = processes.another()
     workers = Workers(log, os.getppid())
     workers.serve()
-    processes.clock.time += 1
+    processes.clock.advance(1)
 
     assert workers.reload()
     assert not workers.reload()
     assert workers.as_json()["reloading"]
     assert told == [(os.getppid(), signal.SIGHUP)]
-    processes.clock.time += 1
+    processes.clock.advance(1)
     workers.serve()  # as a new process would
     assert not workers.as_json()["reloading"]
     assert workers.reload()

@@ -16,6 +16,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from itertools import count
 from typing import Any
 
@@ -200,8 +201,7 @@ def view(path: str, arguments: Any) -> tuple[int, dict[str, Any]]:
         case "/ready":
             return readiness()
         case "/stats":
-            stats = hub.stats()
-            return 200, {name: getattr(stats, name) for name in ("sessions", "accepted", "held")}
+            return 200, {"pid": os.getpid(), **asdict(hub.stats())}
         case "/cut":
             hub.cut(arguments["name"])
         case "/big":

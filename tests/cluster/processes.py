@@ -47,6 +47,12 @@ def owner_of(client: socket.socket, pids: list[int]) -> int | None:
     return next((pid for pid in pids if f"socket:[{inode}]" in descriptors_of(pid)), None)
 
 
+def accepted_by(pid: int, port: int) -> int:
+    """How many connections to a TCP port of ours a process has open."""
+    inodes = {inode for local, _, state, inode in _tcp() if local == port and state != "0A"}
+    return len({f"socket:[{inode}]" for inode in inodes} & set(descriptors_of(pid)))
+
+
 def listening(port: int) -> bool:
     """Whether a process listens on this TCP port of ours."""
     return any(local == port and state == "0A" for local, _, state, _ in _tcp())

@@ -18,6 +18,7 @@ from http.cookies import SimpleCookie
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.contract.peers import until
 from tests.integration.servers import ServerProcess, complaints, gunicorn, werkzeug
 from tests.integration.visits import (
     PATIENCE,
@@ -219,6 +220,8 @@ def test_the_end_needs_no_thread_that_is_not_there(start: Start, number: signal.
         for ws in clients:
             say(ws, "echo")
             hear(ws)
+        # Not before: on Ctrl-C gunicorn's sync worker logs its own SystemExit as an error of its request.
+        until(lambda: upgrades_in(server.log_text()) == len(clients))
 
         log = server.stop(timeout=15, number=number)
 

@@ -5,18 +5,19 @@ Deeds raise AssertionError when it never is. Called by ``cluster_run.py`` and ``
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from tests.cluster.gate import until
 from tests.cluster.harness import Cluster, Setup
+from tests.cluster.processes import accepted_by
 
 _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*$", re.MULTILINE)
 
 
-@contextmanager
+@contextlib.contextmanager
 def started(setup: Setup) -> Iterator[Cluster]:
     """Inside: a cluster whose workers all serve. Behind it no process of it is left, whatever happened."""
     cluster = Cluster(setup)
@@ -26,6 +27,30 @@ def started(setup: Setup) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.end_everything()
+
+
+def unsettled(cluster: Cluster) -> list[str]:
+    """What workers still have when all clients have left, in sentences. Blocks: until nothing, or long."""
+    found: list[str] = []
+
+    def look() -> bool:
+        found[:] = [said for pid in cluster.workers() for said in _left_at(cluster, pid)]
+        return not found
+
+    with contextlib.suppress(AssertionError):
+        until(look, "nothing to be left of the sessions")
+    return found
+
+
+def _left_at(cluster: Cluster, pid: int) -> list[str]:
+    _, stats = cluster.get_at(pid, "/stats")
+    outcomes = ("acknowledged", "written", "dropped", "expired", "closed", "held")
+    found = [f"process {pid} has {stats[name]} {name}" for name in ("sessions", "held") if stats[name]]
+    if stats["accepted"] != sum(stats[name] for name in outcomes):
+        found.append(f"the sums of process {pid} are wrong: {stats}")
+    if open_ones := accepted_by(pid, cluster.server.port):
+        found.append(f"process {pid} has {open_ones} connections open")
+    return found
 
 
 def stop(cluster: Cluster) -> list[str]:

@@ -39,7 +39,7 @@ def tell_cluster(outcome: ClusterOutcome) -> str:
         f"{'':46}{'times':>7}{'dials':>8}{'ended':>8}{'longest gap':>14}{'median gap':>13}",
         *(_row(fault, outcome.strikes) for fault in Fault),
         "",
-        str(outcome.verdict),
+        *(line for line in str(outcome.verdict).splitlines() if " has ended: " not in line),
         "",
     ]
     if failed := cluster_failures(outcome):

@@ -173,7 +173,7 @@ def soak_cluster(
             except AssertionError as error:
                 outcome.stuck = f"at fault {number}: {error}"
             outcome.verdict = crowd.verdict()
-        outcome.left = deeds.stop(cluster)
+        outcome.left = [*deeds.unsettled(cluster), *deeds.stop(cluster)]
         outcome.log = cluster.log_text()
     outcome.tracebacks = deeds.tracebacks(outcome.log)
     outcome.whole = time.monotonic() - begun

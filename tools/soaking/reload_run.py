@@ -140,7 +140,7 @@ def soak_reloads(settings: ReloadSettings, tell: Callable[[str], None] = lambda 
                 except AssertionError as error:
                     outcome.stuck = f"at reload {len(outcome.reloads)}: {error}"
                 outcome.verdict = crowd.verdict()
-        outcome.left = deeds.stop(cluster)
+        outcome.left = [*deeds.unsettled(cluster), *deeds.stop(cluster)]
         outcome.log = cluster.log_text()
     outcome.whole = time.monotonic() - begun
     return outcome

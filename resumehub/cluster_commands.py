@@ -23,13 +23,15 @@ from resumehub.cluster.link_listener import connect
 from resumehub.cluster.link_thread import start
 from resumehub.cluster.member_links import WATCHER
 from resumehub.cluster.member_messages import ClusterAsked, ClusterTold
-from resumehub.cluster.record_lock import RecordLock
+from resumehub.cluster.record_lock import HubSign, RecordLock
 from resumehub.errors import ClusterError, NoHub, ResumeHubError
 from resumehub.hub import Hub
 from resumehub.runtime.system import SystemRuntime
 
 _PATIENCE: Final = 2.0
 _DRAIN: Final = 25.0
+_QUIET: Final = 3.0
+# Seconds without a sign of life, of which there is one a second, that mean something.
 
 
 class CommandError(Exception):
@@ -157,7 +159,7 @@ def _of_the_hub(folder: Folder) -> list[str]:
     runtime = SystemRuntime()
     lock = RecordLock(folder, runtime)
     try:
-        holder = lock.holder()
+        holder, sign = lock.holder(), lock.sign()
     finally:
         lock.close()
     if holder is None:
@@ -165,15 +167,34 @@ def _of_the_hub(folder: Folder) -> list[str]:
     begun = now()
     told = _ask(folder, runtime)
     if told is None:
-        return [f"hub      process {holder} holds it, and has not answered for {now() - begun:.1f} s"]
+        return [_silent(holder, sign, now() - begun)]
     workers = [f"{kind} {pid}" for pid, kind in zip(told.pids, told.kinds, strict=True)]
     connected = told.sessions - told.suspended
     return [
         f"hub      process {told.pid} ({told.kind}) has held it for {told.held_for:.0f} s",
+        *_stuck(sign),
         f"name     {told.application or 'none'}",
         f"sessions {told.sessions}: {connected} connected, {told.suspended} suspended; in {told.rooms} rooms",
         f"links    {len(workers)}" + (f": {', '.join(workers)}" if workers else ""),
     ]
+
+
+def _silent(holder: int, sign: HubSign | None, waited: float) -> str:
+    """The line of a process that holds the hub and does not answer."""
+    if sign is None:  # it has just gone, or is of a release that gives no sign
+        return f"hub      process {holder} holds it, and has not answered for {waited:.1f} s"
+    silent = sign.silent_for
+    since = f"has given no sign of life for {silent:.0f} s: it is stopped, or busy without a pause"
+    if silent < _QUIET:
+        since = f"lives, and has not answered for {waited:.1f} s: it is busy, moves its hub, or takes one"
+    return f"hub      process {holder} has held it for {sign.held_for:.0f} s, and {since}"
+
+
+def _stuck(sign: HubSign | None) -> list[str]:
+    """A line where the process answers, and its hub thread does not run."""
+    if sign is None or sign.silent_for < _QUIET:
+        return []
+    return [f"         but its hub thread has not run for {sign.silent_for:.0f} s: no client can come or go"]
 
 
 def _ask(folder: Folder, runtime: SystemRuntime) -> ClusterTold | None:

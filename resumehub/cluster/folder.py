@@ -106,7 +106,7 @@ class Folder:
 
 
 def open_folder(path: str | os.PathLike[str], mounts: str = _MOUNTS) -> Folder:
-    """Make the folder if it is not there, check it, and log what should be known about it.
+    """Make the folder if it is not there, and check it.
 
     ``mounts``: where the kernel lists what is mounted. Raises: ClusterError. Blocks: for the file system.
     """
@@ -116,10 +116,6 @@ def open_folder(path: str | os.PathLike[str], mounts: str = _MOUNTS) -> Folder:
     if not hasattr(socket, "SO_PEERCRED"):
         raise ClusterError(f"a cluster (folder {given}) needs Linux: run without cluster= here", given)
     folder = os.path.realpath(given)
-    if not os.path.isabs(given):
-        log.warning(
-            "the cluster's folder %r is %s: give the absolute path, the same in each process", given, folder
-        )
     _check_length(folder)
     _make(folder)
     _check_owner(folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 _LONGEST_NAME: Final = 255
@@ -19,7 +19,8 @@ class LocalCluster:
     """The processes of one application on one host that share ``folder``. Nothing has to be installed.
 
     * ``folder``: a path, such as ``/var/lib/chat``. It is made if it is missing, for this user only, and
-      belongs to one application. A relative path is resolved once, when this is built.
+      belongs to one application. A relative path is resolved once, when this is built; the log says so at the
+      start. ``given``: the path as it was given.
     * ``name``: of the application, at most 255 characters; a process with another name is refused. None: the
       application has no name; the folder is all that identifies it.
     * ``timeout``: seconds, more than 0: how long a call waits for a hub that is moving, that starts, or that
@@ -37,6 +38,7 @@ class LocalCluster:
     timeout: float = 2.0
     park_bytes: int = 1 << 30
     drain_on_exit: bool = False
+    given: str = field(default="", repr=False, compare=False)
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class LocalCluster:
         drain_on_exit: bool = False,
     ) -> None:
         object.__setattr__(self, "folder", _folder(folder))
+        object.__setattr__(self, "given", os.fspath(folder))
         object.__setattr__(self, "name", _name(name))
         object.__setattr__(self, "timeout", _timeout(timeout))
         object.__setattr__(self, "park_bytes", _park_bytes(park_bytes))

@@ -71,7 +71,7 @@ class Readiness:
 
     ``serving``: whether an upgrade would be served now, here or by the hub's process; it stays true while the
     hub moves. ``hub_here``: whether this process holds the hub. ``draining``: whether it is told to stop.
-    ``detail``: a few words for people.
+    ``detail``: a few words for people, with the process that holds the hub, and since when.
     """
 
     serving: bool
@@ -202,15 +202,22 @@ class Member:
             return Readiness(False, here, True, "this process is told to stop")
         if here:
             served = self.runner.ready()
-            detail = "this process holds the hub" if served else "a thread that the hub needs has died"
-            return Readiness(served, True, False, detail)
-        if self.dials.client.suspect:
-            return Readiness(False, False, False, "the process that holds the hub does not answer")
+            detail = f"this process has held the hub for {self.whereabouts.age:.0f} s"
+            return Readiness(
+                served, True, False, detail if served else "a thread that the hub needs has died"
+            )
+        client, holder = self.dials.client, self._links.last_hub_pid if self._links is not None else 0
+        if client.suspect:
+            detail = f"process {holder}, which holds the hub, has not answered for {client.silent_for:.1f} s"
+            return Readiness(False, False, False, detail)
+        age = f"{self.whereabouts.age:.0f} s"
         if place is not None and not is_over(place):
-            return Readiness(True, False, False, "the hub is in another process")
+            detail = f"process {holder} holds the hub, and there has been a link to it for {age}"
+            return Readiness(True, False, False, detail)
         under_way = loop.role in _UNDER_WAY
+        detail = "the hub is on its way" if under_way else self.whereabouts.why
         return Readiness(
-            under_way, False, False, "the hub is on its way" if under_way else self.whereabouts.why
+            under_way, False, False, f"no process has been known to hold the hub for {age}: {detail}"
         )
 
     # -- beginning and end ------------------------------------------------------------------
@@ -231,6 +238,12 @@ class Member:
         runner, runtime = self.runner, self._runtime
         server = self._server or find_gunicorn()
         folder = open_folder(self.cluster.folder)
+        if not os.path.isabs(self.cluster.given):
+            log.warning(
+                "the cluster's folder %r is %s: give the absolute path, the same in each process",
+                self.cluster.given,
+                folder.path,
+            )
         for sentence in limits.prepare(runner.config.max_sessions, 0):
             log.info("%s", sentence)
         runner.sealed = (

@@ -18,6 +18,7 @@ from ..core.cluster.stopping import Candidate, Kind, StopPlan
 from ..runtime.base import Mailbox, Thread
 from ..runtime.foreign_code import Log, passes
 from .errands import AdoptErrand, Errands, MoveErrand, ParkErrand
+from .heartbeat import Heartbeat
 from .link import Link
 from .member_links import MemberLinks
 from .member_messages import MemberStatus
@@ -69,6 +70,7 @@ class MemberLoop:
             lambda: self._stop is None and not setting.runner.closed,
         )
         self._watch = StopWatch(setting, links)
+        self._heartbeat = Heartbeat(setting.lock, setting.runner, setting.runtime)
         self._at = Standing()
         self._came: Adopted | None = None
         self._retry_at: float | None = None
@@ -319,6 +321,7 @@ class MemberLoop:
         if at >= self._next_status:
             self._next_status = at + 1.0
             self._say_status()
+            self._heartbeat.beat()
         if self._at.role is Role.HUB:
             if at >= self._next_file_look:
                 self._next_file_look = at + 1.0

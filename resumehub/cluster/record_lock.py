@@ -6,17 +6,25 @@ the file is opened once a process, and stays open until ``close``.
 
 Who wants the hub sees byte 0 free, takes byte 1, then byte 0, then gives byte 1 back. During a move the
 target holds byte 1, so nobody else takes byte 0 when the old process lets it go. Nothing here waits. Any
-thread; a lock is a process's, not a thread's. Read next: ``folder.py``.
+thread; a lock is a process's, not a thread's.
+
+A third lock is a clock: who holds the hub locks the bytes ``SIGNS`` + a to ``SIGNS`` + b, far behind the end
+of the file, where a is when it took the hub and b when it gave its last sign of life, in milliseconds of the
+host's monotonic clock. Anyone can read both, also of a process that is stopped, and no disk has a part in it.
+Read next: ``folder.py``, ``heartbeat.py``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import struct
+from dataclasses import dataclass
 from typing import Final, Protocol
 
+from ..clock import now
 from ..errors import ClusterError
 from ..runtime.base import Runtime
 from ..runtime.system import make_lock
@@ -28,8 +36,20 @@ HUB: Final = 0
 HEIR: Final = 1
 """The byte of who takes it next."""
 
+SIGNS: Final = 1 << 48
+"""Where the bytes of the clock begin: 8,900 years of milliseconds fit in front of the end of all files."""
+
 _FLOCK: Final = struct.Struct("@hhqqi4x")
 # struct flock of 64-bit Linux: type, whence, start, length, pid.
+
+
+@dataclass(frozen=True, slots=True)
+class HubSign:
+    """Of the process that holds the hub: so many seconds it has held it, and has given no sign of life."""
+
+    pid: int
+    held_for: float
+    silent_for: float
 
 
 class ClusterLock(Protocol):
@@ -42,6 +62,7 @@ class ClusterLock(Protocol):
     def is_held_by_other(self, byte: int) -> bool: ...
     def holder(self) -> int | None: ...
     def is_the_file(self) -> bool: ...
+    def sign_of_life(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -56,6 +77,7 @@ class RecordLock:
         self._folder = folder
         self._lock = runtime.lock("the cluster's lock")
         self._held: set[int] = set()
+        self._taken_at = 0
         with _opening:
             # Looked at before it is opened: to close it again would let the other one's locks go.
             if folder.path in _open:
@@ -107,6 +129,25 @@ class RecordLock:
         with self._lock:
             return os.getpid() if HUB in self._held else self._holder_of(HUB)
 
+    def sign_of_life(self) -> None:
+        """Let others see that the holder of the hub lives; nothing, if this process does not hold it."""
+        with self._lock:
+            if HUB in self._held and self._descriptor >= 0:
+                self._sign()
+
+    def sign(self) -> HubSign | None:
+        """Since when the hub is held, and its last sign of life; None: another release gives none, or no hub.
+
+        Of this process itself: None.
+        """
+        with self._lock:
+            found = self._lock_at(SIGNS, 0)
+        if found is None:
+            return None
+        pid, start, length = found
+        at = _milliseconds()
+        return HubSign(pid, (at - (start - SIGNS)) / 1000, max(0, at - (start - SIGNS + length - 1)) / 1000)
+
     def is_the_file(self) -> bool:
         """Whether the lock's path still leads to the file that is locked.
 
@@ -147,24 +188,44 @@ class RecordLock:
                 return False
             raise
         self._held.add(byte)
+        if byte == HUB:
+            self._taken_at = _milliseconds()
+            self._sign()
         return True
+
+    def _sign(self) -> None:
+        # It only grows; the kernel has one lock of it, since this one covers the last one.
+        length = max(0, _milliseconds() - self._taken_at) + 1
+        with contextlib.suppress(OSError):  # nothing but the look from outside needs it
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, SIGNS + self._taken_at)
 
     def _release(self, byte: int) -> None:
         if byte in self._held:
             self._held.discard(byte)
+            if byte == HUB:  # first, so that never two processes have signs
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 0, SIGNS)
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
 
     def _holder_of(self, byte: int) -> int | None:
+        found = self._lock_at(byte, 1)
+        return found[0] if found is not None else None
+
+    def _lock_at(self, start: int, length: int) -> tuple[int, int, int] | None:
+        """Another process's lock there: its number, the lock's start and length. ``length`` 0: to the end."""
         if self._descriptor < 0:
             return None
-        wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
-        kind, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(self._descriptor, fcntl.F_GETLK, wanted))
-        return None if kind == fcntl.F_UNLCK else process
+        wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        kind, _, at, size, process = _FLOCK.unpack(fcntl.fcntl(self._descriptor, fcntl.F_GETLK, wanted))
+        return None if kind == fcntl.F_UNLCK else (process, at, size)
 
 
 _open: dict[str, RecordLock] = {}
 # Path of a folder → its lock, for all that this process has open.
 _opening = make_lock()
+
+
+def _milliseconds() -> int:
+    return int(now() * 1000)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -19,6 +19,7 @@ class Whereabouts:
         self._lock = runtime.lock("where the hub is")
         self._changed = runtime.condition(self._lock)
         self._place: Place | None = None
+        self._since = now()
         self._why = "this process takes no part in it yet: call hub.start()"
         #: Of the last hub that was known: the same across moves, another after a kill; "" before one.
         self.hub_life = ""
@@ -33,9 +34,15 @@ class Whereabouts:
         """Why the hub is nowhere, in a few words."""
         return self._why
 
+    @property
+    def age(self) -> float:
+        """For so many seconds the hub has been there; where it is nowhere: for so long."""
+        return now() - self._since
+
     def set(self, place: Place) -> None:
         """The hub is there from now on. Never blocks."""
         with self._lock:
+            self._since = now()
             self._place = place
             self.hub_life = place.hub_life
             self._changed.notify_all()
@@ -43,6 +50,8 @@ class Whereabouts:
     def set_nowhere(self, why: str) -> None:
         """There is no hub that this process knows of. Never blocks."""
         with self._lock:
+            if self._place is not None:
+                self._since = now()
             self._place, self._why = None, why
             self._changed.notify_all()
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from resumehub import Hub, HubClosed
 from resumehub.cluster import LocalCluster
+from resumehub.cluster.dials.dial_client import DialClient
 from resumehub.cluster.member import Readiness
-from resumehub.cluster.member_parts import Here
+from resumehub.cluster.member_parts import Here, Linked
 from resumehub.errors import ClusterError, HubUnavailable
+from resumehub.testing import FakeClock
 from tests.support import PATIENCE
 
 
@@ -33,6 +36,58 @@ def test_a_process_alone_takes_the_hub(hub: Hub) -> None:
     ready = hub.ready()
     assert isinstance(ready, Readiness)
     assert (ready.serving, ready.hub_here, ready.draining) == (True, True, False)
+
+
+def test_a_relative_folder_is_resolved_once_and_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the hub is built, wherever the process is when it starts; an absolute one is not talked about."""
+    monkeypatch.chdir(tmp_path)
+    hub = Hub(cluster=LocalCluster("chat"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    hub.start()
+    hub.start()
+    assert hub.member is not None
+    hub.member.place(PATIENCE)
+    hub.close()
+    absolute = Hub(cluster=LocalCluster(tmp_path / "chat"))
+    absolute.start()
+    absolute.close()
+
+    said = [line for line in caplog.messages if "absolute path" in line]
+    where = tmp_path / "chat"
+    assert said == [
+        f"the cluster's folder 'chat' is {where}: give the absolute path, the same in each process"
+    ]
+
+
+def test_ready_says_since_when(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the hub here, of one in another process, of one that is silent, and of none."""
+    member = hub.member
+    assert member is not None
+    hub.start()
+    member.place(PATIENCE)
+    clock = FakeClock(member.whereabouts._since + 300.0)
+    monkeypatch.setattr("resumehub.cluster.whereabouts.now", clock.monotonic)
+    assert hub.ready().detail == "this process has held the hub for 300 s"
+
+    links = member._links
+    assert links is not None
+    links.last_hub_pid = 77
+    member.whereabouts.set(Linked(SimpleNamespace(ended=False), "life"))
+    clock.advance(40.0)
+    assert hub.ready().detail == "process 77 holds the hub, and there has been a link to it for 40 s"
+    monkeypatch.setattr(DialClient, "suspect", True)
+    monkeypatch.setattr(DialClient, "silent_for", 12.34)
+    assert hub.ready().detail == "process 77, which holds the hub, has not answered for 12.3 s"
+    assert not hub.ready().serving
+    monkeypatch.undo()
+    monkeypatch.setattr("resumehub.cluster.whereabouts.now", clock.monotonic)
+    member.whereabouts.set_nowhere("it has left this process")
+    clock.advance(5.0)
+    member.whereabouts.set_nowhere("no process holds it yet")
+    assert hub.ready().detail == "no process has been known to hold the hub for 5 s: no process holds it yet"
 
 
 def test_before_the_start_a_process_takes_no_part(hub: Hub, tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from resumehub.cluster.folder import Folder, open_folder
 from resumehub.cluster.record_lock import HEIR, HUB, RecordLock
 from resumehub.errors import ClusterError
 from resumehub.runtime.system import SystemRuntime
+from resumehub.testing import FakeClock
 
 OTHER = """
 import os, sys
 from resumehub.cluster.folder import Folder
+from resumehub.cluster import record_lock
 from resumehub.cluster.record_lock import HEIR, HUB, RecordLock
 from resumehub.runtime.system import SystemRuntime
 lock = RecordLock(Folder(sys.argv[1]), SystemRuntime())
@@ -159,3 +161,31 @@ def test_a_lock_that_can_not_be_opened_names_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=f"the lock of the cluster's folder {tmp_path} can't be opened"):
         RecordLock(open_folder(tmp_path), SystemRuntime())
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_another_process_sees_since_when_the_hub_is_held_and_when_it_was_alive(
+    folder: Folder, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of one that is stopped: the kernel keeps both. They end with the lock."""
+    clock = FakeClock(5000.0)
+    monkeypatch.setattr("resumehub.cluster.record_lock.now", clock.monotonic)
+    lock = RecordLock(folder, SystemRuntime())
+    seen = "(lambda sign: sign and (sign.pid, sign.held_for, sign.silent_for))(lock.sign())"
+    assert other.does("setattr(record_lock, 'now', lambda: 5090.0)") == "None"
+    assert other.does(seen) == "None"
+    lock.sign_of_life()
+    assert other.does(seen) == "None", "it holds nothing"
+    assert lock.take_hub()
+    assert other.does(seen) == f"({os.getpid()}, 90.0, 90.0)"
+    for seconds in (1.0, 29.0, 30.0):
+        clock.advance(seconds)
+        lock.sign_of_life()
+    assert other.does(seen) == f"({os.getpid()}, 90.0, 30.0)"
+    lock.release(HUB)
+    assert other.does(seen) == "None"
+    assert other.does("lock.take_hub()") == "True"
+    clock.advance(40.0)
+    sign = lock.sign()
+    assert sign is not None
+    assert (sign.pid, sign.held_for, sign.silent_for) == (other.process.pid, 10.0, 10.0)
+    lock.close()

@@ -9,7 +9,16 @@ from types import ModuleType
 
 import pytest
 
-from resumehub.cluster import LocalCluster, folder, greetings, link, link_codec, link_listener, link_turns
+from resumehub.cluster import (
+    LocalCluster,
+    folder,
+    greetings,
+    link,
+    link_codec,
+    link_listener,
+    link_turns,
+    member_links,
+)
 from resumehub.cluster.folder import Folder
 from resumehub.cluster.moves import move_source, move_target
 from resumehub.core.cluster import calls, passing, receiving
@@ -20,6 +29,7 @@ PAGE = (Path(__file__).parents[2] / "docs/reference/cluster-files.md").read_text
 BOUNDS = re.findall(r"^\| [^|]+ \(`([A-Z_]+)`\) \| ([\d.,]+)(?: s)? \|", PAGE, re.MULTILINE)
 
 MODULES: tuple[ModuleType, ...] = (
+    member_links,
     *(folder, greetings, link, link_codec, link_listener, link_turns),
     *(move_source, move_target, calls, passing, receiving, serial_queue),
 )

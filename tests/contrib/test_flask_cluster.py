@@ -13,6 +13,7 @@ from flask import Flask, current_app
 
 from resumehub import Admission, Connection, Message
 from resumehub.contrib.flask import ResumeHub
+from tests.contract.peers import until
 from tests.contrib.flask_apps import live
 from tests.package_source import PACKAGE
 from tests.support import PATIENCE
@@ -31,6 +32,10 @@ def create_app(folder: str) -> Flask:
     @sockets.on_start
     def begin(hub: object) -> None:
         current_app.config["BEGAN_IN"] = current_app.name
+
+    app.config["SEEN"] = seen = []
+    sockets.on_release(lambda connection: seen.append(f"{connection.id} left {current_app.name}"))
+    sockets.on_adopt(lambda connection: seen.append(f"{connection.id} came to {current_app.name}"))
 
     @sockets.on("say")
     def say(connection: Connection, message: Message) -> None:
@@ -99,6 +104,19 @@ def test_a_shell_sends_to_the_sessions_of_the_server(folder: str) -> None:
         assert done.returncode == 0, done.stderr
         assert client.receive() == Message("said", 1)
         assert app.config["BEGAN_IN"] == "shop", "on_start had the application's context"
+
+
+def test_sessions_leave_and_come_in_the_applications_context(folder: str) -> None:
+    """Given one that waits for its client, when the server ends and another one begins."""
+    old = create_app(folder)
+    with live(old):
+        live(old).connect("/ws/lobby/one").drop()
+    assert old.config["SEEN"] == ["one left shop"]
+
+    new = create_app(folder)
+    with live(new):
+        new.extensions["resumehub"].hub.start()
+        until(lambda: new.config["SEEN"] == ["one came to shop"])
 
 
 def test_without_a_hub_there_are_no_sessions(folder: str) -> None:

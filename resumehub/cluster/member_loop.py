@@ -170,7 +170,8 @@ class MemberLoop:
         came = self._inbox.get(HURRY if hurry else TICK)
         while came is not None:
             if isinstance(came, StopOrder):
-                self._told(came)
+                # Where the server has told this process, it has the server's time, however short a hook is.
+                self._told(self._watch.order_of_server() or came)
                 self._asked |= came.asked
                 if came.close_within is not None:
                     self._close_within = came.close_within

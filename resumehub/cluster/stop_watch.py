@@ -53,18 +53,25 @@ class StopWatch:
 
     def order(self) -> StopOrder | None:
         """The order to stop, if the server has been told, or the program ends."""
-        setting, server, at = self._set, self._set.server, now()
-        if server is not None and server.told_to_stop:
-            seconds = max(0.5, server.graceful_timeout - _MARGIN)
-            quits = server.told_to_quit and not setting.cluster.drain_on_exit
-            why = "the worker that held it is told to stop"
-            return StopOrder(at, at + seconds, why, as_without_a_cluster=quits)
+        setting, at = self._set, now()
+        if (told := self.order_of_server()) is not None:
+            return told
         if setting.runtime.main_thread_returned():
             drains = setting.cluster.drain_on_exit
             seconds = setting.runner.config.write_timeout
             why = "the program that held it ends"
             return StopOrder(at, at + seconds, why, as_without_a_cluster=not drains)
         return None
+
+    def order_of_server(self) -> StopOrder | None:
+        """The same, of a server only: with the time that it gives."""
+        server, at = self._set.server, now()
+        if server is None or not server.told_to_stop:
+            return None
+        seconds = max(0.5, server.graceful_timeout - _MARGIN)
+        quits = server.told_to_quit and not self._set.cluster.drain_on_exit
+        why = "the worker that held it is told to stop"
+        return StopOrder(at, at + seconds, why, as_without_a_cluster=quits)
 
     @property
     def server_is_done(self) -> bool:

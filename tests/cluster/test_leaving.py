@@ -28,7 +28,7 @@ from resumehub.cluster.member_messages import MemberStatus
 from resumehub.cluster.parts import Parts
 from resumehub.cluster.stop_watch import StopWatch
 from resumehub.core.cluster.membership import Role
-from resumehub.core.cluster.stopping import Kind
+from resumehub.core.cluster.stopping import Kind, Surroundings
 from resumehub.core.commands import Register
 from resumehub.incoming.dialled import Dialled
 from resumehub.runtime.system import SystemRuntime
@@ -224,6 +224,31 @@ def test_close_in_an_exit_hook_of_a_worker_does_not_wait_for_its_own_thread(
     assert hub.member.loop.role is Role.GONE
     assert report.complete
     there.close()
+
+
+def test_close_in_an_exit_hook_leaves_the_hub_the_time_of_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new worker is still importing: the hub waits for it, and the hook returns. So nobody is parked."""
+    around = [Surroundings(full_stop=False, coming=1)]
+    monkeypatch.setattr("resumehub.cluster.stop_watch.look_around", lambda *_: around[0])
+    server = server_of()
+    server.told_to_stop, server.listeners = False, frozenset()
+    hub = Hub(from_query, cluster=LocalCluster(tmp_path / "chat"))
+    monkeypatch.setattr("resumehub.cluster.member.find_gunicorn", lambda: server)
+    hub.start()
+    serving = Server(hub.wsgi_app)
+    with connect(f"ws://127.0.0.1:{serving.port}/?room=lobby&id=u1", compression=None):
+        until(lambda: hub.count("lobby") == 1)
+        server.told_to_stop = True
+        report = hub.close(0.3)
+        assert not report.complete
+        assert {name for name, _ in report.stuck} >= {"resumehub-member"}
+        assert not (tmp_path / "chat" / "parked").exists()
+        around[0] = Surroundings(full_stop=True, coming=0)  # it will not come
+        until(lambda: (tmp_path / "chat" / "parked").exists())
+        assert hub.close(PATIENCE).complete
+    serving.close()
 
 
 @pytest.mark.parametrize(

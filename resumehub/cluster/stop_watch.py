@@ -42,6 +42,8 @@ class StopWatch:
         self._set = setting
         self._links = links
         self._here_since = 0.0
+        # When somebody was seen last who comes, or is going to be replaced.
+        self._last_seen = 0.0
         setting.parts.hub_watchers.append(self)
 
     def on_hub_here(self, hub_life: str) -> None:
@@ -97,7 +99,11 @@ class StopWatch:
         # two.
         if server is not None and (around.full_stop or at - stop.since < _SETTLED):
             stopping = server.master
-        target = choose_target(self._links.candidates(), self._sockets(), stopping)
+        candidates = self._links.candidates()
+        target = choose_target(candidates, self._sockets(), stopping)
+        leaving = sum(one.master == server.master and not one.ready for one in candidates) if server else 0
+        if leaving or around.coming:
+            self._last_seen = at
         plan = plan_stop(
             since=at - stop.since,
             until=stop.until - at,
@@ -105,6 +111,8 @@ class StopWatch:
             sessions=self._set.runner.stats().sessions,
             target=target is not None,
             around=around,
+            leaving=leaving,
+            alone_for=at - max(stop.since, self._last_seen),
             here_for=at - self._here_since,
         )
         return plan, target

@@ -97,12 +97,16 @@ def plan_stop(
     sessions: int,
     target: bool,
     around: Surroundings,
+    leaving: int = 0,
+    alone_for: float = 0.0,
     here_for: float = NOBODY_FOR,
 ) -> StopPlan:
     """What to do now. ``since``: seconds since the process was told; ``until``: seconds until it is killed.
 
-    ``target``: whether a process is ready to take the hub. ``here_for``: seconds since the hub came to this
-    process: workers that were linked to it elsewhere are linked again in a moment.
+    ``target``: whether a process is ready to take the hub. ``leaving``: so many workers of the server are
+    linked and are no targets, since they stop, too, or hang: the server replaces them. ``alone_for``: seconds
+    since this process was told, or since somebody was coming or leaving last. ``here_for``: seconds since the
+    hub came to this process: workers that were linked to it elsewhere are linked again in a moment.
     """
     if target and until > time_to_park:
         return StopPlan.MOVE
@@ -114,9 +118,11 @@ def plan_stop(
         return StopPlan.WAIT
     if around.full_stop:
         return StopPlan.PARK
+    if leaving and around.full_stop is False:
+        return StopPlan.WAIT
     if around.coming is None:
         return StopPlan.WAIT if since < (since + until) * UNSEEN_SHARE else StopPlan.PARK
-    return StopPlan.WAIT if since < NOBODY_FOR else StopPlan.PARK
+    return StopPlan.WAIT if alone_for < NOBODY_FOR else StopPlan.PARK
 
 
 class MoveRate:

@@ -6,6 +6,7 @@ Deeds raise AssertionError when it never is. Called by ``cluster_run.py`` and ``
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
 import signal
 from collections.abc import Iterator
@@ -98,8 +99,14 @@ def replace_master(cluster: Cluster) -> None:
     cluster.wait_until_gone(master, *old)
 
 
-def wait_for_a_move(cluster: Cluster) -> None:
-    """Wait until the hub is in another process: ``--max-requests`` ends its worker."""
+def use_up_requests(cluster: Cluster) -> None:
+    """Ask the workers until the hub is in another process: ``--max-requests`` ends them."""
     old = hub_of(cluster)
-    until(lambda: cluster.hub_pid() not in (None, old), "the hub's worker to have had enough requests")
+
+    def moved() -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            cluster.get("/count")
+        return cluster.hub_pid() not in (None, old)
+
+    until(moved, "the hub's worker to have had enough requests")
     cluster.wait_until_gone(old)

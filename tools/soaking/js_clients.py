@@ -130,11 +130,12 @@ class Group:
         """Send nothing more."""
         if not self._quiet:
             self._quiet = True
-            self.order("hush")
+            with contextlib.suppress(AssertionError):
+                self.order("hush")
 
     def leave(self) -> None:
         """End all sessions, and the program. Again: nothing."""
-        with self._lock:
+        with self._lock, contextlib.suppress(AssertionError):  # it may have been ended with this process
             if not self._left:
                 self._left = True
                 self._program.order("bye")

@@ -57,7 +57,7 @@ _DEEDS: dict[Way, Callable[[Cluster], None]] = {
     Way.HUP: deeds.reload,
     Way.TERM: lambda cluster: deeds.end(cluster, deeds.hub_of(cluster), deeds.signal.SIGTERM),
     Way.USR2: deeds.replace_master,
-    Way.MAX_REQUESTS: deeds.wait_for_a_move,
+    Way.MAX_REQUESTS: deeds.use_up_requests,
 }
 
 
@@ -76,7 +76,7 @@ class ReloadSettings:
     minutes: float = 10.0
     node: bool = True
     page: bool = True
-    max_requests: int = 100
+    max_requests: int = 500
 
     @property
     def in_node(self) -> int:

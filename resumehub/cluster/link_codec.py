@@ -34,6 +34,8 @@ MOST_DESCRIPTORS: Final = 128
 HEADER: Final = struct.Struct("!IBxH")
 """Length of the body, number of the message, how many descriptors belong to it."""
 
+_HEAD_BYTES: Final = HEADER.size
+
 _RANGES: Final = {
     greetings: range(1, 10),
     call_messages: range(10, 40),
@@ -112,10 +114,11 @@ class MessageReader:
 
         Raises: NotAMessage, here or behind the messages that are whole.
         """
-        if not self._held and len(data) >= HEADER.size:
+        size = len(data)
+        if not self._held and size >= _HEAD_BYTES:
             length, number, descriptors = self._head(data, 0)
-            if HEADER.size + length == len(data):  # the usual case, and the quick one
-                return ((_decode(number, data[HEADER.size :]), descriptors),)
+            if _HEAD_BYTES + length == size:  # the usual case, and the quick one
+                return ((_decode(number, data[_HEAD_BYTES:]), descriptors),)
         return self._feed(data)
 
     def _feed(self, data: bytes) -> Iterator[tuple[Any, int]]:

@@ -104,7 +104,7 @@ class CallExecution:
         self, asked: b.Asked, ready: ForNewcomers | b.Raised | b.MarkWanted | None, late: Late
     ) -> b.Result | None:
         """Do it, inside the door. ``ready``: by ``prepare``. Gives the result; None if it comes ``late``."""
-        if isinstance(ready, b.Raised | b.MarkWanted):
+        if ready is not None and isinstance(ready, b.Raised | b.MarkWanted):
             return ready
         try:
             match asked:

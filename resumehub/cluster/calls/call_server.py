@@ -98,7 +98,8 @@ class _Caller:
         """Keep the answer, and send it over the process's present link. Any thread; never blocks."""
         with self.lock:
             self.book.answered(number, result, only_looks=only_looks)
-            self.requests.pop(number, None)
+            if self.requests:
+                self.requests.pop(number, None)
             link = self.link
         if link is not None:
             try:
@@ -283,10 +284,11 @@ class CallServer:
             if self._runner.closed:
                 # This process stops, and its sessions are parked: the call is left to the next hub.
                 return True
-            looks, again = type(asked) in LOOKS, None
+            kind, again = type(asked), None
+            looks = kind in LOOKS
             with caller.lock:
                 book = caller.book
-                arrival = book.arrives(number, call.taken, only_looks=looks, waits=type(asked) in _WAIT)
+                arrival = book.arrives(number, call.taken, only_looks=looks, waits=kind in _WAIT)
                 if arrival is CallArrival.ANSWER_AGAIN:
                     again = Answer(number, book.answer_to(number))
             if arrival is CallArrival.REFUSE:
@@ -305,9 +307,11 @@ class CallServer:
         return True
 
     def _execute(self, caller: _Caller, number: int, asked: Asked, ready: Any) -> Result | None:
-        if isinstance(asked, SettleCall):
+        if type(asked) is SettleCall:
             self.settle(asked)
             return _DONE
+        if type(asked) not in _WAIT:
+            return self._execution.execute(asked, ready, _never_late)
         if type(asked) is RequestCall:
             with caller.lock:
                 caller.requests[number] = self._process()
@@ -377,6 +381,10 @@ class CallServer:
                 caller = _Caller(one.process, lock, ExecutedCalls(one.last, kept, waiting), None)
                 caller.requests = waiting
                 self._callers[one.process] = caller
+
+
+def _never_late(result: Result) -> None:
+    raise AssertionError("only calls that wait for a client or a callback are answered later")
 
 
 _DONE: Final = Done()

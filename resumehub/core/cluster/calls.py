@@ -98,14 +98,17 @@ class ExecutedCalls(Generic[AnswerT]):
         """
         self.forget(taken)
         book = self._slow if waits else self._quick
+        if number > self.last:  # then it is in no book
+            book.open(number)
+            self.last = number
+            return CallArrival.EXECUTE
         if number in book.answers:
             return CallArrival.ANSWER_AGAIN
         if number in book.under_way:
             return CallArrival.WAIT
-        if number <= self.last and not only_looks:
+        if not only_looks:
             return CallArrival.REFUSE
         book.open(number)
-        self.last = max(self.last, number)
         return CallArrival.EXECUTE
 
     def answered(self, number: int, answer: AnswerT, *, only_looks: bool = False) -> None:

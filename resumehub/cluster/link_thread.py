@@ -33,7 +33,8 @@ _LONGEST_WAIT: Final = 600.0
 # Seconds of one wait; the system counts it in milliseconds, and not without end.
 
 _CHUNK: Final = 64 * 1024
-# Bytes of one read.
+# Bytes of one read. CPython makes room for so many before it; from 128 KiB on glibc maps and unmaps memory
+# for that, which takes five times as long (findings/room_for_a_read.sh).
 
 
 def start(

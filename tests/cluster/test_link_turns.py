@@ -16,7 +16,7 @@ from resumehub.cluster.calls.call_bodies import Done
 from resumehub.cluster.calls.call_messages import Answer
 from resumehub.cluster.greetings import Refused
 from resumehub.cluster.link import Link
-from resumehub.cluster.link_thread import start
+from resumehub.cluster.link_thread import LinkLoop, start
 from resumehub.cluster.link_turns import Turns, Waiter
 from resumehub.runtime.system import SystemRuntime
 from tests.cluster.links import Received, linked_pair
@@ -105,6 +105,25 @@ def test_who_has_its_answer_wakes_the_thread_for_those_who_sleep(script: Script)
     sleeps.tell()
     assert calls[0].result() is True
     assert script.rings == 1
+
+
+def test_an_answer_that_is_there_already_is_read_without_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is where the hub's process has run on the same processor while the question was sent."""
+    received, runtime = Received(), SystemRuntime()
+    ours, theirs = linked_pair(runtime)
+    loop = LinkLoop(ours, {Answer: received.handle}, received.end, quick={Answer}, runtime=runtime)
+    waits: list[float] = []
+    monkeypatch.setattr(loop, "_wait_for_input", lambda nudge, seconds: bool(waits.append(seconds)))
+
+    theirs.send(Answer(1, Done()))
+    assert loop.read_some(PATIENCE)
+    assert (received.next(), waits) == (Answer(1, Done()), [])
+    assert loop.read_some(PATIENCE)
+    assert waits == [PATIENCE]
+
+    theirs.finish("the test is over")
+    ours.finish("the test is over")
+    ours.turns.detach()
 
 
 def test_an_answer_that_came_before_is_not_waited_for(script: Script) -> None:

@@ -42,7 +42,10 @@ def open_descriptors(pid: int) -> int:
 @pytest.mark.parametrize(("server", "longest"), [("gthread", 2.0), ("sync", 0.25)])
 def test_a_stopped_hub_costs_one_wait_and_then_none(server: str, longest: float) -> None:
     """Clients are told 503 at other workers, at once from the second one on, until the hub goes on."""
-    with Cluster(Setup(server=server, threads=8, timeout=120, hub=NONE_STAYS)) as cluster:
+    # The connections wait for one another's answers: gunicorn would end them after two seconds.
+    patient = ("--keep-alive", "60")
+    setup = Setup(server=server, threads=8, timeout=120, hub=NONE_STAYS, arguments=patient)
+    with Cluster(setup) as cluster:
         cluster.wait_until_serving()
         hub, other = cluster.hub_pid(), cluster.other_worker()
         assert hub is not None

@@ -75,6 +75,7 @@ class MemberLinks:
         self._numbers: dict[int, Link] = {}
         self._serial = itertools.count(1)
         self._takes_links = ""
+        self._in_the_way = ""
         self._refused_because = ""
         #: The link to the hub, while this process is a worker.
         self.hub_link: Link | None = None
@@ -146,8 +147,18 @@ class MemberLinks:
     # -- the hub ----------------------------------------------------------------------------
 
     def listen(self, hub_life: str) -> None:
-        """Take links for the hub in this process. The member's thread. Raises: OSError; RuntimeError."""
+        """Take links for the hub in this process. The member's thread.
+
+        Where that is not possible the log says why; next: ``listen_again``, now and then.
+        """
         self._takes_links = hub_life
+        self._in_the_way = ""
+        self.listen_again()
+
+    def listen_again(self) -> None:
+        """Try to take links, if that was not possible before. The member's thread."""
+        if not self._takes_links or self._listener is not None:
+            return
         listener = LinkListener(
             self._folder,
             self._greet,
@@ -156,8 +167,20 @@ class MemberLinks:
             self._link_ended,
             self._runtime,
         )
-        listener.start()
+        try:
+            listener.start()
+        except (OSError, RuntimeError) as error:
+            if str(error) != self._in_the_way:
+                self._in_the_way = str(error)
+                log.error(
+                    "no process can reach the hub of %s: %s; it is tried again each second",
+                    self._folder.path,
+                    error,
+                )
+            return
         self._listener = listener
+        if self._in_the_way:
+            log.warning("processes can reach the hub of %s again", self._folder.path)
 
     def hush(self, keep: Link | None = None) -> None:
         """Take no more links, and end those that there are but ``keep``. The member's threads."""

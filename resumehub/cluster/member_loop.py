@@ -271,10 +271,7 @@ class MemberLoop:
     def _listen(self) -> None:
         setting = self._set
         life = self._new_life
-        try:
-            self._links.listen(life)
-        except (OSError, RuntimeError) as error:
-            log.error("no process can reach the hub of %s: %s", setting.folder.path, error)
+        self._links.listen(life)
         setting.whereabouts.set(Here(setting.runner, life))
         self._told_here = True
         setting.parts.on_hub_here(life)
@@ -327,6 +324,7 @@ class MemberLoop:
             if at >= self._next_file_look:
                 self._next_file_look = at + 1.0
                 self._look_at_file()
+                self._links.listen_again()
             if self._stop is None and (better := self._watch.better()) is not None:
                 self._begin_move(*better)
         if self._stop is not None:

@@ -238,8 +238,8 @@ def _opened(folder: Folder) -> int:
         return os.open(folder.lock, flags, 0o600)
     except OSError as error:
         raise ClusterError(
-            f"the lock of the cluster's folder {folder.path} can't be opened ({error.strerror}): let the "
-            f"user with the number {os.geteuid()} write there",
+            f"the lock of the cluster's folder {folder.path} can't be opened ({error.strerror}): the "
+            f"user with the number {os.geteuid()} has to be able to write there",
             folder.path,
         ) from None
 

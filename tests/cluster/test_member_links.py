@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,6 +20,33 @@ from resumehub.runtime.system import SystemRuntime
 from tests.cluster.links import a_greeting
 from tests.contract.peers import until
 from tests.support import PATIENCE
+
+
+def test_a_hub_that_could_not_listen_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk was full, say: until then no other process reaches the hub, and one line says so."""
+    folder, runtime = open_folder(tmp_path / "chat"), SystemRuntime()
+    links = MemberLinks(
+        folder, a_greeting(1), Parts(), Whereabouts(runtime, folder.path), runtime, lambda event: None
+    )
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(member_links.LinkListener, "start", Mock(side_effect=full))
+        links.listen("1" * 32)
+        links.listen_again()
+    assert caplog.messages == [
+        f"no process can reach the hub of {folder.path}: [Errno 28] No space left on device; "
+        "it is tried again each second"
+    ]
+
+    links.listen_again()
+    link, _ = connect(folder, a_greeting(2), runtime, PATIENCE)
+    assert caplog.messages[1:] == [f"processes can reach the hub of {folder.path} again"]
+    links.hush()
+    links.listen_again()
+    assert not (tmp_path / "chat" / "hub").exists(), "who has no hub does not listen"
+    link.finish("the test is over")
 
 
 def test_a_worker_that_has_fallen_silent_is_no_target(

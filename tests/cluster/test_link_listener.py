@@ -232,6 +232,7 @@ class NoMoreThreads(SystemRuntime):
     """At the end of a process some Pythons start no thread."""
 
     at_the_end = False
+    spare_threads = 1  # where it is known of a Python there are more
 
     def spawn(self, name: str, run: Callable[[], None], *, daemon: bool = True) -> Thread:
         if self.at_the_end:

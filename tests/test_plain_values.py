@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumehub.session.plain_values import PlainValueError, dump, load
+from resumehub.session.plain_values import PlainValueError, changed, dump, load
 
 
 class Colour(Enum):
@@ -101,3 +101,11 @@ def test_the_error_names_the_field(head: bytes, problem: str) -> None:
 def test_what_json_does_not_have_is_refused(data: object) -> None:
     with pytest.raises(PlainValueError, match="it can't be written as JSON"):
         dump(Tree((), Colour.RED, 0.0, False, None, data, b""))
+
+
+def test_a_changed_value_is_what_replace_gives() -> None:
+    name = fields(Tree)[0].name
+    for value in (None, "another"):
+        assert changed(TREE, **{name: value}) == replace(TREE, **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(AssertionError, match="has no such fields"):
+        changed(TREE, nonsense=1)

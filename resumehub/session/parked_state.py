@@ -9,7 +9,6 @@ a plain client, which says no count, does not get it again. Pure; any thread. Us
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from ..core.deadlines import DeadlineKind
@@ -20,6 +19,7 @@ from ..errors import TransportLost
 from ..outgoing.outbox import Outbox
 from ..outgoing.outbox_state import NoticeState
 from ..runtime.base import Lock
+from .plain_values import changed
 from .session_state import HookState, SessionState
 
 _LOST: Final = ErrorState.of(TransportLost(*RESTARTING))
@@ -38,22 +38,22 @@ def parked(state: SessionState, lock: Lock) -> SessionState:
     if outbox.started or any(isinstance(item, NoticeState) for item in outbox.unsent):
         outbox = Outbox.at_rest(lock, outbox)  # a $hello that waits has a token in the clear
     if credentials.tokens is not None:
-        credentials = replace(credentials, tokens=credentials.tokens.hidden())
-    state = replace(state, outbox=outbox, decisions=replace(state.decisions, credentials=credentials))
+        credentials = changed(credentials, tokens=credentials.tokens.hidden())
     if state.transport is None:
-        return state
-    decisions = replace(
+        return changed(state, outbox=outbox, decisions=changed(state.decisions, credentials=credentials))
+    decisions = changed(
         state.decisions,
+        credentials=credentials,
         connected=False,
         last_error=_LOST,
         time_left=(TimeLeft(DeadlineKind.GRACE, state.limits.resume_window),),
     )
     drop = HookState("on_transport_drop", decisions.generation, _LOST, "", "")
-    return replace(state, decisions=decisions, hooks=(*state.hooks, drop), transport=None)
+    return changed(state, outbox=outbox, decisions=decisions, hooks=(*state.hooks, drop), transport=None)
 
 
 def adopted(state: SessionState, *, ends: bool = False) -> SessionState:
     """``state`` as a hub goes on with it: its window begins now. ``ends``: it is over at once."""
     window = 0.0 if ends else state.limits.resume_window
-    decisions = replace(state.decisions, time_left=(TimeLeft(DeadlineKind.GRACE, window),))
-    return replace(state, decisions=decisions)
+    decisions = changed(state.decisions, time_left=(TimeLeft(DeadlineKind.GRACE, window),))
+    return changed(state, decisions=decisions)

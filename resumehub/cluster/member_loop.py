@@ -37,6 +37,9 @@ TICK: Final = 0.05
 HURRY: Final = 0.05
 """The same while something is under way: a stop, or the search for a hub."""
 
+MOMENT: Final = 0.001
+"""The same for the byte of a hub that has just moved here, at first."""
+
 _DELAYS: Final = {Kind.HUB_ALONE: 0.0, Kind.THREADS: 0.03, Kind.SYNC: 0.12}
 # So long a process of each kind lets better ones go first when the hub is free.
 
@@ -166,8 +169,9 @@ class MemberLoop:
 
     def _turn(self) -> None:
         """Wait for an event or the next tick, and handle it."""
-        hurry = self._retry_at is not None or self._stop is not None
-        came = self._inbox.get(HURRY if hurry else TICK)
+        longest = TICK if self._stop is None else HURRY
+        left = self._retry_at - now() if self._retry_at is not None else longest
+        came = self._inbox.get(max(0.0, min(left, longest)))
         while came is not None:
             if isinstance(came, StopOrder):
                 # Where the server has told this process, it has the server's time, however short a hook is.
@@ -211,7 +215,7 @@ class MemberLoop:
             case Deed.GIVE_HUB:
                 lock.release(HUB)
             case Deed.WAIT:
-                self._retry_at = now() + HURRY
+                self._retry_at = now() + self._pause()
             case Deed.ADOPT:
                 setting.folder.tidy()
                 setting.folder.warn_if_it_forgets()
@@ -237,6 +241,10 @@ class MemberLoop:
             case Deed.UNLINK:
                 self._links.unlink()
         return None
+
+    def _pause(self) -> float:
+        """Until the next look. The hub's byte is free a moment behind its commit, and its clients wait."""
+        return min(HURRY, max(MOMENT, now() - self._asked_at)) if self._at.role is Role.TAKING else HURRY
 
     def _take_heir(self) -> MemberEvent:
         lock = self._set.lock

@@ -13,7 +13,7 @@ import secrets
 from typing import Final
 
 from ..clock import now
-from ..core.cluster.membership import Deed, MemberEvent, Role, Standing, may_leave, step
+from ..core.cluster.membership import HURRY, Deed, MemberEvent, Role, Standing, may_leave, pause, step
 from ..core.cluster.stopping import Candidate, Kind, StopPlan
 from ..runtime.base import Mailbox, Thread
 from ..runtime.foreign_code import Log, passes
@@ -33,12 +33,6 @@ log = Log("resumehub")
 
 TICK: Final = 0.05
 """Seconds between two looks whether this process is told to stop."""
-
-HURRY: Final = 0.05
-"""The same while something is under way: a stop, or the search for a hub."""
-
-MOMENT: Final = 0.001
-"""The same for the byte of a hub that has just moved here, at first."""
 
 _DELAYS: Final = {Kind.HUB_ALONE: 0.0, Kind.THREADS: 0.03, Kind.SYNC: 0.12}
 # So long a process of each kind lets better ones go first when the hub is free.
@@ -215,7 +209,7 @@ class MemberLoop:
             case Deed.GIVE_HUB:
                 lock.release(HUB)
             case Deed.WAIT:
-                self._retry_at = now() + self._pause()
+                self._retry_at = now() + pause(self._at, now() - self._asked_at)
             case Deed.ADOPT:
                 setting.folder.tidy()
                 setting.folder.warn_if_it_forgets()
@@ -241,10 +235,6 @@ class MemberLoop:
             case Deed.UNLINK:
                 self._links.unlink()
         return None
-
-    def _pause(self) -> float:
-        """Until the next look. The hub's byte is free a moment behind its commit, and its clients wait."""
-        return min(HURRY, max(MOMENT, now() - self._asked_at)) if self._at.role is Role.TAKING else HURRY
 
     def _take_heir(self) -> MemberEvent:
         lock = self._set.lock

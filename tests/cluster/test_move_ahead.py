@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import gc
 import weakref
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from resumehub import Hub, Message
-from resumehub.cluster import member_loop
 from resumehub.cluster.moves import move_messages as m
 from resumehub.cluster.moves import move_source
 from resumehub.cluster.moves.move_parts import HubMoved, HubNotMoved
-from resumehub.core.cluster.membership import Role
+from resumehub.core.cluster.membership import HURRY, MOMENT, Role, Standing, pause
 from resumehub.runtime.system import SystemRuntime
 from resumehub.server.hub_arrival import HubArrival
 from resumehub.session.session import Session
@@ -144,16 +142,11 @@ def test_damage_drops_the_move(message: Any) -> None:
     two.close()
 
 
-def test_the_hubs_byte_is_looked_at_again_soon_where_a_hub_moves_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hubs_byte_is_looked_at_again_soon_where_a_hub_moves_to() -> None:
     """It gets free a moment behind the commit. A source that was stopped there costs no processor time."""
-    clock = [10.0]
-    monkeypatch.setattr(member_loop, "now", lambda: clock[0])
-    loop: Any = SimpleNamespace(_at=SimpleNamespace(role=Role.TAKING), _asked_at=10.0)
-    pauses = []
-    while not pauses or pauses[-1] < member_loop.HURRY:
-        pauses.append(member_loop.MemberLoop._pause(loop))
-        clock[0] += pauses[-1]
-    assert pauses[0] == member_loop.MOMENT
+    pauses, at = [MOMENT], Standing(Role.TAKING)
+    while pauses[-1] < HURRY:
+        pauses.append(pause(at, sum(pauses)))
+    assert pause(at, 0.0) == MOMENT
     assert len(pauses) < 10
-    loop._at.role = Role.LOOKING
-    assert member_loop.MemberLoop._pause(loop) == member_loop.HURRY
+    assert pause(Standing(Role.LOOKING), 0.0) == HURRY

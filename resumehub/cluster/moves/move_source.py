@@ -65,7 +65,8 @@ class MoveSource:
         self._door = door
         self._host = host
         self._travellers = travellers
-        self._attempt: _Attempt | None = None
+        # The last one, and those before it for which a callback still runs here, or a thread waits.
+        self._attempts: list[_Attempt] = []
         #: For the links at which this process is the hub's end.
         self.handlers: Handlers = {
             m.MoveAccepted: self._answered,
@@ -78,21 +79,20 @@ class MoveSource:
 
     def on_link_end(self, link: Link) -> None:
         """A link has been read to its end. On its thread; never blocks."""
-        attempt = self._attempt
-        if attempt is not None and attempt.link is link:
-            attempt.answers.put(None)
-            attempt.late.end_all()
+        for attempt in self._attempts:
+            if attempt.link is link:
+                attempt.answers.put(None)
+                attempt.late.end_all()
 
     @property
     def runs_callbacks(self) -> bool:
         """Whether a callback still runs here of a session that has left."""
-        return self._attempt is not None and self._attempt.runs_callbacks
+        return any(attempt.runs_callbacks for attempt in self._attempts)
 
     @property
     def is_needed(self) -> bool:
         """Whether such a callback runs, or a thread waits for the client of such a session."""
-        attempt = self._attempt
-        return attempt is not None and (attempt.runs_callbacks or attempt.late.waits)
+        return any(attempt.is_needed for attempt in self._attempts)
 
     def move(
         self, link: Link, hub_life: str, elsewhere: Elsewhere, deadline: float
@@ -105,18 +105,19 @@ class MoveSource:
         """
         loop = self._runner.loop
         assert loop is not None, "this process holds the hub"
-        attempt = self._attempt = _Attempt(self, link, loop, hub_life, elsewhere, deadline)
+        attempt = _Attempt(self, link, loop, hub_life, elsewhere, deadline)
+        self._attempts = [*(one for one in self._attempts if one.is_needed), attempt]
         return attempt.run()
 
     def _answered(self, link: Link, message: Any, descriptors: Sequence[int]) -> None:
-        attempt = self._attempt
-        if attempt is not None and attempt.link is link and attempt.move == message.move:
-            attempt.answers.put(message)
+        for attempt in self._attempts:
+            if attempt.link is link and attempt.move == message.move:
+                attempt.answers.put(message)
 
     def _answer_arrived(self, link: Link, message: m.AnswerArrived, descriptors: Sequence[int]) -> None:
-        attempt = self._attempt
-        if attempt is not None and attempt.move == message.move:
-            attempt.late.arrived(message)
+        for attempt in self._attempts:
+            if attempt.move == message.move:
+                attempt.late.arrived(message)
 
     # -- for its attempts ------------------------------------------------------------------
 
@@ -207,9 +208,8 @@ class _Attempt:
     def _offer(self) -> SourceEvent:
         sessions = list(self._loop.registry.sessions.values())
         connected = sum(session.writer is not None for session in sessions)
-        return self._guarded(
-            lambda: self._ask(m.MoveOffer(self.move, self._hub_life, len(sessions), connected), _E.ACCEPTED)
-        )
+        offer = m.MoveOffer(self.move, self._hub_life, len(sessions), connected)
+        return self._guarded(lambda: self._ask(offer, _E.ACCEPTED))
 
     def _send_ahead(self) -> SourceEvent:
         began = now()
@@ -335,6 +335,11 @@ class _Attempt:
         """Whether a carried session has not said its last word."""
         return self._words_left > 0
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether that is so, or a thread here waits for a client there."""
+        return self.runs_callbacks or self.late.waits
+
     def _say(self, word: LastWord) -> None:
         """A carried session's callbacks have ended here."""
         data = json.dumps(word.data) if word.problem is None else ""
@@ -348,9 +353,7 @@ class _Attempt:
 
     def _need_link_no_more(self) -> None:
         """If that is so, tell the target, which closes the link."""
-        with self._lock:
-            done = self._words_left == 0 and not self.late.waits
-        if done:
+        if not self.is_needed:
             try:
                 self.link.send(m.NothingMore(self.move))
             except LinkBroken:

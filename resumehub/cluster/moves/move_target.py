@@ -78,7 +78,7 @@ class MoveTarget:
             m.MoveCommitted: self._handler(lambda incoming, message, _: incoming.on(_E.COMMIT)),
             m.MoveGivenUp: self._handler(lambda incoming, message, _: incoming.on(_E.FAILED)),
             m.LastWordSaid: self._handler(_Incoming.last_word),
-            m.NothingMore: self._handler(lambda incoming, message, _: incoming.link.close()),
+            m.NothingMore: lambda link, message, _: link.close(),  # perhaps of a move before the last one
         }
 
     def on_link_end(self, link: Link) -> None:

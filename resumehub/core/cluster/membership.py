@@ -15,6 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Final
+
+HURRY: Final = 0.05
+"""Seconds between two looks while something is under way: a stop, a move, the search for a hub."""
+
+MOMENT: Final = 0.001
+"""The first of them for the byte of a hub that moves to this process."""
 
 
 class Role(Enum):
@@ -187,6 +194,14 @@ def _with_the_hub(at: Standing, event: MemberEvent) -> Step:
         case Role.PARKING, MemberEvent.PARKED:
             return replace(at, role=Role.GONE, has_hub=False), (Deed.HUSH, Deed.GIVE_HUB)
     return at, ()
+
+
+def pause(at: Standing, waited: float) -> float:
+    """Seconds until the byte of the hub is looked at again. ``waited``: since the first look.
+
+    Where a hub moves to, the byte is free a moment behind the commit, and clients wait for that.
+    """
+    return min(HURRY, max(MOMENT, waited)) if at.role is Role.TAKING else HURRY
 
 
 def may_leave(at: Standing) -> bool:

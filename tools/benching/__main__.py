@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a cluster of one host: one worker with it against one without; another worker beside the hub's "
         "own; members of two workers beside python-socketio with Redis; views that compute; a move; one "
-        "table with what is asked and a verdict; six minutes, twelve at most",
+        "table with what is asked and a verdict; seven minutes, twelve at most",
     )
     what.add_argument(
         "--fairness",

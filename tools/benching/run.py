@@ -30,6 +30,11 @@ from .stage import Measure, Sizes, Stage, wait_until_it_serves
 Results = dict[str, Any]
 Tell = Callable[[str], None]
 
+
+class Overrun(Unanswered):
+    """The whole run takes too long: what is being measured is given up."""
+
+
 _PACKAGES = (
     "flask",
     "werkzeug",
@@ -82,9 +87,11 @@ def run(
                     results["failures"] += _left_out(number + 1, contender, names, most_seconds)
                     continue
                 tell(f"{now() - begun:5.0f} s  round {number + 1}: {contender.name}: {', '.join(names)}")
-                _visit(
-                    results, number + 1, contender, [(name, table[name]) for name in names], sizes, processors
-                )
+                try:
+                    found = [(name, table[name]) for name in names]
+                    _visit(results, number + 1, contender, found, sizes, processors)
+                except Overrun:  # while a server started or stopped
+                    results["failures"] += _left_out(number + 1, contender, names, most_seconds)
                 gc.collect()
     results["seconds"] = round(now() - begun)
     results["busy_machine"] = os.getloadavg()[0]

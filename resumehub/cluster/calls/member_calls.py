@@ -110,25 +110,23 @@ class MemberCalls:
 
         The collector is told of those that go ``there``.
         """
-        member = self._member
-        if not member.runner.closed and member.door.enter():  # the usual case in the hub's process
+        runner, door = self._member.runner, self._member.door
+        if runner.closed:
+            return here()  # which says so
+        if door.enter():
             try:
                 return here()
             finally:
-                member.door.leave()
-        counted = _CountedCall(member.runner.count)
-
-        def counted_there() -> ResultT:
-            counted.begin()
-            return there()
-
+                door.leave()
+        began, answered = now(), True
+        runner.count("call_began")
         try:
-            return self._anywhere(here, counted_there)
+            return self._anywhere(here, there)
         except HubUnavailable:
-            counted.answered = False
+            answered = False
             raise
         finally:
-            counted.end()
+            runner.count("call_ended", now() - began, answered)
 
     def _anywhere(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
         door, seen = self._member.door, None
@@ -229,24 +227,6 @@ class MemberCalls:
     def stats(self) -> Stats:
         """See ``Calls``. Those of the hub, wherever it is."""
         return self.anywhere(self._local.stats, self._remote.stats)
-
-
-class _CountedCall:
-    """A call that may go to the hub's process, once or again: then the collector is told of it."""
-
-    def __init__(self, count: Callable[..., None]) -> None:
-        self._count = count
-        self._began: float | None = None
-        self.answered = True
-
-    def begin(self) -> None:
-        if self._began is None:
-            self._began = now()
-            self._count("call_began")
-
-    def end(self) -> None:
-        if self._began is not None:
-            self._count("call_ended", now() - self._began, self.answered)
 
 
 class SessionsAnywhere:

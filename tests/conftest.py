@@ -4,7 +4,7 @@
   broader fixture leaves behind fails the run.
 * With ``RESUMEHUB_NO_SKIP=1`` (``tools/test`` sets it when ``CI=true``) a skip is a failure.
 * ``pytest --rule A5`` runs the tests that carry ``@pytest.mark.contract("A5")``.
-
+* Several processes begin with the files that take longest (``file_times.py``).
 * A teardown that hangs ends the run with every stack. (The other hang guards, pytest-timeout
   for a test and faulthandler behind it, are settings in ``setup.cfg``.)
 """
@@ -17,6 +17,7 @@ import os
 import socket
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,7 @@ from typing import TypeVar
 import pytest
 
 from resumehub.runtime.stacks import stack_of
+from tests import file_times
 from tests.support import stage  # noqa: F401 (a fixture for every test)
 
 AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
@@ -182,17 +184,37 @@ def refuse_skip(report: AnyReport) -> AnyReport:
     return report
 
 
-# -- rules ----------------------------------------------------------------------------
+# -- which tests, and in which order --------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rule", metavar="ID", help='run the tests marked contract("ID") only, as A5')
+    parser.addoption(
+        "--file-times", action="store_true", help="print how long each file took, for tests/file_times.py"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     rule = config.getoption("--rule")
-    if rule is None:
+    if rule is not None:
+        held = [item for item in items if any(rule in mark.args for mark in item.iter_markers("contract"))]
+        config.hook.pytest_deselected(items=[item for item in items if item not in held])
+        items[:] = held
+    if hasattr(config, "workerinput"):  # one of several processes, which take files in this order
+        items.sort(key=lambda item: file_times.rank(file_of(item.nodeid)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not config.getoption("--file-times"):
         return
-    held = [item for item in items if any(rule in mark.args for mark in item.iter_markers("contract"))]
-    config.hook.pytest_deselected(items=[item for item in items if item not in held])
-    items[:] = held
+    times: dict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                times[file_of(report.nodeid)] += report.duration
+    terminalreporter.section("files that take long")
+    terminalreporter.write_line(file_times.table(times))
+
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]

@@ -122,7 +122,10 @@ class Hub(Hooks, HubLifeCycle):
         )
         self.runner.owner = self
         if cluster is not None and not isinstance(cluster, LocalCluster):
-            raise TypeError(f"cluster must be a resumehub.cluster.LocalCluster, or None, not {cluster!r}")
+            raise TypeError(
+                f"cluster must be a resumehub.cluster.LocalCluster, or None, not {cluster!r}; "
+                'give LocalCluster("/var/lib/chat"), with the folder that the processes share'
+            )
         #: This process's part in the cluster; None without one.
         self.member = Member(self.runner, cluster) if cluster is not None else None
         #: Gives what the WSGI side asks; for resumehub's own use.

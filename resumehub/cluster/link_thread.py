@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from ..errors import LinkBroken
 from ..runtime.base import Bell, Runtime, Thread
 from ..runtime.foreign_code import Log, passes
 from .link import Link, close_all
@@ -242,6 +243,8 @@ class LinkLoop:
         except BaseException as error:
             if passes(error):
                 raise
+            if isinstance(error, LinkBroken) and link.ended:
+                return None  # its answer comes too late; what else has come is still read
             log.exception(
                 "the handler of a %s of the link to process %s raised; the link is ended",
                 kind.__name__,

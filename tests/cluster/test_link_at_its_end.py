@@ -80,3 +80,23 @@ def test_a_link_that_ends_for_what_came_is_not_read_to_its_end(
     assert read_to_the_end(other, DialTaken) == []
     assert not other.read_to_its_end
     assert "nobody here expects a Refused" in caplog.text
+
+
+def test_an_answer_that_comes_too_late_ends_no_reading(
+    pair: tuple[Link, Link], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that was stopped goes on: who asked has ended the link, and all that came is read."""
+    one, other = pair
+    one.send(Refused("code", "a question"))
+    one.send(DialTaken(1))
+    one.finish("nobody waits any more")
+    received = Received()
+
+    def answer(link: Link, message: Refused, _: object) -> None:
+        link.close()
+        link.send(DialTaken(0))
+
+    serve(other, {Refused: answer, DialTaken: received.handle}, received.end)
+    assert list(iter(received.next, None)) == [DialTaken(1)]
+    assert other.read_to_its_end
+    assert caplog.messages == []

@@ -26,6 +26,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,6 +44,11 @@ from tests.integration.visits import UPGRADE
 
 LOCK = "lock"
 """The file in the folder on whose byte 0 the hub has its lock."""
+
+_ROUND = 1.0
+"""Seconds for which connections are kept from workers that are not meant."""
+
+_NEVER = threading.Event()
 
 MAY_STAY = {LOCK, "parked"}
 """What a stopped cluster may leave in its folder: a client that has not left by then may come back."""
@@ -300,22 +307,31 @@ class Cluster:
 
     def socket_at(self, pid: int) -> socket.socket:
         """A connection that this worker has accepted. Blocks: until it takes one."""
-        others: list[socket.socket] = []  # open until the end: a sync worker is busy with each
-        try:
-            for _ in range(500):
-                sock = self.server.connect()
-                others.append(sock)
-                until(partial(self._is_accepted, sock), "a connection to be accepted")
-                if owner_of(sock, [pid]) == pid:
-                    return others.pop()
-        finally:
-            for sock in others:
-                sock.close()
+        for _ in range(int(PATIENCE / _ROUND)):
+            with contextlib.ExitStack() as others:
+                for sock in self._accepted(others, _ROUND):
+                    if owner_of(sock, [pid]) == pid:
+                        return sock.dup()
         raise AssertionError(f"process {pid} takes no connection")
 
-    def _is_accepted(self, sock: socket.socket) -> bool:
-        # Or it is over already: a worker ends a connection that says nothing for two seconds.
-        return owner_of(sock, self.workers()) is not None or bool(select.select([sock], [], [], 0)[0])
+    def _accepted(self, others: contextlib.ExitStack, seconds: float) -> Iterator[socket.socket]:
+        """Connections that workers have accepted, for so many seconds.
+
+        Each takes a thread of its worker, so it is closed before the next. But for those of sync workers:
+        while one is busy with it, another one has to take the next.
+        """
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            sock = self.server.connect()
+            others.callback(sock.close)
+            # Or it is over already: a worker ends a connection that says nothing for two seconds.
+            while owner_of(sock, self.workers()) is None and not select.select([sock], [], [], 0)[0]:
+                if time.monotonic() >= end:
+                    return
+                _NEVER.wait(0.005)
+            yield sock
+            if self.setup.server != "sync":
+                sock.close()
 
     def opener_at(self, pid: int) -> OpenerAt:
         """For a client of ours: it dials this worker."""

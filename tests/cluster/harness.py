@@ -47,7 +47,6 @@ LOCK = "lock"
 
 _ROUND = 1.0
 """Seconds for which connections are kept from workers that are not meant."""
-
 _NEVER = threading.Event()
 
 MAY_STAY = {LOCK, "parked"}
@@ -317,8 +316,8 @@ class Cluster:
     def _accepted(self, others: contextlib.ExitStack, seconds: float) -> Iterator[socket.socket]:
         """Connections that workers have accepted, for so many seconds.
 
-        Each takes a thread of its worker, so it is closed before the next. But for those of sync workers:
-        while one is busy with it, another one has to take the next.
+        Each takes a thread of its worker, so it is closed before the next; not so those of sync workers,
+        since another one has to take the next.
         """
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -19,7 +19,9 @@ def test_pauses_are_told_by_way_and_by_kind_of_client() -> None:
         Reload(Way.HUP, {"ours": [0.14, 0.16], "theirs": [0.2]}, moves=2),
         Reload(Way.USR2, {"ours": [0.3, 0.4], "theirs": [0.5]}, moves=1),
     )
-    found.log = "… everything stood still for 12 ms, 0 were carried …"
+    found.log = (
+        "the hub of /f has moved from process 1 to 2 in 0.2 s (release 0.1 s, freeze 0.012 s), because"
+    )
 
     told = tell_reloads(found)
     rows = {line.rsplit(None, 6)[0].strip(): line.split()[-6:] for line in told.splitlines() if line}
@@ -28,6 +30,8 @@ def test_pauses_are_told_by_way_and_by_kind_of_client() -> None:
     assert rows["SIGUSR2, SIGTERM of the old master"] == ["1", "1", "0", "400", "500", "500"]
     assert rows["no reload"] == ["1", "0", "0", "100", "110", "110"]
     assert "clients of theirs" in told
+    (frozen,) = [line for line in told.splitlines() if line.startswith("everything stood still")]
+    assert frozen.split()[-4:] == ["1", "12", "12", "12"]
     assert told.splitlines()[-2].startswith("ok: nobody has dialled")
     assert told.splitlines()[-1].startswith(
         "again: tools/soak --cluster --reloads 2 --way all --server gthread "

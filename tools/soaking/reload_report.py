@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from .cluster_deeds import tracebacks
 from .reload_run import Reload, ReloadOutcome, Way
 
-_FROZEN = re.compile(r"everything stood still for ([\d.]+) ms")
+_FROZEN = re.compile(r"has moved from process .*, freeze ([\d.]+) s\)")
 # Of a move's line in the log.
 
 
@@ -36,7 +36,7 @@ def tell_reloads(outcome: ReloadOutcome) -> str:
     kinds = list(dict.fromkeys(kind for one in outcome.reloads for kind in one.pauses))
     lines = [
         f"{s.workers} workers of {s.server}{', preloaded' if s.preload else ''}: {s.clients} clients, each "
-        f"with a number every {s.pace:g} s; {len(reloads)} reloads in {outcome.whole:.0f} s",
+        f"with a number every {s.pace:g} s; {len(reloads)} of {s.reloads} reloads in {outcome.whole:.0f} s",
         "",
         f"{'longest time between two echoes, in ms':46}{'times':>7}{'moves':>7}{'dials':>7}"
         f"{'p50':>8}{'p99':>8}{'max':>8}",
@@ -78,7 +78,7 @@ def _row_of_kind(kind: str, reloads: Sequence[Reload]) -> str:
 
 
 def _frozen(log: str) -> str:
-    frozen = [float(found) / 1000 for found in _FROZEN.findall(log)]
+    frozen = [float(found) for found in _FROZEN.findall(log)]
     return f"{'everything stood still, as the log says':46}{len(frozen):>7}{'':14}{_figures(frozen)}"
 
 

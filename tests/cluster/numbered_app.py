@@ -22,7 +22,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from resumehub import Connection, Hub, Message, ResumeHubError
+from resumehub import Connection, Counters, Hub, Message, ResumeHubError
 from tests.cluster.journal import OPTIONS, JournalWriter, pad
 
 PATIENCE = 60.0
@@ -47,13 +47,16 @@ if "import_gate" in options and os.path.exists(options["import_gate"]):
     at_the_gate("import")
 
 
+counters = Counters()
+
+
 def make_hub() -> Hub:
     """A hub of this process alone, or the one of the folder's cluster."""
     more: dict[str, Any] = dict(options.get("hub", {}))
     if options.get("folder"):
         local = importlib.import_module("resumehub.cluster").LocalCluster
         more["cluster"] = local(options["folder"], **options.get("cluster", {}))
-    return Hub(who_dials, **more)
+    return Hub(who_dials, metrics=counters, **more)
 
 
 def who_dials(request: Request) -> tuple[str, str, dict[str, Any]]:
@@ -202,6 +205,8 @@ def view(path: str, arguments: Any) -> tuple[int, dict[str, Any]]:
             return readiness()
         case "/stats":
             return 200, {"pid": os.getpid(), **asdict(hub.stats())}
+        case "/counters":
+            return 200, {"pid": os.getpid(), "sums": counters.snapshot()}
         case "/cut":
             hub.cut(arguments["name"])
         case "/big":

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from resumehub import Message
+from resumehub.metrics import sum_snapshots
 from tests.cluster.counting import Crowd
 from tests.cluster.gate import until
 from tests.cluster.harness import Cluster, Setup
@@ -83,9 +84,12 @@ def test_a_reload_of_other_workers_is_not_noticed(setup: Setup) -> None:
         test_a_reload_is_not_noticed(cluster)
 
 
-@pytest.mark.contract("F6")
+@pytest.mark.contract("F6", "F12")
 def test_a_worker_that_holds_the_hub_may_stop(pair) -> None:
-    """SIGTERM of that worker alone: the hub goes to another one, and gunicorn replaces the worker."""
+    """SIGTERM of that worker alone: the hub goes to another one, and gunicorn replaces the worker.
+
+    What each process has counted is right, with the process gone to which the clients had come.
+    """
     with crowd_of(pair, "term") as crowd:
         crowd.wait_until(echoes=5)
         old = hub_of(pair)
@@ -93,7 +97,14 @@ def test_a_worker_that_holds_the_hub_may_stop(pair) -> None:
         pair.wait_until_gone(old)
         pair.wait_until_serving()
         crowd.wait_until(echoes=5, requests=5)
+        sums = {pid: pair.get_at(pid, "/counters")[1]["sums"] for pid in pair.workers()}
+        sessions = pair.get("/stats")[1]["sessions"]
         nobody_noticed(crowd.verdict())
+
+    hub = sums[hub_of(pair)]
+    assert (hub["hub_moves_in"], hub["hub_moves_out"], hub["hub_takeovers"]) == (1, 0, 0)
+    assert hub["connections_moved_in"] >= 5
+    assert sum_snapshots(sums.values())["connections"] == hub["connections"] == sessions
 
 
 @pytest.mark.contract("F6")

@@ -386,6 +386,25 @@ def test_a_session_whose_data_is_no_json_stays_and_ends() -> None:
     end(two, everybody[0], everybody[2])
 
 
+def test_a_session_that_can_not_move_is_named_without_its_secret() -> None:
+    """An id that the hub has made opens the session: no log and no report has it."""
+
+    def generated(runtime: SystemRuntime) -> Hub:
+        return Hub(lambda request: ("lobby", None), data_codec=None, _runtime=runtime)
+
+    two = LinkedHubs(generated)
+    client = connect(two.hub, "/")
+    [connection_id] = two.hub.ids("lobby")
+    outcome = two.move()
+    assert isinstance(outcome, HubMoved)
+    [(name, _)] = outcome.ended
+    assert name.startswith("session ")
+    assert connection_id not in name
+    assert client.receive_close() == (1012, "service restart")
+    client.sock.close()
+    two.close()
+
+
 def test_sessions_whose_data_belongs_to_their_process_never_move() -> None:
     def own_data(runtime: SystemRuntime) -> Hub:
         return Hub(lambda request: ("lobby", request.args["id"]), data_codec=None, _runtime=runtime)

@@ -147,17 +147,24 @@ def test_what_is_parked_is_out_and_not_yet_in(stage: Callable[..., Any], tmp_pat
 
 
 @pytest.mark.contract("F12")
-def test_a_member_is_told_how_long_each_part_of_a_move_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Release and freeze by the old process, adoption by the new one; what each says is what was measured."""
+def test_a_member_is_told_how_long_each_part_of_a_move_took(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Release and freeze by the old process, adoption by the new one; what each says is what was measured.
+
+    Of the sessions that could not move twenty are named in the log, however many there are.
+    """
     two = Counted()
     client: WebSocketClient = connect(two.hub, "/?id=ada")
     old, new = two.processes
     mover = WholeHubMover(old.hub.runner, old.door, old, Nowhere(), {})
-    outcome = HubMoved(7, 2, (("x", "why"),), 0.25, 0.5)
+    outcome = HubMoved(7, 2, (("x", "why"),) * 25, 0.25, 0.5)
     monkeypatch.setattr("resumehub.cluster.moves.move_source.MoveSource.move", lambda *_: outcome)
     done = mover.move(None, "life", 0.0)
     monkeypatch.undo()
-    assert (done.moved, done.carried, done.ended, done.release, done.freeze) == (7, 2, 1, 0.25, 0.5)
+    assert (done.moved, done.carried, done.ended, done.release, done.freeze) == (7, 2, 25, 0.25, 0.5)
+    assert caplog.messages[:20] == ["a session could not move, and ends: x (why)"] * 20
+    assert caplog.messages[20:] == ["sessions that could not move either, and end: 5 more"]
 
     began = now()
     came: list[Any] = []

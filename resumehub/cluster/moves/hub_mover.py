@@ -8,8 +8,9 @@ parts. Read next: ``move_source.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from ...runtime.foreign_code import Log
 from ...server.hub_runner import HubRunner
 from ...session.elsewhere import Elsewhere
 from ..door import Door
@@ -18,6 +19,11 @@ from ..movers import Adopted, Carriage
 from .move_parts import HubMoved, SourceHost, TargetHost, Traveller
 from .move_source import MoveSource
 from .move_target import MoveTarget
+
+log = Log("resumehub")
+
+_NAMED: Final = 20
+"""So many sessions that end are named in the log."""
 
 
 class MoveHost(SourceHost, TargetHost, Protocol):
@@ -65,6 +71,10 @@ class WholeHubMover:
         outcome = self._source.move(link, hub_life, self._elsewhere, until)
         if not isinstance(outcome, HubMoved):
             return Carriage(why=outcome.because)
+        for name, why in outcome.ended[:_NAMED]:
+            log.warning("a session could not move, and ends: %s (%s)", name, why)
+        if len(outcome.ended) > _NAMED:
+            log.warning("sessions that could not move either, and end: %d more", len(outcome.ended) - _NAMED)
         return Carriage(
             moved=outcome.sessions,
             carried=outcome.carried,

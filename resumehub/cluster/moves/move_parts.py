@@ -47,9 +47,9 @@ class TargetHost(Protocol):
 class HubMoved:
     """The hub is in the other process.
 
-    ``ended``: the sessions that could not move, by id, and why. In seconds: ``released_in`` until callbacks
-    had ended; ``paused_for`` from the freeze to the commit; ``ahead_in``: before the two, to send ahead what
-    rarely changes.
+    ``ended``: the sessions that could not move, as a log may name them, and why. In seconds: ``released_in``
+    until callbacks had ended; ``paused_for`` from the freeze to the commit; ``ahead_in``: before the two, to
+    send ahead what rarely changes.
     """
 
     sessions: int

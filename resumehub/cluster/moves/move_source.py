@@ -23,6 +23,7 @@ from ...runtime.foreign_code import Log
 from ...runtime.garbage import CyclesNotSought
 from ...server.hub_departure import HubDeparture, LeavingSession
 from ...server.hub_loop import HubLoop
+from ...server.hub_parking import name_of
 from ...server.hub_runner import HubRunner
 from ...server.session_release import LastWord
 from ...session.elsewhere import Elsewhere
@@ -296,12 +297,10 @@ class _Attempt:
         departure.commit(self._elsewhere, self._say)
         self._source.door.gone()
         self._loop.put(LeaveBehind(tuple(one.session.epoch for one in staying)))
-        for one in staying:
-            log.warning("the session %r could not move, and ends: %s", one.session.connection_id, one.because)
         if self._loop.registry.history is not None:
             self._loop.registry.history.clear()
         self._need_link_no_more()
-        ended = tuple((one.session.connection_id, one.because) for one in staying)
+        ended = tuple((name_of(one.session), one.because) for one in staying)
         staying.clear()
         return HubMoved(
             departure.sessions, departure.carried, ended, self._released_in, paused_for, self._ahead_in

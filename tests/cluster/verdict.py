@@ -63,7 +63,7 @@ class Lane:
 @dataclass
 class Verdict:
     """The sum over all lanes. ``dials``: how often a client dialled after its first connection. ``refused``:
-    how often one was told to come again before it.
+    how often one was told to come again before it, as a busy hub does that has not answered in time.
 
     ``gaps``: for each client, the longest time between two echoes, in seconds. ``statuses``: of the HTTP
     requests that made views speak. ``hub_pids``: the processes that ran a client's callbacks; ``speakers``:
@@ -102,17 +102,15 @@ class Verdict:
     @property
     def counts(self) -> dict[str, int]:
         """What must be 0 where nobody noticed anything."""
-        return {
-            name: getattr(self, name)
-            for name in ("dials", "refused", "lost", "doubled", "reordered", "foreign")
-        }
+        return {name: getattr(self, name) for name in ("dials", "lost", "doubled", "reordered", "foreign")}
 
     def __str__(self) -> str:
         gaps = sorted(self.gaps.values())
         middle = gaps[len(gaps) // 2] if gaps else 0.0
         lines = [
             f"{self.sent:,} sent, {self.received:,} received; "
-            + ", ".join(f"{count} {name}" for name, count in self.counts.items()),
+            + ", ".join(f"{count} {name}" for name, count in self.counts.items())
+            + (f"; {self.refused} first dials were told to come again" if self.refused else ""),
             f"longest gap between two echoes: {self.longest_gap * 1000:.0f} ms, "
             f"median of {len(gaps)} clients {middle * 1000:.0f} ms",
             f"hub in {self.hub_pids}; views spoke in {sorted(self.speakers)}; HTTP {dict(self.statuses)}",
@@ -121,7 +119,7 @@ class Verdict:
         return "\n".join(lines)
 
 
-NOTHING = {"dials": 0, "refused": 0, "lost": 0, "doubled": 0, "reordered": 0, "foreign": 0}
+NOTHING = {"dials": 0, "lost": 0, "doubled": 0, "reordered": 0, "foreign": 0}
 """``Verdict.counts`` when no client noticed anything."""
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import check_id, check_limit, having, read_excluded, read_rooms
 from .clock import Clock, SystemClock
+from .cluster.ground import HOST, Ground
 from .cluster.local import LocalCluster
 from .cluster.member import Member
 from .codec import Codec, JSONCodec, encode_frame
@@ -82,6 +83,7 @@ class Hub(Hooks, HubLifeCycle):
         trace: Trace | None = None,
         cluster: LocalCluster | None = None,
         _runtime: Runtime | None = None,
+        _ground: Ground = HOST,
     ) -> None:
         if connect is not None:
             check_handler(connect, "Hub(connect)", "request", advice=_NO_APPLICATION)
@@ -127,7 +129,7 @@ class Hub(Hooks, HubLifeCycle):
                 'give LocalCluster("/var/lib/chat"), with the folder that the processes share'
             )
         #: This process's part in the cluster; None without one.
-        self.member = Member(self.runner, cluster) if cluster is not None else None
+        self.member = Member(self.runner, cluster, ground=_ground) if cluster is not None else None
         #: Gives what the WSGI side asks; for resumehub's own use.
         self.lookup: Callable[[], SessionLookup] = (
             self.member.lookup if self.member is not None else lambda: self.runner

@@ -10,14 +10,13 @@ member. Read next: ``link_codec.py``.
 
 from __future__ import annotations
 
-import math
 import select
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from ..errors import LinkBroken
-from ..runtime.base import Bell, Runtime, Thread
+from ..runtime.base import Bell, Runtime, Thread, Waits
 from ..runtime.foreign_code import Log, passes
 from .link import Link, close_all
 from .link_codec import MessageReader, NotAMessage
@@ -29,9 +28,6 @@ Handlers = Mapping[type, Callable[[Link, Any, tuple[int, ...]], None]]
 """Class of a message → what is called with the link, the message and its descriptors."""
 
 _RAISED: Final = "a handler of its messages raised"
-
-_LONGEST_WAIT: Final = 600.0
-# Seconds of one wait; the system counts it in milliseconds, and not without end.
 
 _CHUNK: Final = 64 * 1024
 # Bytes of one read. CPython makes room for so many before it; from 128 KiB on glibc maps and unmaps memory
@@ -81,12 +77,11 @@ class LinkLoop:
         self._unhandled: deque[tuple[Any, int]] = deque()
         self._ending = ""  # why, once nothing more can be read
         self._at_fault = False  # whether the peer has to be complained of
-        self._pollers: tuple[tuple[bool, int] | None, select.poll] = None, select.poll()
+        self._runtime = runtime
+        self._waits: tuple[tuple[bool, int] | None, Waits] = None, runtime.waits({}, ())
         self._nudge = runtime.bell() if quick else None
-        self._waiters_poller = select.poll()
         if self._nudge is not None:
-            self._waiters_poller.register(link.stream, select.POLLIN)
-            self._waiters_poller.register(self._nudge.fileno(), select.POLLIN)
+            self._waiters_wait = runtime.waits({link.stream.fileno(): select.POLLIN}, (self._nudge,))
             link.turns.attach(self, self._nudge)
 
     def run(self, begin: Callable[[Link], None] | None = None) -> None:
@@ -116,9 +111,9 @@ class LinkLoop:
         wanted, wait = -1, None
         while True:
             aside = turns.aside
-            poller = self._poller(aside, wanted)
+            waits = self._what_it_waits_for(aside, wanted)
             seconds = min(ASIDE, wait or ASIDE) if aside else wait
-            events = dict(poller.poll(None if seconds is None else seconds * 1000))
+            events = dict(waits.wait(seconds))
             readable = not aside and events.pop(stream, 0) & ~select.POLLOUT
             if events or wanted >= 0 or wait is not None:
                 wanted, wait = link.write_on()
@@ -133,17 +128,15 @@ class LinkLoop:
                 if answered:
                     turns.step_aside()
 
-    def _poller(self, aside: bool, wanted: int) -> select.poll:
-        """What waits for input, for the bell, and until ``wanted`` is writable."""
-        if self._pollers[0] != (aside, wanted):
-            poller, stream = select.poll(), self._link.stream.fileno()
-            poller.register(self._link.bell.fileno(), select.POLLIN)
-            if wanted >= 0:
-                poller.register(wanted, select.POLLOUT)
+    def _what_it_waits_for(self, aside: bool, wanted: int) -> Waits:
+        """Input, the bell, and that ``wanted`` is writable."""
+        if self._waits[0] != (aside, wanted):
+            events: dict[int, int] = {wanted: select.POLLOUT} if wanted >= 0 else {}
             if not aside:
-                poller.register(stream, select.POLLIN | (select.POLLOUT if wanted == stream else 0))
-            self._pollers = (aside, wanted), poller
-        return self._pollers[1]
+                stream = self._link.stream.fileno()
+                events[stream] = events.get(stream, 0) | select.POLLIN
+            self._waits = (aside, wanted), self._runtime.waits(events, (self._link.bell,))
+        return self._waits[1]
 
     # -- a thread that waits ------------------------------------------------------------------
 
@@ -174,9 +167,7 @@ class LinkLoop:
 
     def _wait_for_input(self, nudge: Bell, seconds: float) -> bool:
         """Whether there is input; False if the wait was ended for another reason."""
-        numbers = [
-            number for number, _ in self._waiters_poller.poll(math.ceil(min(seconds, _LONGEST_WAIT) * 1000))
-        ]
+        numbers = [number for number, _ in self._waiters_wait.wait(seconds)]
         if nudge.fileno() in numbers:
             self._link.turns.silence()
             numbers.remove(nudge.fileno())

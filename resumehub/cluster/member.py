@@ -12,7 +12,7 @@ import os
 import secrets
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ..clock import now
@@ -28,8 +28,8 @@ from ..server.hub_runner import HubRunner
 from ..wsgi.session_lookup import SessionLookup
 from .assembly import Assembly, LoopOfMoves
 from .door import Door
-from .folder import open_folder
 from .greetings import Greeting
+from .ground import HOST, Ground
 from .gunicorn_worker import (
     GunicornWorker,
     find_gunicorn,
@@ -44,7 +44,7 @@ from .member_setting import MemberSetting
 from .movers import Carriage, HubParker
 from .parking.folder_parker import FolderParker
 from .parts import Parts
-from .record_lock import RecordLock
+from .record_lock import ClusterLock
 from .surroundings import started_at
 from .teller import Teller
 from .whereabouts import Whereabouts, is_over
@@ -90,10 +90,12 @@ class Member:
     does not go with a cluster; ClusterError under gunicorn, for a folder that can't be used.
     """
 
-    def __init__(self, runner: HubRunner, cluster: LocalCluster, *, watch: bool = True) -> None:
+    def __init__(
+        self, runner: HubRunner, cluster: LocalCluster, *, watch: bool = True, ground: Ground = HOST
+    ) -> None:
         check_options(runner.config)
-        self.runner = runner
-        self.cluster = cluster
+        self.runner, self.cluster = runner, cluster
+        self._ground = ground
         self.parts = Parts()
         self.process = secrets.token_hex(16)
         # A runtime of its own, since the hub's ends all its threads when the hub closes.
@@ -122,7 +124,7 @@ class Member:
         self.whereabouts = Whereabouts(runtime, self.cluster.folder)
         self.loop: MemberLoop | None = None
         self._links: MemberLinks | None = None
-        self._record_lock: RecordLock | None = None
+        self._record_lock: ClusterLock | None = None
         self._server: GunicornWorker | None = None
         self._failed = ""
 
@@ -237,7 +239,7 @@ class Member:
     def _start(self) -> None:
         runner, runtime = self.runner, self._runtime
         server = self._server or find_gunicorn()
-        folder = open_folder(self.cluster.folder)
+        folder = self._ground.open_folder(self.cluster.folder)
         if not os.path.isabs(self.cluster.given):
             log.warning(
                 "the cluster's folder %r is %s: give the absolute path, the same in each process",
@@ -253,8 +255,8 @@ class Member:
         greeting = self._greeting(server)
         inbox = runtime.mailbox()
         self._assembly.learn(server)
-        lock = self._record_lock = RecordLock(folder, runtime)
-        links = MemberLinks(folder, greeting, self.parts, self.whereabouts, runtime, inbox.put)
+        lock = self._record_lock = self._ground.lock(folder, runtime)
+        links = MemberLinks(folder, greeting, self.parts, self.whereabouts, runtime, inbox.put, self._ground)
         setting = MemberSetting(
             runner,
             self.cluster,
@@ -278,15 +280,10 @@ class Member:
 
     def _greeting(self, server: GunicornWorker | None) -> Greeting:
         kind = self.kind_name or ("sync" if server is not None and server.kind is Kind.SYNC else "threads")
-        pid = os.getpid()
-        return Greeting(
-            self.process,
-            pid,
-            kind,
-            self.cluster.name or "",
-            master_started=started_at(server.master) if server is not None else 0.0,
-            started=started_at(pid),
-        )
+        ground, application = self._ground, self.cluster.name or ""
+        master_started = started_at(server.master) if server is not None else 0.0
+        greeting = Greeting(self.process, ground.pid(), kind, application)
+        return replace(greeting, master_started=master_started, started=ground.started())
 
     def drain(self, timeout: float, why: str) -> Carriage:
         """Move the hub, if it is here, or park it; then take no part any more. Blocks: up to ``timeout``."""
@@ -321,7 +318,9 @@ class Member:
         """If this is a worker of gunicorn's, start when it serves."""
         server = find_gunicorn()
         if server is not None:
-            open_folder(self.cluster.folder)  # now, so that the application's import fails with the reason
+            self._ground.open_folder(
+                self.cluster.folder
+            )  # now, so that the application's import fails with the reason
             self._start_with(server)
 
     def _start_with(self, server: GunicornWorker | None) -> None:

@@ -22,8 +22,8 @@ from ..runtime.foreign_code import Log
 from .calls.call_messages import Answer
 from .folder import Folder
 from .greetings import Greeting, Refused, Welcome, answer
+from .ground import HOST, Ground, Listener
 from .link import Link
-from .link_listener import LinkListener, connect
 from .link_thread import start
 from .member_messages import MemberStatus
 from .member_parts import Linked
@@ -62,6 +62,7 @@ class MemberLinks:
         whereabouts: Whereabouts,
         runtime: Runtime,
         post: Callable[[MemberEvent], None],
+        ground: Ground = HOST,
     ) -> None:
         self._folder = folder
         self.greeting = greeting
@@ -69,7 +70,8 @@ class MemberLinks:
         self._whereabouts = whereabouts
         self._runtime = runtime
         self._post = post
-        self._listener: LinkListener | None = None
+        self._ground = ground
+        self._listener: Listener | None = None
         self._lock = runtime.lock("the workers' links")
         self._workers: dict[Link, _Told | None] = {}
         self._numbers: dict[int, Link] = {}
@@ -95,7 +97,7 @@ class MemberLinks:
         """
         whereabouts = self._whereabouts
         try:
-            link, welcome = connect(self._folder, self.greeting, self._runtime, timeout)
+            link, welcome = self._ground.connect(self._folder, self.greeting, self._runtime, timeout)
         except NoHub:
             whereabouts.set_nowhere("no process holds it yet")
             return MemberEvent.NOBODY
@@ -159,16 +161,15 @@ class MemberLinks:
         """Try to take links, if that was not possible before. The member's thread."""
         if not self._takes_links or self._listener is not None:
             return
-        listener = LinkListener(
-            self._folder,
-            self._greet,
-            self._parts.hub_handlers,
-            self._link_made,
-            self._link_ended,
-            self._runtime,
-        )
         try:
-            listener.start()
+            self._listener = self._ground.listen(
+                self._folder,
+                self._greet,
+                self._parts.hub_handlers,
+                self._link_made,
+                self._link_ended,
+                self._runtime,
+            )
         except (OSError, RuntimeError) as error:
             if str(error) != self._in_the_way:
                 self._in_the_way = str(error)
@@ -178,7 +179,6 @@ class MemberLinks:
                     error,
                 )
             return
-        self._listener = listener
         if self._in_the_way:
             log.warning("processes can reach the hub of %s again", self._folder.path)
 

@@ -8,7 +8,7 @@ order that the test chooses. Both keep these contracts. Read next: ``system.py``
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -92,6 +92,16 @@ class Bell(Protocol):
     def close(self) -> None: ...
 
 
+class Waits(Protocol):
+    """Waits for certain descriptors and bells at once. One thread at a time.
+
+    ``wait`` blocks up to ``seconds`` real seconds (None: without end). It returns pairs of a descriptor and
+    its events, as ``select.poll`` has them; of a bell the ``fileno``. No pair: the time has passed.
+    """
+
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]: ...
+
+
 class Thread(Protocol):
     """A started thread. ``join`` waits up to ``timeout`` real seconds and returns whether it ended."""
 
@@ -110,11 +120,12 @@ class Runtime(Protocol):
     system can't start a thread. ``dismiss``: no more threads will be needed; end the idle ones, within
     ``timeout`` seconds. ``after_fork_in_child``: this is a forked child; the parent has the threads. The two
     socket waits block without a timeout: a deadline calls the socket's ``shutdown``, which ends them, and so
-    does their ``bell``. ``before_receive`` is called before a ``recv`` that blocks. ``stopwatch`` returns a
-    function that returns, on any thread, how many seconds of processor time the thread that called
-    ``stopwatch`` has used. ``poller`` returns None if each transport gets a reader thread of its own.
-    ``chance`` returns a number from 0 to 1, for what should not happen to many clients at once. ``now``: real
-    time, in seconds; it stands still where a test decides which waits end by their timeouts.
+    does their ``bell``. ``waits``: for descriptors with their events, and for bells. ``before_receive`` is
+    called before a ``recv`` that blocks. ``stopwatch`` returns a function that returns, on any thread, how
+    many seconds of processor time the thread that called ``stopwatch`` has used. ``poller`` returns None if
+    each transport gets a reader thread of its own. ``chance`` returns a number from 0 to 1, for what should
+    not happen to many clients at once. ``now``: real time, in seconds; it stands still where a test decides
+    which waits end by their timeouts.
     ``eager``: a reader that shares its thread gives the lead away before each callback, and not only after
     slow ones. ``spare_threads``: so many threads for callbacks a hub starts with, 1 or more, for the time
     when no more can be started.
@@ -132,6 +143,7 @@ class Runtime(Protocol):
     def bell(self) -> Bell: ...
     def wait_readable(self, sock: socket.socket, bell: Bell | None = None) -> None: ...
     def wait_writable(self, sock: socket.socket, bell: Bell | None = None) -> None: ...
+    def waits(self, events: Mapping[int, int], bells: Sequence[Bell]) -> Waits: ...
     def before_receive(self, sock: socket.socket) -> None: ...
     def poller(self) -> Poller | None: ...
     def main_thread_returned(self) -> bool: ...

@@ -13,11 +13,11 @@ import select
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..clock import now, stopwatch
-from .base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread
+from .base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread, Waits
 from .stacks import stack_of
 from .thread_cache import ThreadCache
 
@@ -86,6 +86,9 @@ class SystemRuntime:
     def wait_writable(self, sock: socket.socket, bell: Bell | None = None) -> None:
         _poll(sock, select.POLLOUT, bell)
 
+    def waits(self, events: Mapping[int, int], bells: Sequence[Bell]) -> Waits:
+        return _Waits(events, bells)
+
     def before_receive(self, sock: socket.socket) -> None:
         """Nothing: ``recv`` waits as well as ``poll`` does, and costs one system call less."""
 
@@ -129,6 +132,24 @@ def _poll(sock: socket.socket, events: int, bell: Bell | None) -> None:
     if bell is not None:
         poller.register(bell.fileno(), select.POLLIN)
     poller.poll()
+
+
+class _Waits:
+    """``poll(2)``."""
+
+    # Seconds of one wait; the system counts it in milliseconds, and not without end.
+    _LONGEST = 600.0
+
+    def __init__(self, events: Mapping[int, int], bells: Sequence[Bell]) -> None:
+        poller = select.poll()
+        for number, wanted in events.items():
+            poller.register(number, wanted)
+        for bell in bells:
+            poller.register(bell.fileno(), select.POLLIN)
+        self._poll = poller.poll
+
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        return self._poll(None if seconds is None else min(seconds, self._LONGEST) * 1000)
 
 
 class _PipeBell:

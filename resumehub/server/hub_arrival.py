@@ -54,6 +54,9 @@ class HubArrival:
         self._runtime = runtime
         self._held: list[_Held] = []
         self._carried: dict[str, Session] = {}
+        self._lock = runtime.lock("the last words of carried sessions")
+        #: Those that came before the sessions were adopted; None behind that.
+        self._early: list[LastWord] | None = []
         self._history: HistoryState | None = None
 
     def __len__(self) -> int:
@@ -142,6 +145,10 @@ class HubArrival:
             self._forget(one)
         self._carried = {one.session.life: one.session for one in held if one.carried and one not in lost}
         loop.beginning.run()
+        with self._lock:
+            early, self._early = self._early or [], None
+        for word in early:
+            self._hear(word)
         return len(held) - len(lost)
 
     def _is_lost(self, arrival: int) -> bool:
@@ -160,6 +167,13 @@ class HubArrival:
 
         Blocks: until the hub thread has handled it, if a callback has raised there.
         """
+        with self._lock:
+            if self._early is not None:
+                self._early.append(word)  # the lock is not ours yet: the sessions are not here
+                return
+        self._hear(word)
+
+    def _hear(self, word: LastWord) -> None:
         session = self._carried.pop(word.life, None)
         if session is None or session.connection is None:
             return

@@ -272,7 +272,7 @@ class HubDeparture:
                 release.depart()
             session.ended.set()
         for release in self._releases.values():
-            release.undo(release.session.serial_queue.let_go)
+            release.undo(partial(self._go_on, release))  # behind an on_release comes an on_adopt
         self._packed.clear()  # nothing is left here of sessions that are elsewhere
 
     def thaw(self) -> None:

@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client import WebSocketClient, connect
     from .clocks import FakeClock, FreezegunClock
+    from .cluster_checks import WaitsForTheCluster
     from .explorer import Explored, ScheduleFailed, explore
     from .handshake import NothingReceived, TransportClosed, UpgradeRefused
     from .lab import SEAMS, Lab
+    from .lab_checks import CallbackOrder
     from .memory import MemoryTransport, memory_pair
+    from .memory_cluster import MemoryCluster
+    from .memory_peers import ClusterPeer
+    from .memory_process import Process
     from .peers import Knock, Peer
     from .scheduler import Hold
     from .scripted_peer import ScriptedPeer
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = [
     "PCT",
     "SEAMS",
+    "CallbackOrder",
+    "ClusterPeer",
     "Deadlock",
     "Deepening",
     "Exhaustive",
@@ -40,10 +47,12 @@ __all__ = [
     "Knock",
     "Lab",
     "Livelock",
+    "MemoryCluster",
     "MemoryTransport",
     "NothingReceived",
     "OutOfControl",
     "Peer",
+    "Process",
     "Random",
     "Replay",
     "ScheduleFailed",
@@ -53,6 +62,7 @@ __all__ = [
     "TransportClosed",
     "Uncontrolled",
     "UpgradeRefused",
+    "WaitsForTheCluster",
     "WebSocketClient",
     "WireFrame",
     "client_frame",
@@ -65,10 +75,15 @@ __all__ = [
 _HOMES = {
     "client": "WebSocketClient connect",
     "clocks": "FakeClock FreezegunClock",
+    "cluster_checks": "WaitsForTheCluster",
     "explorer": "Explored ScheduleFailed explore",
     "handshake": "NothingReceived TransportClosed UpgradeRefused",
     "lab": "SEAMS Lab",
+    "lab_checks": "CallbackOrder",
     "memory": "MemoryTransport memory_pair",
+    "memory_cluster": "MemoryCluster",
+    "memory_peers": "ClusterPeer",
+    "memory_process": "Process",
     "peers": "Knock Peer",
     "scheduler": "Hold",
     "scripted_peer": "ScriptedPeer",

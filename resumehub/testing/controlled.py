@@ -16,12 +16,13 @@ import inspect
 import select
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..incoming.reader import Reader
 from ..outgoing.transport_writer import TransportWriter
-from ..runtime.base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread
+from ..runtime.base import Bell, Condition, Event, Lock, Mailbox, Poller, Thread, Waits
+from .controlled_sockets import ControlledBell, ControlledPoller, ControlledWaits, polled
 from .scheduler import Scheduler
 from .tasks import TEST, Task
 
@@ -70,26 +71,32 @@ class ControlledRuntime:
         if self.out_of_threads:
             self._scheduler.did("find no more threads")
             raise RuntimeError("can't start new thread")
-        task = self._scheduler.spawn(_readable(name, run), run)
+        task = self._begin(_readable(name, run), run)
         self._scheduler.did(f"start {task.name}")
         if self.stop_at_locks:
             self._scheduler.pause(f"go on behind the start of {task.name}")
         return _ControlledThread(self._scheduler, task)
 
+    def _begin(self, name: str, run: Callable[[], None]) -> Task:
+        return self._scheduler.spawn(name, run)
+
     def bell(self) -> Bell:
-        return _Bell()
+        return ControlledBell()
 
     def wait_readable(self, sock: socket.socket, bell: Bell | None = None) -> None:
-        self._scheduler.pause("wait for input", _polled(sock, select.POLLIN, bell))
+        self._scheduler.pause("wait for input", polled(sock, select.POLLIN, bell))
 
     def wait_writable(self, sock: socket.socket, bell: Bell | None = None) -> None:
-        self._scheduler.pause("wait for the peer to read", _polled(sock, select.POLLOUT, bell))
+        self._scheduler.pause("wait for the peer to read", polled(sock, select.POLLOUT, bell))
+
+    def waits(self, events: Mapping[int, int], bells: Sequence[Bell]) -> Waits:
+        return ControlledWaits(self._scheduler, events, bells)
 
     def before_receive(self, sock: socket.socket) -> None:
-        self._scheduler.pause("wait for input", _polled(sock, select.POLLIN))
+        self._scheduler.pause("wait for input", polled(sock, select.POLLIN))
 
     def poller(self) -> Poller | None:
-        return _Poller(self._scheduler) if self._share else None
+        return ControlledPoller(self._scheduler) if self._share else None
 
     def dismiss(self, timeout: float) -> None:
         """Nothing: each thread here ends with its work."""
@@ -125,46 +132,6 @@ def _readable(name: str, run: Callable[[], None]) -> str:
     return f"{role} of {owner.whose}" if isinstance(owner, TransportWriter) and owner.whose else role
 
 
-class _Bell:
-    """A flag: the scheduler looks at it, so no thread has to be woken."""
-
-    def __init__(self) -> None:
-        self._rung = False
-
-    def ring(self) -> None:
-        self._rung = True
-
-    def is_rung(self) -> bool:
-        return self._rung
-
-    def silence(self) -> None:
-        self._rung = False
-
-    def fileno(self) -> int:
-        raise AssertionError("a controlled thread polls no bell")
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-def _polled(sock: socket.socket, events: int, bell: Bell | None = None) -> Callable[[], bool]:
-    number = sock.fileno()
-    if number < 0:
-        return _true
-    poller = select.poll()
-    poller.register(number, events)
-
-    def ready() -> bool:
-        # A number that was closed meanwhile may be that of another file by now.
-        return sock.fileno() != number or bool(poller.poll(0)) or (bell is not None and bell.is_rung())
-
-    return ready
-
-
-def _true() -> bool:
-    return True
-
-
 class _Lock:
     def __init__(
         self, scheduler: Scheduler, runtime: ControlledRuntime, what: str, *, silent: bool = False
@@ -181,14 +148,15 @@ class _Lock:
         if not blocking and self.holder is not None:
             return False
         if self.holder is not None or self._is_stop():
-            self.wait_until_free(timed=blocking and timeout >= 0)
+            self.wait_until_free(timeout if blocking and timeout >= 0 else None)
             if not self.is_free():
                 return False
         self.take()
         return True
 
-    def wait_until_free(self, *, timed: bool = False) -> None:
-        self._scheduler.pause(self._where, self.is_free, timed=timed, obstacle=self._held_by)
+    def wait_until_free(self, seconds: float | None = None) -> None:
+        timed = seconds is not None
+        self._scheduler.pause(self._where, self.is_free, timed=timed, obstacle=self._held_by, seconds=seconds)
 
     def _is_stop(self) -> bool:
         """Whether the caller stops here although the lock is free."""
@@ -239,6 +207,7 @@ class _Condition:
             f"wait for a change of {self._lock.what}",
             lambda: ticket[0] and self._lock.is_free(),
             timed=timeout is not None,
+            seconds=timeout,
         )
         if not ticket[0]:
             self._waiting.remove(ticket)
@@ -289,50 +258,8 @@ class _Event:
         return self._flag
 
     def wait(self, timeout: float | None = None) -> bool:
-        self._scheduler.pause(self._where, self.is_set, timed=timeout is not None)
+        self._scheduler.pause(self._where, self.is_set, timed=timeout is not None, seconds=timeout)
         return self._flag
-
-
-class _Poller:
-    """Waits at a stop for input on any of the sockets; says so in the order in which they came."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self._poll = select.poll()
-        self._rung = False
-        self._open = True
-
-    def watch(self, number: int) -> None:
-        self._poll.register(number, select.POLLIN)
-
-    def unwatch(self, number: int) -> None:
-        self._poll.unregister(number)
-
-    def wait(self) -> list[int]:
-        assert self._open, "no thread waits once it is closed"
-        self._scheduler.pause("wait for input", self._has_any)
-        return self.look()
-
-    def look(self) -> list[int]:
-        self._rung = False
-        found = self._poll.poll(0)
-        assert not any(event & select.POLLNVAL for _, event in found), "closed while it is watched"
-        return [number for number, _ in found]
-
-    def wake(self) -> None:
-        self._rung = True
-
-    def works(self) -> bool:
-        return self._open
-
-    def retire(self) -> None:
-        pass  # it does not fail, so it is never replaced
-
-    def close(self) -> None:
-        self._open = False
-
-    def _has_any(self) -> bool:
-        return self._rung or bool(self._poll.poll(0))
 
 
 class _Mailbox:
@@ -348,7 +275,7 @@ class _Mailbox:
 
     def get(self, timeout: float | None = None) -> Any:
         if timeout is None or timeout > 0:
-            self._scheduler.pause(AT_REST, self._has_items, timed=timeout is not None)
+            self._scheduler.pause(AT_REST, self._has_items, timed=timeout is not None, seconds=timeout)
         if not self._items:
             return None
         item = self._items.popleft()
@@ -383,7 +310,9 @@ class _ControlledThread:
         return not self._task.done
 
     def join(self, timeout: float) -> bool:
-        self._scheduler.pause(f"wait for the end of {self._task.name}", lambda: self._task.done, timed=True)
+        self._scheduler.pause(
+            f"wait for the end of {self._task.name}", lambda: self._task.done, timed=True, seconds=timeout
+        )
         return self._task.done
 
     def is_current(self) -> bool:

@@ -27,6 +27,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from .lab import Lab
 from .strategies import Deepening, Exploration, Replay, Uncontrolled, encode
@@ -38,7 +39,7 @@ REPLAY = "RESUMEHUB_SCHEDULE"
 #: How many simpler schedules are tried before a failure is printed.
 _LOOKS = 200
 
-Scenario = Callable[[Lab], object]
+Scenario = Callable[[Any], object]
 
 
 class ScheduleFailed(AssertionError):
@@ -69,6 +70,7 @@ class _Mode:
 
     stop_at_locks: bool
     share: bool
+    lab: type[Lab]
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ def explore(
     share: bool = False,
     twice: bool = True,
     replay: str | None = None,
+    lab: type[Lab] = Lab,
     _line: Callable[[str], str] | None = None,
 ) -> Explored:
     """Run ``scenario`` in one order after another.
@@ -96,8 +99,8 @@ def explore(
     ``strategy``: ``Deepening`` to two switches unless given. ``max_schedules``: stop there.
     ``stop_at_locks``: switch at every lock that is free, too: many more orders, for bugs in code that
     a lock should guard and does not. ``share``: see ``Lab``. ``twice``: run every schedule twice, to see
-    whether anything is not under control. ``replay``: run only this schedule; the environment variable
-    RESUMEHUB_SCHEDULE says the same.
+    whether anything is not under control. ``lab``: ``MemoryCluster`` for several processes. ``replay``: run
+    only this schedule; the environment variable RESUMEHUB_SCHEDULE says the same.
 
     Raises: ScheduleFailed; Uncontrolled. Blocks: until done.
     """
@@ -105,7 +108,7 @@ def explore(
     wanted = replay or os.environ.get(REPLAY)
     exploration: Exploration = Replay(wanted) if wanted else copy.deepcopy(strategy or Deepening())
     with _on_one_processor():
-        return _explore(scenario, exploration, max_schedules, _Mode(stop_at_locks, share), twice, _line)
+        return _explore(scenario, exploration, max_schedules, _Mode(stop_at_locks, share, lab), twice, _line)
 
 
 def _explore(
@@ -148,7 +151,7 @@ def _on_one_processor() -> Iterator[None]:
 
 
 def _play(scenario: Scenario, exploration: Exploration, mode: _Mode) -> _Run:
-    lab = Lab(exploration, stop_at_locks=mode.stop_at_locks, share=mode.share)
+    lab = mode.lab(exploration, stop_at_locks=mode.stop_at_locks, share=mode.share)
     lab.captured_log.quiet = True  # thousands of runs: what is logged stays in ``lab.log``
     error: BaseException | None = None
     try:

@@ -46,7 +46,7 @@ class NoSwitch:
         return 0
 
 
-_NO_SWITCH = NoSwitch()
+NO_SWITCH = NoSwitch()
 
 
 class Lab:
@@ -62,8 +62,8 @@ class Lab:
     def __init__(
         self, strategy: Strategy | None = None, *, stop_at_locks: bool = True, share: bool = False
     ) -> None:
-        self._strategy = strategy or _NO_SWITCH
-        self.scheduler = Scheduler(_NO_SWITCH)
+        self._strategy = strategy or NO_SWITCH
+        self.scheduler = Scheduler(NO_SWITCH)
         self.runtime = ControlledRuntime(self.scheduler, stop_at_locks=stop_at_locks, share=share)
         #: For the application's own locks and threads, in place of its ``threading`` module.
         self.threading = Threading(self.scheduler, self.runtime)
@@ -97,7 +97,7 @@ class Lab:
         ``connect``: by default room and id are taken from the query (``/?room=lobby&id=alice``).
         Set ``lab.app`` if a WSGI application mounts the hub; else clients talk to the hub itself.
         """
-        self.hub = self.app = Hub(connect or _by_query, clock=self.clock, _runtime=self.runtime, **options)
+        self.hub = self.app = Hub(connect or by_query, clock=self.clock, _runtime=self.runtime, **options)
         return self.hub
 
     def adopt(self, hub: Hub, app: Any = None) -> Hub:
@@ -221,7 +221,7 @@ class Lab:
                 self.run_until_idle()
         finally:
             self._acting = False
-            self.scheduler.strategy = _NO_SWITCH
+            self.scheduler.strategy = NO_SWITCH
             self.played = (self.played[0] if self.played else began, len(self.scheduler.trace))
 
     def task(self, name: str) -> Task:
@@ -325,5 +325,5 @@ class Lab:
             assert not sentence, sentence
 
 
-def _by_query(request: Any) -> tuple[str, str | None]:
+def by_query(request: Any) -> tuple[str, str | None]:
     return request.args.get("room", "lobby"), request.args.get("id")

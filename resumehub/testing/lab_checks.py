@@ -17,7 +17,7 @@ from ..hooks import HOOKS
 from ..hub import Hub
 from ..session.connection import Connection
 from .scheduler import Scheduler
-from .tasks import Abandoned, is_failure
+from .tasks import Abandoned, Task, is_failure
 
 _MEMBERSHIP = ("on_join", "on_leave")
 _WITHIN_LIFE = ("on_connect", "on_adopt", "on_transport_restore", "on_transport_drop")
@@ -44,14 +44,33 @@ class CallbackOrder(AssertionError):
     """A hub called its handlers in an order, or at the same time, that it must not."""
 
 
-class CallbackCheck:
-    """The callbacks of one hub."""
+class CallbacksOfLives:
+    """What was seen of each session, by its life: also of one that goes from one process to another."""
 
-    def __init__(self, hub: Hub, scheduler: Scheduler) -> None:
+    def __init__(self) -> None:
+        #: The last callback that counts for the order.
+        self.last: dict[str, str] = {}
+        self.rooms: dict[str, set[str]] = {}
+        #: By connection id: the life, the callback and the thread that is in it now.
+        self.inside: dict[str, tuple[str, str, Task | None]] = {}
+        #: By connection id, the lives that it has had, oldest first.
+        self.lives: dict[str, list[str]] = {}
+
+    def forget(self, process: object) -> None:
+        """The process was killed: nothing runs there any more."""
+        self.inside = {
+            whose: one
+            for whose, one in self.inside.items()
+            if one[2] is None or one[2].process is not process
+        }
+
+
+class CallbackCheck:
+    """The callbacks of one hub. ``seen``: shared by the hubs of a cluster."""
+
+    def __init__(self, hub: Hub, scheduler: Scheduler, seen: CallbacksOfLives | None = None) -> None:
         self._scheduler = scheduler
-        self._last: dict[Connection, str] = {}
-        self._rooms: dict[Connection, set[str]] = {}
-        self._inside: dict[str, tuple[Connection, str, object]] = {}
+        self._seen = seen if seen is not None else CallbacksOfLives()
         #: What went wrong, if anything did; the lab looks here after every step.
         self.failure: BaseException | None = None
         told_of_rooms = any(hub.runner.handlers[hook] for hook in _MEMBERSHIP)
@@ -67,20 +86,23 @@ class CallbackCheck:
     def _observer(self, hook: str) -> Callable[..., Any]:
         def observe(connection: Connection, *arguments: Any) -> None:
             self._scheduler.did(f"{hook} of {'a session' if connection.id_is_generated else connection.id}")
-            last = self._last.get(connection)
+            lives = self._seen.lives.setdefault(connection.id, [])
+            if connection.life not in lives:
+                lives.append(connection.life)
+            last = self._seen.last.get(connection.life)
             if last not in _FOLLOWS[hook]:
                 self._complain(f"{hook} of {connection.id!r} behind {last or 'nothing'}")
             if hook in _LASTING:
-                self._last[connection] = hook
+                self._seen.last[connection.life] = hook
             if hook in _MEMBERSHIP:
                 self._moved(hook, connection, arguments[0])
-            elif hook == "on_disconnect" and (left := self._rooms.get(connection)):
+            elif hook == "on_disconnect" and (left := self._seen.rooms.get(connection.life)):
                 self._complain(f"{connection.id!r} was never told to have left {sorted(left)}")
 
         return self._wrapped(hook, observe)
 
     def _moved(self, hook: str, connection: Connection, room_id: str) -> None:
-        rooms = self._rooms.setdefault(connection, set())
+        rooms = self._seen.rooms.setdefault(connection.life, set())
         if (room_id in rooms) != (hook == "on_leave"):
             self._complain(f"{hook} of {connection.id!r} and room {room_id!r}, when it is in {sorted(rooms)}")
         rooms.symmetric_difference_update({room_id})
@@ -88,13 +110,13 @@ class CallbackCheck:
     def _wrapped(self, hook: str, handler: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(handler)
         def call(connection: Connection, *arguments: Any) -> None:
-            other = self._inside.get(connection.id)
+            other = self._seen.inside.get(connection.id)
             task = self._scheduler.current
             if other is not None and other[2] is not task:
-                which = "another session" if other[0] is not connection else "it"
+                which = "another session" if other[0] != connection.life else "it"
                 self._complain(f"{hook} of {connection.id!r} while {other[1]} of {which} is running")
             before = task.application if task is not None else False
-            self._inside[connection.id] = (connection, hook, task)
+            self._seen.inside[connection.id] = (connection.life, hook, task)
             try:
                 if task is not None:
                     task.application = True
@@ -106,7 +128,7 @@ class CallbackCheck:
             finally:
                 if task is not None:
                     task.application = before
-                self._inside.pop(connection.id, None)
+                self._seen.inside.pop(connection.id, None)
 
         return call
 

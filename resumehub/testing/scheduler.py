@@ -76,6 +76,13 @@ class Scheduler:
         self.trace: list[Step] = []
         #: Called after every step with the task that made it, while no task has the turn.
         self.after_step: Callable[[Task], None] | None = None
+        #: Called before the test lets the tasks run; and when a task is about to wait, with that task.
+        self.before_run: Callable[[], None] = _nothing
+        self.before_wait: Callable[[Task], None] | None = None
+        #: Where time passes: what it is, and a function that lets it pass up to the next deadline of a wait,
+        #: at most up to a point in time; False if there is none before that.
+        self.time: Callable[[], float] | None = None
+        self.let_time_pass: Callable[[float | None], bool] = _never_passes
         self.current: Task | None = None
         #: Whether the run is over, and every thread on its way out.
         self.abandoned = False
@@ -112,6 +119,7 @@ class Scheduler:
         if condition():
             return True
         self._stop = condition
+        self.before_run()
         following = self._pick()
         if following is not None:
             self._hand_to(following)
@@ -184,24 +192,30 @@ class Scheduler:
         *,
         timed: bool = False,
         obstacle: Callable[[], str] | None = None,
+        seconds: float | None = None,
     ) -> bool:
         """Stop here until ``ready`` and chosen; False if a timed wait was ended by ``expire``.
 
+        ``seconds``: of a timed wait, for a lab in which time passes.
         In the test's own thread it lets the tasks run until ``ready``.
         Raises: Abandoned; Deadlock (in the test's thread); OutOfControl (in a thread that is not controlled).
         """
         if not self.is_inside():
-            return self._pause_driver(where, ready, timed, obstacle)
+            return self._pause_driver(where, ready, timed, obstacle, seconds)
         task = self.current
         assert task is not None, "is_inside says so"
         task.where, task.ready, task.obstacle = where, ready, obstacle
         task.timed, task.expired = timed, False
+        if self.time is not None:
+            task.deadline = self.time() + max(0.0, seconds) if seconds is not None else None
+        if self.before_wait is not None:
+            self.before_wait(task)
         if task.thread is not None:
             # A dump of all stacks (pytest-timeout) has the names, and so shows where every thread was.
             task.thread.name = f"lab: {task.name}: {where}"
         task.held = bool(self._holds) and self._is_held(task)
         self._pass_on(task)
-        task.timed = False
+        task.timed, task.deadline = False, None
         return not task.expired or ready is None or ready()
 
     def did(self, deed: str) -> None:
@@ -237,12 +251,17 @@ class Scheduler:
         ready: Callable[[], bool] | None,
         timed: bool,
         obstacle: Callable[[], str] | None,
+        seconds: float | None,
     ) -> bool:
         if ready is None or ready():
             return True
         assert not self.abandoned, "the run is over: no task is left to wait for"
+        end = self.time() + max(0.0, seconds) if self.time is not None and seconds is not None else None
         if self.run_until(ready):
             return True
+        while self.let_time_pass(end):
+            if self.run_until(ready):
+                return True
         if timed:
             return False
         more = obstacle() if obstacle is not None else ""
@@ -352,4 +371,12 @@ def literally(name: str) -> str:
 
 
 def _never() -> bool:
+    return False
+
+
+def _nothing() -> None:
+    """Nothing has to be done."""
+
+
+def _never_passes(until: float | None) -> bool:
     return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..runtime.base import ThreadMustLeave
 
@@ -46,12 +47,20 @@ class Step:
         return f"{self.thread}: {', '.join([self.where, *self.deeds])}"
 
 
+class StandsStill(Protocol):
+    """A process of a cluster: why none of its threads goes on now; "" where they do."""
+
+    @property
+    def stands_still(self) -> str: ...
+
+
 class Task:
     """One controlled thread."""
 
     __slots__ = (
         "application",
         "body",
+        "deadline",
         "done",
         "error",
         "expired",
@@ -60,6 +69,7 @@ class Task:
         "name",
         "obstacle",
         "plain_name",
+        "process",
         "ready",
         "thread",
         "timed",
@@ -79,6 +89,10 @@ class Task:
         #: Whether it waits with a timeout; such a wait ends early only when the test says so.
         self.timed = False
         self.expired = False
+        #: When its wait ends, where time passes in the lab (``memory_cluster.py``); None: never by itself.
+        self.deadline: float | None = None
+        #: The process of a cluster in which it runs; None where there is only one process.
+        self.process: StandsStill | None = None
         self.held = False
         #: Whether it runs code of the application's, or of the test's.
         self.application = False
@@ -89,12 +103,14 @@ class Task:
         self.thread: threading.Thread | None = None
 
     def can_go_on(self) -> bool:
-        if self.done or self.held:
+        if self.done or self.held or (self.process is not None and self.process.stands_still):
             return False
         return self.expired or self.ready is None or self.ready()
 
     def waits_for(self) -> str:
         """What it is about to do, and what keeps it from doing it."""
+        if self.process is not None and self.process.stands_still:
+            return f"{self.where} (its process is {self.process.stands_still})"
         if self.held:
             return f"{self.where} (held by the test)"
         if self.obstacle is not None and not self.can_go_on():

@@ -43,9 +43,12 @@ class Assembly:
         self._register_calls(parts)
         self.dials = MemberDials(runner, door, threads=MANY_THREADS, timeout=self._timeout, serve=serve)
         self.dials.register(parts)
+        server = self.calls.server
         self.news = HubNews(member.cluster.folder, runner.count)
-        along: dict[str, Traveller] = {CALLS: self.calls.server, MOVES: self.news}
-        self.mover = WholeHubMover(runner, door, move_host, self.calls.sessions, along)
+        along: dict[str, Traveller] = {CALLS: server, MOVES: self.news}
+        self.mover = WholeHubMover(
+            runner, door, move_host, self.calls.sessions, along, lambda: bool(server.passed_on)
+        )
         parts.handle_at_hub(self.mover.hub_handlers)
         parts.handle_at_worker(self.mover.worker_handlers)
         parts.link_watchers.append(self.mover)

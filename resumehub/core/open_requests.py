@@ -103,6 +103,10 @@ class OwnRequests(Generic[AskedT]):
         """Of those that are open, the oldest first."""
         return tuple(self._open)
 
+    def all(self) -> list[tuple[str, AskedT]]:
+        """Those that are open with their ids, the oldest first."""
+        return list(self._open.items())
+
     def open(self, request_id: str, asked: AskedT) -> None:
         """Enter a request that was accepted for sending."""
         self._open[request_id] = asked

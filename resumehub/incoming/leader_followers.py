@@ -213,7 +213,7 @@ class LeaderFollowers:
 
     def _work(self, me: Worker) -> None:
         cork = me.cork
-        turn = self._next(me, None)
+        turn = self._next(me)
         while turn is not None:
             try:
                 outcome = turn.take(me)
@@ -226,16 +226,16 @@ class LeaderFollowers:
                     raise
                 turn.give_up(error)
                 outcome = TurnResult.LEFT
-            turn = self._next(me, turn if outcome is _READ_ON else None)
+            me.done, turn = (turn if outcome is _READ_ON else None), None  # who waits keeps no session
+            turn = self._next(me)
 
-    def _next(self, me: Worker, done: ReadTask | None) -> ReadTask | None:
-        """Hand back ``done``; return the next turn, waiting for one if need be. None: the thread may end."""
+    def _next(self, me: Worker) -> ReadTask | None:
+        """Hand back ``me.done``; return the next turn, waiting for one. None: the thread may end."""
         while True:
             with self._lock:
-                if done is not None:
-                    if self._turns.hand_back(done):
-                        self._ring()  # the leader, if that is another thread
-                    done = None
+                if me.done is not None and self._turns.hand_back(me.done):
+                    self._ring()  # the leader, if that is another thread
+                me.done = None
                 if self._leader is not me and not self._stand_by(me):
                     return None
                 stuck, self._stuck = self._stuck, None

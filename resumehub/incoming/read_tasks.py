@@ -62,11 +62,13 @@ class LastTurn:
 class Worker:
     """What belongs to one of the threads."""
 
-    __slots__ = ("asleep", "called_at", "changed", "computed", "cork", "effort", "patience", "quiet")
+    __slots__ = ("asleep", "called_at", "changed", "computed", "cork", "done", "effort", "patience", "quiet")
 
     def __init__(self, runtime: Runtime, lock: Lock) -> None:
         self.changed = runtime.condition(lock)
         self.cork = Cork()
+        #: Its last turn, if more input of that is to be waited for, until it is handed back.
+        self.done: ReadTask | None = None
         #: When its present callback began, and the thread's ``Effort`` until then if that is measured.
         self.called_at = 0.0
         self.effort: Effort | None = None

@@ -194,6 +194,7 @@ class CommandLoop(Generic[CommandT]):
             # still the wait for it would not end.
             self._pass_time(stamp)
             self._answer(reply, self._machine.next_deadline())
+            del item, command, reply  # a thread that waits keeps nothing of sessions
 
     def _next(self) -> Any:
         if self._held_since is not None:

@@ -102,6 +102,7 @@ class HubArrival:
     def drop(self) -> None:
         """Forget everything: the other process goes on with it. Blocks: never."""
         held, self._held = self._held, []
+        self._history = None
         for one in held:
             if one.io is not None:
                 one.io.transport.part()  # from now on nothing here touches the connection
@@ -119,6 +120,7 @@ class HubArrival:
         history = loop.registry.history
         if history is not None and self._history is not None:
             history.restore(self._history)
+        self._history = None
         loop.beginning.hold_back()
         arrivals = [loop.effect_runner.arrives(one.state, one.session) for one in held]
         for one in held:

@@ -44,6 +44,14 @@ class LeavingSession:
     transport: Transport | None
     carried: bool
 
+    @property
+    def descriptor(self) -> int:
+        """Of its connection."""
+        assert self.transport is not None, "it is connected"
+        sock = self.transport.pollable
+        assert sock is not None, "what moves is a plain socket"
+        return sock.fileno()
+
 
 @dataclass(frozen=True, slots=True)
 class StayingSession:

@@ -29,7 +29,10 @@ class WaitingRequest:
     ``told``: called when it is settled, by that thread, without a lock.
     """
 
-    __slots__ = ("_told", "answer", "error", "frame", "generation", "id", "is_late", "is_sent", "session")
+    __slots__ = (
+        *("_told", "answer", "error", "frame", "generation", "given_up"),
+        *("id", "is_late", "is_sent", "session"),
+    )
 
     def __init__(self, session: Session, request_id: str, frame: Frame, told: Callable[[], None]) -> None:
         self.session = session
@@ -40,6 +43,8 @@ class WaitingRequest:
         self.is_sent = self.is_late = False
         #: Why there can be no answer; None: it is in doubt.
         self.error: Exception | None = None
+        #: Called when nobody waits any more, if the session is in another process by then.
+        self.given_up: Callable[[], None] | None = None
         self._told = told
 
     def answered(self, message: Message) -> None:
@@ -142,8 +147,10 @@ class Askers:
         if asked is None:
             return
         with asked.session.outbox.lock:
-            asked.session.own_requests.settle(asked.id)
+            was_open = asked.session.own_requests.settle(asked.id) is asked
         asked.session.serial_queue.is_asked(-1)
+        if (was_open or asked.is_late) and asked.given_up is not None:
+            asked.given_up()
         if timeout is not None and not asked.is_late:
             services.commands.put(RequestOver(number))
 

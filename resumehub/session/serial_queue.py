@@ -370,6 +370,7 @@ class CallbackPool:
     def _serve(self) -> None:
         while (serial_queue := self._take()) is not None:
             serial_queue.run(_TURN)
+            del serial_queue  # a thread that waits keeps none, nor a session that has ended
 
     def _take(self) -> SerialQueue | _Alone | None:
         with self._lock:

@@ -41,10 +41,12 @@ if TYPE_CHECKING:
 class Asked(Protocol):
     """A thread's request to the client, as the session's end sees it (``asking.py``).
 
-    ``frame``: None where the thread is in another process.
+    ``frame``: None where the thread is in another process. ``given_up``: called when nobody waits any more,
+    once the session has left this process.
     """
 
     generation: int
+    given_up: Callable[[], None] | None
 
     @property
     def frame(self) -> Frame | None: ...

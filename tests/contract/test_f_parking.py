@@ -1,4 +1,4 @@
-"""A hub that stops with nobody to move to, and the next one: what all of them see (F2, F4, F11)."""
+"""A hub that stops with nobody to move to, and the next one: what all of them see (F2, F4, F8, F11)."""
 
 from __future__ import annotations
 
@@ -131,6 +131,7 @@ def test_what_a_v1_client_has_not_acknowledged_comes_again(stage: Any, folder: F
     assert client.resume().take(3) == [2, 3, 4]
 
 
+@pytest.mark.contract("F8")
 def test_no_token_can_be_read_from_the_file(stage: Any, folder: Folder) -> None:
     """Given a parked session, then its file opens nothing, and its client's token does."""
     first, second = stage(), stage()

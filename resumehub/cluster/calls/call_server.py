@@ -144,6 +144,8 @@ class CallServer:
     def _forget_all(self) -> None:
         self._lock = self._runtime.lock("the callers")
         self._callers: dict[str, _Caller] = {}
+        #: Calls whose late answers are on their way to where the hub is: the process must stay.
+        self.passed_on: set[tuple[str, int]] = set()
         self._hears_the_door = False
 
     @property
@@ -324,14 +326,21 @@ class CallServer:
     def _late(self, caller: _Caller, number: int, result: Result) -> None:
         """The result of a call that has waited. Any thread; never blocks."""
         caller.answer(number, result)
-        door = self._door()
-        if not door.here and not door.is_shut:
+        if not (self._door().here or self._door().is_shut):
             # The session has moved, and its client has answered: the asker waits at the hub's next process.
-            settle = SettleCall(caller.process, number, result)
+            whose = caller.process, number
+            self.passed_on.add(whose)
             try:
-                self._runtime.spawn("resumehub-late-answer", lambda: self._pass_on(settle))
+                self._runtime.spawn("resumehub-late-answer", lambda: self._settle_there(whose, result))
             except RuntimeError:
+                self.passed_on.discard(whose)
                 log.warning("an answer for process %s is lost: no thread can be started", caller.process[:8])
+
+    def _settle_there(self, whose: tuple[str, int], result: Result) -> None:
+        try:
+            self._pass_on(SettleCall(*whose, result))
+        finally:
+            self.passed_on.discard(whose)
 
     def _caller(self, process: str) -> _Caller:
         known = self._callers.get(process)

@@ -7,7 +7,7 @@ parts. Read next: ``move_source.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from ...runtime.foreign_code import Log
@@ -33,6 +33,7 @@ class MoveHost(SourceHost, TargetHost, Protocol):
 class WholeHubMover:
     """One process's. ``elsewhere``: reaches the hub, wherever it is, for sessions that have left here.
 
+    ``passes_on``: whether answers that have come here are still on their way to where the hub is.
     Next: give ``hub_handlers`` and ``worker_handlers`` to the links, and tell ``on_link_end`` of their ends.
     """
 
@@ -43,7 +44,9 @@ class WholeHubMover:
         host: MoveHost,
         elsewhere: Elsewhere,
         travellers: Mapping[str, Traveller],
+        passes_on: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._passes_on = passes_on
         self._elsewhere = elsewhere
         self._source = MoveSource(runner, door, host, travellers)
         self._target = MoveTarget(runner, door, host, travellers, lambda: self._source.runs_callbacks)
@@ -57,7 +60,7 @@ class WholeHubMover:
 
         Then this process must stay a worker: what they send and answer goes over its links.
         """
-        return self._source.is_needed
+        return self._source.is_needed or self._passes_on()
 
     def on_link(self, link: Any, at_hub: bool) -> None:
         """A link is made: nothing to do."""

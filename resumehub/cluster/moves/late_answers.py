@@ -1,14 +1,16 @@
 """Answers of clients for threads that asked before the hub moved, and whose sessions are in the next process.
 
 Such a thread waits here, in the old process (``session/asking.py``); its time runs here, too. The answer
-comes to the new process, which sends it over the link of the move (``AnswerArrived``). If that link ends,
-what is open is in doubt. Threads: the link's, and that which has moved the hub. Nothing here blocks. Read
-next: ``move_source.py``.
+comes to the new process, which sends it over the link of the move (``AnswerArrived``). A thread that waits no
+longer is told there (``AnswerUnwanted``), so that nothing is left of its request. If that link ends, what is
+open is in doubt. Threads: the link's, that which has moved the hub, those that wait and the hub's. Nothing
+here blocks. Read next: ``move_source.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from ...codec import Undecodable, decode_message
 from ...errors import ConnectionClosed, HubClosed
@@ -23,12 +25,18 @@ _ENDED = {"closed": ConnectionClosed, "hub closed": HubClosed}
 
 
 class LateAnswers:
-    """Those of one move. ``done``: called when none is open any more."""
+    """Those of one move. ``done``: called when none is open any more. ``give_up``: tells the new process.
 
-    def __init__(self, runtime: Runtime, loop: HubLoop, done: Callable[[], None]) -> None:
+    ``give_up``: gets a session's life and the request's id. Never blocks.
+    """
+
+    def __init__(
+        self, runtime: Runtime, loop: HubLoop, done: Callable[[], None], give_up: Callable[[str, str], None]
+    ) -> None:
         self._lock = runtime.lock("the late answers")
         self._loop = loop
         self._done = done
+        self._give_up = give_up
         self._sessions: dict[str, Session] = {}
 
     @property
@@ -37,9 +45,12 @@ class LateAnswers:
         return bool(self._sessions)
 
     def expect(self, sessions: Iterable[Session]) -> None:
-        """These sessions leave now."""
+        """These sessions leave now; everything is frozen."""
         with self._lock:
             self._sessions = {session.life: session for session in sessions if len(session.own_requests)}
+            for session in self._sessions.values():
+                for request_id, asked in session.own_requests.all():
+                    asked.given_up = partial(self._given_up, session, request_id)
 
     def arrived(self, message: AnswerArrived) -> None:
         """An answer, or why there is none."""
@@ -54,12 +65,21 @@ class LateAnswers:
                 take_answer(self._loop.services, session, decode_message(self._loop.services.codec, data))
             except Undecodable:
                 self._end(session, message.request, "doubt")
-        if not len(session.own_requests):
-            with self._lock:
-                self._sessions.pop(message.life, None)
-                done = not self._sessions
-            if done:
-                self._done()
+        self._settled(session)
+
+    def _given_up(self, session: Session, request_id: str) -> None:
+        """Nobody waits for this answer any more."""
+        self._give_up(session.life, request_id)
+        self._settled(session)
+
+    def _settled(self, session: Session) -> None:
+        if len(session.own_requests):
+            return
+        with self._lock:
+            known = self._sessions.pop(session.life, None) is not None
+            done = known and not self._sessions
+        if done:
+            self._done()
 
     def end_all(self) -> None:
         """The link is gone: whatever is open is in doubt."""

@@ -152,6 +152,15 @@ class AnswerArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerUnwanted:
+    """The former source: the thread that waited for this answer waits no longer."""
+
+    move: str
+    life: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class NothingMore:
     """The former source: it needs this link no more."""
 
@@ -172,6 +181,7 @@ MESSAGES: Final[dict[int, type]] = {
     70: LastWordSaid,
     71: AnswerArrived,
     72: NothingMore,
+    73: AnswerUnwanted,
     74: SessionsAhead,
     75: HubGoesOn,
 }

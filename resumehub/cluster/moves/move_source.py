@@ -8,6 +8,7 @@ link's thread and only pass on what came. Read next: ``move_target.py``, ``../..
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -168,7 +169,7 @@ class _Attempt:
         self._ahead = SentAhead(self.move)
         #: What the target says; None: the link has ended.
         self.answers: Mailbox = runtime.mailbox()
-        self.late = LateAnswers(runtime, loop, self._need_link_no_more)
+        self.late = LateAnswers(runtime, loop, self._need_link_no_more, self._give_up)
         self._stage = SourceStage.OFFERED
         self._because = ""
         self._ahead_in = self._released_in = self._frozen_at = 0.0
@@ -182,6 +183,7 @@ class _Attempt:
             return self._step_by_step()
         finally:
             self._cycles.end()
+            del self._departure, self._ahead  # they know the sessions, and this stays for what comes late
 
     def _step_by_step(self) -> HubMoved | HubNotMoved:
         event = self._offer()
@@ -275,7 +277,7 @@ class _Attempt:
 
     def _batch(self, number: int, leaving: list[LeavingSession]) -> tuple[m.SessionsMove, list[int]]:
         message = self._ahead.message(number, leaving)
-        return message, [_descriptor(one) for one in leaving if one.transport is not None]
+        return message, [one.descriptor for one in leaving if one.transport is not None]
 
     def _write_commit(self) -> SourceEvent:
         try:
@@ -321,10 +323,7 @@ class _Attempt:
         if before not in (SourceStage.OFFERED, SourceStage.AHEAD):
             self._departure.thaw()
             self._source.door.thaw()
-        try:
-            self.link.send(m.MoveGivenUp(self.move))
-        except LinkBroken:
-            pass  # the target reads the link to its end, and drops what it holds
+        self._tell(m.MoveGivenUp(self.move))
         return HubNotMoved(self._because)
 
     # -- behind the commit: any thread ------------------------------------------------------
@@ -350,13 +349,17 @@ class _Attempt:
             self._words_left -= 1
         self._need_link_no_more()
 
+    def _give_up(self, life: str, request_id: str) -> None:
+        self._tell(m.AnswerUnwanted(self.move, life, request_id))
+
+    def _tell(self, message: Any) -> None:
+        with contextlib.suppress(LinkBroken):  # the target reads the link to its end
+            self.link.send(message)
+
     def _need_link_no_more(self) -> None:
         """If that is so, tell the target, which closes the link."""
         if not self.is_needed:
-            try:
-                self.link.send(m.NothingMore(self.move))
-            except LinkBroken:
-                pass
+            self._tell(m.NothingMore(self.move))
 
     # -- talking ----------------------------------------------------------------------------
 
@@ -390,10 +393,3 @@ class _Attempt:
     def _failed(self, because: str) -> SourceEvent:
         self._because = because
         return _E.FAILED
-
-
-def _descriptor(leaving: LeavingSession) -> int:
-    assert leaving.transport is not None, "it is connected"
-    sock = leaving.transport.pollable
-    assert sock is not None, "what moves is a plain socket"
-    return sock.fileno()

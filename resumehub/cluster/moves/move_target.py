@@ -16,10 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ...clock import now
-from ...codec import encode_frame
 from ...core.cluster.hub_move import TargetAction, TargetEvent, TargetStage, target_step
-from ...errors import HubClosed, LinkBroken, ResumeHubError
-from ...message import Frame, Message, Opcode
+from ...errors import LinkBroken, ResumeHubError
 from ...runtime.foreign_code import Log
 from ...runtime.garbage import CyclesNotSought
 from ...server.history import HistoryState
@@ -28,13 +26,13 @@ from ...server.hub_loop import HubLoop
 from ...server.hub_runner import HubRunner
 from ...server.session_release import LastWord
 from ...session.plain_values import load
-from ...session.session import Session
 from ...transport.sockets import PlainSocket
 from ..door import Door
 from ..link import NO_DESCRIPTOR, Link, close_all
 from ..link_thread import Handlers
 from ..movers import Adopted
 from . import move_messages as m
+from .asked_there import AskedThere
 from .move_ahead import BuiltAhead
 from .move_parts import TargetHost, Traveller
 from .move_source import HISTORY
@@ -68,6 +66,8 @@ class MoveTarget:
         self._travellers = travellers
         self._lock = runner.runtime.lock("the arrival of a hub")
         self._incoming: _Incoming | None = None
+        # Of the last move, and of those before it for whose threads a client is still asked.
+        self._asked: list[AskedThere] = []
         #: For the links at which this process is a worker's end.
         self.handlers: Handlers = {
             m.Moved: self._moved,
@@ -78,11 +78,15 @@ class MoveTarget:
             m.MoveCommitted: self._handler(lambda incoming, message, _: incoming.on(_E.COMMIT)),
             m.MoveGivenUp: self._handler(lambda incoming, message, _: incoming.on(_E.FAILED)),
             m.LastWordSaid: self._handler(_Incoming.last_word),
+            m.AnswerUnwanted: self._unwanted,
             m.NothingMore: lambda link, message, _: link.close(),  # perhaps of a move before the last one
         }
 
     def on_link_end(self, link: Link) -> None:
         """A link has been read to its end. On its thread; never blocks for long."""
+        for asked in self._asked:
+            if asked.link is link:
+                asked.forget()
         incoming = self._incoming
         if incoming is not None and incoming.link is link:
             incoming.on(_E.LINK_ENDED)
@@ -136,6 +140,15 @@ class MoveTarget:
             return f"it has room for {max(0, room)} more descriptors, and {offer.connected} are needed"
         return None
 
+    def _unwanted(self, link: Link, message: m.AnswerUnwanted, descriptors: Sequence[int]) -> None:
+        for asked in self._asked:
+            if asked.move == message.move:
+                asked.unwanted(message.life, message.request)
+
+    def asks_for(self, asked: AskedThere) -> None:
+        """A hub comes, with requests for which threads of the process before wait."""
+        self._asked = [*(one for one in self._asked if len(one)), asked]
+
     def _handler(self, handle: Callable[[_Incoming, Any, Sequence[int]], None]) -> Any:
         def handle_of_this_move(link: Link, message: Any, descriptors: Sequence[int]) -> None:
             incoming = self._incoming
@@ -180,9 +193,9 @@ class _Incoming:
         self.link = link
         self.move = offer.move
         self._hub_life = offer.hub_life
-        self._arrival = HubArrival(
-            loop, self._runtime, lambda session, request_id: _AskedThere(self, session, request_id)
-        )
+        self._asked = AskedThere(offer.move, link, target.runner.codec)
+        target.asks_for(self._asked)
+        self._arrival = HubArrival(loop, self._runtime, self._asked.ask)
         self._ahead = BuiltAhead(self._arrival)
         self._lock = target.runner.runtime.lock("a hub on its way")
         self._cycles = CyclesNotSought()
@@ -210,6 +223,8 @@ class _Incoming:
             case TargetAction.DROP:
                 self._arrival.drop()
                 self._ahead.forget()
+                self._asked.forget()
+                self._parts = {}
                 self._cycles.end()
                 self._target.host.dropped()
                 if event is _E.FAILED and because:
@@ -319,19 +334,6 @@ class _Incoming:
         if self.link.ended:  # before the sessions were here
             self._arrival.no_more_words()
 
-    def answered(self, session: Session, request_id: str, frame: Frame | None, ended: str) -> None:
-        """A client has answered a thread of the old process; or its session has ended."""
-        answer = frame.payload if frame is not None else b""
-        is_binary = frame is not None and frame.opcode is Opcode.BINARY
-        self._say(m.AnswerArrived(self.move, session.life, request_id, answer, is_binary, ended))
-
-    def encoded(self, message: Message) -> Frame | None:
-        """As the codec writes it; None if it can't."""
-        try:
-            return encode_frame(self._target.runner.codec, message, correlated=True)
-        except (TypeError, ValueError):
-            return None
-
     @property
     def _runtime(self) -> Any:
         return self._target.runner.runtime
@@ -341,26 +343,6 @@ class _Incoming:
             self.link.send(message)
         except LinkBroken:
             pass  # its thread reads it to its end, and says so
-
-
-class _AskedThere:
-    """A request to a client for which a thread of the old process waits (``session.Asked``)."""
-
-    frame = None
-
-    def __init__(self, incoming: _Incoming, session: Session, request_id: str) -> None:
-        self._incoming = incoming
-        self._session = session
-        self._id = request_id
-        self.generation = session.generation
-
-    def answered(self, message: Message) -> None:
-        frame = self._incoming.encoded(message)
-        self._incoming.answered(self._session, self._id, frame, "doubt" if frame is None else "")
-
-    def ended(self, error: Exception | None) -> None:
-        why = "doubt" if error is None else "hub closed" if isinstance(error, HubClosed) else "closed"
-        self._incoming.answered(self._session, self._id, None, why)
 
 
 def _free_descriptors() -> int:

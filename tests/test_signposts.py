@@ -35,6 +35,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.package_source import statements_in
 from tests.test_docs import blocks_of
 
 ROOT = Path(__file__).parents[1]
@@ -143,14 +144,6 @@ def tokens_of(source: str) -> list[tokenize.TokenInfo]:
     """The comments, names and strings of a source."""
     told = tokenize.COMMENT, tokenize.NAME, tokenize.STRING
     return [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type in told]
-
-
-def statements_in(node: ast.AST) -> Iterator[ast.AST]:
-    """Every statement in a module or a statement. A tenth of what ``ast.walk`` goes through."""
-    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
-        for statement in getattr(node, block, ()):
-            yield statement
-            yield from statements_in(statement)
 
 
 def docstrings_of(tree: ast.AST) -> Iterator[ast.Constant]:

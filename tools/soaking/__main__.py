@@ -12,7 +12,6 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from .cluster_faults import Fault
 from .cluster_report import cluster_failures, tell_cluster
 from .cluster_run import ClusterSettings, soak_cluster
 from .reload_report import reload_failures, tell_reloads
@@ -88,11 +87,10 @@ def _soak_cluster(arguments: dict[str, Any], of_cluster: dict[str, Any]) -> int:
         done = soak_reloads(told, say)
         print(tell_reloads(done), flush=True)
         return 1 if reload_failures(done) else 0
-    only = tuple(fault for fault in Fault if word in fault.value) if word else ()
     ours = arguments["clients"] * 2 // 3
     theirs = arguments["clients"] - ours
     settings = ClusterSettings(
-        **common, **of_cluster, seed=arguments["seed"], faults=faults, ours=ours, theirs=theirs, only=only
+        **common, **of_cluster, seed=arguments["seed"], faults=faults, ours=ours, theirs=theirs, word=word
     )
     outcome = soak_cluster(settings, say)
     print(tell_cluster(outcome), flush=True)

@@ -50,6 +50,8 @@ def tell_cluster(outcome: ClusterOutcome) -> str:
     lines.append(
         f"again: tools/soak --cluster --minutes {s.minutes:g} --seed {s.seed} --server {s.server} "
         f"--workers {s.workers} --clients {s.ours + s.theirs} --pace {s.pace:g}"
+        + (f" --faults {s.faults}" if s.faults is not None else "")
+        + (f" --only '{s.word}'" if s.word else "")
     )
     return "\n".join(lines)
 

@@ -41,8 +41,13 @@ class ClusterSettings:
     pace: float = 0.02
     faults: int | None = None
     max_requests: int = 500
-    #: Only these; empty: all.
-    only: tuple[Fault, ...] = ()
+    #: Only faults with this in their name; empty: all.
+    word: str = ""
+
+    @property
+    def only(self) -> list[Fault]:
+        """The faults that are chosen by ``word``; empty: all."""
+        return [fault for fault in Fault if self.word in fault.value] if self.word else []
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class InNode:
 
     def __init__(self, cluster: Cluster, room: str, names: Sequence[str], pace: float, window: int) -> None:
         node = shutil.which("node")
-        assert node is not None, "node is not on the PATH: install it, or ask for no clients of it"
+        assert node is not None, "node is not on the PATH: install it, or say --without node"
         script = Path(__file__).with_name("node_clients.mjs")
         # Without the option, Node 20 has no WebSocket.
         command = [node, "--experimental-websocket", "--no-warnings", str(script), cluster.server.ws_url]
@@ -82,7 +82,7 @@ class OnPage:
         ):
             options.add_argument(f"--disable-{what}")
         driver = shutil.which("chromedriver")
-        assert driver is not None, "chromedriver is not on the PATH: install it, or ask for no page"
+        assert driver is not None, "chromedriver is not on the PATH: install it, or say --without page"
         self._chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
         address = f"http://127.0.0.1:{cluster.server.port}"
         self._chrome.get(f"{address}/page?name={name}&room={room}&pace={pace}&window={window}")

@@ -387,6 +387,19 @@ def a_last_word_before_the_lock(cluster: MemoryCluster) -> None:
         assert [said["event"] for said in lanes.read("alice")] == ["wait", "still here"]
 
 
+def a_close_behind_the_release(cluster: MemoryCluster) -> None:
+    """A session is released, and closed before everything stands still: it stays, and ends where it was."""
+    lanes, (one, _) = stage(cluster, "one", "two")
+    lanes.may_end = True
+    connection = one.hub.get("alice")
+    assert connection is not None
+    with cluster.hold("mover of one: tell the hub"):
+        one.tell_to_stop()
+        assert cluster.wait_until(lambda: cluster.seen.last[connection.life] == "on_release")
+        one.run("close", connection.close)
+    cluster.settle()
+
+
 def a_move_fails_behind_its_releases(cluster: MemoryCluster) -> None:
     """Two sessions are released, one of them while its handler runs; the target gets no descriptors."""
     lanes, (one, two) = stage(cluster, "one", "two", build=an_application)

@@ -2,8 +2,8 @@
 
 Each run checks the order of callbacks over all processes, who waits for what, each refusal, and that nothing
 that was answered is lost, doubled or out of order. By default a few orders of each scene are played, chosen
-by a seed. ``RESUMEHUB_SWITCHES=1`` plays every order with at most one switch (docs/howto/test-races.md says
-how many those are, and how long they take), 2 every one with two.
+by a seed. ``RESUMEHUB_SWITCHES=1`` plays every order with at most one switch, 2 every one with two
+(docs/howto/explore-races.md says how many those are).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ORDERS = 8
 
 SWITCHES = os.environ.get("RESUMEHUB_SWITCHES")
 
-RULES = pytest.mark.contract("F2", "F3", "F5", "F6")
+RULES = pytest.mark.contract("F2", "F3", "F5", "F6", "F9")
 
 
 @RULES

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tests.guards import (
+    cluster_guards,
     ending_guards,
     registration_guards,
     report_guards,
@@ -24,7 +25,7 @@ from tests.guards.shell_guard import ShellGuard
 MACHINE = time_guards.GUARDS + registration_guards.GUARDS + ending_guards.GUARDS
 RESUMES = resume_guards.GUARDS
 TRANSPORTS = report_guards.GUARDS + transport_guards.GUARDS
-SHELL = shell_guards.GUARDS + v1_shell_guards.GUARDS + request_guards.GUARDS
+SHELL = shell_guards.GUARDS + v1_shell_guards.GUARDS + request_guards.GUARDS + cluster_guards.GUARDS
 PARTS: dict[str, Sequence[Guard]] = {
     "guards of the machine": MACHINE,
     "guards of who may resume": RESUMES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from resumehub.testing import Lab
 from tests.guards.guard import Guard
@@ -15,8 +16,12 @@ def _no_scene(lab: Lab) -> None:
 
 @dataclass(frozen=True)
 class ShellGuard(Guard):
-    """``scene`` fails without the guard, in the order ``replay``; ``locks``: others may come in at locks."""
+    """``scene`` fails without the guard, in the order ``replay``; ``locks``: others may come in at locks.
 
-    scene: Callable[[Lab], None] = _no_scene
+    ``lab``: in which it is played.
+    """
+
+    scene: Callable[[Any], None] = _no_scene
     replay: str = ""
     locks: bool = False
+    lab: type[Lab] = Lab

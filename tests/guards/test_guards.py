@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from resumehub.testing import ScheduleFailed, explore
+from resumehub.testing import Lab, ScheduleFailed, explore
 from tests.guards import (
+    cluster_guards,
     ending_guards,
     registration_guards,
     report_guards,
@@ -34,11 +35,15 @@ ALL_CORE = (
     *transport_guards.GUARDS,
 )
 CORE: dict[str, Guard] = {guard.name: guard for guard in ALL_CORE}
-ALL_SHELL = (*shell_guards.GUARDS, *v1_shell_guards.GUARDS, *request_guards.GUARDS)
+ALL_SHELL = (*shell_guards.GUARDS, *v1_shell_guards.GUARDS, *request_guards.GUARDS, *cluster_guards.GUARDS)
 SHELL: dict[str, ShellGuard] = {guard.name: guard for guard in ALL_SHELL}
 
 ORDERS = 60
 """How many orders of a scene are played where none may fail."""
+
+
+def _orders(guard: ShellGuard) -> int:
+    return ORDERS if guard.lab is Lab else 4  # several processes take longer, and have a test of their own
 
 
 def named(guards: list[Guard] | list[ShellGuard]) -> pytest.MarkDecorator:
@@ -72,7 +77,7 @@ def test_no_schedule_of_all_needs_a_guard_that_is_only_explained(guard: Guard) -
 @named([guard for guard in SHELL.values() if guard.proven])
 def test_without_the_guard_its_scene_fails_in_an_order_that_can_be_replayed(guard: ShellGuard) -> None:
     with without(guard), pytest.raises(ScheduleFailed) as failed:
-        explore(guard.scene, stop_at_locks=guard.locks, twice=False, max_schedules=1000)
+        explore(guard.scene, stop_at_locks=guard.locks, lab=guard.lab, twice=False, max_schedules=1000)
     assert guard.says in str(failed.value)
     assert failed.value.schedule == guard.replay, (
         "the schedule has moved: write the new one into its …shell_guards.py"
@@ -81,15 +86,17 @@ def test_without_the_guard_its_scene_fails_in_an_order_that_can_be_replayed(guar
 
 @named(list(SHELL.values()))
 def test_with_the_guard_its_scene_fails_in_no_order(guard: ShellGuard) -> None:
-    explore(guard.scene, stop_at_locks=guard.locks, twice=False, max_schedules=ORDERS)
+    explore(guard.scene, stop_at_locks=guard.locks, lab=guard.lab, twice=False, max_schedules=_orders(guard))
     if guard.replay:
-        explore(guard.scene, stop_at_locks=guard.locks, twice=False, replay=guard.replay)
+        explore(guard.scene, stop_at_locks=guard.locks, lab=guard.lab, twice=False, replay=guard.replay)
 
 
 @named([guard for guard in SHELL.values() if not guard.proven])
 def test_no_order_of_its_scene_needs_a_guard_that_is_only_explained(guard: ShellGuard) -> None:
     with without(guard):
-        explore(guard.scene, stop_at_locks=guard.locks, twice=False, max_schedules=ORDERS)
+        explore(
+            guard.scene, stop_at_locks=guard.locks, lab=guard.lab, twice=False, max_schedules=_orders(guard)
+        )
 
 
 def test_a_guard_whose_text_has_moved_is_named() -> None:

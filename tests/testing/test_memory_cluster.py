@@ -131,6 +131,7 @@ def test_the_process_of_a_request_may_die_in_it() -> None:
 # -- what it checks -----------------------------------------------------------------------------
 
 
+@pytest.mark.contract("F9")
 def test_a_thread_of_a_link_that_opens_a_file_fails_the_run(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_thread_of_a_link_that_opens_a_file_fails_the_run(
         two.dial("/?id=alice")
 
 
+@pytest.mark.contract("F9")
 def test_a_thread_of_a_link_that_waits_for_a_link_fails_the_run(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +158,7 @@ def test_a_thread_of_a_link_that_waits_for_a_link_fails_the_run(
         two.dial("/?id=alice")
 
 
+@pytest.mark.contract("F9")
 def test_a_hub_thread_that_opens_a_file_fails_the_run(cluster: MemoryCluster, tmp_path: Any) -> None:
     class Writes:
         def __getattr__(self, name: str) -> Any:
@@ -167,6 +170,7 @@ def test_a_hub_thread_that_opens_a_file_fails_the_run(cluster: MemoryCluster, tm
         one.dial("/?id=alice")
 
 
+@pytest.mark.contract("F9")
 def test_a_handler_where_the_hub_is_waits_for_no_link(cluster: MemoryCluster) -> None:
     def build(hub: Hub) -> None:
         @hub.on_message
@@ -180,6 +184,7 @@ def test_a_handler_where_the_hub_is_waits_for_no_link(cluster: MemoryCluster) ->
         cluster.run_until_idle()
 
 
+@pytest.mark.contract("F9")
 def test_a_handler_where_the_hub_is_calls_it_without_a_wait() -> None:
     def build(hub: Hub) -> None:
         @hub.on_message

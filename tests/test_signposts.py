@@ -63,6 +63,7 @@ FOREIGN = {
     "resumehub.v1": "a subprotocol",
     "resumehub.js": "the JavaScript client",
     "FLASK_RUN_PORT": "of Flask",
+    "worker_exit": "a hook of gunicorn",
     "current_user": "of flask-login",
     "current_app": "of Flask",
     "init_app": "of Flask-SocketIO",

@@ -147,11 +147,16 @@ class Speaker(threading.local):
     """One thread's numbers. Only the calls of one thread have an order that is promised."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
         self.name = f"{os.getpid()}-{next(_numbers)}"
         self.said = Counter[str]()
 
 
 speaker = Speaker()
+# A sync worker's only thread is a copy of the thread that has preloaded this.
+os.register_at_fork(after_in_child=speaker.begin)
 
 
 def broadcast(room: str) -> tuple[int, dict[str, Any]]:

@@ -53,7 +53,8 @@ def write_down(
 
 
 def _requests_of(session: Session) -> RequestsState:
-    if not (session.own_requests.last or len(session.client_requests)):
+    own = session.own_requests  # those of other processes have numbers of their own
+    if not (own.last or len(own) or len(session.client_requests)):
         return _NO_REQUESTS
     return RequestsState(
         session.own_requests.last,

@@ -291,11 +291,11 @@ class _Attempt:
 
     def _depart(self) -> HubMoved:
         paused_for = now() - self._frozen_at
-        self._source.release_hub()
-        self._let_the_target_begin()
         departure, staying = self._departure, self._departure.staying
         self._words_left = departure.carried
-        self.late.expect(departure.leaving_sessions)
+        self.late.expect(departure.leaving_sessions)  # before the target begins: it may have answers at once
+        self._source.release_hub()
+        self._let_the_target_begin()
         departure.commit(self._elsewhere, self._say)
         self._source.door.gone()
         self._loop.put(LeaveBehind(tuple(one.session.epoch for one in staying)))

@@ -155,8 +155,8 @@ GUARDS = (
     Guard(
         "a session is refused entry once",
         MACHINE,
-        "if session is not None and entry.outcome is Outcome.ENDED:\n                self._session_table.end",
-        "if True:\n                self._session_table.end",
+        "if session is not None and entry.outcome is Outcome.ENDED:\n                why =",
+        "if True:\n                why =",
         "on_connect raises for a session that was kicked meanwhile.",
         ("u1 connects", "u1 is kicked", "on_connect of session 1 raises, on its transport 1"),
         "AttributeError",

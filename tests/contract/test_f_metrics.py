@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import pytest
 from resumehub import Connection, ConnectionNotFound, Counters, Hub, Message
 from resumehub.clock import now
 from resumehub.cluster.folder import Folder
-from resumehub.cluster.local import LocalCluster
 from resumehub.cluster.moves.hub_mover import WholeHubMover
 from resumehub.cluster.moves.move_parts import HubMoved, HubNotMoved
 from resumehub.cluster.parking.parking import adopt, park
@@ -22,7 +22,7 @@ from resumehub.runtime.system import SystemRuntime
 from resumehub.server.hub_arrival import HubArrival
 from resumehub.testing import WebSocketClient, connect
 from resumehub.wsgi.session_lookup import NoVerdict
-from tests.cluster.calling import Pair, pair
+from tests.cluster.calling import Pair, Process, pair
 from tests.cluster.linked_hubs import LinkedHubs
 from tests.cluster.restarts import Nowhere
 from tests.cluster.worker_beside import WorkerBeside
@@ -183,8 +183,11 @@ def test_a_member_is_told_how_long_each_part_of_a_move_took(
 
 
 @pytest.mark.contract("F12")
-def test_a_hub_that_does_not_answer_is_counted_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the worker: one silence, however many dials, and for how long it was."""
+def test_a_hub_that_does_not_answer_is_counted_until_it_does(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the worker: one silence, however many dials, and how long it was; the log says that it is over."""
+    caplog.set_level(logging.INFO)
     time = 100.0
     monkeypatch.setattr("resumehub.cluster.dials.dial_client.now", lambda: time)
     counters = Counters()
@@ -204,6 +207,7 @@ def test_a_hub_that_does_not_answer_is_counted_until_it_does(monkeypatch: pytest
     until(lambda: not counters.snapshot()["hub_silent"])
     assert (counters.snapshot()["hub_silences"], counters.snapshot()["hub_silent_seconds"]) == (1, 7.0)
     assert worker.client.silent_for == 0
+    until(lambda: "dials here are served again, after 7.0 s" in caplog.text)
     worker.leave()
     assert hub.close(PATIENCE).complete
 
@@ -223,13 +227,13 @@ def test_calls_of_a_worker_that_wait_are_counted(pair: Callable[..., Pair]) -> N
     assert (before["calls_waiting"], before["calls"], before["calls_unanswered"]) == (1, 2, 0)
     p.worker.link_to(p.holder)
     assert waiting.result() == 0
-    p.worker.knows_nothing()
-    p.worker.member.cluster = LocalCluster("/nowhere", timeout=0.01)
-    with pytest.raises(HubUnavailable):
-        p.hub.count("lobby")
-
     after = counters.snapshot()
-    assert (after["calls_waiting"], after["calls"], after["calls_unanswered"]) == (0, 4, 1)
+    assert (after["calls_waiting"], after["calls"], after["calls_unanswered"]) == (0, 3, 0)
     assert after["call_seconds"] > 0
+    alone = Process(3, Hub(metrics=(lost := Counters())), timeout=0.01)
+    with pytest.raises(HubUnavailable):
+        alone.hub.count("lobby")
+    assert (lost.snapshot()["calls"], lost.snapshot()["calls_unanswered"]) == (1, 1)
+    alone.leave()
     assert p.stage.hub.count("lobby") == 0
     assert p.stage.metrics.snapshot()["calls"] == 0

@@ -260,7 +260,13 @@ class DialClient:
     def _do(self, left: Iterable[_Left]) -> None:
         while self._untold:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self._runner.count(*self._untold.popleft())
+                method, *values = self._untold.popleft()
+                self._runner.count(method, *values)
+                if method == "hub_heard":
+                    log.info(
+                        "the hub is suspect no more: dials here are served again, after %s s",
+                        round(values[0], 1),
+                    )
         for one in left:
             match one.effect:
                 case d.CloseCopy():

@@ -67,6 +67,12 @@ class GunicornWorker:
         return threads if self.kind is Kind.THREADS and isinstance(threads, int) else 1
 
     @property
+    def workers(self) -> int:
+        """How many workers its server keeps up, as far as it is known."""
+        workers = getattr(getattr(self._worker, "cfg", None), "workers", 0)
+        return workers if isinstance(workers, int) else 0
+
+    @property
     def graceful_timeout(self) -> float:
         """Seconds from a full stop's SIGTERM to the kill."""
         return self._seconds("graceful_timeout", DEFAULT_GRACEFUL_TIMEOUT)

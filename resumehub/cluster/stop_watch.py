@@ -130,4 +130,11 @@ class StopWatch:
         server = self._set.server
         if server is None:
             return Surroundings(full_stop=True, coming=0)
-        return look_around(server.master, server.listeners, lambda: self._links.seen)
+        links = self._links
+        return look_around(
+            server.master,
+            server.listeners,
+            lambda: links.seen,
+            workers=server.workers,
+            members=lambda: {links.pid, *(link.peer.pid for link in links.workers())},
+        )

@@ -19,9 +19,18 @@ PROC: Final = "/proc"
 
 
 def look_around(
-    master: int, listeners: Collection[int], known: Callable[[], Collection[int]], proc: str = PROC
+    master: int,
+    listeners: Collection[int],
+    known: Callable[[], Collection[int]],
+    proc: str = PROC,
+    *,
+    workers: int = 0,
+    members: Callable[[], Collection[int]] = tuple,
 ) -> Surroundings:
     """What is seen now. ``known``: the numbers of the processes that are members, or were; asked last.
+
+    ``workers``: so many the server keeps up. If fewer of them live and are members now (``members``), the
+    rest comes: it is about to be started, or to end and to be replaced.
 
     The children are read before ``known`` is asked: one that becomes a member in between is not taken for
     somebody who still comes.
@@ -35,6 +44,10 @@ def look_around(
         if full_stop:  # its workers stop, too; only a server that takes over is coming
             strangers = [child for child in strangers if _takes_over(child, master, proc)]
         coming = len(strangers)
+        if full_stop is False:
+            now_members = members()
+            there_now = sum(child in now_members and _lives(child, proc) for child in children)
+            coming = max(coming, workers - there_now)
     return Surroundings(full_stop=full_stop, coming=coming)
 
 
@@ -55,6 +68,15 @@ def started_at(pid: int, proc: str = PROC) -> float:
             return int(file.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+def _lives(pid: int, proc: str) -> bool:
+    """Whether a process is there, and not just waits for its parent to hear of its end."""
+    try:
+        with open(f"{proc}/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[:1] != ["Z"]
+    except OSError:
+        return False
 
 
 def _has_closed(master: int, listeners: Collection[int], proc: str) -> bool | None:

@@ -201,6 +201,7 @@ def server_of(told_to_quit: bool = False) -> Any:
         master=1,
         kind=Kind.THREADS,
         threads=4,
+        workers=2,
         is_stuck=False,
         keep_alive=lambda: None,
         close=lambda: None,
@@ -231,7 +232,7 @@ def test_close_in_an_exit_hook_leaves_the_hub_the_time_of_its_server(
 ) -> None:
     """A new worker is still importing: the hub waits for it, and the hook returns. So nobody is parked."""
     around = [Surroundings(full_stop=False, coming=1)]
-    monkeypatch.setattr("resumehub.cluster.stop_watch.look_around", lambda *_: around[0])
+    monkeypatch.setattr("resumehub.cluster.stop_watch.look_around", lambda *_, **__: around[0])
     server = server_of()
     server.told_to_stop, server.listeners = False, frozenset()
     hub = Hub(from_query, cluster=LocalCluster(tmp_path / "chat"))

@@ -58,6 +58,30 @@ def test_a_full_stop_closes_them_and_its_other_workers_do_not_come(proc: Proc) -
     assert proc.look(1) == Surroundings(full_stop=True, coming=0)
 
 
+def test_a_worker_that_has_ended_and_is_not_replaced_yet_is_coming(proc: Proc) -> None:
+    """Two that end after so many requests: the first has ended, and its master has not heard of it."""
+    proc.listens(7)
+    proc.children(MASTER, 1, 2)
+    for pid, state in ((1, "S"), (2, "Z")):
+        (proc.path / str(pid)).mkdir()
+        (proc.path / str(pid) / "stat").write_text(f"{pid} (python) {state} 100")
+
+    def look() -> int | None:
+        seen = str(proc.path)
+        return look_around(MASTER, {7}, lambda: (1, 2), seen, workers=2, members=lambda: members).coming
+
+    members = {1, 2}
+
+    assert look() == 1
+    proc.children(MASTER, 1)
+    assert look() == 1
+    (proc.path / "2" / "stat").write_text("2 (python) R 100")
+    proc.children(MASTER, 1, 2)
+    assert look() == 0
+    members = {1}  # the other one has left, and is about to end
+    assert look() == 1
+
+
 def test_a_new_master_comes_in_a_full_stop_too(proc: Proc) -> None:
     """SIGUSR2, then SIGTERM before the new workers are ready."""
     proc.listens()

@@ -184,9 +184,11 @@ class Cluster:
             if error is None:
                 self.stop()
                 left = self.leftovers()
+                if left:
+                    print(self.log_text())  # pytest shows it with the failure
                 assert left == [], f"left behind: {', '.join(left)}"
             else:
-                print(self.log_text())  # pytest shows it with the failure
+                print(self.log_text())
         finally:
             self.end_everything()
 

@@ -11,7 +11,7 @@ import pytest
 from resumehub.clock import now
 from resumehub.cluster import member_links
 from resumehub.cluster.folder import open_folder
-from resumehub.cluster.link_listener import connect
+from resumehub.cluster.link_listener import LinkListener, connect
 from resumehub.cluster.member_links import SILENT, MemberLinks
 from resumehub.cluster.member_messages import MemberStatus
 from resumehub.cluster.parts import Parts
@@ -32,7 +32,7 @@ def test_a_hub_that_could_not_listen_tries_again(
     )
     full = OSError(errno.ENOSPC, "No space left on device")
     with monkeypatch.context() as patch:
-        patch.setattr(member_links.LinkListener, "start", Mock(side_effect=full))
+        patch.setattr(LinkListener, "start", Mock(side_effect=full))
         links.listen("1" * 32)
         links.listen_again()
     assert caplog.messages == [

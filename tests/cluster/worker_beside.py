@@ -5,6 +5,7 @@ Real sockets, real descriptors and the threads of a link; what is missing is onl
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from resumehub import Hub
@@ -65,6 +66,8 @@ class WorkerBeside:
         self.links: list[Link] = []
         self._threads: list[Thread] = []
         if linked:
+            with contextlib.suppress(RuntimeError):  # a test may leave it no threads
+                there.start()  # as in a process that others have a link to
             self.link_up()
 
     def link_up(

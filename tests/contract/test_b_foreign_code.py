@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from werkzeug.exceptions import HTTPException
 
-from resumehub import HandlerError, Hub, JSONCodec, Message, NoopMetrics
+from resumehub import HandlerError, Hub, JSONCodec, Message
+from resumehub.metrics_methods import Metrics, MoreMetrics
 from resumehub.router import Router
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, TransportClosed, UpgradeRefused
@@ -175,7 +176,8 @@ def test_a_gap_over_which_encode_panics_costs_the_transport(stage, runtime, erro
 # -- what observes ----------------------------------------------------------------------
 
 
-METHODS = [name for name in vars(NoopMetrics) if not name.startswith("_")]
+METHODS = [name for name in vars(Metrics) if not name.startswith("_")]
+MORE_METHODS = [name for name in vars(MoreMetrics) if not name.startswith("_")]
 
 
 def metrics_that_raise(method: str, trap: Trap) -> Ledger:
@@ -212,6 +214,18 @@ def test_a_collector_that_panics_is_logged_and_ignored(stage, runtime, method, c
     trap.set = True
     s = stage(_runtime=runtime, metrics=metrics_that_raise(method, trap), send_buffer=2)
     live_and_die(s)
+    assert trap.times
+    assert f"the metrics collector raised in {method}; ignored" in caplog.text
+    serves(s)
+
+
+@pytest.mark.parametrize("method", MORE_METHODS)
+def test_so_are_those_of_requests_and_of_a_cluster(stage, runtime, method, caplog) -> None:
+    """All of them are called through the same door."""
+    trap = Trap(Panic)
+    trap.set = True
+    s = stage(_runtime=runtime, metrics=metrics_that_raise(method, trap))
+    s.hub.runner.count(method)
     assert trap.times
     assert f"the metrics collector raised in {method}; ignored" in caplog.text
     serves(s)

@@ -6,12 +6,14 @@ that change the process each time, and every doubt that a worker may have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from resumehub import Connection
 from resumehub.cluster.dials import dial_messages as m
+from resumehub.cluster.link import Link
+from resumehub.core.cluster import dial_events as d
 from resumehub.core.cluster.passing import DialRules
 from resumehub.testing import UpgradeRefused, WebSocketClient
 from tests.cluster.worker_beside import RULES, WorkerBeside
@@ -125,9 +127,22 @@ def test_a_request_goes_on_at_a_worker(stage: Callable[..., Stage], beside: Besi
 # -- doubts -----------------------------------------------------------------------------------
 
 
+def wait_no_longer(worker: WorkerBeside) -> None:
+    """A thread that has asked has no time left once the hub has said that it moves. Before ``link_up``."""
+    later = worker.client._later
+
+    def give_up(link: Link, answer: m.DialLater, descriptors: Sequence[int]) -> None:
+        later(link, answer, descriptors)
+        worker.client._see(d.GivesUp(answer.number))
+
+    worker.client._later = give_up  # type: ignore[method-assign]
+
+
 def moves(s: Stage, beside: Beside) -> WorkerBeside:
-    """The hub is about to move, or has not all of its sessions yet."""
-    worker = beside(s)
+    """The hub is about to move, or has not all of its sessions yet; and that takes long."""
+    worker = beside(s, linked=False)
+    wait_no_longer(worker)
+    worker.link_up()
     assert worker.hub_door.freeze()
     return worker
 
@@ -205,6 +220,7 @@ def test_a_gap_is_told_only_when_the_session_has_ended(stage: Callable[..., Stag
     s.drop(ws)
     s.say("u1", 5, 6, 7)
     worker = beside(s, linked=False)
+    wait_no_longer(worker)
     worker.link_up(others={m.EndWithGap: lambda link, asked, _: link.send(m.DialLater(asked.number))})
 
     assert refused(lambda: s.resume(ws, received="2")) == 503

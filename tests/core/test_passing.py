@@ -47,6 +47,13 @@ def test_a_hub_that_moves_here_is_asked_here() -> None:
     assert desk.see(d.HubIsHere("one")) == [d.Tell(1, d.AskedResult.HERE)]
 
 
+def test_a_question_that_is_asked_once_is_answered_by_a_hub_that_moves() -> None:
+    """How a client is refused that is to be refused in any case is not worth a wait."""
+    desk = Desk()
+    desk.see(d.Asks(1, once=True))
+    assert desk.see(d.Answered(1, 1, later=True)) == [d.Tell(1, d.AskedResult.LATER)]
+
+
 def test_a_hub_that_moves_for_too_long_is_not_suspect() -> None:
     """The thread has waited as long as it may: its client is told to come again."""
     desk = Desk()

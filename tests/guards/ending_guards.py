@@ -237,8 +237,8 @@ GUARDS = (
     Guard(
         "a shutdown is one",
         MACHINE,
-        '        if self.draining:\n            self._plan.ignore("the hub is',
-        '        if False:\n            self._plan.ignore("the hub is',
+        '        if self.draining:\n            return self._plan.ignore("the hub is',
+        '        if False:\n            return self._plan.ignore("the hub is',
         "The second of two shutdowns would end sessions again.",
         because="There are none any more. It says by name that nothing happens.",
     ),

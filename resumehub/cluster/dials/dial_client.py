@@ -101,16 +101,17 @@ class DialClient:
 
     # -- request threads ----------------------------------------------------------------------
 
-    def ask(self, question: Callable[[int], object]) -> Any:
+    def ask(self, question: Callable[[int], object], *, once: bool = False) -> Any:
         """Put a question to the hub; return its answer. ``question`` makes the message with this number.
 
+        ``once``: where the hub says that it moves or starts, do not wait until it can be asked again.
         Raises: NoVerdict; HubFoundHere. Blocks: until the answer is there, as long as the rules let it.
         """
         with self._lock:
             number = next(self._numbers)
             waiting = _Waiting(question(number), self._runner.runtime.event("an answer of the hub"))
             self._waiting[number] = waiting
-            self._decide(d.Asks(number))
+            self._decide(d.Asks(number, once))
             wait = self._dials.wait_of(number)
         if not waiting.told.wait(wait):
             self._see(d.GivesUp(number))

@@ -63,8 +63,10 @@ class MemberLookup:
     def may_refuse_by_close(self) -> bool:
         """See ``SessionLookup``."""
         try:
+            # It is to be refused in any case, so how is not worth a wait.
             return self._wherever(
-                self._runner.may_refuse_by_close, lambda: self._look_there(None, "", None).may_refuse
+                self._runner.may_refuse_by_close,
+                lambda: self._look_there(None, "", None, once=True).may_refuse,
             )
         except NoVerdict:
             return False
@@ -118,9 +120,11 @@ class MemberLookup:
                 continue  # it came in this moment, or is just leaving again
         raise NoVerdict(RefusalReason.HUB_AWAY, "the hub is moving or starting")
 
-    def _look_there(self, connection_id: str | None, key: str, received: int | None) -> m.DialLooked:
+    def _look_there(
+        self, connection_id: str | None, key: str, received: int | None, *, once: bool = False
+    ) -> m.DialLooked:
         looked: m.DialLooked = self._dials.ask(
-            lambda number: m.DialLook(number, connection_id, key, received)
+            lambda number: m.DialLook(number, connection_id, key, received), once=once
         )
         return looked
 

@@ -39,9 +39,13 @@ class AskedResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """A request thread has a question. ``number``: of the question; later ones have greater numbers."""
+    """A request thread has a question. ``number``: of the question; later ones have greater numbers.
+
+    ``once``: it is not asked again where the hub says that it moves or starts.
+    """
 
     number: int
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,12 @@ def rules_for(threads: int, timeout: float) -> DialRules:
 class _Question:
     """``link``: where it is under way; None while there is none. ``wait``: how long its thread waits.
 
-    ``later``: a hub has said that it moves or starts. Then it is asked again.
+    ``later``: a hub has said that it moves or starts. Then it is asked again, but for those asked ``once``.
     """
 
     link: int | None
     wait: float
+    once: bool
     later: bool = False
 
 
@@ -122,8 +123,8 @@ class WorkerDials:
     def handle(self, event: d.DialEvent, now: float) -> list[d.DialEffect]:
         """Decide what is to be done."""
         match event:
-            case d.Asks(number):
-                return self._ask(number)
+            case d.Asks(number, once):
+                return self._ask(number, once)
             case d.Answered(number, link, later):
                 return self._answered(number, link, later)
             case d.GivesUp(number):
@@ -152,11 +153,11 @@ class WorkerDials:
 
     # -- questions --------------------------------------------------------------------------
 
-    def _ask(self, number: int) -> list[d.DialEffect]:
+    def _ask(self, number: int, once: bool) -> list[d.DialEffect]:
         result = self._at_once()
         if result is not None:
             return [d.Tell(number, result)]
-        self._questions[number] = _Question(self._link, self._wait_of_one_more())
+        self._questions[number] = _Question(self._link, self._wait_of_one_more(), once)
         return [d.SendQuestion(number, self._link)] if self._link is not None else []
 
     def _at_once(self) -> d.AskedResult | None:
@@ -179,12 +180,12 @@ class WorkerDials:
         question = self._questions.get(number)
         if question is None or question.link != link:
             return []
-        if later:
+        if later and not question.once:
             # It is frozen for a moment: a client that dials meanwhile need not be told to come again.
             question.link, question.later = None, True
             return []
         del self._questions[number]
-        return [d.Tell(number, d.AskedResult.ANSWERED)]
+        return [d.Tell(number, d.AskedResult.LATER if later else d.AskedResult.ANSWERED)]
 
     def _give_up(self, number: int) -> list[d.DialEffect]:
         question = self._questions.pop(number, None)

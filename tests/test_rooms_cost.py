@@ -27,8 +27,8 @@ from resumehub.server import registry as registry_module
 from resumehub.server.registry import SessionRegistry
 from resumehub.server.room import Room
 
-LARGE = 10_000
-MEMBERSHIPS = 100_000
+LARGE = 2_000
+MEMBERSHIPS = 25_000
 MAX_ROOMS = 64
 RUNTIME = SystemRuntime()
 

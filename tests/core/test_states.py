@@ -118,9 +118,9 @@ def test_the_table_has_a_row_for_every_event_and_the_ignored_ones_too(docs: Modu
 
 def test_the_page_shows_what_the_code_says(docs: ModuleType) -> None:
     """The diagram that people read is the table that the machine obeys; if not, run tools/docs."""
-    for name, parts in docs.PAGES.items():
-        page = (ROOT / name).read_text(encoding="utf-8")
-        assert docs.redrawn(page, parts) == page, f"{name} differs from the code: run tools/docs"
+    name = "docs/explanation/session-states.md"  # the others: tests/test_docs_generated.py
+    page = (ROOT / name).read_text(encoding="utf-8")
+    assert docs.redrawn(page, docs.PAGES[name]) == page, f"{name} differs from the code: run tools/docs"
 
 
 def test_a_page_that_was_changed_by_hand_is_noticed(docs: ModuleType) -> None:

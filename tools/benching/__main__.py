@@ -67,6 +67,9 @@ def main() -> int:
         return 0
     if arguments.cluster:
         only = arguments.only.split(",") if arguments.only else ()
+        known = (*SCENARIOS, *clustered.OF_TWO)
+        if unknown := [word for word in only if word not in known]:
+            parser().error(f"--only: {', '.join(unknown)}: with --cluster there are {', '.join(known)}")
         results = clustered.main(
             arguments.rounds, arguments.seconds, only, lambda text: print(text, file=sys.stderr, flush=True)
         )
@@ -80,10 +83,13 @@ def main() -> int:
         **{name: value for name, value in changes.items() if value is not None},
     )
     words = (arguments.servers or "").split(",")
+    only = arguments.only.split(",") if arguments.only else tuple(SCENARIOS)
+    if unknown := [word for word in only if word not in SCENARIOS]:
+        parser().error(f"--only: {', '.join(unknown)}: there are {', '.join(SCENARIOS)}")
     results = run(
         sizes,
         [one for one in CONTENDERS if any(word in one.name for word in words)],
-        arguments.only.split(",") if arguments.only else tuple(SCENARIOS),
+        only,
         one_visit=arguments.quick,
         tell=lambda text: print(text, file=sys.stderr, flush=True),
     )

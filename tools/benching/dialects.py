@@ -13,14 +13,18 @@ from dataclasses import dataclass, field
 
 from .texts import SIZE, text
 
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+CONTINUATION, TEXT, CLOSE, PING, PONG = 0, 1, 8, 9, 10
+FIN, COMPRESSED = 0x80, 0x40
 
 
-def masked(opcode: int, payload: bytes) -> bytes:
-    """A client's frame, under a mask of zeros: the server has to unmask it all the same."""
+def masked(opcode: int, payload: bytes, *, flags: int = FIN) -> bytes:
+    """A client's frame, under a mask of zeros: the server has to unmask it all the same.
+
+    ``flags``: the first four bits, ``FIN`` for a whole message (RFC 6455 §5.2).
+    """
     size = len(payload)
     length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + struct.pack("!H", size)
-    return bytes((0x80 | opcode,)) + length + b"\0\0\0\0" + payload
+    return bytes((flags | opcode,)) + length + b"\0\0\0\0" + payload
 
 
 def split(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:

@@ -9,36 +9,26 @@ Called by ``__main__.py``. Read next: ``process.py``.
 
 from __future__ import annotations
 
-import base64
 import multiprocessing
-import os
 import select
 import socket
-import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import median
 
+from .dialects import COMPRESSED, CONTINUATION, FIN, PING, PONG, TEXT, Dialect, Resumehub, Who, masked
 from .process import ServerProcess, pause, prepare_machine
+from .stage import at, milliseconds
 
 FLOODERS = 4
 REST = 0.005
 """Seconds between two messages of the quiet client."""
 
 _BATCH = 64 * 1024
-_TEXT, _PING, _PONG, _CONTINUATION = 0x1, 0x9, 0xA, 0x0
-_FIN, _COMPRESSED = 0x80, 0x40
-
-
-def frame(first: int, payload: bytes) -> bytes:
-    """A client's frame, masked with zeros, which is a mask like any other."""
-    size = len(payload)
-    head = bytes([first, 0x80 | size]) if size < 126 else struct.pack("!BBH", first, 0x80 | 126, size)
-    return head + bytes(4) + payload
 
 
 def _deflated(payload: bytes) -> bytes:
@@ -66,38 +56,41 @@ class Flood:
 
 
 FLOODS = (
-    Flood.of("small messages", frame(_FIN | _TEXT, _SAY)),
-    Flood.of("large messages", frame(_FIN | _TEXT, _BIG)),
-    Flood.of("empty messages", frame(_FIN | _TEXT, b"")),
+    Flood.of("small messages", masked(TEXT, _SAY)),
+    Flood.of("large messages", masked(TEXT, _BIG)),
+    Flood.of("empty messages", masked(TEXT, b"")),
     Flood.of(
         "fragments",
-        frame(_TEXT, _SAY[:1])
-        + b"".join(frame(_CONTINUATION, _SAY[at : at + 1]) for at in range(1, len(_SAY) - 1))
-        + frame(_FIN | _CONTINUATION, _SAY[-1:]),
+        masked(TEXT, _SAY[:1], flags=0)
+        + b"".join(masked(CONTINUATION, _SAY[n : n + 1], flags=0) for n in range(1, len(_SAY) - 1))
+        + masked(CONTINUATION, _SAY[-1:]),
     ),
-    Flood.of("pings", frame(_FIN | _PING, b"")),
-    Flood.of("pongs", frame(_FIN | _PONG, b"")),
-    Flood.of("broadcasts", frame(_FIN | _TEXT, _ALL)),
-    Flood.of("deflate", frame(_FIN | _COMPRESSED | _TEXT, _deflated(_SAY))),
+    Flood.of("pings", masked(PING, b"")),
+    Flood.of("pongs", masked(PONG, b"")),
+    Flood.of("broadcasts", masked(TEXT, _ALL)),
+    Flood.of("deflate", masked(TEXT, _deflated(_SAY), flags=FIN | COMPRESSED)),
 )
 
 
-def _connect(address: tuple[str, int], who: str, extensions: str = "") -> socket.socket:
+class _Deflating(Resumehub):
+    """A client that compresses each message by itself."""
+
+    def headers(self, who: Who) -> str:
+        return "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n"
+
+
+def _connect(address: tuple[str, int], name: str, dialect: Dialect) -> socket.socket:
     sock = socket.create_connection(address, timeout=10)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    key = base64.b64encode(os.urandom(16)).decode()
-    sock.sendall(
-        f"GET /ws?id={who} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n".encode()
-    )
+    sock.sendall(dialect.request(Who(name)))
     head = b""
     while b"\r\n\r\n" not in head:
         more = sock.recv(1)
         if not more:
-            raise ConnectionError(f"{who} was refused: {head!r}")
+            raise ConnectionError(f"{name} was refused: {head!r}")
         head += more
     if b" 101 " not in head.split(b"\r\n")[0] + b" ":
-        raise ConnectionError(f"{who} was refused: {head!r}")
+        raise ConnectionError(f"{name} was refused: {head!r}")
     return sock
 
 
@@ -106,12 +99,8 @@ def _flood(address: tuple[str, int], flood: Flood, pipe: Connection) -> None:
 
     ``pipe``: "begin" sets the count to zero (all buffers on the way are full by then); "stop" asks for it.
     """
-    extensions = (
-        "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n"
-        if flood.name == "deflate"
-        else ""
-    )
-    socks = [_connect(address, f"flooder{number}", extensions) for number in range(FLOODERS)]
+    dialect = _Deflating() if flood.name == "deflate" else Resumehub()
+    socks = [_connect(address, f"flooder{number}", dialect) for number in range(FLOODERS)]
     left = {sock: memoryview(flood.wire) for sock in socks}
     for sock in socks:
         sock.setblocking(False)
@@ -139,12 +128,12 @@ class Quiet:
     """The client that floods nobody."""
 
     def __init__(self, address: tuple[str, int], patience: float) -> None:
-        self._sock = _connect(address, "quiet")
+        self._sock = _connect(address, "quiet", Resumehub())
         self._sock.settimeout(patience)
 
     def measure(self, seconds: float) -> list[float]:
         """The latencies of its echoes, in seconds."""
-        message = frame(_FIN | _TEXT, b'{"event":"say","payload":"q"}')
+        message = masked(TEXT, b'{"event":"say","payload":"q"}')
         took = []
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
@@ -164,9 +153,8 @@ class Quiet:
         self._sock.close()
 
 
-def _at(values: Iterable[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
+def _percentiles(latencies: Sequence[float]) -> tuple[float, float]:
+    return milliseconds(at(latencies, 0.5)), milliseconds(at(latencies, 0.99))
 
 
 @dataclass(frozen=True)
@@ -215,7 +203,7 @@ def measure(flood: Flood, seconds: float, processors: list[int], command: tuple[
         spent = time.perf_counter() - begun
         process.join()
         quiet.close()
-    return Row(flood.name, _at(calm, 0.5), _at(calm, 0.99), _at(loud, 0.5), _at(loud, 0.99), wrote / spent)
+    return Row(flood.name, *_percentiles(calm), *_percentiles(loud), wrote / spent)
 
 
 def _when_up(server: ServerProcess) -> Quiet:

@@ -6,15 +6,22 @@ from typing import Any
 
 import socketio
 
-server = socketio.Server(async_mode="threading", ping_interval=100_000, cors_allowed_origins="*")
-app = socketio.WSGIApp(server)
+
+def serving(**options: Any) -> socketio.WSGIApp:
+    """The application that all scenarios talk to. ``options``: of the server."""
+    server = socketio.Server(
+        async_mode="threading", ping_interval=100_000, cors_allowed_origins="*", **options
+    )
+
+    @server.on("say")
+    def say(sid: str, payload: Any) -> None:
+        server.emit("say", payload, to=sid)
+
+    @server.on("all")
+    def say_to_all(sid: str, payload: Any) -> None:
+        server.emit("all", payload)
+
+    return socketio.WSGIApp(server)
 
 
-@server.on("say")
-def say(sid: str, payload: Any) -> None:
-    server.emit("say", payload, to=sid)
-
-
-@server.on("all")
-def say_to_all(sid: str, payload: Any) -> None:
-    server.emit("all", payload)
+app = serving()

@@ -8,6 +8,7 @@ connection, and then in that process. Read next: ``wsgi/checks.py`` for upgrade 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -249,12 +250,15 @@ class Hub(Hooks, HubLifeCycle):
         return self._calls.rooms()
 
     def stats(self) -> Stats:
-        """How many sessions there are, and what became of every frame that was sent (the ledger).
+        """What the hub holds now, and what became of every frame that was sent (the ledger).
 
         ``accepted == acknowledged + written + dropped + expired + closed + held``, unless a thread sends
-        meanwhile. Threads: any. Blocks: for one session's lock at a time.
+        meanwhile. With a cluster they are the hub's, wherever it is. Raises: HubUnavailable with a cluster,
+        when its process does not answer. Threads: any. Blocks: for one session's lock at a time, never for
+        the hub thread; with a cluster, where the hub is in another process, until that answers.
         """
-        return self._calls.stats()
+        stats = self._calls.stats()
+        return stats if self.member is None else replace(stats, role=self.member.role_name)
 
     # -- the way in -------------------------------------------------------------------------
 

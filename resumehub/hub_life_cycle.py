@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from .cluster.member import Member, Readiness
+from .cluster.member import Member
 from .cluster.movers import Carriage
+from .cluster.readiness import Readiness
 from .runtime.foreign_code import Log
 from .server.hub_runner import HubRunner
 from .server.local_calls import Calls

@@ -1,16 +1,20 @@
-"""What ``hub.stats()`` returns: how many sessions there are, and what became of all frames. Values only."""
+"""What ``hub.stats()`` returns: what the hub holds now, and what became of all frames. Values only.
+
+Read next: ``server/hub_stats.py``, which counts.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
     """A hub at one moment.
 
-    ``accepted`` is the sum of all fields below it: each frame that was accepted for sending is
-    counted in exactly one of them (contract D6). All counts begin when the hub is built.
+    ``accepted`` is the sum of the fields from ``acknowledged`` to ``held``: each frame that was accepted for
+    sending is counted in exactly one of them (contract D6). All counts begin when the hub is built.
     """
 
     #: Sessions that exist now, and how many of them are suspended.
@@ -39,3 +43,23 @@ class Stats:
     closed: int = 0
     #: … are still in a session's buffer or history.
     held: int = 0
+    #: The payload bytes of ``held``.
+    held_bytes: int = 0
+    #: Messages of clients that are read and wait for a handler, and their bytes.
+    parked: int = 0
+    parked_bytes: int = 0
+    #: Refused upgrades by reason (``RefusalReason``), those that happened; counted in the hub's process.
+    refused: Mapping[str, int] = field(default_factory=dict, hash=False)
+    #: Threads of the hub.
+    threads: int = 0
+    #: For how many seconds of the hub's clock its oldest command has waited that is not handled yet. 0: none
+    #: does. A hub thread that hangs is seen by it, since it grows.
+    lag: float = 0.0
+    #: What the process that was asked is in its cluster: "hub" (it holds the hub), "worker" (another one
+    #: does), "starting" (it looks for the hub, or gets it) or "outside" (it takes no part); "" without one.
+    role: str = ""
+
+    @property
+    def connected(self) -> int:
+        """Sessions that have a transport: ``sessions`` less ``suspended``."""
+        return self.sessions - self.suspended

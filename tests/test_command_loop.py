@@ -70,6 +70,55 @@ def toy() -> Toy:
     return Toy()
 
 
+# -- lag ---------------------------------------------------------------------------------------
+
+
+def test_the_lag_is_how_long_the_oldest_command_waits_that_is_not_handled(toy: Toy) -> None:
+    """It grows while the loop hangs in a command, and is 0 when there is nothing to do."""
+    seen: list[float] = []
+
+    def perform(command: str, at: float, reply: Reply | None) -> None:
+        seen.append(toy.loop.lag())
+        toy.clock.advance(2)
+        seen.append(toy.loop.lag())
+        toy.finished = command == "stop"
+
+    toy.loop._perform = perform
+    assert toy.loop.lag() == 0.0
+    toy.loop.put("note a")
+    toy.clock.advance(1)
+    toy.loop.put("stop")
+    toy.loop.run()
+    assert seen == [1.0, 3.0, 2.0, 4.0]
+    assert toy.loop.lag() == 0.0, "it has finished, and nothing waits"
+
+
+def test_each_wait_in_the_queue_is_told_before_the_command_is_performed(toy: Toy) -> None:
+    waits: list[tuple[float, int]] = []
+    toy.loop._waited = lambda seconds: waits.append((seconds, len(toy.done)))
+    toy.loop.put("note a")
+    toy.clock.advance(3)
+    toy.loop.put("stop")
+    toy.clock.advance(1)
+    toy.loop.run()
+    assert waits == [(4.0, 0), (1.0, 1)]
+
+
+def test_the_lag_of_a_loop_that_is_held_is_that_of_what_was_put_aside(toy: Toy) -> None:
+    """A hub that moves has a lag, since nothing is decided meanwhile."""
+    thread = Call(toy.loop.run)
+    assert toy.loop.hold()
+    toy.loop.put("note a")
+    toy.loop.settle()
+    toy.clock.advance(5)
+    assert toy.loop.lag() == 5.0
+    toy.loop.let_go()
+    toy.loop.settle()
+    assert toy.loop.lag() == 0.0
+    toy.loop.put("stop")
+    thread.result()
+
+
 # -- time --------------------------------------------------------------------------------------
 
 

@@ -37,7 +37,7 @@ def test_the_sum_is_over_all_that_are_open() -> None:
     totals = LedgerTotals(threading.Lock())
     for box in (outbox(Retention.HISTORY, written="ab", waiting="c"), outbox(Retention.NOTHING, written="d")):
         totals.open(box)
-    assert totals.sum() == (Ledger(accepted=4, written=1), 3)
+    assert totals.sum() == (Ledger(accepted=4, written=1), 3, 3)
 
 
 def test_what_has_closed_stays_in_the_sum() -> None:
@@ -47,22 +47,22 @@ def test_what_has_closed_stays_in_the_sum() -> None:
     box.close_out(DropReason.EXPIRED)
     for _ in range(2):
         totals.close(box)
-    assert totals.sum() == (Ledger(accepted=3, written=2, expired=1), 0)
+    assert totals.sum() == (Ledger(accepted=3, written=2, expired=1), 0, 0)
 
 
 def test_the_sum_is_a_copy() -> None:
     """Asking changes nothing, and what was given does not change any more."""
     totals, box = LedgerTotals(threading.Lock()), outbox(Retention.NOTHING, waiting="a")
     totals.open(box)
-    before, held = totals.sum()
+    before, held, held_bytes = totals.sum()
     put(box, "b")
     sent(box)
-    assert (before, held) == (Ledger(accepted=1), 1)
-    assert totals.sum() == (Ledger(accepted=2, written=2), 0)
+    assert (before, held, held_bytes) == (Ledger(accepted=1), 1, 1)
+    assert totals.sum() == (Ledger(accepted=2, written=2), 0, 0)
 
 
 def test_a_session_that_has_not_begun_to_be_booked_may_end() -> None:
     """It has no frames, and nobody needs to know which came first."""
     totals = LedgerTotals(threading.Lock())
     totals.close(outbox(Retention.NOTHING))
-    assert totals.sum() == (Ledger(), 0)
+    assert totals.sum() == (Ledger(), 0, 0)

@@ -12,7 +12,7 @@ import os
 import secrets
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from ..clock import now
@@ -39,15 +39,16 @@ from .gunicorn_worker import (
 from .local import LocalCluster
 from .member_links import KINDS, MemberLinks
 from .member_loop import MemberLoop
-from .member_parts import Here, LinkHandler, Place
+from .member_parts import LinkHandler, Place
 from .member_setting import MemberSetting
 from .movers import Carriage, HubParker
 from .parking.folder_parker import FolderParker
 from .parts import Parts
+from .readiness import Readiness, look, role_name
 from .record_lock import ClusterLock
 from .surroundings import started_at
 from .teller import Teller
-from .whereabouts import Whereabouts, is_over
+from .whereabouts import Whereabouts
 
 log = Log("resumehub")
 
@@ -63,24 +64,6 @@ _DRAIN_SHARE: Final = 0.8
 
 _members: weakref.WeakValueDictionary[str, Member] = weakref.WeakValueDictionary()
 # The members of this process, by the real path of their folder.
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """What ``hub.ready()`` is with a cluster; it is true where ``serving`` is.
-
-    ``serving``: whether an upgrade would be served now, here or by the hub's process; it stays true while the
-    hub moves. ``hub_here``: whether this process holds the hub. ``draining``: whether it is told to stop.
-    ``detail``: a few words for people, with the process that holds the hub, and since when.
-    """
-
-    serving: bool
-    hub_here: bool
-    draining: bool
-    detail: str
-
-    def __bool__(self) -> bool:
-        return self.serving
 
 
 class Member:
@@ -192,35 +175,13 @@ class Member:
 
     def ready(self) -> Readiness:
         """See ``Readiness``. Never blocks."""
-        loop, place = self.loop, self.whereabouts.place
-        here = isinstance(place, Here)
-        if self._failed:
-            return Readiness(False, False, False, self._failed)
-        if loop is None:
-            return Readiness(
-                not self.runner.closed, False, False, "it has not started: no upgrade has come yet"
-            )
-        if loop.draining:
-            return Readiness(False, here, True, "this process is told to stop")
-        if here:
-            served = self.runner.ready()
-            detail = f"this process has held the hub for {self.whereabouts.age:.0f} s"
-            return Readiness(
-                served, True, False, detail if served else "a thread that the hub needs has died"
-            )
-        client, holder = self.dials.client, self._links.last_hub_pid if self._links is not None else 0
-        if client.suspect:
-            detail = f"process {holder}, which holds the hub, has not answered for {client.silent_for:.1f} s"
-            return Readiness(False, False, False, detail)
-        age = f"{self.whereabouts.age:.0f} s"
-        if place is not None and not is_over(place):
-            detail = f"process {holder} holds the hub, and there has been a link to it for {age}"
-            return Readiness(True, False, False, detail)
-        under_way = loop.role in _UNDER_WAY
-        detail = "the hub is on its way" if under_way else self.whereabouts.why
-        return Readiness(
-            under_way, False, False, f"no process has been known to hold the hub for {age}: {detail}"
-        )
+        holder = self._links.last_hub_pid if self._links is not None else 0
+        return look(self.runner, self.loop, self.whereabouts, self.dials.client, holder, self._failed)
+
+    @property
+    def role_name(self) -> str:
+        """See ``Stats.role``."""
+        return role_name(self.loop.role if self.loop is not None else Role.IDLE)
 
     # -- beginning and end ------------------------------------------------------------------
 
@@ -371,9 +332,6 @@ class Member:
         self._forget()
         if is_child_of_gunicorn_master():
             self._start_with(None)
-
-
-_UNDER_WAY = (Role.LOOKING, Role.HEIR, Role.ADOPTING, Role.RECEIVING, Role.TAKING, Role.MOVING)
 
 
 def check_options(config: Config) -> None:

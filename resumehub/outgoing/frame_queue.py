@@ -96,6 +96,11 @@ class FrameQueue:
         return self._unsent_frames + self._sent_frames
 
     @property
+    def held_bytes(self) -> int:
+        """The payload bytes of ``held``."""
+        return self.unsent_bytes + self._sent_bytes
+
+    @property
     def released_to(self) -> int:
         """Up to which number the frames are no longer kept: a client that acknowledges has said so."""
         return self._released_to

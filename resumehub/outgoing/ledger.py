@@ -71,6 +71,9 @@ class SessionLedger(Protocol):
     @property
     def held(self) -> int: ...
 
+    @property
+    def held_bytes(self) -> int: ...
+
 
 class LedgerTotals:
     """The ledgers of all sessions of a hub: those that are open, and the sum of the closed ones.
@@ -99,18 +102,19 @@ class LedgerTotals:
         with self._lock:
             self._open.pop(id(book), None)
 
-    def sum(self) -> tuple[Ledger, int]:
-        """All sums, and how many frames are held. Blocks: for one session's lock at a time."""
+    def sum(self) -> tuple[Ledger, int, int]:
+        """All sums, how many frames are held, and their bytes. Blocks: for one session's lock at a time."""
         total = Ledger()
         with self._lock:
             ledger_totals = list(self._open.values())
             total.add(self._closed)
-        held = 0
+        held = held_bytes = 0
         for book in ledger_totals:
             with book.lock:
                 total.add(book.ledger)
                 held += book.held
-        return total, held
+                held_bytes += book.held_bytes
+        return total, held, held_bytes
 
     def unbalanced(self) -> str | None:
         """A sentence about the first ledger that does not add up (contract D6); None: all of them do.

@@ -66,9 +66,10 @@ class CommandLoop(Generic[CommandT]):
     hub's mailbox", "the hub's answer"). ``tick``: the command that says that time has passed.
     ``perform(command, at, reply)`` has the machine decide and carries that out, on the loop's thread; it may
     set ``reply.error``. What it raises is our bug: the loop logs it, gives it to the caller that waits, and
-    goes on. ``refuse(command, reply)`` is called instead for a command that was put in time but comes after
-    the one that finished the machine. If anything else fails, the loop has *died*: it refuses like one that
-    has finished, and ``run`` says so to its owner.
+    goes on. ``waited(seconds)`` is called before each, on the same thread: so long the command was in the
+    queue; None for nobody who wants to know. ``refuse(command, reply)`` is called instead for a command that
+    was put in time but comes after the one that finished the machine. If anything else fails, the loop has
+    *died*: it refuses like one that has finished, and ``run`` says so to its owner.
 
     The loop is a ``Timeline``: its owner calls ``clock.follow`` with it before the thread starts, and
     ``clock.unfollow`` once ``run`` has returned.
@@ -85,6 +86,7 @@ class CommandLoop(Generic[CommandT]):
         perform: Callable[[CommandT, float, Reply | None], None],
         refuse: Callable[[CommandT, Reply | None], None],
         log: Log,
+        waited: Callable[[float], None] | None = None,
     ) -> None:
         self._name = name
         self._machine = machine
@@ -94,10 +96,13 @@ class CommandLoop(Generic[CommandT]):
         self._perform = perform
         self._refuse = refuse
         self._log = log
+        self._waited = waited
         self._mailbox = runtime.mailbox()
         # Held during a put. So nothing is put once the loop has finished, and stamps never go back.
         self._gate = runtime.lock(f"{name}'s mailbox")
         self._left = False
+        # Of the command in hand: when it was put. None: the loop waits for one.
+        self._in_hand: float | None = None
         # While the loop is held: since when, and what has come meanwhile, oldest first.
         self._held_since: float | None = None
         self._aside: deque[tuple[float, Any, Reply | None]] = deque()
@@ -106,6 +111,18 @@ class CommandLoop(Generic[CommandT]):
     def left(self) -> bool:
         """Whether the loop has finished: nothing can be put any more."""
         return self._left
+
+    def lag(self) -> float:
+        """For how many seconds of the clock the oldest command waits that is not handled yet; 0: none does.
+
+        A loop that hangs in a command, or is held, shows a lag that grows. Any thread; never blocks.
+        """
+        aside, in_hand = self._aside, self._in_hand
+        try:
+            in_hand = aside[0][0]
+        except IndexError:
+            pass
+        return 0.0 if in_hand is None or self._left else max(0.0, self._clock.monotonic() - in_hand)
 
     # -- putting ----------------------------------------------------------------------------
 
@@ -181,9 +198,12 @@ class CommandLoop(Generic[CommandT]):
                 self.put(self._tick)
                 continue
             stamp, command, reply = item
+            self._in_hand = stamp
             if self._held_since is not None:
                 self._while_held(stamp, command, reply)
                 continue
+            if self._waited is not None:
+                self._waited(max(0.0, self._clock.monotonic() - stamp))
             self._pass_time(stamp)
             if isinstance(command, _Hold):
                 self._handle(self._tick, stamp, None)
@@ -197,6 +217,7 @@ class CommandLoop(Generic[CommandT]):
             del item, command, reply  # a thread that waits keeps nothing of sessions
 
     def _next(self) -> Any:
+        self._in_hand = None
         if self._held_since is not None:
             return self._mailbox.get()
         if self._aside:

@@ -35,7 +35,6 @@ from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
 from ..session.serial_queue import CallbackPool
 from ..session.services import Services
-from ..stats import Stats
 from ..trace import Trace
 from ..transport.base import Transport
 from .beginning import Beginning
@@ -311,11 +310,9 @@ class HubLoop:
         """
         return self.takes() and self.transports.may_refuse_one_more()
 
-    def stats(self) -> Stats:
-        """How many sessions there are, and how many frames are in each column of the ledger."""
-        ledger, held = self.ledger_totals.sum()
-        there = self.registry.counts()
-        return Stats(**there, undecodable=self.observers.undecodable, held=held, **asdict(ledger))
+    def lag(self) -> float:
+        """See ``CommandLoop.lag``."""
+        return self._commands.lag()
 
     # -- the end ----------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from ..stats import Stats
 from ..transport.base import Transport
 from ..transport.sockets import PlainSocket
 from .hub_loop import HubLoop, HubParts
+from .hub_stats import stats_of
 from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
 
@@ -92,7 +93,7 @@ class HubRunner(HubParts):
 
     def stats(self) -> Stats:
         """See ``Hub.stats``."""
-        return self.loop.stats() if self.loop is not None else Stats()
+        return stats_of(self.loop, self.refusals)
 
     def close(self, timeout: float) -> list[tuple[str, str]]:
         """See ``HubLoop.close``. Blocks: up to ``timeout`` real seconds."""

@@ -50,10 +50,18 @@ class RefusalReports:
         self._lock = lock
         # Of each warning, by its reason and its detail.
         self._throttles: dict[tuple[str, str], Throttle] = {}
+        self._counts: dict[str, int] = {}
+
+    def counts(self) -> dict[str, int]:
+        """How many were refused, by reason: those that happened. Any thread."""
+        with self._lock:
+            return dict(self._counts)
 
     def report(self, status: int, reason: str, detail: str = "") -> None:
         """Count a refusal and, if the operator must act, warn. ``detail``: what the log says beside that."""
         call_collector(self._metrics, "upgrade_refused", (status, reason))
+        with self._lock:
+            self._counts[reason] = self._counts.get(reason, 0) + 1
         if reason not in _ADVICE:
             return
         now = self._clock.monotonic()

@@ -2,10 +2,10 @@
 
 One value has one encoding (canonical: sorted names, no white space), so that two encodings can be compared.
 Reading follows the types of the fields; for a value of another type the error names the field. It knows str,
-int, float, bool, None, bytes, enumerations (by name), tuples, unions with None, unions of dataclasses (by the
-name of the class), dataclasses, and ``Any`` for what JSON has. There is no pickle: reading makes only these
-values. For each type a function that writes and one that reads is put together once: a hub that moves is
-written down while its clients wait. Pure, any thread. Read next: ``session_state.py``.
+int, float, bool, None, bytes, enumerations (by name), tuples, mappings of str, unions with None, unions of
+dataclasses (by the name of the class), dataclasses, and ``Any`` for what JSON has. There is no pickle:
+reading makes only these values. For each type a function that writes and one that reads is put together once:
+a hub that moves is written down while its clients wait. Pure, any thread. Read next: ``session_state.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from operator import attrgetter
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -151,6 +151,9 @@ def _make_writer(kind: Any) -> _Writer:
     if get_origin(kind) is tuple:
         each = _writer_of(get_args(kind)[0])
         return lambda value, blobs: [each(one, blobs) for one in value]
+    if get_origin(kind) is Mapping:
+        of = _writer_of(get_args(kind)[1])
+        return lambda value, blobs: {name: of(value[name], blobs) for name in sorted(value)}
     if dataclasses.is_dataclass(kind):
         return _write_record(kind)
     raise TypeError(f"a {getattr(kind, '__name__', kind)} is not known")
@@ -204,6 +207,8 @@ def _make_reader(kind: Any) -> _Reader:
         return _read_union(options)
     if get_origin(kind) is tuple:
         return _read_tuple(_reader_of(get_args(kind)[0]))
+    if get_origin(kind) is Mapping:
+        return _read_mapping(_reader_of(get_args(kind)[1]))
     if dataclasses.is_dataclass(kind):
         return _read_record(kind)
     if kind is bytes:
@@ -244,6 +249,20 @@ def _read_tuple(each: _Reader) -> _Reader:
         except _Misfit as misfit:
             raise misfit.inside(f"[{len(values)}]") from None
         return tuple(values)
+
+    return read
+
+
+def _read_mapping(each: _Reader) -> _Reader:
+    def read(shape: Any, blobs: _Blobs) -> dict[str, Any]:
+        _must_be(isinstance(shape, dict), "a mapping")
+        values: dict[str, Any] = {}
+        for name in sorted(shape):  # as its blobs were written
+            try:
+                values[name] = each(shape[name], blobs)
+            except _Misfit as misfit:
+                raise misfit.inside("[…]") from None
+        return values
 
     return read
 

@@ -194,6 +194,10 @@ class SerialQueue:
                 return
         tell()
 
+    def parked(self) -> tuple[int, int]:
+        """How many messages wait for their handler, and their bytes. Never blocks."""
+        return self._parked, self._parked_bytes
+
     def is_full(self) -> bool:
         """Whether so many messages wait that a reader should stop reading."""
         with self._lock:

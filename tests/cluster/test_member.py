@@ -12,8 +12,9 @@ import pytest
 from resumehub import Hub, HubClosed
 from resumehub.cluster import LocalCluster
 from resumehub.cluster.dials.dial_client import DialClient
-from resumehub.cluster.member import Readiness
 from resumehub.cluster.member_parts import Here, Linked
+from resumehub.cluster.readiness import Readiness, role_name
+from resumehub.core.cluster.membership import Role
 from resumehub.errors import ClusterError, HubUnavailable
 from resumehub.testing import FakeClock
 from tests.support import PATIENCE
@@ -36,6 +37,17 @@ def test_a_process_alone_takes_the_hub(hub: Hub) -> None:
     ready = hub.ready()
     assert isinstance(ready, Readiness)
     assert (ready.serving, ready.hub_here, ready.draining) == (True, True, False)
+    assert hub.stats().role == "hub"
+
+
+def test_the_role_of_a_process_is_a_word_of_the_reference() -> None:
+    """Whatever it is to its cluster at the moment."""
+    assert {role.name: role_name(role) for role in Role} == {
+        **dict.fromkeys(("HUB", "MOVING", "PARKING"), "hub"),
+        **dict.fromkeys(("IDLE", "GONE"), "outside"),
+        **dict.fromkeys(("LOOKING", "HEIR", "ADOPTING", "RECEIVING", "TAKING"), "starting"),
+        "WORKER": "worker",
+    }
 
 
 def test_a_relative_folder_is_resolved_once_and_logged_once(

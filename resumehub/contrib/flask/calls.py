@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from ...cluster.member import Readiness
+from ...cluster.readiness import Readiness
 from ...hub import Hub
 from ...message import Message
 from ...session.connection import Connection

@@ -1,4 +1,4 @@
-"""A hub with room for one session, and an echo: what a plain client of JavaScript finds full.
+"""A hub with room for one session, a greeting and an echo: what a plain client of JavaScript finds full.
 
 Served by a process of its own (``tests.integration.servers.werkzeug``), on the system's clock.
 """
@@ -11,6 +11,11 @@ from resumehub import Connection, Hub, Message
 
 app = Flask(__name__)
 hub = Hub(max_sessions=1, ping_interval=None)
+
+
+@hub.on_connect
+def greet(connection: Connection) -> None:
+    connection.send(Message("welcome", None))
 
 
 @hub.on_message

@@ -61,6 +61,7 @@ def test_a_plain_client_is_not_connected_to_a_full_hub_and_loses_nothing_by_it(n
     assert told[:4] == [refused] * 4
     assert [one for one in told if one != refused] == [
         ["connect", {"id": None}],
+        ["welcome", None],
         ["say", "before there was room"],
     ]
 

@@ -157,6 +157,8 @@ class _Play:
             happens[event]()
             if event is not Event.HUB:
                 door.thaw()
+                while cluster.waits():  # who has called may be dead, and waits for nothing any more
+                    assert not door.is_shut
         if event is Event.OTHER:
             cluster.deliver()
         if event is Event.PARK:

@@ -149,7 +149,7 @@ def test_it_stays_until_the_hub_has_taken_what_was_passed(leaving: Leaving) -> N
     leaving.there.links[0].send(DialTaken(message.number))
     thread.join(PATIENCE)
 
-    assert leaving.there.ended.is_set()
+    assert leaving.there.ended.wait(PATIENCE)
     assert leaving.copies == 0
     theirs.sendall(HEAD)
     assert leaving.client.recv(len(HEAD), socket.MSG_WAITALL) == HEAD

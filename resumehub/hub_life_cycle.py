@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from .cluster.member import Member
 from .cluster.movers import Carriage
 from .cluster.readiness import Readiness
+from .core.drain import Drain
 from .runtime.foreign_code import Log
 from .server.hub_runner import HubRunner
 from .server.local_calls import Calls
@@ -31,7 +32,7 @@ class CloseReport:
 
 @dataclass(frozen=True, slots=True)
 class DrainReport:
-    """The result of ``hub.drain``: what became of the sessions of this process, as counts.
+    """The result of ``hub.drain``: what became of the sessions, as counts.
 
     ``moved``: they go on in another process; ``carried``: so many of them moved while a handler of theirs ran
     here. ``parked``: written down, for the next start. ``ended``: neither was possible. ``left``: still here.
@@ -68,26 +69,53 @@ class HubLifeCycle:
 
         A bool; with a cluster a ``Readiness``, which is true or false in the same way and says more. True
         also before the first connection, which starts the hub's threads, and when ``max_sessions`` are there,
-        since their clients may resume. False once the hub is closed or closing, and when a thread that all
-        connections need has died; then the log has a CRITICAL line with the reason, upgrades are answered
-        with 503, and the process should be restarted. Threads: any. Blocks: never.
+        since their clients may resume. False once the hub is closed or closing, while it is drained, and when
+        a thread that all connections need has died; then the log has a CRITICAL line with the reason,
+        upgrades are answered with 503, and the process should be restarted. Threads: any. Blocks: never.
         """
-        return self.runner.ready() if self.member is None else self.member.ready()
+        if self.member is not None:
+            return self.member.ready()
+        return self.runner.ready() and self.runner.drain is Drain.NONE
 
-    def drain(self, timeout: float = 10.0) -> DrainReport:
-        """Leave the cluster: the hub, if it is here, moves to another process; if there is none it is parked.
+    def drain(self, timeout: float = 10.0, *, accept_resumes: bool | None = None) -> DrainReport:
+        """Keep what is here, and take no new session; or, with a cluster and no ``accept_resumes``, leave it.
 
-        Afterwards this process serves no connection, and ``close`` has nothing left to do. gunicorn's workers
-        do this by themselves when they are told to stop. Without a cluster nothing happens, and all sessions
-        are left.
+        ``accept_resumes=True``: a client whose session would begin now is refused (503 with Retry-After,
+        reason ``draining``), one that comes back to its session is let in. ``False``: neither is. Nobody who
+        is connected notices. It is the hub that is drained: with a cluster from whatever process, in all of
+        them, and also behind a move of the hub; not behind a stop and a start. ``ready()`` is false then.
+        ``undrain`` undoes it; another call of ``drain`` changes it. When this has returned no session begins
+        any more, and ``left`` of the report is how many there are.
 
-        Raises: ValueError, TypeError for a wrong timeout. Threads: any but a callback's. Blocks: up to
-        ``timeout`` real seconds.
+        Without ``accept_resumes``, and with a cluster: this *process* leaves it. The hub, if it is here,
+        moves to another process; if there is none it is parked. Afterwards this process serves no connection,
+        and ``close`` has nothing left to do. gunicorn's workers do this by themselves when they are told to
+        stop. Without a cluster there is nowhere to move to, and it means ``accept_resumes=True``.
+
+        ``timeout``: for leaving, in real seconds. Raises: ValueError, TypeError for wrong arguments;
+        HubClosed; HubUnavailable, with a cluster, when the hub does not answer. Threads: any but a
+        callback's. Blocks: up to ``timeout`` to leave; else until the hub thread has done it.
         """
         seconds = check_timeout(timeout)
+        if accept_resumes is not None and not isinstance(accept_resumes, bool):
+            raise TypeError(f"accept_resumes must be True or False, or left out, not {accept_resumes!r}")
+        if self.member is not None and accept_resumes is None:
+            return self._drained(self.member.drain(seconds, "the application drains the hub"))
+        return DrainReport(left=self._set_drain(Drain.ALL if accept_resumes is False else Drain.NEWCOMERS))
+
+    def undrain(self) -> int:
+        """Undo ``drain(accept_resumes=…)``: the hub takes new sessions again. Return how many it has.
+
+        A hub that is not drained stays as it is. It brings back no process that has left its cluster. Raises:
+        HubClosed; HubUnavailable, with a cluster, when the hub does not answer. Threads: any but a
+        callback's. Blocks: until the hub thread has done it.
+        """
+        return self._set_drain(Drain.NONE)
+
+    def _set_drain(self, drain: Drain) -> int:
         if self.member is None:
-            return DrainReport(left=self.runner.stats().sessions)
-        return self._drained(self.member.drain(seconds, "the application drains the hub"))
+            self.runner.start()  # so that there is a hub thread, which decides
+        return self._calls.set_drain(drain)
 
     def close(self, timeout: float = 5.0) -> CloseReport:
         """End all sessions (close code 1001), run their on_disconnect, stop every thread.

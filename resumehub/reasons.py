@@ -110,6 +110,8 @@ class RefusalReason(Enum):
     DUPLICATE = "duplicate"
     LATE_DIAL = "late_dial"
     """A newer dial of the same client has the session."""
+    DRAINING = "draining"
+    """The hub is drained: it keeps its sessions, and takes no new one."""
     MAX_SESSIONS = "max_sessions"
     NO_THREADS = "no_threads"
     NO_DESCRIPTORS = "no_descriptors"

@@ -55,6 +55,8 @@ class Stats:
     #: For how many seconds of the hub's clock its oldest command has waited that is not handled yet. 0: none
     #: does. A hub thread that hangs is seen by it, since it grows.
     lag: float = 0.0
+    #: Whom the hub refuses, since it is drained: "newcomers", or "all"; "" while it is not.
+    draining: str = ""
     #: What the process that was asked is in its cluster: "hub" (it holds the hub), "worker" (another one
     #: does), "starting" (it looks for the hub, or gets it) or "outside" (it takes no part); "" without one.
     role: str = ""

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from ..core.cluster.passing import rules_for
 from .calls.member_calls import CallingMember, MemberCalls
 from .dials.member_dials import MANY_THREADS, MemberDials
+from .drain_news import DrainNews
 from .gunicorn_worker import GunicornWorker
 from .hub_news import HubNews
 from .member_loop import MemberLoop
@@ -52,6 +53,7 @@ class Assembly:
         parts.handle_at_hub(self.mover.hub_handlers)
         parts.handle_at_worker(self.mover.worker_handlers)
         parts.link_watchers.append(self.mover)
+        self.drain_news = DrainNews(runner, parts)
 
     def learn(self, server: GunicornWorker | None) -> None:
         """How many threads for requests there are is known now."""

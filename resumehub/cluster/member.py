@@ -44,7 +44,7 @@ from .member_setting import MemberSetting
 from .movers import Carriage, HubParker
 from .parking.folder_parker import FolderParker
 from .parts import Parts
-from .readiness import Readiness, look, role_name
+from .readiness import Readiness, drained, look, role_name
 from .record_lock import ClusterLock
 from .surroundings import started_at
 from .teller import Teller
@@ -176,7 +176,8 @@ class Member:
     def ready(self) -> Readiness:
         """See ``Readiness``. Never blocks."""
         holder = self._links.last_hub_pid if self._links is not None else 0
-        return look(self.runner, self.loop, self.whereabouts, self.dials.client, holder, self._failed)
+        ready = look(self.runner, self.loop, self.whereabouts, self.dials.client, holder, self._failed)
+        return drained(ready, self._assembly.drain_news.drain(here=ready.hub_here))
 
     @property
     def role_name(self) -> str:
@@ -330,6 +331,7 @@ class Member:
         self.door.after_fork_in_child()
         self.runner.sealed = ""
         self._forget()
+        self._assembly.drain_news.forget()
         if is_child_of_gunicorn_master():
             self._start_with(None)
 

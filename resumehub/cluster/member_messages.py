@@ -47,5 +47,12 @@ class ClusterTold:
     kinds: tuple[str, ...]
 
 
-MESSAGES: Final[dict[int, type]] = {80: MemberStatus, 81: ClusterAsked, 82: ClusterTold}
+@dataclass(frozen=True, slots=True)
+class HubDrained:
+    """The hub to its workers, when it changes: whom it refuses. ``drain``: the value of a ``Drain``."""
+
+    drain: str
+
+
+MESSAGES: Final[dict[int, type]] = {80: MemberStatus, 81: ClusterAsked, 82: ClusterTold, 83: HubDrained}
 """Number → class of the message."""

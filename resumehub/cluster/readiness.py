@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..core.cluster.membership import Role
+from ..core.drain import Drain
 from ..server.hub_runner import HubRunner
 from .dials.dial_client import DialClient
 from .member_loop import MemberLoop
@@ -21,7 +22,8 @@ class Readiness:
     """What ``hub.ready()`` is with a cluster; it is true where ``serving`` is.
 
     ``serving``: whether an upgrade would be served now, here or by the hub's process; it stays true while the
-    hub moves. ``hub_here``: whether this process holds the hub. ``draining``: whether it is told to stop.
+    hub moves. ``hub_here``: whether this process holds the hub. ``draining``: whether it is told to stop, or
+    the hub is drained.
     ``detail``: a few words for people, with the process that holds the hub, and since when.
     """
 
@@ -70,6 +72,13 @@ def look(
     return Readiness(
         under_way, False, False, f"no process has been known to hold the hub for {age}: {detail}"
     )
+
+
+def drained(ready: Readiness, drain: Drain) -> Readiness:
+    """The same of a hub that refuses these: it takes no new session, so nobody new should be sent here."""
+    if drain is Drain.NONE or not ready.serving:
+        return ready
+    return Readiness(False, ready.hub_here, True, f"the hub is drained ({drain.value} are refused)")
 
 
 def role_name(role: Role) -> str:

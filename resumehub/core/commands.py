@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ..errors import ResumeHubError
 from .deadlines import DeadlineKind
+from .drain import Drain
 from .moving import DecisionState
 from .resume import NO_REQUEST, ResumeRequest
 
@@ -149,6 +150,17 @@ class KickUser:
     """The application ends all sessions of ``user``."""
 
     user: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetDrain:
+    """Refuse these clients from now on, and nobody else.
+
+    ``told``: whether the log says so; not where a drained hub leaves this process, or comes to it.
+    """
+
+    drain: Drain
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,5 +323,5 @@ TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
 RequestReport = RequestMade | RequestOver
 Moving = Export | Depart | LeaveBehind | Park | Adopt | AdoptAll
-Order = Kick | KickUser | EndAll | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
+Order = Kick | KickUser | EndAll | SetDrain | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
 Command = TransportReport | SessionReport | RequestReport | Moving | Order

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import ResumeHubError
 from ..reasons import DropReason
 from .deadlines import DeadlineKind
+from .drain import Drain
 from .moving import DecisionState
 from .resume import Credentials
 
@@ -187,6 +188,14 @@ class UpdateCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainChanged:
+    """Show the request side whom to refuse; ``told``: and say in the log that it has changed."""
+
+    drain: Drain
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WarnFull:
     """Say in the log, once in a while, that suspended sessions end early, since the hub is full."""
 
@@ -270,5 +279,5 @@ MoveEffect = HandOver | GoneElsewhere | TakeOver
 RoomEffect = AddMember | RemoveMember
 TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect
 WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent
-Report = Count | Ignored | GiveUpRequest | NotFound | NotMoved | NotJoined | WarnFull | Finish
+Report = Count | Ignored | GiveUpRequest | NotFound | NotMoved | NotJoined | WarnFull | DrainChanged | Finish
 Effect = SessionEffect | MoveEffect | RoomEffect | TransportEffect | WriterEffect | Report

@@ -2,9 +2,9 @@
 
 Everything that is decided about sessions and transports is decided here and in the machine's parts, from
 plain values, without a thread, socket, clock, log or random number. ``TransportMachine`` decides how a
-transport lives and ends, ``Moves`` which session goes on in which process, ``Capacity`` whether there is room
-for one more, ``RoomTable`` who is in which room; ``SessionTable`` turns it into effects. What can happen to a
-session is the table in ``states.py``: this module says which of its events a command is, and does the rest.
+transport lives and ends, ``Moves`` which session goes on where, ``Capacity`` whether there is room for one
+more, ``RoomTable`` who is in which room; ``SessionTable`` makes effects of it. What can happen to a session
+is the table in ``states.py``: this module says which of its events a command is, and does the rest.
 
 The hub thread calls it (``server/hub_loop.py``), and so do tests, with any order of commands they like.
 Deadlines that are due before a command fire before it, each at its own time. Read next: ``states.py``,
@@ -13,7 +13,6 @@ Deadlines that are due before a command fire before it, each at its own time. Re
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from ..codes import CloseCode
@@ -133,6 +132,8 @@ class Machine:
                     self._kick(theirs.connection_id)
             case c.EndAll():
                 self._end_all()
+            case c.SetDrain():
+                self._capacity.set_drain(command)
             case c.Close(epoch):
                 self._close(self.epochs.get(epoch))
             case c.JoinRoom(epoch):
@@ -233,8 +234,8 @@ class Machine:
         elif registration.peer_already_gone:
             # It must take nothing over, and no session must make room for it (contract A6).
             transports.abort_newcomer(newcomer, "the newcomer has hung up already")
-        elif entry.outcome is Outcome.OPENED and not self._capacity.make_room():
-            transports.refuse(newcomer, refusals.FULL)
+        elif (refusal := self._capacity.refusal(entry.outcome)) is not None:
+            transports.refuse(newcomer, refusal)
         else:
             self._welcome(registration, holder, entry)
 
@@ -348,9 +349,8 @@ class Machine:
         session = self.session_of(number)
         if session is None or session.credentials.tokens is None:
             self._enter(session, SessionEvent.LATE)
-            return
-        session.credentials = replace(session.credentials, tokens=session.credentials.tokens.acknowledged())
-        self._plan.add(e.UpdateCredentials(session.epoch, session.credentials))
+        else:
+            self._session_table.acknowledged(session, session.credentials.tokens)
 
     def _gap_found(self, found: c.GapFound) -> None:
         session = self._session_table.living(found.connection_id, found.life)

@@ -29,6 +29,7 @@ SHUTTING_DOWN: Final = RefusalByClose(
     (CloseCode.GOING_AWAY, "server shutting down"), 503, RefusalReason.HUB_CLOSE
 )
 FULL: Final = RefusalByClose(TRY_LATER, 503, RefusalReason.MAX_SESSIONS)
+DRAINING: Final = RefusalByClose(TRY_LATER, 503, RefusalReason.DRAINING)
 SESSION_EXPIRED: Final = RefusalByClose(
     (CloseCode.SESSION_EXPIRED, "session expired"), 410, RefusalReason.GONE
 )

@@ -7,6 +7,8 @@ frame sent (``transports.py``). Hub thread only. Pure. Read next: ``effects.py``
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..codes import CloseCode
 from ..errors import HubClosed, ResumeHubError
 from ..reasons import CloseReason, DropReason
@@ -16,7 +18,7 @@ from .deadlines import OF_TRANSPORTS, DeadlineKind, Deadlines
 from .moving import DecisionState, ErrorState, TimeLeft
 from .plan import Plan
 from .records import CloseFrame, SessionRecord
-from .resume import attached, opened
+from .resume import Tokens, attached, opened
 from .rooms import RoomTable
 from .states import State
 from .transports import TransportMachine
@@ -106,6 +108,11 @@ class SessionTable:
         # Queued before the reader starts: a message must not be handled before the restore.
         self._notify(session, "on_transport_restore")
         self._attach(session, request.received if registration.resume else None)
+
+    def acknowledged(self, session: SessionRecord, tokens: Tokens) -> None:
+        """Its client has used the newest of its tokens: that one is proven (contract D3)."""
+        session.credentials = replace(session.credentials, tokens=tokens.acknowledged())
+        self._plan.add(e.UpdateCredentials(session.epoch, session.credentials))
 
     def suspend(
         self, session: SessionRecord, error: ResumeHubError, close: CloseFrame | None, until: float

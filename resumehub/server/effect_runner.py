@@ -12,6 +12,7 @@ from typing import assert_never
 
 from ..core import effects as e
 from ..core.commands import Observed, Register
+from ..core.drain import Drain
 from ..core.resume import Credentials, ResumeRequest
 from ..core.states import State
 from ..incoming.transport_io import TransportIO
@@ -31,6 +32,12 @@ log = Log("resumehub")
 
 # After these a reader starts, which runs them: no thread of the pool is needed.
 _BEFORE_READER = ("on_connect", "on_transport_restore")
+
+_DRAINS = {
+    Drain.NONE: "the hub is drained no more: it takes new sessions",
+    Drain.NEWCOMERS: "the hub is drained: it takes no new session, and lets its own clients resume",
+    Drain.ALL: "the hub is drained: it takes no new session, and lets no client resume",
+}
 
 
 class EffectRunner(MovingEffects):
@@ -92,6 +99,10 @@ class EffectRunner(MovingEffects):
                 self._services.askers.give_up(number)
             case e.WarnFull():
                 self._full.warn()
+            case e.DrainChanged(drain, told):
+                self._registry.drain = drain
+                if told:
+                    log.info("%s; %d sessions are here", _DRAINS[drain], len(self._registry.sessions))
             case e.NotFound() | e.NotMoved() | e.NotJoined() | e.Finish():
                 pass  # the loop handles these
             case _:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..core.commands import Adopt, AdoptAll, HandlerFailed, Kick
+from ..core.commands import Adopt, AdoptAll, HandlerFailed, Kick, SetDrain
+from ..core.drain import Drain
 from ..errors import ConnectionNotFound, HandlerError, NotMovable
 from ..incoming.transport_io import TransportIO
 from ..runtime.base import Runtime
@@ -58,6 +59,8 @@ class HubArrival:
         #: Those that came before the sessions were adopted; None behind that.
         self._early: list[LastWord] | None = []
         self._history: HistoryState | None = None
+        #: Whom the hub refuses that comes.
+        self.drain = Drain.NONE
 
     def __len__(self) -> int:
         """How many sessions are held."""
@@ -122,6 +125,7 @@ class HubArrival:
             history.restore(self._history)
         self._history = None
         loop.beginning.hold_back()
+        loop.put(SetDrain(self.drain, told=False))
         arrivals = [loop.effect_runner.arrives(one.state, one.session) for one in held]
         for one in held:
             if one.io is not None:

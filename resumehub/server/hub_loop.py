@@ -17,6 +17,7 @@ from ..codec import Codec
 from ..config import Config
 from ..core import commands as c
 from ..core import effects as e
+from ..core.drain import Drain
 from ..core.machine import Machine, Rules
 from ..errors import ConnectionClosed, ConnectionNotFound, HubClosed, NotMovable
 from ..incoming.leader_followers import LeaderFollowers
@@ -232,6 +233,14 @@ class HubLoop:
         Blocks: until the hub thread has done it.
         """
         return self._commands.ask(c.EndAll()).count
+
+    def set_drain(self, drain: Drain) -> int:
+        """Refuse these from now on; return how many sessions there are then.
+
+        Blocks: until the hub thread has done it.
+        """
+        self._commands.ask(c.SetDrain(drain))
+        return len(self.registry.sessions)
 
     def read_beside(self, transport: int) -> None:
         """See ``Commands``."""

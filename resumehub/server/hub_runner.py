@@ -15,6 +15,7 @@ from typing import Any
 
 from ..clock import Clock
 from ..core.commands import GapFound, Register, TransportAborted
+from ..core.drain import Drain
 from ..errors import HubClosed
 from ..incoming.dialled import Dialled
 from ..incoming.transport_io import HostThread
@@ -139,8 +140,13 @@ class HubRunner(HubParts):
         registry = self.registry()
         session = registry.sessions.get(connection_id) if connection_id else registry.keys.get(key)
         if session is None:
-            return Found(None, self._is_full())
-        return Found(session.seen(received), False)
+            return Found(None, self._is_full(), registry.drain)
+        return Found(session.seen(received), False, registry.drain)
+
+    @property
+    def drain(self) -> Drain:
+        """Whom the hub refuses at present."""
+        return self.loop.registry.drain if self.loop is not None else Drain.NONE
 
     def _is_full(self) -> bool:
         """Whether one more session would be too many, and none that is suspended would make room for it."""

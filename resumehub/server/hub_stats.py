@@ -24,7 +24,7 @@ def stats_of(loop: HubLoop | None, refusals: RefusalReports) -> Stats:
     waiting = [session.serial_queue.parked() for session in list(loop.registry.sessions.values())]
     counts: dict[str, Any] = loop.registry.counts() | asdict(ledger)
     return replace(
-        Stats(refused=refused, lag=loop.lag()),
+        Stats(refused=refused, lag=loop.lag(), draining=loop.registry.drain.value),
         **counts,
         undecodable=loop.observers.undecodable,
         held=held,

@@ -12,7 +12,8 @@ from itertools import islice
 from typing import Protocol
 
 from ..core.commands import Kick, KickUser
-from ..errors import ConnectionClosed, ConnectionNotFound
+from ..core.drain import Drain
+from ..errors import ConnectionClosed, ConnectionNotFound, HubUnavailable
 from ..message import Frame
 from ..session.connection import Connection
 from ..session.session import Session
@@ -44,6 +45,9 @@ class Calls(Protocol):
     def kick(self, connection_id: str) -> None: ...
     def kick_user(self, user: str) -> None: ...
     def end_all(self) -> int: ...
+    def set_drain(self, drain: Drain) -> int:
+        """Refuse these from now on; return how many sessions there are then."""
+
     def cut(self, connection_id: str) -> bool: ...
     def get(self, connection_id: str) -> Connection | None: ...
     def in_room(self, room_id: str) -> list[Connection]: ...
@@ -115,6 +119,13 @@ class LocalCalls:
         """Raises: HubClosed. Blocks: until the hub thread has done it."""
         loop = self._runner.open_loop()
         return loop.end_all() if loop is not None else 0
+
+    def set_drain(self, drain: Drain) -> int:
+        """Raises: HubClosed; HubUnavailable before it begins. Blocks: until the hub thread has done it."""
+        loop = self._runner.open_loop()
+        if loop is None:
+            raise HubUnavailable(False, "it has not begun")
+        return loop.set_drain(drain)
 
     def cut(self, connection_id: str) -> bool:
         """Blocks: never."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from weakref import WeakValueDictionary
 
+from ..core.drain import Drain
 from ..protocol.tokens import key_of
 from ..runtime.base import Runtime
 from ..session.session import Session
@@ -34,6 +35,8 @@ class SessionRegistry:
         self.users: dict[str, Room] = {}
         #: By life: those that have ended, as long as a callback of theirs is still to run.
         self.ending: WeakValueDictionary[str, Session] = WeakValueDictionary()
+        #: Who is refused at present.
+        self.drain = Drain.NONE
         #: The suspended ones, by epoch.
         self.suspended: set[int] = set()
 

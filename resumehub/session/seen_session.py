@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.drain import Drain
 from ..core.resume import Credentials
 from ..outgoing.outbox import ResumePosition
 
@@ -32,8 +33,9 @@ class SeenSession:
 class Found:
     """What one look at the hub found: the session that was looked for, if there is one.
 
-    ``full``: there is none, and one more would be too many.
+    ``full``: there is none, and one more would be too many. ``drain``: whom the hub refuses at present.
     """
 
     seen: SeenSession | None
     full: bool
+    drain: Drain

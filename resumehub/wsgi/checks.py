@@ -23,7 +23,6 @@ from ..admission import Admission
 from ..codes import CloseCode
 from ..config import normalize_origin, validate_identifier
 from ..core.commands import Register
-from ..core.records import TRY_LATER
 from ..errors import ConnectRejected, HubClosed
 from ..protocol.tokens import SUBPROTOCOL
 from ..reasons import RefusalReason
@@ -35,6 +34,7 @@ from .refusals import (
     broken,
     close_of,
     closing,
+    full,
     generated_id,
     no_verdict,
     tls_with_cluster,
@@ -214,14 +214,9 @@ class _Check:
         ):
             close = (CloseCode.CONFLICT, "connection id in use")
             raise Refusal(409, RefusalReason.DUPLICATE, "This connection id is in use.", close=close)
+        params.check_drain(admission.connection_id)
         if params.seen is None and params.hub_is_full:
-            raise Refusal(
-                503,
-                RefusalReason.MAX_SESSIONS,
-                "The server holds as many sessions as it may.",
-                LATER,
-                TRY_LATER,
-            )
+            raise full()
         return self._switch(params.registration(admission), admission.data)
 
     # -- answers ----------------------------------------------------------------------------

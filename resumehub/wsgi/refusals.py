@@ -12,7 +12,7 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from ..codes import CloseCode
-from ..core.records import CloseFrame
+from ..core.records import TRY_LATER, CloseFrame
 from ..protocol.retry_later import SOON, later_reason
 from ..reasons import RefusalReason
 from .session_lookup import NoVerdict
@@ -60,6 +60,18 @@ def broken() -> Refusal:
     """A thread that serves all connections has died; the log says why."""
     detail = "The server cannot serve WebSockets at present."
     return Refusal(503, RefusalReason.HUB_DEAD, detail, LATER)
+
+
+def full() -> Refusal:
+    """There are ``max_sessions`` sessions, and none of them makes room."""
+    detail = "The server holds as many sessions as it may."
+    return Refusal(503, RefusalReason.MAX_SESSIONS, detail, LATER, TRY_LATER)
+
+
+def drained() -> Refusal:
+    """The hub is drained, and refuses this client."""
+    detail = "The server takes no new clients at the moment."
+    return Refusal(503, RefusalReason.DRAINING, detail, LATER, TRY_LATER)
 
 
 def no_verdict(error: NoVerdict) -> Refusal:

@@ -18,12 +18,14 @@ from ..admission import Admission
 from ..codes import CloseCode
 from ..config import validate_identifier
 from ..core.commands import Register
+from ..core.drain import Drain
 from ..core.resume import NO_REQUEST, ResumeRequest, Verdict, can_come_back, judge, judge_connect, returns
+from ..core.states import Outcome
 from ..protocol.expiry import gap_reason
 from ..protocol.tokens import key_of, read_offer, token_of
 from ..reasons import RefusalReason
 from ..session.seen_session import SeenSession
-from .refusals import Refusal, generated_id, gone, not_the_users
+from .refusals import Refusal, drained, generated_id, gone, not_the_users
 from .session_lookup import SessionLookup
 
 #: The query parameters that mean something to the hub; all others are the application's.
@@ -51,6 +53,7 @@ class ResumeParams:
         self.seen: SeenSession | None = None
         #: Whether there was none then, and the hub had no room for one more.
         self.hub_is_full = False
+        self._drain = Drain.NONE
         self._resume_request = NO_REQUEST
         self._verdict = Verdict.NOT_YOURS
         self._returns = False
@@ -115,7 +118,7 @@ class ResumeParams:
         seen = found.seen
         if self.resume and sessions.config.resume_window == 0:
             seen = None
-        self.seen, self.hub_is_full = seen, found.full
+        self.seen, self.hub_is_full, self._drain = seen, found.full, found.drain
         if seen is None:
             return
         if seen.position is not None:
@@ -139,6 +142,12 @@ class ResumeParams:
         """Whether another client has the id; for a request without resume intent."""
         return self.seen is not None and not (self.seen.suspended and self._returns)
 
+    def check_drain(self, connection_id: str | None) -> None:
+        """Refuse a client whom a drained hub refuses; all other checks have passed. Raises: Refusal (503)."""
+        begins = not self.is_resume(connection_id) and (self.seen is None or self.is_duplicate())
+        if self._drain.refuses(Outcome.OPENED if begins else Outcome.RESUMED):
+            raise drained()
+
     def check_preflight(self) -> None:
         """Refuse unless a resume would succeed now. A stranger learns nothing. Raises: Refusal."""
         if self.seen is not None and not can_come_back(self.seen.credentials):
@@ -151,6 +160,8 @@ class ResumeParams:
             raise _beyond()
         if self._verdict is Verdict.GAP:
             raise self._gap()
+        if self._drain.refuses(Outcome.RESUMED):
+            raise drained()
 
     def check_user(self, sessions: SessionLookup) -> None:
         """Refuse a client that is not of the session's user, with intent or without. Raises: Refusal."""

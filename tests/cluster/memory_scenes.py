@@ -226,6 +226,26 @@ def a_third_process_polls(cluster: MemoryCluster) -> None:
         three.start()
 
 
+def a_drain_beside_a_dial_and_a_move(cluster: MemoryCluster) -> None:
+    """A worker drains the hub while it moves, and a client comes: what was counted is what there is."""
+    lanes, (one, two) = stage(cluster, "one", "two")
+    lanes.may_end = True  # bob may be closed with 4503 behind his 101
+    counted: list[int] = []
+    dials_until_let_in(cluster, lanes, "bob", two)
+    tell_to_stop(cluster, one)
+
+    @two.actor
+    def operator() -> None:
+        with contextlib.suppress(HubUnavailable):
+            counted.append(two.hub.drain(accept_resumes=True).left)
+
+    @cluster.at_end
+    def no_session_has_begun_behind_it() -> None:
+        stats = two.hub.runner.stats()
+        if counted:
+            assert (stats.draining, stats.sessions) == ("newcomers", counted[0])
+
+
 # -- dials --------------------------------------------------------------------------------------
 
 

@@ -88,6 +88,13 @@ class EndAllCall:
 
 
 @dataclass(frozen=True, slots=True)
+class SetDrainCall:
+    """``Hub.drain`` and ``Hub.undrain``. ``drain``: the value of a ``Drain``."""
+
+    drain: str
+
+
+@dataclass(frozen=True, slots=True)
 class CutCall:
     """``Hub.cut``."""
 
@@ -235,6 +242,7 @@ Asked: TypeAlias = (
     | KickCall
     | KickUserCall
     | EndAllCall
+    | SetDrainCall
     | CutCall
     | CloseCall
     | JoinCall

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ...clock import now
 from ...codec import encode_frame
 from ...config import history_count
+from ...core.drain import Drain
 from ...message import Frame, Message
 from ...runtime.foreign_code import passes
 from ...server.history import ForNewcomers
@@ -66,6 +67,7 @@ class CallExecution:
                 self._local.send_to_user(asked.user, asked.frame.frame())
             ),
             b.EndAllCall: lambda asked: b.Counted(self._local.end_all()),
+            b.SetDrainCall: lambda asked: b.Counted(self._local.set_drain(Drain(asked.drain))),
             b.CutCall: lambda asked: b.Whether(self._local.cut(asked.connection_id)),
             b.AnswerCall: self._answer,
             b.UndeliveredCall: self._undelivered,

@@ -89,7 +89,7 @@ _LENGTH: Final = struct.Struct(">I")
 _SHORT_CALLS: Final = ShortForms(
     *(b.KickCall, b.KickUserCall, b.CutCall, b.CloseCall, b.JoinCall, b.LeaveCall, b.WaitClosedCall),
     *(b.UndeliveredCall, b.LookCall, b.LookAtRoomCall, b.LookAtUserCall, b.IdsCall, b.CountCall),
-    *(b.RoomsCall, b.StatsCall, b.EndAllCall),
+    *(b.RoomsCall, b.StatsCall, b.EndAllCall, b.SetDrainCall),
 )
 _SHORT_RESULTS: Final = ShortForms(b.Counted, b.Whether, b.Named, b.MarkWanted)
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from ...clock import now
 from ...codec import decode_frames, encode_frame
+from ...core.drain import Drain
 from ...errors import HubUnavailable, ResumeHubError
 from ...message import Frame, Message
 from ...runtime.foreign_code import Log
@@ -193,6 +194,10 @@ class MemberCalls:
     def end_all(self) -> int:
         """See ``Calls``."""
         return self.anywhere(self._local.end_all, self._remote.end_all)
+
+    def set_drain(self, drain: Drain) -> int:
+        """See ``Calls``."""
+        return self.anywhere(lambda: self._local.set_drain(drain), lambda: self._remote.set_drain(drain))
 
     def cut(self, connection_id: str) -> bool:
         """See ``Calls``."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ...codec import Codec, Undecodable, decode_message, encode_frame
 from ...config import validate_identifier
+from ...core.drain import Drain
 from ...errors import RequestInDoubt
 from ...message import Frame, Message
 from ...server.history import ForNewcomers
@@ -116,6 +117,10 @@ class RemoteCalls:
     def end_all(self) -> int:
         """See ``Calls``."""
         return self._call(b.EndAllCall(), b.Counted).number
+
+    def set_drain(self, drain: Drain) -> int:
+        """See ``Calls``."""
+        return self._call(b.SetDrainCall(drain.value), b.Counted).number
 
     def cut(self, connection_id: str) -> bool:
         """See ``Calls``."""

@@ -7,7 +7,13 @@ thread, unless a method says otherwise. Read next: ``move_source.py``, ``move_ta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+HISTORY: Final = "history"
+"""The name of the rooms' history among the parts of ``RestMoves``."""
+
+DRAIN: Final = "drain"
+"""The name of whom the hub refuses, there: the value of a ``Drain``. Left out while it refuses nobody."""
 
 
 class Traveller(Protocol):

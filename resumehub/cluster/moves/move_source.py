@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from ...clock import now
 from ...core.cluster.hub_move import SourceAction, SourceEvent, SourceStage, source_step
-from ...core.commands import LeaveBehind
+from ...core.commands import LeaveBehind, SetDrain
+from ...core.drain import Drain
 from ...errors import LinkBroken, ResumeHubError
 from ...runtime.base import Mailbox
 from ...runtime.foreign_code import Log
@@ -35,7 +36,7 @@ from ..link_thread import Handlers
 from . import move_messages as m
 from .late_answers import LateAnswers
 from .move_ahead import BATCH, SentAhead
-from .move_parts import HubMoved, HubNotMoved, SourceHost, Traveller
+from .move_parts import DRAIN, HISTORY, HubMoved, HubNotMoved, SourceHost, Traveller
 
 log = Log("resumehub")
 
@@ -50,9 +51,6 @@ HEAD_START: Final = 1.0
 
 IN_FLIGHT: Final = 2
 """So many of these messages may be unanswered: a user may have as few as 256 descriptors in flight."""
-
-HISTORY: Final = "history"
-"""The name of the rooms' history among the parts of ``RestMoves``."""
 
 _E = SourceEvent
 
@@ -142,6 +140,8 @@ class MoveSource:
         parts = {name: traveller.export() for name, traveller in self._travellers.items()}
         if loop.registry.history is not None:
             parts[HISTORY] = dump(loop.registry.history.export())
+        if (drain := loop.registry.drain) is not Drain.NONE:
+            parts[DRAIN] = drain.value.encode()
         return parts
 
 
@@ -299,6 +299,7 @@ class _Attempt:
         departure.commit(self._elsewhere, self._say)
         self._source.door.gone()
         self._loop.put(LeaveBehind(tuple(one.session.epoch for one in staying)))
+        self._loop.put(SetDrain(Drain.NONE, told=False))
         if self._loop.registry.history is not None:
             self._loop.registry.history.clear()
         self._need_link_no_more()

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ...clock import now
 from ...core.cluster.hub_move import TargetAction, TargetEvent, TargetStage, target_step
+from ...core.drain import Drain
 from ...errors import LinkBroken, ResumeHubError
 from ...runtime.foreign_code import Log
 from ...runtime.garbage import CyclesNotSought
@@ -34,8 +35,7 @@ from ..movers import Adopted
 from . import move_messages as m
 from .asked_there import AskedThere
 from .move_ahead import BuiltAhead
-from .move_parts import TargetHost, Traveller
-from .move_source import HISTORY
+from .move_parts import DRAIN, HISTORY, TargetHost, Traveller
 
 log = Log("resumehub")
 
@@ -309,8 +309,9 @@ class _Incoming:
         try:
             if (history := self._parts.get(HISTORY)) is not None:
                 self._arrival.hold_history(load(HistoryState, history))
+            self._arrival.drain = Drain(self._parts.get(DRAIN, b"").decode())
         except ValueError as error:
-            log.error("the history of the hub that comes here can't be read: %s", error)
+            log.error("what belongs to the hub that comes here can't be read: %s", error)
         self.on(_E.ALL_HERE)
 
     def last_word(self, message: m.LastWordSaid, descriptors: Sequence[int]) -> None:

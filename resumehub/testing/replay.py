@@ -16,6 +16,7 @@ from typing import Any
 from ..core import commands as c
 from ..core import effects as e
 from ..core.deadlines import DeadlineKind
+from ..core.drain import Drain
 from ..core.invariants import broken
 from ..core.machine import Machine, Rules
 from ..core.resume import ResumeRequest
@@ -164,6 +165,8 @@ def _command(record: Record) -> c.Command:
         if kind is c.Register:
             known["resume_request"] = ResumeRequest(**known["resume_request"])
             known["refusal"] = tuple(known["refusal"]) if known["refusal"] else None
+        if kind is c.SetDrain:
+            known["drain"] = Drain[record["drain"]]
         if kind is c.HandlerFailed:
             known["error"] = HandlerError(record["hook"])
         return kind(**known)

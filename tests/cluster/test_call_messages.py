@@ -28,6 +28,7 @@ ASKED = [
     m.KickCall("\ud800"),
     m.KickUserCall("ada"),
     m.EndAllCall(),
+    m.SetDrainCall("newcomers"),
     m.CutCall("ada"),
     m.CloseCall("ada", "f" * 32),
     m.JoinCall("ada", "f" * 32, "news"),

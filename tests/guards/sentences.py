@@ -14,6 +14,7 @@ from typing import Any
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
+from resumehub.core.drain import Drain
 from resumehub.core.invariants import broken
 from resumehub.core.resume import ResumeRequest
 from resumehub.errors import HandlerError
@@ -186,6 +187,7 @@ HAPPENS: dict[str, Act] = {
     r"the close frame of transport (\d) is out": command(c.CloseSent),
     r"transport (\d) is released": command(c.Released),
     r"(u\d) is kicked": command(c.Kick),
+    r"the hub is drained": lambda stage: stage.do(c.SetDrain(Drain.NEWCOMERS)),
     r"the application closes session (\d)": command(c.Close),
     r"session (\d) joins (\w+)": lambda stage, n, room: stage.do(c.JoinRoom(int(n), "", room)),
     r"session (\d) leaves (\w+)": lambda stage, n, room: stage.do(c.LeaveRoom(int(n), room)),

@@ -23,7 +23,7 @@ V1 = "resumehub.v1"
 
 
 def incident(limit: int = 10_000) -> tuple[list[Record], str, str]:
-    """What a hub records while Ada resumes, Bob falls silent and is given up, and Ada is kicked.
+    """What a hub records while Ada resumes, Bob falls silent, the hub is drained, and Ada is kicked.
 
     With the records: as text, and Ada's token.
     """
@@ -36,6 +36,7 @@ def incident(limit: int = 10_000) -> tuple[list[Record], str, str]:
     offer = {"Sec-WebSocket-Protocol": f"{V1}, resumehub.token.{token}"}
     with connect(hub, "/?id=ada&resume=true&received=0", headers=offer), connect(hub, "/?id=bob") as bob:
         bob.freeze()
+        hub.drain(accept_resumes=True)
         hub.kick("ada")
         clock.advance(75)
         assert hub.close().complete
@@ -46,7 +47,7 @@ def incident(limit: int = 10_000) -> tuple[list[Record], str, str]:
 def test_an_incident_plays_again_as_it_was() -> None:
     """With a resume, a heartbeat that fails, an expiry and a kick in it."""
     records, _, _ = incident()
-    assert {"Observed", "Kick"} <= {record["what"] for record in records}
+    assert {"Observed", "Kick", "SetDrain"} <= {record["what"] for record in records}
     assert any(record.get("hook") == "on_disconnect" and record["lane"] == "hub" for record in records)
 
     played = replay(records)

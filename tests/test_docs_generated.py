@@ -173,7 +173,8 @@ def test_a_page_says_whom_it_is_for_and_where_to_go_next(page: Path) -> None:
 
 def test_every_page_is_on_the_map() -> None:
     on_the_map = {
-        link.partition("#")[0] for link in re.findall(r"\]\(([^):]+\.md[^)]*)\)", text_of("index.md"))
+        link.partition("#")[0]
+        for link in re.findall(r"\]\((?!\.\./)([^):]+\.md[^)]*)\)", text_of("index.md"))
     }
 
     assert on_the_map == {page.relative_to(DOCS).as_posix() for page in PAGES} - {"index.md"}

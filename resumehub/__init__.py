@@ -40,6 +40,7 @@ from .errors import (
 )
 from .hub import Hub
 from .hub_life_cycle import CloseReport
+from .limits import RateLimit
 from .message import Message
 from .metrics import Counters, NoopMetrics
 from .session.connection import Connection
@@ -67,6 +68,7 @@ __all__ = [
     "MessageRejected",
     "NoopMetrics",
     "NotHere",
+    "RateLimit",
     "ReceiveTimeout",
     "RequestError",
     "RequestFailed",

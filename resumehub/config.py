@@ -1,7 +1,7 @@
 """The hub's options, checked once, so that no other module has to check them.
 
 ``Config.build`` makes every Config: all values have the right type, are in range and normalised. It knows
-numbers, names and the grammar of origins and subprotocols, but not what they are for. Also here, because
+names and the grammar of origins and subprotocols, but not what they are for. Also here, because
 names from outside are checked in the same way: ``validate_identifier`` for ids of rooms, connections and
 users, and ``normalize_origin`` for Origin headers.
 
@@ -17,10 +17,19 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 from .handlers import check_handler
+from .limits import USUAL_RATE, RateLimit, check_rate
+from .option_checks import (
+    count,
+    duration,
+    flag,
+    messages,
+    one_of,
+    start_of,
+    strings,
+    wrong_type,
+    wrong_value,
+)
 from .protocol.control_messages import ACK_DELAY
-
-MAX_DURATION: Final = 10 * 365 * 24 * 3600.0
-"""Ten years, in seconds: a longer duration is a mistake (milliseconds?), and infinity is no deadline."""
 
 MAX_IDENTIFIER_LENGTH: Final = 255
 """In characters, for room and connection ids and users."""
@@ -80,6 +89,7 @@ class Config:
     on_duplicate: OnDuplicate
     subprotocols: tuple[str, ...]
     compression: bool
+    rate: RateLimit | None
     data_codec: DataCodec | None
 
     @classmethod
@@ -104,6 +114,7 @@ class Config:
         on_duplicate: str = "replace",
         subprotocols: Iterable[str] = (),
         compression: bool = False,
+        rate: RateLimit | None = USUAL_RATE,
         data_codec: str | None = "json",
     ) -> Config:
         """Check and normalise a hub's options.
@@ -134,36 +145,38 @@ class Config:
         * ``subprotocols``: those that a client may use (it gets the first of *its* list that is here);
           tokens (RFC 7230 §3.2.6), each once, none beginning with ``resumehub.``.
         * ``compression``: a bool.
+        * ``rate``: a ``RateLimit`` for what each session's client sends, or None for no limit.
         * ``data_codec``: ``"json"``, or None: sessions stay in the process in which they began.
 
         Raises: TypeError for a wrong type (a bool is no number, a str is no list); ValueError for
         a wrong value. The text names the argument, its value and what is allowed.
         Threads: any. Blocks: never.
         """
-        checked_resume_window = _duration("resume_window", resume_window, zero=True)
-        checked_write_timeout = _duration("write_timeout", write_timeout, zero=False)
+        checked_resume_window = duration("resume_window", resume_window, zero=True)
+        checked_write_timeout = duration("write_timeout", write_timeout, zero=False)
         return cls(
             resume_window=checked_resume_window,
             ping_interval=_ping_interval(ping_interval, checked_write_timeout),
             write_timeout=checked_write_timeout,
             stall_timeout=_stall_timeout(stall_timeout, checked_resume_window),
-            send_buffer=_count("send_buffer", send_buffer, "messages"),
-            send_buffer_bytes=_count("send_buffer_bytes", send_buffer_bytes, "bytes"),
-            max_message_size=_count("max_message_size", max_message_size, "bytes"),
-            max_sessions=_count("max_sessions", max_sessions, "sessions"),
-            max_rooms=_count("max_rooms", max_rooms, "rooms"),
-            max_requests=_count("max_requests", max_requests, "requests"),
+            send_buffer=count("send_buffer", send_buffer, "messages"),
+            send_buffer_bytes=count("send_buffer_bytes", send_buffer_bytes, "bytes"),
+            max_message_size=count("max_message_size", max_message_size, "bytes"),
+            max_sessions=count("max_sessions", max_sessions, "sessions"),
+            max_rooms=count("max_rooms", max_rooms, "rooms"),
+            max_requests=count("max_requests", max_requests, "requests"),
             history=_history(history),
-            refusal_delay=_duration("refusal_delay", refusal_delay, zero=True),
-            callback_threads=_count("callback_threads", callback_threads, "threads"),
+            refusal_delay=duration("refusal_delay", refusal_delay, zero=True),
+            callback_threads=count("callback_threads", callback_threads, "threads"),
             allowed_origins=_origins(allowed_origins),
-            on_full=cast(OnFull, _one_of("on_full", on_full, "expire", "refuse")),
-            on_duplicate=cast(OnDuplicate, _one_of("on_duplicate", on_duplicate, "replace", "reject")),
+            on_full=cast(OnFull, one_of("on_full", on_full, "expire", "refuse")),
+            on_duplicate=cast(OnDuplicate, one_of("on_duplicate", on_duplicate, "replace", "reject")),
             subprotocols=_subprotocols(subprotocols),
-            compression=_flag("compression", compression),
+            compression=flag("compression", compression),
+            rate=check_rate(rate),
             data_codec=None
             if data_codec is None
-            else cast(DataCodec, _one_of("data_codec", data_codec, "json")),
+            else cast(DataCodec, one_of("data_codec", data_codec, "json")),
         )
 
 
@@ -183,12 +196,13 @@ def validate_identifier(name: str, value: object) -> None:
         raise ValueError(f"{name} is empty: it must have 1 to {MAX_IDENTIFIER_LENGTH} characters")
     if len(value) > MAX_IDENTIFIER_LENGTH:
         raise ValueError(
-            f"{name} {_start(value)} has {len(value)} characters: at most {MAX_IDENTIFIER_LENGTH} are allowed"
+            f"{name} {start_of(value)} has {len(value)} characters: at most {MAX_IDENTIFIER_LENGTH} are "
+            "allowed"
         )
     unfit = _UNFIT.search(value)
     if unfit is not None:
         raise ValueError(
-            f"{name} {_start(value)} has U+{ord(unfit.group()):04X} at position {unfit.start()}: control "
+            f"{name} {start_of(value)} has U+{ord(unfit.group()):04X} at position {unfit.start()}: control "
             "characters and lone surrogates are not allowed"
         )
 
@@ -209,7 +223,7 @@ def normalize_origin(origin: str) -> str:
     port = int(match["port"]) if match and match["port"] else None
     if match is None or (port is not None and not 1 <= port <= 65535):
         raise ValueError(
-            f'{_start(origin)} is no origin: it must be scheme://host or scheme://host:port, or "null", '
+            f'{start_of(origin)} is no origin: it must be scheme://host or scheme://host:port, or "null", '
             "with no path, no trailing slash, no wildcard, and international names as xn--…"
         )
     base = f"{match['scheme']}://{match['host']}"
@@ -222,50 +236,30 @@ def history_count(history: HistoryOption, room_id: str) -> int:
     """
     if isinstance(history, Mapping):
         return history.get(room_id, 0)
-    return _messages(f"history({_start(room_id)})", history(room_id))
+    return messages(f"history({start_of(room_id)})", history(room_id))
 
 
 def _history(value: object) -> HistoryOption | None:
     if value is None:
         return None
     if isinstance(value, Mapping):
-        for room_id, count in value.items():
+        for room_id, number in value.items():
             validate_identifier("a room id in history", room_id)
-            _messages(f"history[{_start(room_id)}]", count)
+            messages(f"history[{start_of(room_id)}]", number)
         return dict(value)
     if not callable(value):
         allowed = 'None, a dict such as {"lobby": 50}, or a function of the room id that returns the number'
-        raise _wrong_type("history", value, allowed)
+        raise wrong_type("history", value, allowed)
     check_handler(value, "history", "room_id")
     return cast(Callable[[str], int], value)
-
-
-def _messages(name: str, value: object) -> int:
-    allowed = "a whole number of messages, 0 or more"
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong_type(name, value, allowed)
-    if value < 0:
-        raise _wrong_value(name, value, allowed)
-    return int(value)
-
-
-def _duration(name: str, value: object, *, zero: bool) -> float:
-    least = "0 or more" if zero else "more than 0"
-    allowed = f"a number of seconds, {least} and at most {MAX_DURATION:.0f} (10 years)"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong_type(name, value, allowed)
-    # Written so that nan fails too. Compared before float(), which raises for very large ints.
-    if not (0 <= value <= MAX_DURATION) or (value == 0 and not zero):
-        raise _wrong_value(name, value, allowed)
-    return float(value)
 
 
 def _ping_interval(value: object, write_timeout: float) -> float | None:
     if value is None:
         return None
-    interval = _duration("ping_interval", value, zero=False)
+    interval = duration("ping_interval", value, zero=False)
     if interval <= write_timeout:
-        raise _wrong_value(
+        raise wrong_value(
             "ping_interval",
             value,
             f"more than write_timeout ({write_timeout} seconds), or None for no heartbeat",
@@ -276,36 +270,12 @@ def _ping_interval(value: object, write_timeout: float) -> float | None:
 def _stall_timeout(value: object, resume_window: float) -> float:
     if value is None:
         return resume_window if resume_window >= ACK_DELAY else _USUAL_STALL_TIMEOUT
-    timeout = _duration("stall_timeout", value, zero=False)
+    timeout = duration("stall_timeout", value, zero=False)
     if timeout < ACK_DELAY:
-        raise _wrong_value(
+        raise wrong_value(
             "stall_timeout", value, f"at least {ACK_DELAY} seconds: a client may take that for its $ack"
         )
     return timeout
-
-
-def _count(name: str, value: object, unit: str) -> int:
-    allowed = f"a whole number of {unit}, at least 1"
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong_type(name, value, allowed)
-    if value < 1:
-        raise _wrong_value(name, value, allowed)
-    return int(value)
-
-
-def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong_type(name, value, "True or False")
-    return value
-
-
-def _one_of(name: str, value: object, *words: str) -> str:
-    allowed = " or ".join(f'"{word}"' for word in words)
-    if not isinstance(value, str):
-        raise _wrong_type(name, value, allowed)
-    if value not in words:
-        raise _wrong_value(name, value, allowed)
-    return value
 
 
 def _origins(value: object) -> Literal["*"] | tuple[str, ...] | None:
@@ -315,9 +285,9 @@ def _origins(value: object) -> Literal["*"] | tuple[str, ...] | None:
         return "*"
     allowed = 'None (same origin), "*" (any), or a list of origins such as ["https://example.com"]'
     origins = []
-    for origin in _strings("allowed_origins", value, allowed):
+    for origin in strings("allowed_origins", value, allowed):
         if origin == "*":
-            raise _wrong_value(
+            raise wrong_value(
                 "allowed_origins", value, 'the string "*" itself, not in a list, for any origin'
             )
         try:
@@ -329,54 +299,18 @@ def _origins(value: object) -> Literal["*"] | tuple[str, ...] | None:
 
 def _subprotocols(value: object) -> tuple[str, ...]:
     allowed = 'a list of names such as ["chat.v2"], each once'
-    names = _strings("subprotocols", value, allowed)
+    names = strings("subprotocols", value, allowed)
     for name in names:
         if not _TOKEN.fullmatch(name):
-            raise _wrong_value(
+            raise wrong_value(
                 "subprotocols", name, "one or more ASCII letters, digits and !#$%&'*+-.^_`|~ (RFC 7230 token)"
             )
         if name.lower().startswith(RESERVED_SUBPROTOCOL_PREFIX):
-            raise _wrong_value(
+            raise wrong_value(
                 "subprotocols",
                 name,
                 f"without the prefix {RESERVED_SUBPROTOCOL_PREFIX!r}: the hub negotiates those by itself",
             )
     if len(set(names)) != len(names):
-        raise _wrong_value("subprotocols", value, allowed)
+        raise wrong_value("subprotocols", value, allowed)
     return names
-
-
-def _strings(name: str, value: object, allowed: str) -> tuple[str, ...]:
-    # A str is an iterable of its letters: this function finds that mistake.
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise _wrong_type(name, value, allowed)
-    items = tuple(value)
-    for item in items:
-        if not isinstance(item, str):
-            raise _wrong_type(name, item, allowed)
-    return items
-
-
-def _wrong_type(name: str, value: object, allowed: str) -> TypeError:
-    return TypeError(f"{name} is {_short(value)}, {_article(type(value).__name__)}: it must be {allowed}")
-
-
-def _wrong_value(name: str, value: object, allowed: str) -> ValueError:
-    return ValueError(f"{name} is {_short(value)}: it must be {allowed}")
-
-
-def _short(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # An int of more digits than Python prints, or a repr that fails.
-        return "something unprintable"
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def _start(text: str) -> str:
-    """The first 40 characters of a string from outside, as a repr: what fits in a log line."""
-    return repr(text) if len(text) <= 40 else f"{text[:40]!r}…"
-
-
-def _article(noun: str) -> str:
-    return f"an {noun}" if noun[0].lower() in "aeiou" else f"a {noun}"

@@ -22,6 +22,7 @@ from .config import Config, HistoryOption
 from .handlers import check_handler
 from .hooks import ALL_HOOKS, Hooks
 from .hub_life_cycle import HubLifeCycle
+from .limits import USUAL_RATE, RateLimit
 from .message import Message
 from .metrics import REQUIRED, Metrics, NoopMetrics
 from .runtime.base import Runtime
@@ -77,6 +78,7 @@ class Hub(Hooks, HubLifeCycle):
         on_duplicate: str = "replace",
         subprotocols: Iterable[str] = (),
         compression: bool = False,
+        rate: RateLimit | None = USUAL_RATE,
         data_codec: str | None = "json",
         codec: Codec | None = None,
         metrics: Metrics | None = None,
@@ -107,6 +109,7 @@ class Hub(Hooks, HubLifeCycle):
             on_duplicate=on_duplicate,
             subprotocols=subprotocols,
             compression=compression,
+            rate=rate,
             data_codec=data_codec,
         )
         self.connect = connect

@@ -78,6 +78,7 @@ CALLED_FROM: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "heartbeat_failed": (_HUB,),
         "transport_superseded": (_HUB,),
         "upgrade_refused": (_HUB, _REQUEST),
+        "reading_paused": (_HUB,),
         "request_asked": (_APPLICATION, _READER, _CALLBACKS),
         "request_settled": (_APPLICATION, _READER, _CALLBACKS),
         "client_request_taken": (_READER, _CALLBACKS),
@@ -219,9 +220,17 @@ class Metrics(Protocol):
 class MoreMetrics(Protocol):
     """The methods that a collector may have as well; what it lacks it is not told. ``NoopMetrics`` has them.
 
-    Those of requests are called in any hub, all others only with a cluster. Everything that ``Metrics`` says
-    of arguments and threads holds here. All durations are real seconds, 0 or more.
+    Those of requests and ``reading_paused`` are called in any hub, all others only with a cluster. Everything
+    that ``Metrics`` says of arguments and threads holds here. All durations are real seconds, 0 or more.
     """
+
+    def reading_paused(self, room_id: str, connection_id: str, duration: float, /) -> None:
+        """A client has sent more than ``rate`` allows; the hub does not read it for ``duration`` seconds.
+
+        At most ten times a second for one client. A close frame of ours may end the pause sooner.
+
+        Threads: hub thread.
+        """
 
     def request_asked(self, room_id: str, connection_id: str, /) -> None:
         """A thread of this process asks a client: ``connection.request``.

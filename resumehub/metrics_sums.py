@@ -54,6 +54,10 @@ class CountersSnapshot(TypedDict):
     transports_superseded: int
     upgrades_refused: dict[str, int]
     """By reason."""
+    readings_paused: int
+    """Pauses of clients that have sent more than ``rate`` allows."""
+    reading_paused_seconds: float
+    """The sum of these pauses."""
     requests_asked: int
     """Of this process's threads, to clients."""
     requests_settled: dict[str, int]
@@ -121,6 +125,8 @@ def no_sums() -> CountersSnapshot:
         heartbeat_failures=0,
         transports_superseded=0,
         upgrades_refused=_zeros(REASONS_REFUSED),
+        readings_paused=0,
+        reading_paused_seconds=0.0,
         requests_asked=0,
         requests_settled=_zeros(OUTCOMES_ASKED),
         client_requests_taken=0,

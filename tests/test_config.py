@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resumehub.config import MAX_DURATION, Config, normalize_origin, validate_identifier
+from resumehub.config import Config, normalize_origin, validate_identifier
+from resumehub.limits import RateLimit
+from resumehub.option_checks import MAX_DURATION
 
 DURATIONS = ["resume_window", "ping_interval", "write_timeout", "stall_timeout", "refusal_delay"]
 # More digits than Python prints: repr() of it raises.
@@ -53,6 +55,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         on_duplicate="replace",
         subprotocols=(),
         compression=False,
+        rate=RateLimit(1000, 8 * 1024 * 1024, 10),
         data_codec="json",
     )
 

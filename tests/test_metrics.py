@@ -44,6 +44,7 @@ SIGNATURES = {
 }
 
 MORE = {
+    "reading_paused": ["room_id", "connection_id", "duration"],
     "request_asked": ["room_id", "connection_id"],
     "request_settled": ["room_id", "connection_id", "outcome"],
     "client_request_taken": ["room_id", "connection_id"],

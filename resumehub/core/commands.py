@@ -107,6 +107,17 @@ class WindowFull:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingPaused:
+    """The client has sent more than its rate allows (``input_rate.py``): nobody reads it before ``until``.
+
+    The reader waits to be told that it may go on.
+    """
+
+    transport: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """The answer to an ``Inspect`` effect.
 
@@ -316,7 +327,7 @@ class Tick:
 EndReport = PeerClosed | PeerGone | PeerFailed | TransportAborted
 """A thread's report that a transport is coming to its end."""
 
-NeedsDeadline = WriteStalled | WindowFull | AckDue
+NeedsDeadline = WriteStalled | WindowFull | AckDue | ReadingPaused
 """A live transport needs a deadline."""
 
 TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed | Released

@@ -28,6 +28,7 @@ class DeadlineKind(Enum):
     WINDOW = "the client should have acknowledged something of a full window"
     ACK = "what has been handled is to be acknowledged"
     ANSWER_WANTED = "the client should have answered a request"
+    PAUSE = "a client that has sent too much may send again"
     REFUSAL = "the close frame of a refusal is to be sent"
 
     # By default an Enum hashes the name of its member, in Python code: half of the time of a look-up. There
@@ -39,6 +40,9 @@ OF_TRANSPORTS = tuple(
     kind for kind in DeadlineKind if kind not in (DeadlineKind.GRACE, DeadlineKind.ANSWER_WANTED)
 )
 """Those whose owner is a transport."""
+
+WRITTEN_DOWN = tuple(kind for kind in OF_TRANSPORTS if kind is not DeadlineKind.PAUSE)
+"""Those that go with a transport to another process. There its reader begins anew, and pauses if it must."""
 
 
 class Deadline(NamedTuple):

@@ -239,6 +239,21 @@ class GiveUpRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class NotePause:
+    """Tell the operator that a client sends too much, and is not read for so many ``seconds``."""
+
+    transport: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOn:
+    """Let the reader of a transport that pauses go on; one that does not pause need not be told."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Call a method of the metrics collector."""
 
@@ -277,7 +292,8 @@ class Finish:
 SessionEffect = OpenSession | EndSession | UpdateCredentials | Notify | NotifyMembership
 MoveEffect = HandOver | GoneElsewhere | TakeOver
 RoomEffect = AddMember | RemoveMember
-TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect
+TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect | ReadOn
 WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent
-Report = Count | Ignored | GiveUpRequest | NotFound | NotMoved | NotJoined | WarnFull | DrainChanged | Finish
+Answer = NotFound | NotMoved | NotJoined | GiveUpRequest
+Report = Count | NotePause | Ignored | Answer | WarnFull | DrainChanged | Finish
 Effect = SessionEffect | MoveEffect | RoomEffect | TransportEffect | WriterEffect | Report

@@ -58,6 +58,8 @@ def _transports(machine: Machine) -> Iterator[str]:
         ends = {DeadlineKind.CLOSE, DeadlineKind.ANSWER, DeadlineKind.REFUSAL}
         if transport.phase is Phase.CLOSING and not armed & ends:
             yield f"{name} is CLOSING with no deadline to end it"
+        if transport.phase is Phase.CLOSING and DeadlineKind.PAUSE in armed:
+            yield f"{name} is CLOSING, and is not read until its client may send again"
         if transport.phase is Phase.ABORTED and armed:
             yield f"{name} is ABORTED but has deadlines {sorted(kind.name for kind in armed)}"
 

@@ -119,7 +119,7 @@ class Machine:
                 self._transport_machine.ended(command)
             case c.CloseSent(number) | c.WriteFailed(number):
                 self._transport_machine.nothing_more_to_write(number)
-            case c.WriteStalled() | c.WindowFull() | c.AckDue():
+            case c.WriteStalled() | c.WindowFull() | c.AckDue() | c.ReadingPaused():
                 self._transport_machine.needs_deadline(command)
             case c.Observed():
                 self._transport_machine.observed(command)

@@ -14,7 +14,7 @@ from ..errors import HubClosed, ResumeHubError
 from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
-from .deadlines import OF_TRANSPORTS, DeadlineKind, Deadlines
+from .deadlines import WRITTEN_DOWN, DeadlineKind, Deadlines
 from .moving import DecisionState, ErrorState, TimeLeft
 from .plan import Plan
 from .records import CloseFrame, SessionRecord
@@ -272,7 +272,7 @@ class SessionTable:
         if session.transport is None:
             armed = self._deadlines.armed([DeadlineKind.GRACE], session.epoch)
         else:
-            armed = self._deadlines.armed(OF_TRANSPORTS, session.transport)
+            armed = self._deadlines.armed(WRITTEN_DOWN, session.transport)
         return tuple(TimeLeft(due.kind, due.at - self._plan.now) for due in armed)
 
     def _attach(self, session: SessionRecord, received: int | None = None) -> None:

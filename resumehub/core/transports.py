@@ -45,6 +45,7 @@ _WHILE_ALIVE = (
     DeadlineKind.STALL,
     DeadlineKind.WINDOW,
     DeadlineKind.ACK,
+    DeadlineKind.PAUSE,
 )
 
 
@@ -187,6 +188,9 @@ class TransportMachine:
         """Something must happen within a time: the peer takes bytes, or acknowledges, or we acknowledge."""
         transport, now = self.by_number.get(report.transport), self._plan.now
         if transport is None or transport.phase is not Phase.LIVE:
+            if transport is not None and isinstance(report, c.ReadingPaused):
+                # The peer's close frame, or the end of its input, may be behind what it has sent too much.
+                self._plan.add(e.ReadOn(report.transport))
             self._plan.ignore("a transport that closes has a deadline already, and acknowledges nothing")
             return
         match report:
@@ -197,6 +201,9 @@ class TransportMachine:
             case c.AckDue(number):
                 if self._deadlines.armed_at(DeadlineKind.ACK, number) is None:
                     self._deadlines.arm(DeadlineKind.ACK, number, now + ACK_DELAY)
+            case c.ReadingPaused(number, until):
+                self._plan.add(e.NotePause(number, max(0.0, until - now)))
+                self._deadlines.arm(DeadlineKind.PAUSE, number, max(until, now))
             case _:
                 assert_never(report)
 
@@ -218,6 +225,8 @@ class TransportMachine:
                 self._plan.add(e.Inspect(due.owner, due.kind))
             case DeadlineKind.REFUSAL:
                 self._send_refusal(transport)
+            case DeadlineKind.PAUSE:
+                self._plan.add(e.ReadOn(due.owner))
             case _:
                 self._plan.add(e.Inspect(due.owner, due.kind))
 
@@ -304,6 +313,8 @@ class TransportMachine:
 
     def _await_close(self, transport: TransportState) -> None:
         transport.phase = Phase.CLOSING
+        if self._deadlines.armed_at(DeadlineKind.PAUSE, transport.number) is not None:
+            self._plan.add(e.ReadOn(transport.number))  # the answer to the close frame is to be read
         self._deadlines.cancel_each(_WHILE_ALIVE, transport.number)
         if transport.close_sent:  # nothing can be written to it any more
             self._await_answer(transport)

@@ -220,7 +220,7 @@ class LeaderFollowers:
                 if cork and (not self._ready or self._leader is not me or cork.is_due()):
                     cork.flush()
                 if outcome is TurnResult.PAUSED:
-                    turn.when_room()
+                    turn.resume_later()
             except BaseException as error:
                 if passes(error):
                     raise

@@ -19,7 +19,7 @@ class TurnResult(Enum):
 
     READ_ON = "wait for more of its input"
     LEFT = "nothing: another thread reads it now, or none"
-    PAUSED = "read no more of it until there is room for messages (``when_room``)"
+    PAUSED = "read no more of it for now: it says itself when it is to be read again (``resume_later``)"
 
 
 class ReadTask(Protocol):
@@ -34,7 +34,7 @@ class ReadTask(Protocol):
     in_hand: bool
 
     def take(self, me: Worker) -> TurnResult: ...
-    def when_room(self) -> None: ...
+    def resume_later(self) -> None: ...
     def give_up(self, why: BaseException) -> None: ...
 
 
@@ -52,7 +52,7 @@ class LastTurn:
         self._task.give_up(self._why)
         return TurnResult.LEFT
 
-    def when_room(self) -> None:
+    def resume_later(self) -> None:
         raise AssertionError("it reads nothing")
 
     def give_up(self, why: BaseException) -> None:

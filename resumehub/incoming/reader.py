@@ -1,7 +1,7 @@
 """The reader of a transport: it runs the handlers of messages, and answers pings and close frames.
 
 There is one for each transport. It has a thread of its own (``Reader``) or takes turns with other readers on
-the threads of ``leader_followers.py`` (``SharedReader``). It reports what it reads to the hub thread and
+the threads of ``leader_followers.py`` (``shared_reader.py``). It reports what it reads to the hub thread and
 decides nothing; each report has the transport's number, by which the hub recognises a late one. It also
 closes the descriptor, last of all: once the hub thread has aborted the transport, the reader waits until the
 writer has left. Read next: ``session/handler_calls.py`` (what a message becomes), ``transport/base.py``.
@@ -9,6 +9,7 @@ writer has left. Read next: ``session/handler_calls.py`` (what a message becomes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 from ..codec import Undecodable
@@ -33,17 +34,9 @@ from ..transport.base import (
     PongReceived,
     Received,
 )
-from .leader_followers import LeaderFollowers
-from .read_tasks import TurnResult, Worker
 from .transport_io import TransportIO
 
 log = Log("resumehub")
-
-# A look-up of an enumeration's member costs time, and these are used for every message.
-_LEFT, _READ_ON = TurnResult.LEFT, TurnResult.READ_ON
-
-_TURN = 32
-"""After so many events a reader that shares its thread lets the others go first."""
 
 
 class Reader:
@@ -57,6 +50,9 @@ class Reader:
         self.io = io
         self._writer: TransportWriter = io.writer
         self._session: Session | None = io.session
+        self._rate = io.session.input_rate if io.session is not None else None
+        self._overdrawn = False  # whether the client has sent more than it may
+        self._fragments = io.transport.fragments  # that have been charged
         self._token = token
         self._queued = False  # whether the last callback had to be queued
         self._ended = False
@@ -76,12 +72,18 @@ class Reader:
         backlog = self.io.backlog
         while True:
             if not backlog:
-                backlog.extend(self.io.transport.receive())
+                backlog.extend(self.io.transport.receive(once=True))
+                self._charge_fragments()
             if self.io.parting:
                 self._leave()
                 return
-            if not self._handle(backlog.popleft()):
+            if backlog and not self._handle(backlog.popleft()):
                 return
+            if self._overdrawn and self._session is not None:
+                may_go_on = self._services.new_event(f"the client of transport {self.io.number} to slow down")
+                self._begin_pause(self._session, may_go_on.set)
+                may_go_on.wait()
+                self._start_reading()
 
     def _begin(self) -> bool:
         self._writer.flush()  # what waits in the outbox goes first, in order, before anything newer
@@ -113,8 +115,9 @@ class Reader:
                 return self._message(data, size)
             case PingReceived(payload):
                 self._writer.pong(payload)
+                self._charge_control(len(payload))
             case PongReceived():
-                pass  # the transport has noted in ``heard`` that something came
+                self._charge_control(0)  # the transport has noted in ``heard`` that something came
             case CloseReceived(code, reason):
                 # The hub thread handles the report before the peer gets the answer: a peer that sees it
                 # and connects again must not find its id taken by its own old session.
@@ -141,6 +144,7 @@ class Reader:
             message = read_message(services.codec, data, allow_reserved=lossless)
             if isinstance(message, Message) and is_reserved(message.event):
                 self._control(session, message)
+                self._charge_control(size)
                 return True
         if not self._is_wanted():
             return True  # a close frame is due: what still comes is read and discarded
@@ -151,15 +155,47 @@ class Reader:
             MessageCall(services, session, self.io.generation, data, size, message, is_taken)
         ):
             return False
+        # The time at which its callbacks had returned: a look at the clock for each message would cost.
+        if self._rate is not None and self._rate.message(size, self.io.reading_since or 0.0):
+            self._overdrawn = True
         if self._queued and session.serial_queue.is_full():
-            # No thread reads now, so no deadline for a Pong may run.
-            self.io.reading_since, self.io.reads_on_since = None, float("inf")
+            self._stop_reading()
             self._wait_for_room(session.serial_queue)
         return True
 
     def _wait_for_room(self, serial_queue: SerialQueue) -> None:
         serial_queue.wait_for_room(self._may_stop_waiting)
+        self._start_reading()
+
+    def _stop_reading(self) -> None:
+        # No thread reads now, so no deadline for a Pong or an $ack may run.
+        self.io.reading_since, self.io.reads_on_since = None, float("inf")
+
+    def _start_reading(self) -> None:
         self.io.reading_since = self.io.reads_on_since = self._services.clock.monotonic()
+
+    # -- the client's rate ------------------------------------------------------------------
+
+    def _charge_control(self, size: int, number: int = 1) -> None:
+        """The client has sent what is no message. One that is to be closed is read without a limit."""
+        rate = self._rate
+        now = self._services.clock.monotonic()
+        if rate is not None and self._is_wanted() and rate.control(size, now, number):
+            self._overdrawn = True
+
+    def _charge_fragments(self) -> None:
+        before, self._fragments = self._fragments, self.io.transport.fragments
+        if self._fragments != before:
+            self._charge_control(0, self._fragments - before)
+
+    def _begin_pause(self, session: Session, then: Callable[[], None]) -> None:
+        """Read no more until the client may send again; ``then`` is called once, on any thread."""
+        assert session.input_rate is not None, "it has been overdrawn"
+        self._overdrawn = False
+        self._stop_reading()
+        until = session.input_rate.until()
+        self.io.when_to_read_on(then)
+        self._commands.put(c.ReadingPaused(self.io.number, until))
 
     def _control(self, session: Session, message: Message) -> None:
         """Handle a control message. It changes nothing once the session is on another transport."""
@@ -249,117 +285,6 @@ class Reader:
             io.transport.release()
         finally:
             self._commands.put(c.Released(io.number))
-
-
-class SharedReader(Reader):
-    """Reads one transport in turns (``leader_followers.py``), each for as long as there is input.
-
-    It never waits: not for the network, and not when too many messages of the session wait; then no thread
-    reads the transport until there is room. When its input ends, the hub thread aborts the transport, and
-    the later of the two closes it.
-    """
-
-    def __init__(
-        self, services: Services, io: TransportIO, token: object, leader_followers: LeaderFollowers
-    ) -> None:
-        super().__init__(services, io, token)
-        assert io.transport.pollable is not None, "its socket can be waited for"
-        self._leader_followers = leader_followers
-        self.number = io.transport.pollable.fileno()
-        self.in_hand = False
-        self._begun = False
-        self._full = False
-        self._me: Worker | None = None
-
-    def begin_idle(self) -> None:
-        """Nothing waits to be written or handled: the first turn may come with the first input.
-
-        Hub thread, before a thread knows of it.
-        """
-        self._begun = True
-        if self.io.listened_since is not None:
-            self.io.reading_since, self.io.listened_since = self.io.listened_since, None
-
-    def take(self, me: Worker) -> TurnResult:
-        """Take a turn: read, if nothing is left of the last turn, and handle some of what came."""
-        self._me = me
-        backlog = self.io.backlog
-        try:
-            if not self._begun:
-                self._begun = True
-                if not self._begin():
-                    return _LEFT
-            if not backlog:
-                backlog.extend(self.io.transport.receive_now())
-            for _ in range(min(len(backlog), _TURN)):
-                if self.io.parting:
-                    self._leave()
-                    return _LEFT
-                if not self._handle(backlog.popleft()):
-                    return _LEFT
-                if self._full:
-                    return TurnResult.PAUSED
-            if backlog or self.io.transport.has_more or self.io.parting:
-                self._leader_followers.recall(self.number)  # the socket need not have any
-        except BaseException as error:
-            if passes(error):
-                raise
-            self.give_up(error)
-            return _LEFT
-        return _READ_ON
-
-    def when_room(self) -> None:
-        """After a turn that was PAUSED: have the next one taken once there is room."""
-        assert self._session is not None, "only a session's messages wait for room"
-        self._full = False
-        self._session.serial_queue.when_room(self._go_on)
-
-    def _go_on(self) -> None:
-        self.io.reading_since = self.io.reads_on_since = self._services.clock.monotonic()
-        try:
-            self._leader_followers.enter(self)
-        except RuntimeError as error:  # a thread that runs callbacks calls this, and must go on
-            self.give_up(error)
-
-    def _wait_for_room(self, serial_queue: SerialQueue) -> None:
-        self._full = True
-
-    def _about_to_call(self) -> None:
-        assert self._me is not None, "callbacks run in a turn"
-        self._leader_followers.before_callback(self._me, self.io.backlog)
-
-    def _have_called(self) -> None:
-        assert self._me is not None, "callbacks run in a turn"
-        self._leader_followers.after_callback(self._me)
-
-    def _leave(self) -> None:
-        self._leader_followers.forget(self.number)
-        super()._leave()
-
-    def _finish(self) -> None:
-        self._leader_followers.forget(self.number)
-        if self.io.is_to_be_closed(ended=True):
-            self.let_go()
-
-
-class FinalRelease:
-    """The last turn of a transport that was aborted while a writer thread still used the socket."""
-
-    in_hand = False
-
-    def __init__(self, reader: Reader, number: int) -> None:
-        self._reader = reader
-        self.number = number
-
-    def take(self, me: Worker) -> TurnResult:
-        self._reader.let_go()
-        return TurnResult.LEFT
-
-    def when_room(self) -> None:
-        raise AssertionError("it reads nothing")
-
-    def give_up(self, why: BaseException) -> None:
-        log.error("closing transport %s failed; please report this", self._reader.io.number, exc_info=why)
 
 
 def _details(event: Received) -> dict[str, int | bool]:

@@ -75,12 +75,30 @@ class TransportIO:
         self.parting = False
         self._reader_has_left = False
         self._reader_left: Event | None = None
+        # What has the reader go on that pauses. Under ``lock``.
+        self._read_on: Callable[[], None] | None = None
         #: Whether the input has ended: there is no reader any more. Changes under ``lock``.
         self.input_ended = False
         #: Whether it counts against ``MAX_REFUSALS``.
         self.counts_as_refusal = False
         #: The request thread that must read (TLS inside the WSGI server); None: a thread of the hub reads.
         self.host_thread: HostThread | None = None
+
+    def when_to_read_on(self, then: Callable[[], None]) -> None:
+        """The reader: have ``then`` called once ``read_on`` is. At once where it may not pause (any more)."""
+        with self.lock:
+            pauses = not (self.parting or self.aborted.is_set())
+            if pauses:
+                self._read_on = then
+        if not pauses:
+            then()
+
+    def read_on(self) -> None:
+        """Any thread: have the reader go on, if it pauses. Never blocks."""
+        with self.lock:
+            then, self._read_on = self._read_on, None
+        if then is not None:
+            then()
 
     def part(self) -> None:
         """Have the reader leave. Any thread; never blocks.

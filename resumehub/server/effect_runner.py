@@ -83,6 +83,10 @@ class EffectRunner(MovingEffects):
                 self._notify(effect)
             case e.NotifyMembership():
                 self._notify_membership(effect)
+            case e.ReadOn(number):
+                self._transports[number].read_on()
+            case e.NotePause(number, seconds):
+                self._note_pause(self._transports[number], seconds)
             case e.Count("upgrade_refused", (status, reason)):
                 self._refusals.report(status, reason)
             case e.Count(method, arguments):
@@ -158,6 +162,7 @@ class EffectRunner(MovingEffects):
             credentials=effect.credentials,
             delayed_ack=self._delayed_ack(effect.credentials, whose),
             limits=self._limits,
+            input_rate=self._input_rate(),
         )
         session.connection = Connection(session, io.data)
         self._by_epoch[effect.epoch] = session
@@ -226,6 +231,12 @@ class EffectRunner(MovingEffects):
         self._new_writer(io, Outbox(self._runtime.lock(), 1, 1), None)
         self._io_threads.start_reader(io)
 
+    def _note_pause(self, io: TransportIO, seconds: float) -> None:
+        session = io.session
+        assert session is not None, "only a session's client has a rate"
+        self._too_fast.warn(session)
+        self._observers.count("reading_paused", session.room_id, session.connection_id, seconds)
+
     def _discard(self, io: TransportIO) -> None:
         writer = self._writer(io.number)
         if io.session is not None:
@@ -253,6 +264,7 @@ class EffectRunner(MovingEffects):
     def _abort(self, io: TransportIO) -> None:
         io.transport.abort()
         io.aborted.set()
+        io.read_on()
         if io.session is not None:
             io.session.serial_queue.wake()
         if io.writer is None:

@@ -21,7 +21,8 @@ from functools import wraps
 from ..core import commands as c
 from ..incoming.leader_followers import LeaderFollowers
 from ..incoming.read_tasks import TurnResult, Worker
-from ..incoming.reader import FinalRelease, Reader, SharedReader
+from ..incoming.reader import Reader
+from ..incoming.shared_reader import FinalRelease, SharedReader
 from ..incoming.transport_io import TransportIO
 from ..message import Frame
 from ..outgoing.items import Gap
@@ -79,9 +80,10 @@ class IOThreads:
         return True
 
     def recall(self, io: TransportIO) -> None:
-        """Any thread: wake the reader, which may wait for input or for its session's callbacks."""
+        """Any thread: wake the reader, which may wait for input, for its session's callbacks, or pause."""
         if io.session is not None:
             io.session.serial_queue.wake()
+        io.read_on()
         if self.leader_followers is not None and io.transport.pollable is not None:
             self.leader_followers.recall(io.transport.pollable.fileno())
 
@@ -216,7 +218,7 @@ class _FirstTurn:
     def take(self, me: Worker) -> TurnResult:
         return TurnResult.LEFT
 
-    def when_room(self) -> None:
+    def resume_later(self) -> None:
         raise AssertionError("it reads nothing")
 
     def give_up(self, why: BaseException) -> None:

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from ..config import Config
 from ..core import effects as e
+from ..core.input_rate import InputRate
 from ..core.moving import DecisionState, ErrorState
 from ..errors import NotMovable
 from ..incoming.transport_io import TransportIO
@@ -31,6 +32,7 @@ from ..session.session_state import HookState, Limits, LiveTransport, SessionSta
 from .beginning import Beginning
 from .full_hub_warning import FullHubWarning
 from .io_threads import IOThreads
+from .rate_warning import RateWarning
 from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
 from .transport_table import TransportTable
@@ -68,6 +70,7 @@ class MovingEffects:
     def __post_init__(self) -> None:
         config, self._observers = self._config, self._services.observers
         self._full = FullHubWarning(self._services.clock, config.max_sessions)
+        self._too_fast = RateWarning(self._services.clock)
         self._limits = Limits(config.resume_window, config.ping_interval, config.max_message_size)
 
     # -- for the thread that moves a session, or all of them ---------------------------------
@@ -79,6 +82,7 @@ class MovingEffects:
         queue = SerialQueue(self._runtime, self._pool, bound, whose)
         session = built(self._services, ahead, queue, self._runtime)
         session.connection = Connection(session, None)
+        session.input_rate = self._input_rate(spent=True)
         return session
 
     def prepare(self, state: SessionState, session: Session | None = None) -> Session:
@@ -198,6 +202,10 @@ class MovingEffects:
             session.serial_queue.call_pool()
 
     # -- what a session needs ---------------------------------------------------------------
+
+    def _input_rate(self, *, spent: bool = False) -> InputRate | None:
+        limit = self._config.rate
+        return InputRate(limit, self._services.clock.monotonic(), spent=spent) if limit is not None else None
 
     def _serial_queue(self, connection_id: str, whose: str) -> SerialQueue:
         queue = self._serial_queues.get(connection_id)

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..codec import encode_frame
-from ..config import MAX_DURATION
 from ..core.commands import RequestMade, RequestOver
 from ..errors import RequestFailed, RequestInDoubt, RequestTimeout, SendBufferFull
 from ..message import Frame, Message
+from ..option_checks import MAX_DURATION
 from .services import Services
 from .session import Session
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..codec import decode_frames, encode_frame
 from ..core.effects import AttachTransport, EndSession
+from ..core.input_rate import InputRate
 from ..core.open_requests import ClientRequest, ClientRequests, OwnRequests
 from ..core.resume import Credentials
 from ..core.states import State
@@ -113,6 +114,8 @@ class Session:
     rooms: tuple[str, ...] = ()
     #: While the whole hub is about to move, and for ever if it has. Changes under the outbox's lock.
     seal: Seal | None = None
+    #: How much its client may still send; None without a limit. Its transport's reader alone changes it.
+    input_rate: InputRate | None = None
     _lost: list[Frame] = field(default_factory=list)
     _lost_counted: int = 0
 
@@ -362,9 +365,7 @@ class Session:
             deferred = [request for request in self.client_requests.all() if request.deferred]
         codec, why = self._services.codec, RequestRefusal.INTERNAL_ERROR
         frames = [encode_refusal(codec, request.id, why, self.connection_id) for request in deferred]
-        return [
-            (request, frame) for request, frame in zip(deferred, frames, strict=True) if frame is not None
-        ]
+        return [(one, frame) for one, frame in zip(deferred, frames, strict=True) if frame is not None]
 
     def close_out(self) -> None:
         """After ``end``: the last transport is released, and what it did not write is lost."""

@@ -43,6 +43,7 @@ class MemoryTransport:
     def __init__(self, wire: MemoryWire) -> None:
         self._wire = wire
         self.heard = 0
+        self.fragments = 0  # its peer says whole messages
         self._parted = self._released = False
 
     @property
@@ -66,7 +67,7 @@ class MemoryTransport:
     def receive_now(self) -> list[Received]:
         raise AssertionError("this transport has no socket that a thread could wait for")
 
-    def receive(self) -> list[Received]:
+    def receive(self, *, once: bool = False) -> list[Received]:
         """What the peer said with its next ``send``. Blocks until then, its end, ``abort`` or ``part``."""
         wire = self._wire
         with wire.changed:

@@ -3,10 +3,12 @@
 The contract is in numbered clauses. The conformance suite in tests/transport/ runs every one of
 them on the real transport (over a socketpair and over TCP) and on the in-memory one.
 
-T1.  ``receive`` blocks until there is an event, and returns events in the order of arrival. ``heard``
-     grows with all input, a part of a message included. Where ``pollable`` is a socket to wait for,
-     ``receive_now`` returns what has come, perhaps nothing, without waiting. It may leave a part of what it
-     has read for the next call: then ``has_more`` is True, and that call reads nothing.
+T1.  ``receive`` blocks until there is an event, and returns events in the order of arrival; with ``once``
+     until there is input, and that may be no event yet. ``heard`` grows with all input, a part of a message
+     included. Where ``pollable`` is a socket to wait for, ``receive_now`` returns what has come, perhaps
+     nothing, without waiting. It may leave a part of what it has read for the next call: then ``has_more`` is
+     True, and that call reads nothing.
+     ``fragments`` grows with each frame that is a part of a message, and not its last one.
 T2.  A data message is reported once and whole, however it was fragmented. Control frames that arrive
      inside it are reported before it.
 T3.  A message of more than ``max_message_size`` bytes is a failure 1009, reported before more than
@@ -107,6 +109,8 @@ class Transport(Protocol):
     @property
     def heard(self) -> int: ...
     @property
+    def fragments(self) -> int: ...
+    @property
     def has_more(self) -> bool: ...
     @property
     def movable(self) -> bool: ...
@@ -114,7 +118,7 @@ class Transport(Protocol):
     @property
     def pollable(self) -> socket.socket | None: ...
 
-    def receive(self) -> list[Received]: ...
+    def receive(self, *, once: bool = ...) -> list[Received]: ...
     def receive_now(self) -> list[Received]: ...
     def encode(self, frame: Frame) -> bytes: ...
     def encode_ping(self) -> bytes: ...

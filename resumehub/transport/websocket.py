@@ -186,7 +186,7 @@ class WebSocketTransport:
         self._parsed_at_once = RECEIVE_BYTES
         self._held = bytearray()  # the beginning of a message whose rest is still to come
         self._deaf = False
-        self.heard = 0
+        self.heard = self.fragments = 0
         #: T5. The stream's own method: one call in between costs a tenth of the system call.
         self.write: Callable[[Sequence[bytes | memoryview]], int] = stream.send
 
@@ -222,11 +222,11 @@ class WebSocketTransport:
 
     # -- reading: the reader thread ---------------------------------------------------------
 
-    def receive(self) -> list[Received]:
-        """Wait for input and return its events, at least one, in order of arrival."""
+    def receive(self, *, once: bool = False) -> list[Received]:
+        """Wait for input and return its events, at least one (unless ``once``), in order of arrival."""
         while True:
             events = self.receive_now(self._stream.receive)
-            if events:
+            if events or once:
                 return events
 
     def receive_now(self, read: Callable[[int], bytes] | None = None) -> list[Received]:
@@ -324,6 +324,7 @@ class WebSocketTransport:
             return 0
         if not part.message_finished:
             self._held += piece
+            self.fragments += part.frame_finished
             return len(piece)
         if self._held:
             whole, self._held = bytes(self._held + piece), bytearray()

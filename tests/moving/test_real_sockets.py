@@ -15,7 +15,7 @@ import pytest
 
 from resumehub import Connection, Hub, Message
 from resumehub.errors import NotMovable
-from resumehub.incoming.reader import SharedReader
+from resumehub.incoming.shared_reader import SharedReader
 from resumehub.runtime.system import SystemRuntime
 from resumehub.server.moving import adopt_session, export_session
 from resumehub.session.serial_queue import SerialQueue

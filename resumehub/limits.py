@@ -1,0 +1,55 @@
+"""``RateLimit``: how much a client may send. A value, checked when it is made.
+
+Pure; any thread. Read next: ``core/input_rate.py``, which decides by it; docs/howto/limits.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .option_checks import duration, per_second, wrong_type, wrong_value
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How much one session's client may send, on average, and at once.
+
+    A client that sends more is not refused: the hub stops reading its socket until it may send again, so TCP
+    makes it wait. Nothing is lost, and the connection stays open.
+
+    * ``messages_per_second``: messages that your handlers get, requests and answers included; more than 0,
+      or None for no limit. 1,000 is far more than people cause, and a small part of what one process handles.
+    * ``bytes_per_second``: bytes of all that, without the headers of frames; more than 0, or None for no
+      limit. 8 MiB.
+    * ``burst``: seconds, more than 0. A client that has been silent for so long may send at once what is
+      allowed in that time: by default 10,000 messages. A single message may always be sent, however large
+      (``max_message_size`` bounds it); the client pays for it afterwards.
+
+    Raises: TypeError, ValueError, which name the argument, its value and what is allowed.
+    Threads: any; immutable.
+    """
+
+    messages_per_second: float | None = 1000.0
+    bytes_per_second: float | None = float(8 << 20)
+    burst: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name, unit in (("messages_per_second", "messages"), ("bytes_per_second", "bytes")):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, per_second(f"rate.{name}", value, unit))
+        object.__setattr__(self, "burst", duration("rate.burst", self.burst, zero=False))
+        if self.messages_per_second is None and self.bytes_per_second is None:
+            raise wrong_value("rate", self, "a RateLimit that limits something, or None for no limit")
+
+
+USUAL_RATE: Final = RateLimit()
+"""What a hub has unless it is told otherwise."""
+
+
+def check_rate(value: object) -> RateLimit | None:
+    """The option ``rate``. Raises: TypeError."""
+    if value is not None and not isinstance(value, RateLimit):
+        raise wrong_type("rate", value, "a RateLimit such as RateLimit(messages_per_second=20), or None")
+    return value

@@ -49,6 +49,8 @@ LAYERS = {
         "codec",
         "config",
         "handlers",
+        "limits",
+        "option_checks",
         "clock",
         "metrics",
         "metrics_methods",

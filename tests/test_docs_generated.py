@@ -113,7 +113,7 @@ def test_the_options_table_has_every_option_with_its_default() -> None:
     options = {name for name in signature.parameters if not name.startswith("_")} - {"self", "connect"}
     rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", text_of("reference/api.md"), re.MULTILINE))
 
-    assert {name: eval(rows[name]) for name in options & set(rows)} == {
+    assert {name: eval(rows[name], {"RateLimit": resumehub.RateLimit}) for name in options & set(rows)} == {
         name: signature.parameters[name].default for name in options
     }
 

@@ -188,10 +188,10 @@ class TransportMachine:
         """Something must happen within a time: the peer takes bytes, or acknowledges, or we acknowledge."""
         transport, now = self.by_number.get(report.transport), self._plan.now
         if transport is None or transport.phase is not Phase.LIVE:
+            self._plan.ignore("a transport that closes has a deadline already, and acknowledges nothing")
             if transport is not None and isinstance(report, c.ReadingPaused):
                 # The peer's close frame, or the end of its input, may be behind what it has sent too much.
                 self._plan.add(e.ReadOn(report.transport))
-            self._plan.ignore("a transport that closes has a deadline already, and acknowledges nothing")
             return
         match report:
             case c.WriteStalled(number):

@@ -22,7 +22,7 @@ from resumehub import Hub, Message
 from resumehub.cluster import LocalCluster
 
 from ..texts import text
-from .app_resumehub import serving
+from .app_resumehub import RATE, serving
 
 BLOCK = 100
 """Calls in a row of each kind; then the other kind has its turn."""
@@ -34,7 +34,9 @@ while data := sock.recv(65536):
     sock.sendall(data)
 """
 
-hub = Hub(ping_interval=None, max_sessions=30_000, cluster=LocalCluster(os.environ["BENCH_FOLDER"]))
+hub = Hub(
+    ping_interval=None, max_sessions=30_000, rate=RATE, cluster=LocalCluster(os.environ["BENCH_FOLDER"])
+)
 app = serving(hub)
 message = Message("say", "x" * 36)
 

@@ -8,7 +8,6 @@ connection, and then in that process. Read next: ``wsgi/checks.py`` for upgrade 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -261,7 +260,7 @@ class Hub(Hooks, HubLifeCycle):
         the hub thread; with a cluster, where the hub is in another process, until that answers.
         """
         stats = self._calls.stats()
-        return stats if self.member is None else replace(stats, role=self.member.role_name)
+        return stats if self.member is None else self.member.completed(stats)
 
     # -- the way in -------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class Stats:
     #: does. A hub thread that hangs is seen by it, since it grows.
     lag: float = 0.0
     #: Whom the hub refuses, since it is drained: "newcomers", or "all"; "" while it is not.
-    draining: str = ""
+    draining: str = field(default="", metadata={"told": False})
     #: What the process that was asked is in its cluster: "hub" (it holds the hub), "worker" (another one
     #: does), "starting" (it looks for the hub, or gets it) or "outside" (it takes no part); "" without one.
     role: str = ""

@@ -7,7 +7,10 @@ import dataclasses
 import pytest
 
 from resumehub import Hub, Message, SystemClock
+from resumehub.cluster.greetings import Greeting
+from resumehub.core.drain import Drain
 from resumehub.session.plain_values import PlainValueError, dump, load
+from resumehub.session.seen_session import Found
 from resumehub.stats import Stats
 from resumehub.testing import UpgradeRefused
 from tests.contract.peers import Gate, Ledger, until
@@ -111,3 +114,12 @@ def test_a_snapshot_does_not_change(stage) -> None:
         one.open("nobody", query="&resume=true")
     assert (before.sessions, before.accepted, before.refused) == (0, 0, {"gone": 1})
     assert one.hub.stats().refused == {"gone": 2}
+
+
+@pytest.mark.contract("F7")
+def test_what_release_0_2_0_does_not_know_is_not_told_to_it() -> None:
+    """A link to it would end: of what it gets it must know each field."""
+    assert b"drain" not in dump(Stats(draining="newcomers"))
+    assert load(Stats, dump(Stats(draining="newcomers"))) == Stats()
+    assert b"drain" not in dump(Found(None, False, Drain.ALL))
+    assert not Greeting.from_bytes(b'{"process":"a","pid":1,"kind":"sync","application":""}').hears_drains

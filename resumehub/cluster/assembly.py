@@ -42,7 +42,15 @@ class Assembly:
         self._timeout = member.cluster.timeout
         self.calls = MemberCalls(member)
         self._register_calls(parts)
-        self.dials = MemberDials(runner, door, threads=MANY_THREADS, timeout=self._timeout, serve=serve)
+        self.drain_news = DrainNews(runner, parts)
+        self.dials = MemberDials(
+            runner,
+            door,
+            threads=MANY_THREADS,
+            timeout=self._timeout,
+            serve=serve,
+            heard_drain=lambda: self.drain_news.drain(here=False),
+        )
         self.dials.register(parts)
         server = self.calls.server
         self.news = HubNews(member.cluster.folder, runner.count)
@@ -53,7 +61,6 @@ class Assembly:
         parts.handle_at_hub(self.mover.hub_handlers)
         parts.handle_at_worker(self.mover.worker_handlers)
         parts.link_watchers.append(self.mover)
-        self.drain_news = DrainNews(runner, parts)
 
     def learn(self, server: GunicornWorker | None) -> None:
         """How many threads for requests there are is known now."""

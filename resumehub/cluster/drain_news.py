@@ -14,7 +14,6 @@ from typing import Any
 from ..core.drain import Drain
 from ..errors import LinkBroken
 from ..server.hub_runner import HubRunner
-from .member_links import KINDS
 from .member_messages import HubDrained
 from .parts import Parts
 
@@ -41,8 +40,7 @@ class DrainNews:
 
     def on_link(self, link: Any, at_hub: bool) -> None:
         """See ``LinkWatcher``."""
-        # Others at the end of a link are no members, and serve nobody.
-        if at_hub and link.peer.kind in KINDS:
+        if at_hub and link.peer.hears_drains:
             self._told[link] = Drain.NONE.value
 
     def on_link_end(self, link: Any, at_hub: bool) -> None:

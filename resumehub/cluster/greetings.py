@@ -37,7 +37,8 @@ class Greeting:
 
     ``process``: 128 random bits in hexadecimal, made once a process. ``kind``: ``"hub"`` (a process for the
     hub alone), ``"threads"``, ``"sync"``, ``"publisher"``. ``application``: the cluster's name.
-    ``master_started``, ``started``: seconds since the machine's start, 0.0 where unknown.
+    ``master_started``, ``started``: seconds since the machine's start, 0.0 where unknown. ``hears_drains``:
+    whether it is to be told when the hub is drained; release 0.2.0 does not know that message.
     """
 
     process: str
@@ -48,6 +49,7 @@ class Greeting:
     highest_version: int = HIGHEST_VERSION
     master_started: float = 0.0
     started: float = 0.0
+    hears_drains: bool = False
 
     def to_bytes(self) -> bytes:
         return _to_json(self)

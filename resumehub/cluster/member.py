@@ -25,6 +25,7 @@ from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log
 from ..runtime.system import SystemRuntime
 from ..server.hub_runner import HubRunner
+from ..stats import Stats
 from ..wsgi.session_lookup import SessionLookup
 from .assembly import Assembly, LoopOfMoves
 from .door import Door
@@ -39,7 +40,7 @@ from .gunicorn_worker import (
 from .local import LocalCluster
 from .member_links import KINDS, MemberLinks
 from .member_loop import MemberLoop
-from .member_parts import LinkHandler, Place
+from .member_parts import Here, LinkHandler, Place
 from .member_setting import MemberSetting
 from .movers import Carriage, HubParker
 from .parking.folder_parker import FolderParker
@@ -179,10 +180,11 @@ class Member:
         ready = look(self.runner, self.loop, self.whereabouts, self.dials.client, holder, self._failed)
         return drained(ready, self._assembly.drain_news.drain(here=ready.hub_here))
 
-    @property
-    def role_name(self) -> str:
-        """See ``Stats.role``."""
-        return role_name(self.loop.role if self.loop is not None else Role.IDLE)
+    def completed(self, stats: Stats) -> Stats:
+        """The hub's, with what this process knows better: its own role, and of a drain. Never blocks."""
+        role = self.loop.role if self.loop is not None else Role.IDLE
+        drain = self._assembly.drain_news.drain(here=isinstance(self.whereabouts.place, Here))
+        return replace(stats, role=role_name(role), draining=drain.value)
 
     # -- beginning and end ------------------------------------------------------------------
 
@@ -245,7 +247,8 @@ class Member:
         ground, application = self._ground, self.cluster.name or ""
         master_started = started_at(server.master) if server is not None else 0.0
         greeting = Greeting(self.process, ground.pid(), kind, application)
-        return replace(greeting, master_started=master_started, started=ground.started())
+        started = ground.started()
+        return replace(greeting, master_started=master_started, started=started, hears_drains=True)
 
     def drain(self, timeout: float, why: str) -> Carriage:
         """Move the hub, if it is here, or park it; then take no part any more. Blocks: up to ``timeout``."""

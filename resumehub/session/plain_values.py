@@ -118,9 +118,12 @@ _AS_IT_IS = (str, int, bool)
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    """Name → type, in alphabetical order: that of the encoding."""
+    """Name → type, in alphabetical order: that of the encoding. Left out: those whose metadata say ``"told":
+    False``, which have a default, and which the release before this one does not know.
+    """
     hints = get_type_hints(kind)
-    return {name: hints[name] for name in sorted(field.name for field in dataclasses.fields(kind))}
+    told = [field.name for field in dataclasses.fields(kind) if field.metadata.get("told", True)]
+    return {name: hints[name] for name in sorted(told)}
 
 
 # -- writing ----------------------------------------------------------------------------

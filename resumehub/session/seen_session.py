@@ -6,7 +6,7 @@ A session is looked at by ``session.py``, for any thread; it may come from anoth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.drain import Drain
 from ..core.resume import Credentials
@@ -33,9 +33,10 @@ class SeenSession:
 class Found:
     """What one look at the hub found: the session that was looked for, if there is one.
 
-    ``full``: there is none, and one more would be too many. ``drain``: whom the hub refuses at present.
+    ``full``: there is none, and one more would be too many. ``drain``: whom the hub refuses at present; a
+    process without the hub adds what it has heard (``cluster/drain_news.py``).
     """
 
     seen: SeenSession | None
     full: bool
-    drain: Drain
+    drain: Drain = field(default=Drain.NONE, metadata={"told": False})

@@ -21,10 +21,11 @@ def test_a_worker_drains_the_hub_for_all_and_each_says_so(cluster: MemoryCluster
     lanes, (one, two) = stage(cluster, "one", "two")
     assert two.run("drain", lambda: two.hub.drain(accept_resumes=True)).left == 1
     for process in (one, two):
+        assert cluster.wait_until(lambda process=process: not process.hub.ready())
         with pytest.raises(UpgradeRefused) as refused:
             process.dial("/?id=bob")
         assert (refused.value.status, refused.value.header("Retry-After")) == (503, "5")
-        assert cluster.wait_until(lambda process=process: not process.hub.ready())
+        assert process.run("stats", process.hub.stats).draining == "newcomers"
         ready = process.hub.ready()
         assert (ready.draining, ready.detail) == (True, "the hub is drained (newcomers are refused)")
     lanes.peers["alice"] = process.dial("/?id=alice&resume=true")
@@ -50,5 +51,6 @@ def test_a_hub_that_moves_stays_drained_and_leaves_nothing_of_it_behind(cluster:
     three.start()
     assert cluster.wait_until(lambda: three.hub.ready().draining), "a new worker is told"
     two.run("undrain", two.hub.undrain)
+    assert cluster.wait_until(lambda: bool(three.hub.ready()))
     three.dial("/?id=bob")
     cluster.run_until_idle()

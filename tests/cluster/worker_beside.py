@@ -60,7 +60,7 @@ class WorkerBeside:
         )
         self.door = Door(there.runtime, here=False)
         self.client = DialClient(self.runner, self.door, rules)
-        self.lookup = _Lookup(self.runner, self.door, self.client, there.start)
+        self.lookup = _Lookup(self.runner, self.door, self.client, there.start, lambda: there.drain)
         self.lookup.hub = there
         hub.lookup = lambda: self.lookup
         self.links: list[Link] = []

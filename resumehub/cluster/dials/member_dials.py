@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...core.cluster.passing import rules_for
+from ...core.drain import Drain
 from ...server.hub_runner import HubRunner
 from ..door import Door
 from ..link import Link
@@ -27,14 +28,22 @@ class MemberDials:
 
     ``threads``: for requests, that the server has; 1 for a sync worker. ``timeout``: the cluster's.
     ``serve``: makes sure that this process takes part in its cluster; raises what ``HubRunner.start`` does.
+    ``heard_drain``: see ``MemberLookup``.
     """
 
     def __init__(
-        self, runner: HubRunner, door: Door, *, threads: int, timeout: float, serve: Callable[[], object]
+        self,
+        runner: HubRunner,
+        door: Door,
+        *,
+        threads: int,
+        timeout: float,
+        serve: Callable[[], object],
+        heard_drain: Callable[[], Drain] = lambda: Drain.NONE,
     ) -> None:
         self.client = DialClient(runner, door, rules_for(threads, timeout))
         self.server = DialServer(runner, door)
-        self.lookup = MemberLookup(runner, door, self.client, serve)
+        self.lookup = MemberLookup(runner, door, self.client, serve, heard_drain)
 
     def register(self, parts: Parts) -> None:
         """Be told of all that matters to dials."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ...core.commands import Register
+from ...core.drain import Drain
 from ...incoming.dialled import Dialled
 from ...incoming.transport_io import HostThread
 from ...reasons import RefusalReason
@@ -29,11 +30,20 @@ _TRIES = 3
 
 
 class MemberLookup:
-    """One process's. ``serve``: makes sure that this process has, or looks for, its place in the cluster."""
+    """One process's. ``serve``: makes sure that this process has, or looks for, its place in the cluster.
+    ``heard_drain``: whom the hub refuses, as this process has heard.
+    """
 
     in_cluster = True
 
-    def __init__(self, runner: HubRunner, door: Door, dials: DialClient, serve: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        runner: HubRunner,
+        door: Door,
+        dials: DialClient,
+        serve: Callable[[], object],
+        heard_drain: Callable[[], Drain],
+    ) -> None:
         self.config = runner.config
         self.runtime = runner.runtime
         self.count = runner.count
@@ -42,6 +52,7 @@ class MemberLookup:
         self._runner = runner
         self._door = door
         self._dials = dials
+        self._heard_drain = heard_drain
 
     @property
     def closing(self) -> bool:
@@ -57,7 +68,7 @@ class MemberLookup:
         self.start()
         return self._wherever(
             lambda: self._runner.look(connection_id, key, received),
-            lambda: self._look_there(connection_id, key, received).found,
+            lambda: self._found_there(connection_id, key, received),
         )
 
     def may_refuse_by_close(self) -> bool:
@@ -119,6 +130,11 @@ class MemberLookup:
             except HubFoundHere:
                 continue  # it came in this moment, or is just leaving again
         raise NoVerdict(RefusalReason.HUB_AWAY, "the hub is moving or starting")
+
+    def _found_there(self, connection_id: str | None, key: str, received: int | None) -> Found:
+        found = self._look_there(connection_id, key, received).found
+        # Perhaps it has changed by now; the hub decides again.
+        return Found(found.seen, found.full, self._heard_drain())
 
     def _look_there(
         self, connection_id: str | None, key: str, received: int | None, *, once: bool = False

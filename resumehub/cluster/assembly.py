@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from ..core.cluster.passing import rules_for
+from .calls.call_server import RequestsAlong
 from .calls.member_calls import CallingMember, MemberCalls
 from .dials.member_dials import MANY_THREADS, MemberDials
 from .drain_news import DrainNews
@@ -23,6 +24,9 @@ from .parts import Parts
 
 CALLS: Final = "calls"
 """The name of the books of calls, among what goes along in a move beside the sessions."""
+
+REQUESTS: Final = "requests"
+"""The name of the requests to clients under way, there: behind the books."""
 
 MOVES: Final = "moves"
 """The name of the times of the last moves, there."""
@@ -54,7 +58,7 @@ class Assembly:
         self.dials.register(parts)
         server = self.calls.server
         self.news = HubNews(member.cluster.folder, runner.count)
-        along: dict[str, Traveller] = {CALLS: server, MOVES: self.news}
+        along: dict[str, Traveller] = {CALLS: server, REQUESTS: RequestsAlong(server), MOVES: self.news}
         self.mover = WholeHubMover(
             runner, door, move_host, self.calls.sessions, along, lambda: bool(server.passed_on)
         )

@@ -167,6 +167,14 @@ def take_answer(services: Services, session: Session, message: Message) -> bool:
     return True
 
 
+def give_up(session: Session, request_id: str) -> None:
+    """Nobody waits for this answer any more: a late one is ignored. Any thread; never blocks."""
+    with session.outbox.lock:
+        asked = session.own_requests.settle(request_id)
+    if asked is not None:
+        asked.ended(None)
+
+
 def _send(services: Services, session: Session, asked: WaitingRequest) -> bool:
     """Send the request; False if its time is over already."""
     own, outbox = session.own_requests, session.outbox

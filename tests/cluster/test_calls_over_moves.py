@@ -170,6 +170,24 @@ def test_a_call_under_way_is_made_here_when_the_hub_comes_here(three: Three) -> 
     assert (three.heard(0), three.heard(1)) == ([], ["here"])
 
 
+def test_when_the_hub_comes_here_it_forgets_the_answers_that_have_come(
+    three: Three, monkeypatch: Any
+) -> None:
+    """The call that would have confirmed them was never read: else they would take up all the room."""
+    monkeypatch.setattr("resumehub.core.cluster.calls.MOST_OPEN", 1)
+    link = three.other.link_to(three.one)
+    three.other.hub.send("u1", Message("n", "there"))
+    three.one.member.door.freeze()
+    call = Call(lambda: three.other.hub.send("u1", Message("n", "here")))
+    wait_for(lambda: three.one.server.waits() == 1, call)
+    three.other.server.adopt(three.one.server.export())
+    three.one.member.door.gone()
+    three.other.holds_the_hub("a life")
+    link.close()
+    call.result()
+    assert (three.heard(0), three.heard(1)) == (["there"], ["here"])
+
+
 def test_calls_of_two_threads_are_made_in_their_order_when_the_hub_comes_here(three: Three) -> None:
     """The thread of the later one is the first to learn where the hub is. Neither call is refused."""
     link = three.other.link_to(three.one)
@@ -305,6 +323,26 @@ def test_books_are_forgotten_a_minute_after_the_last_link(three: Three, monkeypa
         three.one.server.tick()
 
 
+def test_a_request_whose_asker_has_given_up_is_dropped(three: Three) -> None:
+    """The thread waits no more, since there was no hub for a while; its next call says so."""
+    worker = Process(4, timeout=0.05)
+    link = worker.link_to(three.one)
+    connection = worker.hub.get("u1")
+    assert connection is not None
+    call = Call(lambda: connection.request("ask", timeout=None))
+    asked(three.stages[0].clients[0])
+    worker.knows_nothing()
+    link.close()
+    with pytest.raises(HubUnavailable):
+        call.result()
+    assert three.one.hub.stats().requests == 1
+    worker.link_to(three.one)
+    worker.hub.send("u1", Message("n", 1))
+    three.one.server.tick()
+    assert three.one.hub.stats().requests == 0
+    worker.leave()
+
+
 def test_damaged_books_are_refused(three: Three) -> None:
     with pytest.raises(ValueError, match="the books of calls can't be read"):
         three.other.server.adopt(b"nonsense")
@@ -321,6 +359,23 @@ def test_a_request_under_way_at_a_move_gets_its_answer(three: Three) -> None:
     three.one.link_to(three.other)
     link.close()
     three.worker.link_to(three.other)
+    answer(three.stages[0].clients[0], request, payload=7)
+    assert call.result() == 7
+
+
+def test_a_request_gets_its_answer_when_the_hub_has_been_elsewhere_and_is_back(three: Three) -> None:
+    """Its book came back, and is another object."""
+    link = three.worker.link_to(three.one)
+    connection = three.hub.get("u1")
+    assert connection is not None
+    call = Call(lambda: connection.request("ask"))
+    request = asked(three.stages[0].clients[0])
+    three.move()
+    link.close()
+    three.one, three.other = three.other, three.one
+    three.move()
+    three.one, three.other = three.other, three.one
+    three.worker.link_to(three.one)
     answer(three.stages[0].clients[0], request, payload=7)
     assert call.result() == 7
 

@@ -1,4 +1,4 @@
-"""The scenes of ``memory_scenes.py`` in many orders: kills, stops, refused descriptors, at any step.
+"""The scenes of ``memory_scenes/`` in many orders: kills, stops, refused descriptors, at any step.
 
 Each run checks the order of callbacks over all processes, who waits for what, each refusal, and that nothing
 that was answered is lost, doubled or out of order. By default a few orders of each scene are played, chosen
@@ -8,33 +8,12 @@ by a seed. ``RESUMEHUB_SWITCHES=1`` plays every order with at most one switch, 2
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable
 
 import pytest
 
 from resumehub.testing import PCT, Deepening, MemoryCluster, explore
-from tests.cluster import memory_scenes
-
-Scene = Callable[[MemoryCluster], None]
-
-SCENES: dict[str, Scene] = {
-    name: scene
-    for name, scene in vars(memory_scenes).items()
-    if inspect.isfunction(scene) and list(inspect.signature(scene).parameters) == ["cluster"]
-}
-
-NOT_YET = {"two_moves_and_an_asker": "the asker's answer may be lost between two moves"}
-
-PARAMETERS = [
-    pytest.param(
-        scene,
-        id=name,
-        marks=[pytest.mark.xfail(reason=NOT_YET[name], run=False)] if name in NOT_YET else [],
-    )
-    for name, scene in SCENES.items()
-]
+from tests.cluster.memory_scenes import SCENES, Scene, dials
 
 ORDERS = 8
 """Of each scene, where nothing else is asked for."""
@@ -46,7 +25,7 @@ RULES = pytest.mark.contract("F2", "F3", "F5", "F6", "F9")
 
 @RULES
 @pytest.mark.timeout(600)  # a failure is made as short as it gets
-@pytest.mark.parametrize("scene", PARAMETERS)
+@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
 def test_no_order_of_a_scene_breaks_a_promise(scene: Scene) -> None:
     if SWITCHES is not None:
         played = explore(
@@ -60,4 +39,4 @@ def test_no_order_of_a_scene_breaks_a_promise(scene: Scene) -> None:
 
 def test_a_schedule_can_be_played_again() -> None:
     """Two runs of one order are the same, step by step, though sockets and descriptors are real."""
-    explore(memory_scenes.a_dial_beside_a_move, PCT(7, 2), lab=MemoryCluster, twice=True)
+    explore(dials.a_dial_beside_a_move, PCT(7, 2), lab=MemoryCluster, twice=True)

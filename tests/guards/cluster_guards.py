@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resumehub.testing import MemoryCluster
-from tests.cluster import memory_scenes
+from tests.cluster.memory_scenes import askers, handlers
 from tests.guards.shell_guard import ShellGuard
 
 GUARDS = (
@@ -14,7 +14,7 @@ GUARDS = (
         "            if False:\n",
         "A session whose handler has returned in the old process would end as if that had been killed.",
         says="alice was sent away: (1011, 'handler error')",
-        scene=memory_scenes.a_last_word_before_the_lock,
+        scene=handlers.a_last_word_before_the_lock,
         lab=MemoryCluster,
         replay="x",
     ),
@@ -25,7 +25,21 @@ GUARDS = (
         "release.undo(release.session.serial_queue.let_go)",
         "on_disconnect would run for a session that on_release has taken off the application's tables.",
         says="on_disconnect of 'alice' behind on_release",
-        scene=memory_scenes.a_close_behind_the_release,
+        scene=handlers.a_close_behind_the_release,
+        lab=MemoryCluster,
+        replay="x",
+    ),
+    ShellGuard(
+        "an answer that comes while the hub leaves is given where the hub is then",
+        "cluster/calls/call_server.py",
+        "        if door.enter_nowait():\n            try:\n                # In the",
+        "        if door.is_shut:\n"
+        "            self.settle(settled)\n"
+        "            return\n"
+        "        if door.enter_nowait():\n            try:\n                # In the",
+        "The books have gone with the hub, which would never hear of it: the asker would wait in vain.",
+        says="RequestInDoubt",
+        scene=askers.an_answer_while_the_hub_leaves,
         lab=MemoryCluster,
         replay="x",
     ),

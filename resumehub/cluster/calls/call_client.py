@@ -189,9 +189,11 @@ class CallClient:
         """
         assert self._server is not None, "the hub comes to members alone"
         done, waiters = 0, [call.waiter for call in calls]
+        process = self._places.process
         try:
+            self._server.go_on(process, [call.number for call in calls])
             for call in calls:
-                if not self._server.take_own(self._places.process, call.number, call.asked, self._own):
+                if not self._server.take_own(process, call.number, call.asked, self._own):
                     return  # it has gone on to the next process, which has the number, too
                 done += 1
         finally:

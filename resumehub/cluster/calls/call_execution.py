@@ -9,7 +9,7 @@ callback. Read next: ``../../server/local_calls.py``, ``call_server.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ...clock import now
@@ -23,10 +23,12 @@ from ...server.hub_runner import HubRunner
 from ...server.local_calls import LocalCalls
 from ...session import orders
 from ...session.answering import put_answer
+from ...session.asking import give_up
 from ...session.connection import Connection
 from ...session.session import Session
 from . import call_bodies as b
 from .call_errors import raised
+from .caller import RequestUnderWay
 from .remote_connection import look_at
 
 Late = Callable[[b.Result], None]
@@ -153,6 +155,13 @@ class CallExecution:
                 late(b.Whether(False))
             else:
                 self._waits_for_end.append((session, late, until))
+
+    def drop(self, requests: Iterable[RequestUnderWay]) -> None:
+        """Nobody waits for these answers any more: nothing is left of the requests. Never blocks."""
+        for request in requests:
+            session = self._local.session_or_ending(request.connection_id, request.life)
+            if session is not None:  # that of a request which release 0.2.0 has executed is not known
+                give_up(session, request.request_id)
 
     # -- one session ------------------------------------------------------------------------
 

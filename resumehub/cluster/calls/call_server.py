@@ -13,14 +13,11 @@ the member. Read next: ``call_execution.py``, ``call_messages.py``.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from ...clock import now
-from ...core.cluster.calls import CallArrival, CallsBroken, ExecutedCalls, KeptAnswer
+from ...core.cluster.calls import CallArrival, CallsBroken, ExecutedCalls
 from ...errors import LinkBroken
 from ...runtime.base import Lock
 from ...runtime.foreign_code import Log
@@ -29,9 +26,9 @@ from ...session.plain_values import PlainValueError, dump, load
 from ..door import Door
 from ..member_parts import AnyLink, LinkHandler
 from .call_bodies import Asked, Done, Raised, RequestCall, Result, SettleCall, WaitClosedCall
-from .call_errors import raised
 from .call_execution import LOOKS, CallExecution
 from .call_messages import Answer, Call, CallsGoOn
+from .caller import Caller, CallersState, RequestsUnderWay, RequestUnderWay
 
 log = Log("resumehub")
 
@@ -43,81 +40,6 @@ ASKER: Final = 5.0
 
 IN_DOUBT: Final = Raised("RequestInDoubt", ["", "", ""])
 """The result of a request whose answer went to a process that has ended. The caller knows what it asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptResult:
-    """An answer that is kept, as it goes along in a move."""
-
-    number: int
-    waits: bool
-    result: Result
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingRequestState:
-    """A call that waits for a client. ``asker``: the process that has asked it, and gets the answer."""
-
-    number: int
-    asker: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallerState:
-    """The book of one process, as it goes along in a move. ``waiting``: calls that wait for a client."""
-
-    process: str
-    last: int
-    kept: tuple[KeptResult, ...]
-    waiting: tuple[WaitingRequestState, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CallersState:
-    """All books of a hub."""
-
-    callers: tuple[CallerState, ...]
-
-
-class _Caller:
-    """A process that calls. ``gone_at``: when its last link ended; None while it has one."""
-
-    def __init__(self, process: str, lock: Lock, book: ExecutedCalls[Result], link: AnyLink | None) -> None:
-        self.process = process
-        self.lock = lock
-        self.book = book
-        self.link = link
-        self.gone_at: float | None = None if link is not None else now()
-        #: Requests to clients that are under way: the number, and the process in which it was executed.
-        self.requests: dict[int, str] = {}
-        #: Calls that came while the door was shut, with their links; and whether a thread executes them.
-        self.held: deque[tuple[Call, Any]] = deque()
-        self.drains = False
-
-    def answer(self, number: int, result: Result, *, only_looks: bool = False) -> None:
-        """Keep the answer, and send it over the process's present link. Any thread; never blocks."""
-        with self.lock:
-            self.book.answered(number, result, only_looks=only_looks)
-            if self.requests:
-                self.requests.pop(number, None)
-            link = self.link
-        if link is not None:
-            try:
-                link.send(Answer(number, result))
-            except LinkBroken:
-                pass  # it is sent again over the next one
-            except ValueError as error:
-                self._say_that_it_cannot(link, number, error)
-
-    def _say_that_it_cannot(self, link: AnyLink, number: int, error: ValueError) -> None:
-        """The answer is too large for a link, or can't be encoded: the asker is told so."""
-        result = raised(ValueError(f"the answer can't be sent: {error}"))
-        with self.lock:
-            self.book.forget([number])
-        try:
-            link.send(Answer(number, result))
-        except LinkBroken:
-            pass  # the call is refused when it comes again
 
 
 class CallServer:
@@ -143,7 +65,7 @@ class CallServer:
 
     def _forget_all(self) -> None:
         self._lock = self._runtime.lock("the callers")
-        self._callers: dict[str, _Caller] = {}
+        self._callers: dict[str, Caller] = {}
         #: Calls whose late answers are on their way to where the hub is: the process must stay.
         self.passed_on: set[tuple[str, int]] = set()
         self._hears_the_door = False
@@ -159,31 +81,38 @@ class CallServer:
         """See ``LinkWatcher``."""
         if at_hub:
             self._listen_to_the_door()
-            caller = self._caller(link.peer.process)
-            with caller.lock:
-                caller.link, caller.gone_at = link, None
+            self._caller(link.peer.process).is_there(link, link.peer.pid)
 
     def on_link_end(self, link: Any, at_hub: bool) -> None:
         """See ``LinkWatcher``."""
         caller = self._callers.get(link.peer.process) if at_hub else None
         if caller is not None:
-            with caller.lock:
-                if caller.link is link:
-                    caller.link, caller.gone_at = None, now()
+            caller.is_gone(link)
 
     def tick(self) -> None:
         """Answer who waits for a session's end, and forget processes that are gone. Never blocks."""
         self._execution.look_for_ends()
         with self._lock:
             callers = list(self._callers.values())
-            there = {one.process for one in callers if one.gone_at is None or one.gone_at > now() - ASKER}
-            for caller in callers:
-                if caller.gone_at is not None and caller.gone_at < now() - KEEP:
-                    del self._callers[caller.process]
+        there = {one.process for one in callers if not one.has_been_gone_for(ASKER)}
         for caller in callers:
-            for number, asker in list(caller.requests.items()):
-                if asker != self._process() and asker not in there:
+            for number, request in list(caller.requests.items()):
+                if request.asker != self._process() and request.asker not in there:
                     caller.answer(number, IN_DOUBT)
+        door = self._door()
+        if door.enter_nowait():
+            try:
+                for caller in callers:
+                    if caller.has_been_gone_for(KEEP):
+                        caller.goes_on(())  # it does not come back
+                    self._execution.drop(caller.unwanted())
+            finally:
+                door.leave()
+        if not door.is_shut:
+            with self._lock:
+                for caller in callers:
+                    if caller.has_been_gone_for(KEEP) and self._callers.get(caller.process) is caller:
+                        del self._callers[caller.process]
 
     def waits(self) -> int:
         """How many calls wait for the end of a session, or for the door."""
@@ -199,9 +128,11 @@ class CallServer:
     # -- calls ------------------------------------------------------------------------------
 
     def _on_calls_go_on(self, link: Any, message: CallsGoOn, descriptors: Sequence[int]) -> None:
-        caller = self._caller(link.peer.process)
-        with caller.lock:
-            caller.book.goes_on(message.waiting)
+        self.go_on(link.peer.process, message.waiting)
+
+    def go_on(self, process: str, waiting: Sequence[int]) -> None:
+        """The process still waits for these calls, and for no others. Never blocks."""
+        self._caller(process).goes_on(waiting)
 
     def _on_call(self, link: Any, call: Call, descriptors: Sequence[int]) -> None:
         caller = self._caller(link.peer.process)
@@ -234,7 +165,7 @@ class CallServer:
             if caller.held:
                 self._drain_soon(caller)
 
-    def _drain_soon(self, caller: _Caller) -> None:
+    def _drain_soon(self, caller: Caller) -> None:
         with caller.lock:
             if caller.drains:
                 return
@@ -244,7 +175,7 @@ class CallServer:
         except RuntimeError:  # the process ends, and starts no more threads
             self._drain(caller)
 
-    def _drain(self, caller: _Caller) -> None:
+    def _drain(self, caller: Caller) -> None:
         while True:
             with caller.lock:
                 # In one step with the look at the door's openings: none is missed.
@@ -270,11 +201,10 @@ class CallServer:
         ``own``: gets the answer, now or later, on any thread. Blocks: as the call.
         """
         caller = self._caller(process)
-        with caller.lock:
-            caller.link, caller.gone_at = own, None
+        caller.is_there(own)
         return self._take(caller, Call(number, (), asked), own.send, waits=True)
 
-    def _take(self, caller: _Caller, call: Call, send: Callable[[Answer], None], *, waits: bool) -> bool:
+    def _take(self, caller: Caller, call: Call, send: Callable[[Answer], None], *, waits: bool) -> bool:
         """Execute a call; False if the door does not let it in. ``waits``: while the door is shut."""
         asked, number = call.asked, call.number
         execution = self._execution
@@ -308,7 +238,7 @@ class CallServer:
                 pass  # it comes again over the next one
         return True
 
-    def _execute(self, caller: _Caller, number: int, asked: Asked, ready: Any) -> Result | None:
+    def _execute(self, caller: Caller, number: int, asked: Asked, ready: Any) -> Result | None:
         if type(asked) is SettleCall:
             self.settle(asked)
             return _DONE
@@ -316,41 +246,52 @@ class CallServer:
             return self._execution.execute(asked, ready, _never_late)
         if type(asked) is RequestCall:
             with caller.lock:
-                caller.requests[number] = self._process()
-        return self._execution.execute(asked, ready, partial(self._late, caller, number))
+                caller.requests[number] = RequestUnderWay(
+                    *(caller.process, number, self._process()),
+                    *(asked.life, asked.connection_id, asked.request_id),
+                )
+        return self._execution.execute(asked, ready, partial(self._late, caller.process, number))
 
     def settle(self, asked: SettleCall) -> None:
         """A client has answered what another process asked when the hub was elsewhere. Never blocks."""
         self._caller(asked.process).answer(asked.number, asked.result)
 
-    def _late(self, caller: _Caller, number: int, result: Result) -> None:
+    def _late(self, process: str, number: int, result: Result) -> None:
         """The result of a call that has waited. Any thread; never blocks."""
-        caller.answer(number, result)
-        if not (self._door().here or self._door().is_shut):
-            # The session has moved, and its client has answered: the asker waits at the hub's next process.
-            whose = caller.process, number
-            self.passed_on.add(whose)
+        settled = SettleCall(process, number, result)
+        door = self._door()
+        if door.enter_nowait():
             try:
-                self._runtime.spawn("resumehub-late-answer", lambda: self._settle_there(whose, result))
-            except RuntimeError:
-                self.passed_on.discard(whose)
-                log.warning("an answer for process %s is lost: no thread can be started", caller.process[:8])
-
-    def _settle_there(self, whose: tuple[str, int], result: Result) -> None:
+                # In the book of now: the hub may have been elsewhere meanwhile, and have come with others.
+                self.settle(settled)
+            finally:
+                door.leave()
+            return
+        # The book of this process has left, or is about to, so the answer is given where the hub is then. An
+        # answer may be here between the commit of a move and its end: the next process may be that quick.
+        whose = process, number
+        self.passed_on.add(whose)
         try:
-            self._pass_on(SettleCall(*whose, result))
-        finally:
+            self._runtime.spawn("resumehub-late-answer", lambda: self._settle_there(settled))
+        except RuntimeError:
             self.passed_on.discard(whose)
+            log.warning("an answer for process %s is lost: no thread can be started", process[:8])
 
-    def _caller(self, process: str) -> _Caller:
+    def _settle_there(self, settled: SettleCall) -> None:
+        try:
+            self._pass_on(settled)
+        finally:
+            self.passed_on.discard((settled.process, settled.number))
+
+    def _caller(self, process: str) -> Caller:
         known = self._callers.get(process)
         if known is not None:
             return known
         with self._lock:
             caller = self._callers.get(process)
             if caller is None:
-                lock = self._runtime.lock(f"the calls of process {process[:8]}")
-                caller = self._callers[process] = _Caller(process, lock, ExecutedCalls(), None)
+                caller = Caller(process, self._lock_of(process), ExecutedCalls())
+                self._callers[process] = caller
             return caller
 
     # -- a move: everything is frozen, the door is shut -------------------------------------
@@ -358,19 +299,8 @@ class CallServer:
     def export(self) -> bytes:
         """All books, for the hub's next process. They change nothing here, for the move may fail."""
         with self._lock:
-            callers = list(self._callers.items())
-        found = []
-        for process, caller in callers:
-            with caller.lock:
-                kept = tuple(KeptResult(one.number, one.waits, one.answer) for one in caller.book.kept())
-                requests = caller.requests
-                waiting = tuple(
-                    WaitingRequestState(number, requests[number])
-                    for number in caller.book.waiting()
-                    if number in requests
-                )
-                found.append(CallerState(process, caller.book.last, kept, waiting))
-        return dump(CallersState(tuple(found)))
+            callers = list(self._callers.values())
+        return dump(CallersState(tuple(caller.exported() for caller in callers)))
 
     def adopt(self, data: bytes) -> None:
         """Go on with the books of the hub that comes here. Raises: ValueError for damage."""
@@ -381,15 +311,28 @@ class CallServer:
         with self._lock:
             self._callers = {}
             for process in {request.asker for one in state.callers for request in one.waiting}:
-                lock = self._runtime.lock(f"the calls of process {process[:8]}")
-                self._callers[process] = _Caller(process, lock, ExecutedCalls(), None)
+                self._callers[process] = Caller(process, self._lock_of(process), ExecutedCalls())
             for one in state.callers:
-                kept = [KeptAnswer(each.number, each.waits, each.result) for each in one.kept]
-                lock = self._runtime.lock(f"the calls of process {one.process[:8]}")
-                waiting = {request.number: request.asker for request in one.waiting}
-                caller = _Caller(one.process, lock, ExecutedCalls(one.last, kept, waiting), None)
-                caller.requests = waiting
-                self._callers[one.process] = caller
+                self._callers[one.process] = Caller.adopted(one, self._lock_of(one.process))
+
+    def export_requests(self) -> bytes:
+        """All requests under way, beside the books."""
+        with self._lock:
+            callers = list(self._callers.values())
+        requests = [request for caller in callers for request in list(caller.requests.values())]
+        return dump(RequestsUnderWay(tuple(requests)))
+
+    def adopt_requests(self, data: bytes) -> None:
+        """Behind ``adopt``. Raises: ValueError for damage."""
+        try:
+            state = load(RequestsUnderWay, data)
+        except PlainValueError as error:
+            raise ValueError(f"the requests under way can't be read: {error}") from None
+        for request in state.requests:
+            self._caller(request.process).learn(request)
+
+    def _lock_of(self, process: str) -> Lock:
+        return self._runtime.lock(f"the calls of process {process[:8]}")
 
 
 def _never_late(result: Result) -> None:
@@ -398,3 +341,11 @@ def _never_late(result: Result) -> None:
 
 _DONE: Final = Done()
 _WAIT: Final = frozenset({RequestCall, WaitClosedCall})
+
+
+class RequestsAlong:
+    """The requests under way, as a ``Traveller``: apart from the books, which release 0.2.0 reads."""
+
+    def __init__(self, server: CallServer) -> None:
+        self.export = server.export_requests
+        self.adopt = server.adopt_requests

@@ -40,7 +40,7 @@ from .errors import (
 )
 from .hub import Hub
 from .hub_life_cycle import CloseReport
-from .limits import RateLimit
+from .limits import ConnectRate, RateLimit
 from .message import Message
 from .metrics import Counters, NoopMetrics
 from .session.connection import Connection
@@ -51,6 +51,7 @@ __all__ = [
     "CloseReport",
     "ClusterError",
     "ClusterRefused",
+    "ConnectRate",
     "ConnectRejected",
     "Connection",
     "ConnectionClosed",

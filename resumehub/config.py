@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 from .handlers import check_handler
-from .limits import USUAL_RATE, RateLimit, check_rate
+from .limits import USUAL_RATE, ConnectRate, RateLimit, check_connect_rate, check_rate
 from .option_checks import (
     count,
     duration,
@@ -90,6 +90,7 @@ class Config:
     subprotocols: tuple[str, ...]
     compression: bool
     rate: RateLimit | None
+    connect_rate: ConnectRate | None
     data_codec: DataCodec | None
 
     @classmethod
@@ -115,6 +116,7 @@ class Config:
         subprotocols: Iterable[str] = (),
         compression: bool = False,
         rate: RateLimit | None = USUAL_RATE,
+        connect_rate: ConnectRate | None = None,
         data_codec: str | None = "json",
     ) -> Config:
         """Check and normalise a hub's options.
@@ -146,6 +148,8 @@ class Config:
           tokens (RFC 7230 §3.2.6), each once, none beginning with ``resumehub.``.
         * ``compression``: a bool.
         * ``rate``: a ``RateLimit`` for what each session's client sends, or None for no limit.
+        * ``connect_rate``: a ``ConnectRate`` for each address, or None for no limit: behind a proxy all
+          clients have one address, until the application is told of the real one.
         * ``data_codec``: ``"json"``, or None: sessions stay in the process in which they began.
 
         Raises: TypeError for a wrong type (a bool is no number, a str is no list); ValueError for
@@ -174,6 +178,7 @@ class Config:
             subprotocols=_subprotocols(subprotocols),
             compression=flag("compression", compression),
             rate=check_rate(rate),
+            connect_rate=check_connect_rate(connect_rate),
             data_codec=None
             if data_codec is None
             else cast(DataCodec, one_of("data_codec", data_codec, "json")),

@@ -21,7 +21,7 @@ from .config import Config, HistoryOption
 from .handlers import check_handler
 from .hooks import ALL_HOOKS, Hooks
 from .hub_life_cycle import HubLifeCycle
-from .limits import USUAL_RATE, RateLimit
+from .limits import USUAL_RATE, ConnectRate, RateLimit
 from .message import Message
 from .metrics import REQUIRED, Metrics, NoopMetrics
 from .runtime.base import Runtime
@@ -78,6 +78,7 @@ class Hub(Hooks, HubLifeCycle):
         subprotocols: Iterable[str] = (),
         compression: bool = False,
         rate: RateLimit | None = USUAL_RATE,
+        connect_rate: ConnectRate | None = None,
         data_codec: str | None = "json",
         codec: Codec | None = None,
         metrics: Metrics | None = None,
@@ -109,6 +110,7 @@ class Hub(Hooks, HubLifeCycle):
             subprotocols=subprotocols,
             compression=compression,
             rate=rate,
+            connect_rate=connect_rate,
             data_codec=data_codec,
         )
         self.connect = connect

@@ -1,6 +1,7 @@
-"""``RateLimit``: how much a client may send. A value, checked when it is made.
+"""``RateLimit``: how much a client may send; ``ConnectRate``: how often an address may connect. Values.
 
-Pure; any thread. Read next: ``core/input_rate.py``, which decides by it; docs/howto/limits.md.
+They are checked when they are made. Pure; any thread. Read next: ``core/input_rate.py`` and
+``core/connect_rate.py``, which decide by them; docs/howto/limits.md.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .option_checks import duration, per_second, wrong_type, wrong_value
+from .option_checks import count, duration, per_second, wrong_type, wrong_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,33 @@ class RateLimit:
             raise wrong_value("rate", self, "a RateLimit that limits something, or None for no limit")
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectRate:
+    """How often clients of one address may connect, on average, and at once.
+
+    A client that comes too often is answered 429 with ``Retry-After`` (4503 with ``reject=close``), and
+    nothing becomes of its session. Newcomers and clients that come back are counted apart, and one that gets
+    its session back is not counted. An address of IPv6 stands for its network of 64 bits.
+
+    * ``connects_per_second``: more than 0. With less than 1, an address connects every few seconds.
+    * ``burst``: at least 1: how many may connect at once, after a pause. Think of an office behind one
+      address, whose network has just come back.
+
+    Raises: TypeError, ValueError, which name the argument, its value and what is allowed.
+    Threads: any; immutable.
+    """
+
+    connects_per_second: float = 5.0
+    burst: int = 100
+
+    def __post_init__(self) -> None:
+        name = "connect_rate.connects_per_second"
+        object.__setattr__(
+            self, "connects_per_second", per_second(name, self.connects_per_second, "connects")
+        )
+        object.__setattr__(self, "burst", count("connect_rate.burst", self.burst, "connects"))
+
+
 USUAL_RATE: Final = RateLimit()
 """What a hub has unless it is told otherwise."""
 
@@ -52,4 +80,12 @@ def check_rate(value: object) -> RateLimit | None:
     """The option ``rate``. Raises: TypeError."""
     if value is not None and not isinstance(value, RateLimit):
         raise wrong_type("rate", value, "a RateLimit such as RateLimit(messages_per_second=20), or None")
+    return value
+
+
+def check_connect_rate(value: object) -> ConnectRate | None:
+    """The option ``connect_rate``. Raises: TypeError."""
+    if value is not None and not isinstance(value, ConnectRate):
+        allowed = "a ConnectRate such as ConnectRate(connects_per_second=1, burst=20), or None"
+        raise wrong_type("connect_rate", value, allowed)
     return value

@@ -43,9 +43,9 @@ def per_second(name: str, value: object, unit: str) -> float:
     """So many of ``unit`` in a second, more than 0."""
     allowed = f"a number of {unit} per second, more than 0 and at most {MOST_PER_SECOND:.0f}"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong_type(name, value, f"{allowed}, or None for no limit of {unit}")
+        raise wrong_type(name, value, allowed)
     if not 0 < value <= MOST_PER_SECOND:
-        raise wrong_value(name, value, f"{allowed}, or None for no limit of {unit}")
+        raise wrong_value(name, value, allowed)
     return float(value)
 
 

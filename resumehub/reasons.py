@@ -112,6 +112,8 @@ class RefusalReason(Enum):
     """A newer dial of the same client has the session."""
     DRAINING = "draining"
     """The hub is drained: it keeps its sessions, and takes no new one."""
+    RATE = "rate"
+    """Clients of this address have connected too often."""
     MAX_SESSIONS = "max_sessions"
     NO_THREADS = "no_threads"
     NO_DESCRIPTORS = "no_descriptors"

@@ -56,6 +56,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         subprotocols=(),
         compression=False,
         rate=RateLimit(1000, 8 * 1024 * 1024, 10),
+        connect_rate=None,
         data_codec="json",
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Request as FlaskRequest
 from werkzeug import Request
 
-from resumehub.wsgi.checks import _request_of
+from resumehub.wsgi.view_request import request_of
 
 
 def environ_of(query: str) -> dict[str, Any]:
@@ -19,12 +19,12 @@ def test_what_the_framework_has_read_is_not_read_again() -> None:
     environ = environ_of("id=u1&resume=true")
     request = FlaskRequest(environ)
 
-    assert _request_of(environ) is request
+    assert request_of(environ) is request
     assert environ["werkzeug.request"] is request
 
 
 def test_without_a_framework_of_werkzeugs_a_request_is_made() -> None:
-    assert _request_of(environ_of("resume=true")).args["resume"] == "true"
+    assert request_of(environ_of("resume=true")).args["resume"] == "true"
 
 
 def test_a_query_that_was_changed_since_is_read_anew() -> None:
@@ -33,7 +33,7 @@ def test_a_query_that_was_changed_since_is_read_anew() -> None:
     assert Request(environ).args["resume"] == "false"
     environ["QUERY_STRING"] = "resume=true"
 
-    assert _request_of(environ).args["resume"] == "true"
+    assert request_of(environ).args["resume"] == "true"
 
 
 def test_the_request_of_another_environ_is_not_taken_for_this_ones() -> None:
@@ -42,7 +42,7 @@ def test_the_request_of_another_environ_is_not_taken_for_this_ones() -> None:
     request = FlaskRequest(environ)
     copy = {**environ, "HTTP_ORIGIN": "https://other.test"}
 
-    made = _request_of(copy)
+    made = request_of(copy)
     assert made is not request
     assert made.headers["Origin"] == "https://other.test"
 
@@ -56,4 +56,4 @@ def test_queries_that_an_application_keeps_in_its_own_way_are_read_in_ours() -> 
     environ = environ_of("resume=true&resume=false")
     Simple(environ)
 
-    assert _request_of(environ).args.getlist("resume") == ["true", "false"]
+    assert request_of(environ).args.getlist("resume") == ["true", "false"]

@@ -26,6 +26,7 @@ from ..session.seen_session import Found, SeenSession
 from ..stats import Stats
 from ..transport.base import Transport
 from ..transport.sockets import PlainSocket
+from .connect_gate import ConnectGate
 from .hub_loop import HubLoop, HubParts
 from .hub_stats import stats_of
 from .refusal_reports import RefusalReports
@@ -50,7 +51,7 @@ class HubRunner(HubParts):
     def __post_init__(self) -> None:
         self._lock = self.runtime.lock("the hub's handlers")
         self._empty = SessionRegistry(self.runtime)
-        self.refusals = self._new_reports()
+        self._count_anew()
         _runners.add(self)
 
     def add_handler(self, hook: str, handler: Callable[..., Any]) -> None:
@@ -107,7 +108,7 @@ class HubRunner(HubParts):
         """In a forked child: forget the parent's loop, and close the descriptors that it had open."""
         loop, self.loop = self.loop, None
         self._lock = self.runtime.lock("the hub's handlers")
-        self.refusals = self._new_reports()
+        self._count_anew()
         if loop is not None:
             loop.after_fork_in_child()
 
@@ -119,10 +120,13 @@ class HubRunner(HubParts):
         self.clock, self.runtime = clock, runtime
         self.loop, self.closed = None, False
         self._lock = runtime.lock("the hub's handlers")
-        self.refusals = self._new_reports()
+        self._count_anew()
 
-    def _new_reports(self) -> RefusalReports:
-        return RefusalReports(self.metrics, self.clock, self.runtime.lock("the count of refusals"))
+    def _count_anew(self) -> None:
+        runtime, clock = self.runtime, self.clock
+        self.refusals = RefusalReports(self.metrics, clock, runtime.lock("the count of refusals"))
+        lock = runtime.lock("the addresses of clients")
+        self._gate = ConnectGate(self.config.connect_rate, clock, lock)
 
     # -- for the request side ---------------------------------------------------------------
 
@@ -170,6 +174,14 @@ class HubRunner(HubParts):
     def refused(self, status: int, reason: RefusalReason, detail: str = "") -> None:
         """See ``RefusalReports.report``."""
         self.refusals.report(status, reason.value, detail)
+
+    def admit(self, address: str, comes_back: bool) -> float:
+        """See ``SessionLookup``."""
+        return self._gate.admit(address, comes_back)
+
+    def give_back(self, address: str, comes_back: bool) -> None:
+        """See ``SessionLookup``."""
+        self._gate.give_back(address, comes_back)
 
     def end_with_gap(self, seen: SeenSession) -> None:
         """End a session that can't be resumed without a gap, unless it was resumed. Blocks: until handled."""

@@ -22,6 +22,10 @@ _ADVICE = {
     RefusalReason.MAX_SESSIONS.value: (
         "there are as many sessions as max_sessions allows. Raise Hub(max_sessions=…), and with it ulimit -n"
     ),
+    RefusalReason.RATE.value: (
+        "clients of one address connect more often than connect_rate allows. If that address is your "
+        "proxy's, wrap the application in werkzeug's ProxyFix; if an office is behind it, raise connect_rate"
+    ),
     RefusalReason.NO_SOCKET.value: "this server does not hand out the client's socket",
     RefusalReason.NO_THREADS.value: (
         "no thread can be started. Raise the limit of threads: ulimit -u, TasksMax= of systemd, --pids-limit"

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
@@ -38,12 +37,14 @@ from .refusals import (
     generated_id,
     no_verdict,
     tls_with_cluster,
+    too_often,
     upgrade_required,
 )
 from .resume_params import ResumeParams
 from .server_settings import warn_once
 from .session_lookup import NoVerdict, SessionLookup
 from .upgrade import LATER, Upgrade, problem, switching
+from .view_request import no_request, request_of
 
 log = Log("resumehub")
 
@@ -65,9 +66,9 @@ def upgrade(
     # Flask's ``request`` is a proxy, which isinstance sees through.
     environ = request.environ if isinstance(request, Request) else request
     if not isinstance(environ, dict):
-        raise TypeError(_no_request(request))
+        raise TypeError(no_request(request))
     admission = _movable(sessions, shaped(Admission(room_id, connection_id, data, user)))
-    return _Check(sessions, _request_of(environ)).answer(lambda _: admission)
+    return _Check(sessions, request_of(environ)).answer(lambda _: admission)
 
 
 def upgrade_as(sessions: SessionLookup, request: Request, who: Callable[[], Admission]) -> Response:
@@ -75,7 +76,7 @@ def upgrade_as(sessions: SessionLookup, request: Request, who: Callable[[], Admi
 
     Raises: what ``who`` raises, but a Refusal, which is the answer. ``shaped`` makes what it returns.
     """
-    return _Check(sessions, _request_of(request.environ)).answer(lambda _: _movable(sessions, who()))
+    return _Check(sessions, request_of(request.environ)).answer(lambda _: _movable(sessions, who()))
 
 
 class _Check:
@@ -126,6 +127,7 @@ class _Check:
         else:
             self._check_handshake()
         self._check_origin()
+        self._check_rate()
         admission = who(self._request)
         self._check_ids(admission)
         self._params.check_numbers()
@@ -185,6 +187,19 @@ class _Check:
     def _is_allowed(self, origin: str) -> bool:
         return _origin_allowed(origin, self._sessions.config.allowed_origins, self._environ)
 
+    def _check_rate(self) -> None:
+        # A preflight is no upgrade: it is as any other page of the application.
+        if self._preflight:
+            return
+        wait = self._sessions.admit(self._address, self._params.resume)
+        if wait > 0:
+            raise too_often(wait)
+
+    @property
+    def _address(self) -> str:
+        """The client's, or the proxy's: whoever wraps the application in ProxyFix decides that."""
+        return str(self._environ.get("REMOTE_ADDR", ""))
+
     def _check_ids(self, admission: Admission) -> None:
         try:
             validate_identifier("room_id", admission.room_id)
@@ -215,6 +230,8 @@ class _Check:
             close = (CloseCode.CONFLICT, "connection id in use")
             raise Refusal(409, RefusalReason.DUPLICATE, "This connection id is in use.", close=close)
         params.check_drain(admission.connection_id)
+        if params.comes_back(admission.connection_id):
+            self._sessions.give_back(self._address, params.resume)
         if params.seen is None and params.hub_is_full:
             raise full()
         return self._switch(params.registration(admission), admission.data)
@@ -308,31 +325,6 @@ def _decision(connect: Callable[..., Any], request: Request) -> Admission:
     except (ConnectRejected, PermissionError) as error:
         log.info("connect refused a client: %s", type(error).__name__)
         raise Refusal(401, RefusalReason.APPLICATION, "Not allowed.") from error
-
-
-def _no_request(given: object) -> str:
-    # Not its repr, which has the address, and with it perhaps a ticket.
-    kind = type(given)
-    return (
-        "hub.upgrade needs a werkzeug or Flask request, or a WSGI environ, not a "
-        f"{kind.__module__}.{kind.__qualname__}. A view of another framework (Django, Pyramid, …) cannot "
-        "return its answer. Mount the hub beside the application instead, with Hub(connect): "
-        'DispatcherMiddleware(application, {"/ws": hub.wsgi_app}), from werkzeug.middleware.dispatcher.'
-    )
-
-
-def _request_of(environ: dict[str, Any]) -> Request:
-    """The Request that the view's framework has made of this environ, if werkzeug's: its query is parsed."""
-    made = environ.get("werkzeug.request")
-    if (
-        isinstance(made, Request)
-        and made.environ is environ
-        # The environ may have changed since; and the application's class may parse queries differently.
-        and made.query_string == environ.get("QUERY_STRING", "").encode("latin-1")
-        and isinstance(made.args, MultiDict)
-    ):
-        return made
-    return Request(environ)
 
 
 def shaped(wanted: Any, where: str = "connect", also: str = "") -> Admission:

@@ -5,6 +5,7 @@ Values, made by ``checks.py`` and ``resume_params.py`` on request threads. Read 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +67,14 @@ def full() -> Refusal:
     """There are ``max_sessions`` sessions, and none of them makes room."""
     detail = "The server holds as many sessions as it may."
     return Refusal(503, RefusalReason.MAX_SESSIONS, detail, LATER, TRY_LATER)
+
+
+def too_often(wait: float) -> Refusal:
+    """Clients of this address have connected too often; one may come in ``wait`` seconds (RFC 6585 §4)."""
+    seconds = max(1, math.ceil(wait))
+    close = (CloseCode.SERVICE_UNAVAILABLE, later_reason(seconds))
+    detail = "Too many connections were made from this address."
+    return Refusal(429, RefusalReason.RATE, detail, {"Retry-After": str(seconds)}, close)
 
 
 def drained() -> Refusal:

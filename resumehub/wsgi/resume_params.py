@@ -144,9 +144,12 @@ class ResumeParams:
 
     def check_drain(self, connection_id: str | None) -> None:
         """Refuse a client whom a drained hub refuses; all other checks have passed. Raises: Refusal (503)."""
-        begins = not self.is_resume(connection_id) and (self.seen is None or self.is_duplicate())
-        if self._drain.refuses(Outcome.OPENED if begins else Outcome.RESUMED):
+        if self._drain.refuses(Outcome.RESUMED if self.comes_back(connection_id) else Outcome.OPENED):
             raise drained()
+
+    def comes_back(self, connection_id: str | None) -> bool:
+        """Whether a client that passes the checks goes on with its session, and begins no new one."""
+        return self.is_resume(connection_id) or not (self.seen is None or self.is_duplicate())
 
     def check_preflight(self) -> None:
         """Refuse unless a resume would succeed now. A stranger learns nothing. Raises: Refusal."""

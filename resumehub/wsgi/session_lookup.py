@@ -76,6 +76,15 @@ class SessionLookup(Protocol):
         ``detail``: what the log says beside the reason.
         """
 
+    def admit(self, address: str, comes_back: bool, /) -> float:
+        """Count a dial from ``address``; return in how many seconds it may come in, 0.0 if now.
+
+        ``comes_back``: whether it is meant as a resume.
+        """
+
+    def give_back(self, address: str, comes_back: bool, /) -> None:
+        """A dial that was admitted has found its session: it counts no more."""
+
     def end_with_gap(self, seen: SeenSession) -> None:
         """End a session in which its client missed messages. Blocks: until the hub thread has done so.
 

@@ -48,6 +48,8 @@ class MemberLookup:
         self.runtime = runner.runtime
         self.count = runner.count
         self.refused = runner.refused
+        # Each process counts the dials that it answers.
+        self.admit, self.give_back = runner.admit, runner.give_back
         self.start = serve
         self._runner = runner
         self._door = door

@@ -171,3 +171,24 @@ class Call:
         if self._error is not None:
             raise self._error
         return self._result
+
+
+class Progress:
+    """What some threads have got done. A test that disturbs them again and again waits for each in between:
+    on a busy machine they would otherwise come to nothing for as long as it goes on.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._done = [threading.Semaphore(0) for _ in range(threads)]
+
+    def note(self, thread: int) -> None:
+        """Thread number ``thread`` has done something once more."""
+        self._done[thread].release()
+
+    def wait(self) -> None:
+        """Return when each of them has done something since this was called."""
+        for done in self._done:
+            while done.acquire(blocking=False):
+                """What was done before."""
+        for done in self._done:
+            assert done.acquire(timeout=PATIENCE)

@@ -20,7 +20,7 @@ from resumehub.testing import WebSocketClient, connect
 from tests.cluster.linked_hubs import LinkedHubs
 from tests.cluster.two_hubs import clients, echo, payload
 from tests.contract.peers import Gate
-from tests.support import PATIENCE, Call
+from tests.support import PATIENCE, Call, Progress
 
 MOVES = 20
 CLIENTS = 8
@@ -51,17 +51,19 @@ def end(two: LinkedHubs, *everybody: WebSocketClient) -> None:
 
 def test_clients_that_talk_all_the_time_do_not_notice() -> None:
     two, stop = LinkedHubs(chat), threading.Event()
-    everybody = clients(two, CLIENTS)
+    everybody, progress = clients(two, CLIENTS), Progress(CLIENTS)
 
     def talk(client: WebSocketClient) -> int:
         number = 0
         while not stop.is_set():
             assert said(client, number) == number
             number += 1
+            progress.note(everybody.index(client))
         return number
 
     talking = [Call(lambda client=client: talk(client)) for client in everybody]
     for _ in range(MOVES):
+        progress.wait()
         outcome = two.move()
         assert isinstance(outcome, HubMoved)
         assert (outcome.sessions, outcome.ended) == (CLIENTS, ())
@@ -72,7 +74,7 @@ def test_clients_that_talk_all_the_time_do_not_notice() -> None:
 
 def test_broadcasts_are_wholly_before_a_move_or_wholly_behind_it() -> None:
     two, stop = LinkedHubs(chat), threading.Event()
-    everybody = clients(two, CLIENTS)
+    everybody, progress = clients(two, CLIENTS), Progress(2)
 
     def shout(name: str) -> int:
         number = 0
@@ -80,6 +82,7 @@ def test_broadcasts_are_wholly_before_a_move_or_wholly_behind_it() -> None:
             text = f"{name}{number}"
             two.call(lambda hub, text=text: hub.broadcast("lobby", Message("n", text)))  # type: ignore[misc]
             number += 1
+            progress.note("ab".index(name))
         return number
 
     def listen(client: WebSocketClient) -> list[object]:
@@ -91,6 +94,7 @@ def test_broadcasts_are_wholly_before_a_move_or_wholly_behind_it() -> None:
     shouting = [Call(lambda name=name: shout(name)) for name in "ab"]
     listening = [Call(lambda client=client: listen(client)) for client in everybody]
     for _ in range(MOVES):
+        progress.wait()
         assert isinstance(two.move(), HubMoved)
     stop.set()
     counts = [call.result() for call in shouting]

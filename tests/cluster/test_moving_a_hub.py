@@ -12,7 +12,7 @@ from resumehub import Connection, Hub, Message
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import WebSocketClient
 from tests.cluster.two_hubs import TwoHubs, clients, echo, payload
-from tests.support import PATIENCE, Call
+from tests.support import PATIENCE, Call, Progress
 
 MOVES = 40
 CLIENTS = 8
@@ -29,7 +29,7 @@ def chat(runtime: SystemRuntime) -> Hub:
 def test_clients_that_talk_all_the_time_do_not_notice(share: bool) -> None:
     """Both ways, 40 moves there and back: nothing lost, doubled or reordered, and no client dials."""
     two, stop = TwoHubs(chat, share=share), threading.Event()
-    everybody = clients(two, CLIENTS)
+    everybody, progress = clients(two, CLIENTS), Progress(CLIENTS)
 
     def talk(client: WebSocketClient) -> int:
         number = 0
@@ -39,10 +39,12 @@ def test_clients_that_talk_all_the_time_do_not_notice(share: bool) -> None:
                 client.send(json.dumps({"payload": text}))
             assert [payload(client) for _ in range(2)] == [number, number + 1]
             number += 2
+            progress.note(everybody.index(client))
         return number
 
     talking = [Call(lambda client=client: talk(client)) for client in everybody]
     for _ in range(MOVES):
+        progress.wait()
         assert two.move(PATIENCE).staying == []
     stop.set()
     assert all(call.result() for call in talking)
@@ -54,13 +56,14 @@ def test_clients_that_talk_all_the_time_do_not_notice(share: bool) -> None:
 
 def test_broadcasts_of_several_threads_keep_one_order_for_all() -> None:
     two, stop = TwoHubs(chat), threading.Event()
-    everybody = clients(two, CLIENTS)
+    everybody, progress = clients(two, CLIENTS), Progress(3)
 
     def shout(name: str) -> int:
         number = 0
         while not stop.is_set():
             two.broadcast("lobby", Message("n", f"{name}{number}"))
             number += 1
+            progress.note("abc".index(name))
         return number
 
     def listen(client: WebSocketClient) -> list[object]:
@@ -72,6 +75,7 @@ def test_broadcasts_of_several_threads_keep_one_order_for_all() -> None:
     shouting = [Call(lambda name=name: shout(name)) for name in "abc"]
     listening = [Call(lambda client=client: listen(client)) for client in everybody]
     for _ in range(MOVES):
+        progress.wait()
         two.move()
     stop.set()
     counts = [call.result() for call in shouting]

@@ -10,6 +10,7 @@ import json
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import pairwise
 from typing import Any
@@ -25,7 +26,7 @@ from resumehub.testing import connect
 from tests.cluster.linked_hubs import LinkedHubs
 from tests.cluster.two_hubs import payload
 from tests.contract.peers import Gate
-from tests.support import PATIENCE, Call
+from tests.support import PATIENCE, Call, Progress
 
 MOVES = 10
 
@@ -113,7 +114,7 @@ class Talker:
         message: dict[str, Any] = json.loads(self.client.receive(PATIENCE))
         return message
 
-    def talk(self, stop: threading.Event) -> int:
+    def talk(self, stop: threading.Event, note: Callable[[], None]) -> int:
         number = 0
         while not stop.is_set():
             self.client.send(json.dumps({"event": "n", "payload": number}))
@@ -124,6 +125,7 @@ class Talker:
                 assert message["event"] == "$ack", message
             assert message["payload"] == number
             number += 1
+            note()
             if self.v1 and number % 3 == 0:
                 self.client.send(json.dumps({"event": "$ack", "payload": {"received": number}}))
         assert self.client.wait_for_pong(self.pings)
@@ -141,9 +143,12 @@ def test_a_move_is_invisible_to_clients(v1: bool) -> None:
         return hub
 
     two, stop = LinkedHubs(make), threading.Event()
-    everybody = [Talker(two, f"{number}", v1) for number in range(4)]
-    talking = [Call(lambda one=one: one.talk(stop)) for one in everybody]
+    everybody, progress = [Talker(two, f"{number}", v1) for number in range(4)], Progress(4)
+    talking = [
+        Call(lambda n=n, one=one: one.talk(stop, lambda: progress.note(n))) for n, one in enumerate(everybody)
+    ]
     for _ in range(MOVES):
+        progress.wait()
         assert isinstance(two.move(), HubMoved)
     stop.set()
     assert all(call.result() for call in talking)

@@ -23,7 +23,7 @@ from resumehub.session.session_state import SessionState, decode, encode
 from resumehub.testing import connect
 from resumehub.transport.sockets import PlainSocket
 from tests.contract.peers import Gate
-from tests.support import PATIENCE, Call
+from tests.support import PATIENCE, Call, Progress
 
 MOVES = 40
 
@@ -70,7 +70,7 @@ class TwoHubs:
 @pytest.mark.parametrize("share", [False, True], ids=["a reader each", "shared readers"])
 def test_a_client_that_talks_all_the_time_does_not_notice(share: bool) -> None:
     two = TwoHubs(share=share)
-    stop = threading.Event()
+    stop, progress = threading.Event(), Progress(1)
     with connect(two.hubs[0], "/") as alice:
 
         def talk() -> int:
@@ -80,11 +80,13 @@ def test_a_client_that_talks_all_the_time_does_not_notice(share: bool) -> None:
                 alice.send(json.dumps({"payload": number}) if number % 2 else f'{{"payload":{number}}}')
                 if number % 2:
                     assert [json.loads(alice.receive())["payload"] for _ in range(2)] == [number - 1, number]
+                    progress.note(0)
                 number += 1
             return number
 
         talking = Call(talk)
         for _ in range(MOVES):
+            progress.wait()
             two.move()
         stop.set()
         count = talking.result()

@@ -121,12 +121,17 @@ def _connect(stage: Stage, crowd: Patient) -> None:
 
 
 def _hold(stage: Stage, crowd: Patient) -> None:
-    """For one interval: the pings are as unevenly spread over it as the dials were, and each gets one."""
-    interval, before = stage.sizes.many_ping_interval, crowd.pings
+    """For one interval: the pings are as unevenly spread over it as the dials were, and each gets one.
+
+    For more of them on a machine that is so busy that none has come.
+    """
+    before, begun = crowd.pings, now()
     with stage.busy() as busy:
-        crowd.listen(interval)
+        crowd.listen(stage.sizes.many_ping_interval)
+        while crowd.pings == before and now() - begun < PATIENCE:
+            crowd.listen(stage.sizes.many_ping_interval)
         shares = busy()
-    stage.note(_name(stage), "pings/s", (crowd.pings - before) / interval)
+    stage.note(_name(stage), "pings/s", (crowd.pings - before) / (now() - begun))
     stage.note(_name(stage), "% of a processor", 100 * shares["server"])
 
 

@@ -222,8 +222,8 @@ _COMPLAINT = re.compile(r"Traceback|Exception|Warning|\[(WARNING|ERROR|CRITICAL)
 _KNOWN = re.compile(
     # gunicorn does not close its listening socket by hand. From 3.13 on, Python says <sys>:0 at its end.
     r"(arbiter\.py:\d+|sys:1|<sys>:0): ResourceWarning: unclosed <socket\.socket (?!.*raddr)[^>]*laddr="
-    # On Ctrl-C it may end before it has closed its own socket of a request that it has just answered. What is in
-    # it has been handed over by then: a TCP socket without any address.
+    # On Ctrl-C it may end before it has closed its own socket of a request that it has just answered. By then
+    # the connection in it has been handed over: it has no address.
     r"|(sys:1|<sys>:0): ResourceWarning: unclosed <socket\.socket fd=\d+, family=2, type=1, proto=0>"
     r"|^ResourceWarning: Enable tracemalloc to get"
     # gunicorn's master has a thread for its control socket, and forks beside it when it replaces a worker.

@@ -15,6 +15,7 @@ from .cluster.member import Member
 from .cluster.movers import Carriage
 from .cluster.readiness import Readiness
 from .core.drain import Drain
+from .health import Check, Health
 from .runtime.foreign_code import Log
 from .server.hub_runner import HubRunner
 from .server.local_calls import Calls
@@ -76,6 +77,22 @@ class HubLifeCycle:
         if self.member is not None:
             return self.member.ready()
         return self.runner.ready() and self.runner.drain is Drain.NONE
+
+    def health(self) -> Health:
+        """What the probes of an orchestrator look at; see ``resumehub.wsgi.probes``, which shows it.
+
+        With a cluster it is of this process: it asks no other one. Threads: any. Blocks: never.
+        """
+        runner = self.runner
+        loop, closed = runner.loop, runner.closing
+        threads = closed or loop is None or loop.is_served()
+        lag = 0.0 if closed or loop is None else loop.lag()
+        if self.member is None:
+            return Health(threads, lag, closed, draining=runner.drain.value)
+        ready, drain = self.member.ready(), self.member.drain_heard()
+        stopping = ready.draining and drain is Drain.NONE
+        reached = ready.serving or drain is not Drain.NONE or stopping or not threads
+        return Health(threads, lag, closed, stopping, drain.value, Check(reached, ready.detail))
 
     def drain(self, timeout: float = 10.0, *, accept_resumes: bool | None = None) -> DrainReport:
         """Keep what is here, and take no new session; or, with a cluster and no ``accept_resumes``, leave it.

@@ -56,6 +56,7 @@ LAYERS = {
         "metrics_methods",
         "metrics_sums",
         "stats",
+        "health",
         "runtime",
         "trace",
     ],

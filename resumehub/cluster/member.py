@@ -19,6 +19,7 @@ from ..clock import now
 from ..config import Config
 from ..core.cluster.membership import Role
 from ..core.cluster.stopping import Kind
+from ..core.drain import Drain
 from ..errors import HubClosed, ResumeHubError
 from ..runtime import limits
 from ..runtime.base import Runtime
@@ -178,13 +179,16 @@ class Member:
         """See ``Readiness``. Never blocks."""
         holder = self._links.last_hub_pid if self._links is not None else 0
         ready = look(self.runner, self.loop, self.whereabouts, self.dials.client, holder, self._failed)
-        return drained(ready, self._assembly.drain_news.drain(here=ready.hub_here))
+        return drained(ready, self.drain_heard())
 
     def completed(self, stats: Stats) -> Stats:
         """The hub's, with what this process knows better: its own role, and of a drain. Never blocks."""
         role = self.loop.role if self.loop is not None else Role.IDLE
-        drain = self._assembly.drain_news.drain(here=isinstance(self.whereabouts.place, Here))
-        return replace(stats, role=role_name(role), draining=drain.value)
+        return replace(stats, role=role_name(role), draining=self.drain_heard().value)
+
+    def drain_heard(self) -> Drain:
+        """Whom the hub refuses, as far as this process knows. Never blocks."""
+        return self._assembly.drain_news.drain(here=isinstance(self.whereabouts.place, Here))
 
     # -- beginning and end ------------------------------------------------------------------
 

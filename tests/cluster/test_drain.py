@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from resumehub.testing import MemoryCluster, UpgradeRefused
+from resumehub.testing import MemoryCluster, Process, UpgradeRefused
 from tests.cluster.memory_scenes import an_application, stage
 
 
@@ -54,3 +54,23 @@ def test_a_hub_that_moves_stays_drained_and_leaves_nothing_of_it_behind(cluster:
     assert cluster.wait_until(lambda: bool(three.hub.ready()))
     three.dial("/?id=bob")
     cluster.run_until_idle()
+
+
+def test_the_probes_of_each_process_say_what_is_wrong_with_the_cluster(cluster: MemoryCluster) -> None:
+    """Drained: no process is ready, all are alive. The hub's process is stopped: a worker is not ready."""
+    _, (one, two) = stage(cluster, "one", "two")
+
+    def failed(process: Process) -> list[str]:
+        health = process.hub.health()
+        assert all(check.ok for check in health.alive(1e9).values())
+        return [name for name, check in health.ready(1e9).items() if not check.ok]
+
+    assert (failed(one), failed(two)) == ([], [])
+    one.run("drain", lambda: one.hub.drain(accept_resumes=True))
+    assert cluster.wait_until(lambda: failed(two) == ["draining"])
+    assert failed(one) == ["draining"]
+    one.run("undrain", one.hub.undrain)
+    assert cluster.wait_until(lambda: not failed(two))
+    two.tell_to_stop()
+    assert cluster.wait_until(lambda: failed(two) == ["draining"])
+    assert two.hub.health().ready()["draining"].detail == "this process is told to stop"

@@ -19,7 +19,7 @@ from tests.contrib.flask_apps import live, lobby, make_app
 def test_every_option_of_the_hub_is_one_of_the_extension() -> None:
     arguments = inspect.signature(Hub).parameters.values()
     names = [p.name for p in arguments if p.kind is p.KEYWORD_ONLY and not p.name.startswith("_")]
-    assert list(OPTIONS) == [*names, "js_url", "admin_token"]
+    assert list(OPTIONS) == [*names, "js_url", "admin_token", "probes"]
 
 
 def test_the_configuration_goes_before_the_keyword() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from ...cluster.readiness import Readiness
+from ...health import Health
 from ...hub import Hub
 from ...message import Message
 from ...session.connection import Connection
@@ -115,6 +116,10 @@ class HubCalls(ABC):
     def ids(self, room_id: str, limit: int = 1000) -> list[str]:
         """See ``Hub.ids``."""
         return self.hub.ids(room_id, limit)
+
+    def health(self) -> Health:
+        """See ``Hub.health``."""
+        return self.hub.health()
 
     def ready(self) -> Readiness | bool:
         """See ``Hub.ready``."""

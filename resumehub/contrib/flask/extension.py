@@ -19,6 +19,7 @@ from ...hooks import ALL_HOOKS
 from ...hub import Hub
 from ...router import Router
 from ...runtime.system import make_lock
+from ...wsgi.probes import probes
 from .admin import serve_admin
 from .admin_commands import add_commands
 from .app_hub import AppHub
@@ -36,8 +37,8 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 class ResumeHub(HubCalls):
     """The extension: ``sockets = ResumeHub()`` and later ``sockets.init_app(app)``, or ``ResumeHub(app)``.
 
-    ``options``: those of ``Hub``, ``js_url`` and ``admin_token``. ``app.config["RESUMEHUB_…"]`` goes before
-    them.
+    ``options``: those of ``Hub``, ``js_url``, ``admin_token`` and ``probes``. ``app.config["RESUMEHUB_…"]``
+    goes before them.
 
     Raises: TypeError for an unknown option, or an app that is no Flask; what ``init_app`` raises.
     Threads: any. Blocks: never.
@@ -78,6 +79,9 @@ class ResumeHub(HubCalls):
         serve_client(app, options.js_url)
         serve_admin(app, app_hub.hub, options.admin_token)
         add_commands(app)
+        if options.probes:
+            # In front of the application: no login and no session of it stands in the way of a probe.
+            app.wsgi_app = probes(app_hub.hub, app.wsgi_app)  # type: ignore[assignment, method-assign]
         with self._lock:
             for hook, handler in self._handlers:
                 app_hub.register(hook, handler)

@@ -30,7 +30,7 @@ _HUB_OPTIONS: Final = tuple(
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not name.startswith("_")
 )
 
-_FLASK_OPTIONS: Final = ("js_url", "admin_token")
+_FLASK_OPTIONS: Final = ("js_url", "admin_token", "probes")
 
 OPTIONS: Final = (*_HUB_OPTIONS, *_FLASK_OPTIONS)
 """All of them: those of ``Hub``, then those of the extension."""
@@ -43,12 +43,14 @@ class AppOptions:
     """What one application is to have. ``hub``: arguments of ``Hub``.
 
     ``js_url``: the path of the JavaScript client; None: it is not served. ``admin_token``: what
-    ``flask resumehub …`` must know; None: the application does not answer it.
+    ``flask resumehub …`` must know; None: the application does not answer it. ``probes``: whether it answers
+    ``/livez`` and ``/readyz``.
     """
 
     hub: Mapping[str, Any]
     js_url: str | None
     admin_token: str | None
+    probes: bool
     from_config: frozenset[str]
 
 
@@ -69,7 +71,7 @@ def read_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> AppOpti
         if key not in _KEYS.values():
             raise ValueError(f'app.config["{key}"]: {_unknown(key, _KEYS)}')
     from_config = {key.removeprefix(PREFIX).lower(): value for key, value in found.items()}
-    all_of_them = {"js_url": "/resumehub.js", "admin_token": None, **given, **from_config}
+    all_of_them = {"js_url": "/resumehub.js", "admin_token": None, "probes": False, **given, **from_config}
     places = frozenset(from_config)
     if "cluster" in all_of_them:
         all_of_them["cluster"] = _cluster(all_of_them["cluster"], places)
@@ -77,6 +79,7 @@ def read_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> AppOpti
         hub={name: all_of_them[name] for name in _HUB_OPTIONS if name in all_of_them},
         js_url=_js_url(all_of_them["js_url"], places),
         admin_token=_admin_token(all_of_them["admin_token"], places),
+        probes=_probes(all_of_them["probes"], places),
         from_config=places,
     )
 
@@ -121,6 +124,12 @@ def _js_url(value: object, from_config: frozenset[str]) -> str | None:
             f"{_place('js_url', from_config)} is {value!r}: it must be a path such as "
             '"/static/resumehub.js", or None, and the client is not served'
         )
+    return value
+
+
+def _probes(value: object, from_config: frozenset[str]) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{_place('probes', from_config)} is {value!r}: it must be True or False")
     return value
 
 

@@ -248,6 +248,8 @@ class MemberLoop:
 
     def _role_changed(self, before: Role) -> None:
         where = self._set.whereabouts
+        if self._at.role is Role.GONE:
+            self._set.parts.on_leave()  # before the deeds, which end the link
         if self._at.role is Role.LOOKING and before is not Role.HEIR:
             self._asked_at = now()
             where.set_nowhere("this process looks for it")
@@ -294,7 +296,6 @@ class MemberLoop:
 
     def _finish(self) -> None:
         self._errands.end()
-        self._set.parts.on_leave()
         self._set.whereabouts.set_nowhere("this process takes no part in it any more")
         self._links.unlink()
         self._set.lock.close()
@@ -365,10 +366,7 @@ class MemberLoop:
             server.keep_alive()
         if role is Role.HUB:
             self._plan(stop, at)
-        elif role is Role.IDLE:
-            self._handle(MemberEvent.LEAVE)
-        elif may_leave(self._at) and self._nothing_more_comes() and not needed:
-            self._set.parts.on_leave()
+        elif role is Role.IDLE or (may_leave(self._at) and self._nothing_more_comes() and not needed):
             self._handle(MemberEvent.LEAVE)
 
     def _nothing_more_comes(self) -> bool:

@@ -26,8 +26,8 @@ class Parts:
     """All parts of one member.
 
     ``hub_handlers``, ``worker_handlers``: for messages at either end of a link. ``needs``: whether a part
-    still waits for the hub's word. ``leavers``: told that the process takes no part any more, while its link
-    is still there; once or twice.
+    still waits for the hub's word. ``leavers``: told once that the process takes no part any more, while its
+    link is still there.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from resumehub.cluster.member_parts import Here, Linked
 from resumehub.cluster.readiness import Readiness, role_name
 from resumehub.core.cluster.membership import Role
 from resumehub.errors import ClusterError, HubUnavailable
-from resumehub.testing import FakeClock
+from resumehub.testing import FakeClock, MemoryCluster
 from tests.support import PATIENCE
 
 
@@ -38,6 +38,22 @@ def test_a_process_alone_takes_the_hub(hub: Hub) -> None:
     assert isinstance(ready, Readiness)
     assert (ready.serving, ready.hub_here, ready.draining) == (True, True, False)
     assert hub.stats().role == "hub"
+
+
+@pytest.mark.parametrize("name", ["a worker", "the hub"])
+def test_the_parts_are_told_once_that_the_process_leaves_while_its_links_are_there(name: str) -> None:
+    with MemoryCluster() as cluster:
+        processes = cluster.processes("the hub", "a worker")
+        leaver = next(one for one in processes if one.name == name)
+        told: list[int] = []
+        assert leaver.hub.member is not None
+        leaver.hub.member.parts.leavers.append(lambda: told.append(sum(not link.ended for link in links)))
+        links = cluster.host.links
+        leaver.tell_to_stop()
+        cluster.settle()
+        cluster.advance(1.0)
+        assert leaver.role is Role.GONE
+        assert told == [2]
 
 
 def test_the_role_of_a_process_is_a_word_of_the_reference() -> None:

@@ -13,6 +13,7 @@ from resumehub.codec import encode_frame
 from resumehub.errors import HubUnavailable
 from resumehub.server.local_calls import LocalCalls
 from tests.cluster.calling import Process
+from tests.contract.peers import until
 from tests.contract.test_e_asking import answer, asked
 from tests.support import Call, Stage, read
 
@@ -361,6 +362,30 @@ def test_a_request_under_way_at_a_move_gets_its_answer(three: Three) -> None:
     three.worker.link_to(three.other)
     answer(three.stages[0].clients[0], request, payload=7)
     assert call.result() == 7
+
+
+def test_an_answer_that_is_lost_is_logged_with_the_pid_of_its_asker(
+    three: Three, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is no hub any more to which it could go."""
+    one = three.one = Process(1, three.stages[0].hub, timeout=0.05)
+    one.holds_the_hub("a life")
+    worker = Process(4, timeout=0.05)
+    worker.link_to(one)
+    connection = worker.hub.get("u1")
+    assert connection is not None
+    call = Call(lambda: connection.request("ask", timeout=0.1))
+    request = asked(three.stages[0].clients[0])
+    one.member.door.freeze()
+    one.member.door.gone()
+    one.knows_nothing()
+    answer(three.stages[0].clients[0], request, payload=7)
+    with pytest.raises(HubUnavailable):
+        call.result()
+    until(lambda: "an answer for process" in caplog.text)
+    pid = worker.member.greeting.pid
+    assert f"an answer for process {pid} is lost: the hub does not answer: the test knows" in caplog.text
+    worker.leave()
 
 
 def test_a_request_gets_its_answer_when_the_hub_has_been_elsewhere_and_is_back(three: Three) -> None:

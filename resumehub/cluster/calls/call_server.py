@@ -120,6 +120,13 @@ class CallServer:
             callers = list(self._callers.values())
         return self._execution.waits() + sum(len(caller.held) for caller in callers)
 
+    def name_of(self, process: str) -> str:
+        """What a log says of a process that calls."""
+        caller = self._callers.get(process)
+        if caller is None or not caller.pid:
+            return "a process of which no link is known"
+        return f"process {caller.pid}"
+
     def after_fork_in_child(self) -> None:
         """The parent has the links."""
         self._execution.forget()
@@ -275,7 +282,7 @@ class CallServer:
             self._runtime.spawn("resumehub-late-answer", lambda: self._settle_there(settled))
         except RuntimeError:
             self.passed_on.discard(whose)
-            log.warning("an answer for process %s is lost: no thread can be started", process[:8])
+            log.warning("an answer for %s is lost: no thread can be started", self.name_of(process))
 
     def _settle_there(self, settled: SettleCall) -> None:
         try:

@@ -9,6 +9,7 @@ Read next: ``remote_calls.py``, ``call_client.py``, ``../../server/local_calls.p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from ...clock import now
@@ -42,6 +43,12 @@ ResultT = TypeVar("ResultT")
 
 _LOOK_AGAIN = 0.25
 """Seconds between two looks whether this process's hub has closed, which nobody tells those who call it."""
+
+
+class _Elsewhere(Enum):
+    """What is given instead of a result."""
+
+    IT_IS = "the hub is in another process"
 
 
 class CallingMember(Protocol):
@@ -102,44 +109,50 @@ class MemberCalls:
     def _settle(self, asked: SettleCall) -> None:
         """An answer has come to this process, which has held the hub, and its asker waits elsewhere."""
         try:
-            self._anywhere(lambda: self.server.settle(asked), lambda: self._remote.settle(asked))
+            self._uncounted(lambda: self.server.settle(asked), lambda: self._remote.settle(asked))
         except ResumeHubError as error:
-            log.warning("an answer for process %s is lost: %s", asked.process[:8], error)
+            log.warning("an answer for %s is lost: %s", self.server.name_of(asked.process), error)
 
     def anywhere(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
         """Call ``here``, inside the door, or ``there``. Raises: what they raise; HubUnavailable.
 
         The collector is told of those that go ``there``.
         """
-        runner, door = self._member.runner, self._member.door
-        if runner.closed:
-            return here()  # which says so
-        if door.enter():
-            try:
-                return here()
-            finally:
-                door.leave()
+        made = self._try_here(here)
+        if not isinstance(made, _Elsewhere):
+            return made
+        runner = self._member.runner
         began, answered = now(), True
         runner.count("call_began")
         try:
-            return self._anywhere(here, there)
+            return self._try_there(here, there)
         except HubUnavailable:
             answered = False
             raise
         finally:
             runner.count("call_ended", now() - began, answered)
 
-    def _anywhere(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
-        door, seen = self._member.door, None
+    def _uncounted(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
+        made = self._try_here(here)
+        return self._try_there(here, there) if isinstance(made, _Elsewhere) else made
+
+    def _try_here(self, here: Callable[[], ResultT]) -> ResultT | _Elsewhere:
+        """Call ``here``, if the hub is in this process, or has closed in it."""
+        if self._member.runner.closed:
+            return here()  # which says so
+        door = self._member.door
+        if not door.enter():
+            return _Elsewhere.IT_IS
+        try:
+            return here()
+        finally:
+            door.leave()
+
+    def _try_there(self, here: Callable[[], ResultT], there: Callable[[], ResultT]) -> ResultT:
+        """Call ``there``, until it is known that the hub has come here: then call ``here``."""
+        seen = None
         give_up = 0.0
         while True:
-            if self._member.runner.closed:
-                return here()  # which says so
-            if door.enter():
-                try:
-                    return here()
-                finally:
-                    door.leave()
             try:
                 return there()
             except NoSessions:
@@ -153,6 +166,9 @@ class MemberCalls:
                 if found.place is seen:
                     self._member.wait_while_at(found.place, min(left, _LOOK_AGAIN))
                 seen = found.place
+            made = self._try_here(here)
+            if not isinstance(made, _Elsewhere):
+                return made
 
     # -- Calls ------------------------------------------------------------------------------
 

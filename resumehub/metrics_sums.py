@@ -5,8 +5,8 @@ Read next: ``metrics.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, TypedDict, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypedDict, cast, get_type_hints
 
 from .metrics_methods import (
     OUTCOMES_ASKED,
@@ -101,58 +101,23 @@ class CountersSnapshot(TypedDict):
     """Of all silences that are over."""
 
 
+_BY_REASON: Final[Mapping[str, tuple[str, ...]]] = {
+    "connections_closed": REASONS_CLOSED,
+    "messages_dropped": REASONS_DROPPED,
+    "upgrades_refused": REASONS_REFUSED,
+    "requests_settled": OUTCOMES_ASKED,
+    "client_requests_settled": OUTCOMES_OF_CLIENTS,
+}
+
+_ZEROS: Final[Mapping[str, float]] = {
+    name: kind() for name, kind in get_type_hints(CountersSnapshot).items() if name not in _BY_REASON
+}
+
+
 def no_sums() -> CountersSnapshot:
     """All sums at 0, with every known reason and outcome."""
-    return CountersSnapshot(
-        connections=0,
-        connections_opened=0,
-        connections_closed=_zeros(REASONS_CLOSED),
-        connection_seconds=0.0,
-        resumes_succeeded=0,
-        resumes_failed=0,
-        rooms=0,
-        rooms_created=0,
-        rooms_destroyed=0,
-        messages_received=0,
-        bytes_received=0,
-        messages_sent=0,
-        bytes_sent=0,
-        messages_broadcast=0,
-        bytes_broadcast=0,
-        broadcast_recipients=0,
-        messages_dropped=_zeros(REASONS_DROPPED),
-        send_buffer_high_water=0,
-        heartbeat_failures=0,
-        transports_superseded=0,
-        upgrades_refused=_zeros(REASONS_REFUSED),
-        readings_paused=0,
-        reading_paused_seconds=0.0,
-        requests_asked=0,
-        requests_settled=_zeros(OUTCOMES_ASKED),
-        client_requests_taken=0,
-        client_requests_settled=_zeros(OUTCOMES_OF_CLIENTS),
-        connections_moved_in=0,
-        connections_moved_out=0,
-        hub_moves_in=0,
-        hub_moves_out=0,
-        hub_moves_failed=0,
-        hub_release_seconds=0.0,
-        hub_freeze_seconds=0.0,
-        hub_adoption_seconds=0.0,
-        sessions_carried=0,
-        sessions_parked=0,
-        sessions_adopted=0,
-        sessions_not_adopted=0,
-        hub_takeovers=0,
-        hub_takeover_seconds=0.0,
-        calls_waiting=0,
-        calls=0,
-        calls_unanswered=0,
-        call_seconds=0.0,
-        hub_silent=0,
-        hub_silences=0,
-        hub_silent_seconds=0.0,
-    )
+    by_reason = {name: dict.fromkeys(reasons, 0) for name, reasons in _BY_REASON.items()}
+    return cast("CountersSnapshot", {**_ZEROS, **by_reason})
 
 
 def copy_of(sums: CountersSnapshot) -> CountersSnapshot:
@@ -178,7 +143,3 @@ def sum_snapshots(snapshots: Iterable[CountersSnapshot]) -> CountersSnapshot:
             else:
                 total[name] = total.get(name, 0) + value
     return cast("CountersSnapshot", total)
-
-
-def _zeros(reasons: Iterable[str]) -> dict[str, int]:
-    return dict.fromkeys(reasons, 0)

@@ -103,6 +103,13 @@ def test_what_json_does_not_have_is_refused(data: object) -> None:
         dump(Tree((), Colour.RED, 0.0, False, None, data, b""))
 
 
+def test_data_that_contain_themselves_are_refused() -> None:
+    data: list[object] = []
+    data.append(data)
+    with pytest.raises(PlainValueError, match="it can't be written as JSON"):
+        dump(Tree((), Colour.RED, 0.0, False, None, data, b""))
+
+
 def test_a_changed_value_is_what_replace_gives() -> None:
     name = fields(Tree)[0].name
     for value in (None, "another"):

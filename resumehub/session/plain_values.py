@@ -23,7 +23,10 @@ Value = TypeVar("Value")
 #: Stands before the class's name where a field may hold one of several classes.
 _CLASS = "$"
 
-_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+# To remember what was visited takes longer than all the rest. What contains itself is too deep in any case.
+_JSON = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, sort_keys=True, separators=(",", ":")
+)
 
 
 class PlainValueError(ValueError):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from resumehub.runtime.system import SystemRuntime
 from tests.cluster.worker_beside import WorkerBeside
 from tests.contract.hub_servers import HUB_SERVERS, HubServer
 from tests.contract.peers import Gate
@@ -59,3 +60,9 @@ def gate(stage: object) -> Iterator[Gate]:
     one = Gate()
     yield one
     one.open()
+
+
+@pytest.fixture(params=[True, False], ids=["readers that share threads", "readers of their own"])
+def runtime(request: pytest.FixtureRequest) -> SystemRuntime:
+    """A hub's runtime, of either kind."""
+    return SystemRuntime(reuse=True, share=request.param)

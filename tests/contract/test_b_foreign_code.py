@@ -7,7 +7,6 @@ the hub calls such code, has it raise there, says what it may cost, and then fin
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,58 +14,12 @@ import pytest
 from werkzeug.exceptions import HTTPException
 
 from resumehub import HandlerError, Hub, JSONCodec, Message
-from resumehub.metrics_methods import Metrics, MoreMetrics
 from resumehub.router import Router
-from resumehub.runtime.system import SystemRuntime
-from resumehub.testing import FakeClock, TransportClosed, UpgradeRefused
-from resumehub.trace import Trace
-from tests.contract.peers import Ledger, heard_all, until
+from resumehub.testing import TransportClosed, UpgradeRefused
+from tests.contract.panics import RAISED, Panic, Trap, metrics_that_raise, serves
+from tests.contract.peers import heard_all, until
 from tests.contract.v1_client import Speaker, again, dial, offer
-from tests.support import PATIENCE, Stage, from_query, read, text
-
-
-class Panic(BaseException):
-    """As pyo3's PanicException: no ``Exception``."""
-
-
-RAISED = [
-    pytest.param(Panic, id="a panic"),
-    pytest.param(SystemExit, id="SystemExit"),
-    pytest.param(KeyboardInterrupt, id="KeyboardInterrupt"),
-    pytest.param(ValueError, id="an exception"),
-]
-
-
-@pytest.fixture(params=[True, False], ids=["readers that share threads", "readers of their own"])
-def runtime(request) -> SystemRuntime:
-    return SystemRuntime(reuse=True, share=request.param)
-
-
-class Trap:
-    """Raises when it is sprung, until it has been released."""
-
-    def __init__(self, error: type[BaseException]) -> None:
-        self._error = error
-        self.set = False
-        self.times = 0
-
-    def spring(self) -> None:
-        if self.set:
-            self.times += 1
-            raise self._error("secret detail")
-
-
-def serves(s: Stage, newcomer: str = "next") -> None:
-    """A new client is let in, heard and answered, and is reached by a broadcast."""
-    assert s.hub.ready()
-    ws = s.open(newcomer)
-    s.recorder.wait_for("connect", newcomer)
-    before = len([event for event in s.recorder.events if event[:2] == ("message", newcomer)])
-    ws.send(text("n", "are you there?"))
-    assert s.recorder.wait_for("message", newcomer, before + 1) == Message("n", "are you there?")
-    s.hub.broadcast("lobby", Message("n", "for all"))
-    assert read(ws) == ("n", "for all")
-    ws.close()
+from tests.support import PATIENCE, from_query, read, text
 
 
 class TrappedCodec(JSONCodec):
@@ -170,154 +123,6 @@ def test_a_gap_over_which_encode_panics_costs_the_transport(stage, runtime, erro
     assert trap.times
     trap.set = False
     client.resume()
-    serves(s)
-
-
-# -- what observes ----------------------------------------------------------------------
-
-
-METHODS = [name for name in vars(Metrics) if not name.startswith("_")]
-MORE_METHODS = [name for name in vars(MoreMetrics) if not name.startswith("_")]
-
-
-def metrics_that_raise(method: str, trap: Trap) -> Ledger:
-    ledger = Ledger()
-    setattr(ledger, method, lambda *arguments: trap.spring())
-    return ledger
-
-
-def live_and_die(s: Stage) -> None:
-    """A session's life, with everything in it that a collector or a trace is told of."""
-    ws = s.open()
-    s.recorder.wait_for("connect")
-    with pytest.raises(UpgradeRefused):
-        s.open("nobody", query="&resume=true")
-    ws.send(text("n", 1))
-    s.recorder.wait_for("message", "u1")
-    s.hub.broadcast("lobby", Message("n", 2))
-    assert read(ws) == ("n", 2)
-    again = s.resume(ws)  # a takeover
-    s.recorder.wait_for("restore")
-    again.freeze()
-    s.clock.advance(35)  # its heartbeat fails
-    s.recorder.wait_for("drop", count=2)
-    for number in range(5):  # more than its buffer holds
-        s.hub.broadcast("lobby", Message("n", number))
-    s.clock.advance(35)
-    s.recorder.wait_for("disconnect", "u1")
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_collector_that_panics_is_logged_and_ignored(stage, runtime, method, caplog) -> None:
-    """In each of its methods, on each of the threads that call it: the hub thread's, too."""
-    trap = Trap(Panic)
-    trap.set = True
-    s = stage(_runtime=runtime, metrics=metrics_that_raise(method, trap), send_buffer=2)
-    live_and_die(s)
-    assert trap.times
-    assert f"the metrics collector raised in {method}; ignored" in caplog.text
-    serves(s)
-
-
-@pytest.mark.parametrize("method", MORE_METHODS)
-def test_so_are_those_of_requests_and_of_a_cluster(stage, runtime, method, caplog) -> None:
-    """All of them are called through the same door."""
-    trap = Trap(Panic)
-    trap.set = True
-    s = stage(_runtime=runtime, metrics=metrics_that_raise(method, trap))
-    s.hub.runner.count(method)
-    assert trap.times
-    assert f"the metrics collector raised in {method}; ignored" in caplog.text
-    serves(s)
-
-
-class TrappedTrace(Trace):
-    """Panics with every record of its lane."""
-
-    def __init__(self, trap: Trap, lane: str) -> None:
-        super().__init__()
-        self._trap = trap
-        self._trapped = lane
-
-    def note(self, at: float, lane: str, what: str, /, **fields: Any) -> None:
-        if lane == self._trapped:
-            self._trap.spring()
-
-
-@pytest.mark.parametrize("lane", ["reader", "hub", "writer", "app"])
-def test_a_trace_that_panics_is_logged_and_ignored(stage, runtime, lane, caplog) -> None:
-    trap = Trap(Panic)
-    trap.set = True
-    s = stage(_runtime=runtime, trace=TrappedTrace(trap, lane), send_buffer=2)
-    live_and_die(s)
-    assert trap.times
-    assert "the trace raised in note" in caplog.text
-    serves(s)
-
-
-@pytest.mark.parametrize("at", ["filter", "handler"])
-@pytest.mark.parametrize("error", [Panic, RecursionError])
-def test_a_log_handler_that_raises_costs_its_line(stage, runtime, at, error, capsys) -> None:
-    """Python's own handlers let a RecursionError and a panic through, and a filter lets all through."""
-    trap = Trap(error)
-    s = stage(_runtime=runtime, metrics=metrics_that_raise("message_received", trap))
-
-    class Trapped(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            trap.spring()
-
-        def filter(self, record: logging.LogRecord) -> bool:
-            if isinstance(record, logging.LogRecord) and at == "filter":
-                trap.spring()
-            return True
-
-    handler = Trapped()
-    logger = logging.getLogger("resumehub")
-    logger.addFilter(handler) if at == "filter" else logger.addHandler(handler)
-    trap.set = True
-    try:
-        s.hub.on_connect(lambda connection: connection.no_such_attribute)
-        assert s.open().receive_close() == (1011, "handler error")
-        s.recorder.wait_for("disconnect", "u1")
-    finally:
-        trap.set = False
-        logger.removeFilter(handler)
-        logger.removeHandler(handler)
-        s.hub.runner.handlers["on_connect"] = s.hub.runner.handlers["on_connect"][:1]
-    assert trap.times
-    assert "the line was: a handler of %s raised for %r" in capsys.readouterr().err
-    serves(s)
-
-
-@pytest.mark.parametrize("method", ["monotonic", "real_wait"])
-def test_while_a_clock_panics_the_time_stands_still(stage, runtime, method, caplog) -> None:
-    """Its failures are one line in the log; when it works again, deadlines are kept as before."""
-    trap = Trap(Panic)
-
-    class TrappedClock(FakeClock):
-        def monotonic(self) -> float:
-            if method == "monotonic":
-                trap.spring()
-            return super().monotonic()
-
-        def real_wait(self, deadline: float | None) -> float | None:
-            if method == "real_wait":
-                trap.spring()
-            return super().real_wait(deadline)
-
-    s = stage(_runtime=runtime, clock=TrappedClock())
-    ws = s.open()
-    s.recorder.wait_for("connect")
-    trap.set = True
-    ws.send(text("n", 1))
-    s.recorder.wait_for("message", "u1")
-    ws.drop()
-    s.recorder.wait_for("drop", "u1")
-    until(lambda: f"the clock raised in {method}" in caplog.text)
-    trap.set = False
-    assert caplog.text.count(f"the clock raised in {method}") == 1
-    s.clock.advance(31)
-    s.recorder.wait_for("disconnect", "u1")
     serves(s)
 
 

@@ -91,6 +91,7 @@ class Config:
     compression: bool
     rate: RateLimit | None
     connect_rate: ConnectRate | None
+    buffer_budget: int | None
     data_codec: DataCodec | None
 
     @classmethod
@@ -117,6 +118,7 @@ class Config:
         compression: bool = False,
         rate: RateLimit | None = USUAL_RATE,
         connect_rate: ConnectRate | None = None,
+        buffer_budget: int | None = None,
         data_codec: str | None = "json",
     ) -> Config:
         """Check and normalise a hub's options.
@@ -150,6 +152,8 @@ class Config:
         * ``rate``: a ``RateLimit`` for what each session's client sends, or None for no limit.
         * ``connect_rate``: a ``ConnectRate`` for each address, or None for no limit: behind a proxy all
           clients have one address, until the application is told of the real one.
+        * ``buffer_budget``: at least 1, or None for no limit: bytes that the buffers of all sessions may hold
+          together.
         * ``data_codec``: ``"json"``, or None: sessions stay in the process in which they began.
 
         Raises: TypeError for a wrong type (a bool is no number, a str is no list); ValueError for
@@ -179,6 +183,7 @@ class Config:
             compression=flag("compression", compression),
             rate=check_rate(rate),
             connect_rate=check_connect_rate(connect_rate),
+            buffer_budget=None if buffer_budget is None else count("buffer_budget", buffer_budget, "bytes"),
             data_codec=None
             if data_codec is None
             else cast(DataCodec, one_of("data_codec", data_codec, "json")),

@@ -79,6 +79,7 @@ class Hub(Hooks, HubLifeCycle):
         compression: bool = False,
         rate: RateLimit | None = USUAL_RATE,
         connect_rate: ConnectRate | None = None,
+        buffer_budget: int | None = None,
         data_codec: str | None = "json",
         codec: Codec | None = None,
         metrics: Metrics | None = None,
@@ -111,6 +112,7 @@ class Hub(Hooks, HubLifeCycle):
             compression=compression,
             rate=rate,
             connect_rate=connect_rate,
+            buffer_budget=buffer_budget,
             data_codec=data_codec,
         )
         self.connect = connect

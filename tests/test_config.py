@@ -57,6 +57,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         compression=False,
         rate=RateLimit(1000, 8 * 1024 * 1024, 10),
         connect_rate=None,
+        buffer_budget=None,
         data_codec="json",
     )
 

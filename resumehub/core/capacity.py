@@ -13,6 +13,8 @@ from __future__ import annotations
 from . import commands as c
 from . import effects as e
 from . import refusals
+from .budget import BufferBudget
+from .deadlines import Deadlines
 from .drain import Drain
 from .plan import Plan
 from .records import Rules
@@ -22,13 +24,24 @@ from .states import Outcome, SessionEvent, transition
 
 
 class Capacity:
-    """The machine has one. Hub thread only; never blocks. ``drain``: who is refused at present."""
+    """The machine has one. Hub thread only; never blocks. ``drain``: who is refused at present.
 
-    def __init__(self, rules: Rules, plan: Plan, sessions: SessionTable) -> None:
+    ``budget``: whether all buffers hold too much.
+    """
+
+    def __init__(self, rules: Rules, plan: Plan, deadlines: Deadlines, sessions: SessionTable) -> None:
         self._rules = rules
         self._plan = plan
         self._session_table = sessions
         self.drain = Drain.NONE
+        self.budget = BufferBudget(rules, plan, deadlines, sessions)
+
+    def handle(self, command: c.SetDrain | c.BuffersMeasured) -> None:
+        """What the application has ordered, or what was found of the buffers."""
+        if isinstance(command, c.SetDrain):
+            self.set_drain(command)
+        else:
+            self.budget.measured(command)
 
     def set_drain(self, order: c.SetDrain) -> None:
         """From now on refuse those, and nobody else."""

@@ -143,6 +143,23 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A session's bytes: ``waiting`` for its client or kept for it, ``parked`` for its handler."""
+
+    epoch: int
+    waiting: int
+    parked: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuffersMeasured:
+    """The answer to a ``MeasureBuffers`` effect: ``total`` bytes; of each session that holds any."""
+
+    total: int
+    held: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
     """The transport's descriptor is closed and its threads have left it."""
 
@@ -330,9 +347,12 @@ EndReport = PeerClosed | PeerGone | PeerFailed | TransportAborted
 NeedsDeadline = WriteStalled | WindowFull | AckDue | ReadingPaused
 """A live transport needs a deadline."""
 
+Seen = Observed | BuffersMeasured
+"""The answer to an effect that asks, at that one's time."""
+
 TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed | Released
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
 RequestReport = RequestMade | RequestOver
 Moving = Export | Depart | LeaveBehind | Park | Adopt | AdoptAll
 Order = Kick | KickUser | EndAll | SetDrain | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
-Command = TransportReport | SessionReport | RequestReport | Moving | Order
+Command = BuffersMeasured | TransportReport | SessionReport | RequestReport | Moving | Order

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 
 class DeadlineKind(Enum):
-    """What is due. GRACE belongs to a session (by epoch), ANSWER_WANTED to a request, the others to a
-    transport (by number)."""
+    """What is due. GRACE belongs to a session (by epoch), ANSWER_WANTED to a request, BUDGET to the hub, the
+    others to a transport (by number)."""
 
     GRACE = "the grace window ends"
     FIRST_PING = "a newcomer should have sent something"
@@ -28,6 +28,7 @@ class DeadlineKind(Enum):
     WINDOW = "the client should have acknowledged something of a full window"
     ACK = "what has been handled is to be acknowledged"
     ANSWER_WANTED = "the client should have answered a request"
+    BUDGET = "the buffers of all sessions are to be looked at"
     PAUSE = "a client that has sent too much may send again"
     REFUSAL = "the close frame of a refusal is to be sent"
 
@@ -36,9 +37,9 @@ class DeadlineKind(Enum):
     __hash__ = object.__hash__
 
 
-OF_TRANSPORTS = tuple(
-    kind for kind in DeadlineKind if kind not in (DeadlineKind.GRACE, DeadlineKind.ANSWER_WANTED)
-)
+_OF_OTHERS = (DeadlineKind.GRACE, DeadlineKind.ANSWER_WANTED, DeadlineKind.BUDGET)
+
+OF_TRANSPORTS = tuple(kind for kind in DeadlineKind if kind not in _OF_OTHERS)
 """Those whose owner is a transport."""
 
 WRITTEN_DOWN = tuple(kind for kind in OF_TRANSPORTS if kind is not DeadlineKind.PAUSE)
@@ -106,6 +107,10 @@ class Deadlines:
         while self._heap and not self._is_armed(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
+
+    def owners(self) -> list[int]:
+        """The owners of all that are armed, earliest first."""
+        return [owner for (_, owner), _ in sorted(self._armed.items(), key=lambda one: one[1])]
 
     def next_owner(self) -> int | None:
         """The owner of the earliest one, None if there is none."""

@@ -239,6 +239,27 @@ class GiveUpRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureBuffers:
+    """Say how many bytes all sessions hold: give a ``BuffersMeasured`` back at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShedFrames:
+    """Let go of the session's history, then drop its oldest unsent frames, until ``size`` bytes are held."""
+
+    epoch: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WarnOverBudget:
+    """Tell the operator that all buffers hold ``total`` bytes, more than their ``budget``."""
+
+    total: int
+    budget: int
+
+
+@dataclass(frozen=True, slots=True)
 class NotePause:
     """Tell the operator that a client sends too much, and is not read for so many ``seconds``."""
 
@@ -290,10 +311,11 @@ class Finish:
 
 
 SessionEffect = OpenSession | EndSession | UpdateCredentials | Notify | NotifyMembership
+BufferEffect = MeasureBuffers | ShedFrames
 MoveEffect = HandOver | GoneElsewhere | TakeOver
 RoomEffect = AddMember | RemoveMember
 TransportEffect = AttachTransport | DetachTransport | AdmitToRefuse | AbortTransport | Inspect | ReadOn
 WriterEffect = SendClose | SendPing | SendAck | DiscardUnsent
 Answer = NotFound | NotMoved | NotJoined | GiveUpRequest
-Report = Count | NotePause | Ignored | Answer | WarnFull | DrainChanged | Finish
-Effect = SessionEffect | MoveEffect | RoomEffect | TransportEffect | WriterEffect | Report
+Report = Count | NotePause | WarnOverBudget | Ignored | Answer | WarnFull | DrainChanged | Finish
+Effect = SessionEffect | BufferEffect | MoveEffect | RoomEffect | TransportEffect | WriterEffect | Report

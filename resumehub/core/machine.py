@@ -58,7 +58,7 @@ class Machine:
         self._transport_machine = transports(self._plan, self.deadlines, self, rules)
         self._room_table = RoomTable(self._plan, rules.max_rooms)
         self._session_table = sessions(self._plan, self.deadlines, self._transport_machine, self._room_table)
-        self._capacity = Capacity(rules, self._plan, self._session_table)
+        self._capacity = Capacity(rules, self._plan, self.deadlines, self._session_table)
         self._moves = Moves(self._plan, self._session_table, self._transport_machine)
         self.sessions = self._session_table.by_id
         self.epochs = self._session_table.by_epoch
@@ -97,7 +97,7 @@ class Machine:
         """
         plan = self._plan
         plan.now = until = max(plan.now, now)
-        if not isinstance(command, c.Observed):  # it answers a deadline, at that one's time
+        if not isinstance(command, c.Seen):  # it answers a deadline, at that one's time
             while (due := self.deadlines.pop_due(until)) is not None:
                 plan.now = due.at
                 self._expire(due)
@@ -132,14 +132,12 @@ class Machine:
                     self._kick(theirs.connection_id)
             case c.EndAll():
                 self._end_all()
-            case c.SetDrain():
-                self._capacity.set_drain(command)
+            case c.SetDrain() | c.BuffersMeasured():
+                self._capacity.handle(command)
             case c.Close(epoch):
                 self._close(self.epochs.get(epoch))
-            case c.JoinRoom(epoch):
-                self._room_table.join(command, self.epochs.get(epoch))
-            case c.LeaveRoom(epoch):
-                self._room_table.leave(command, self.epochs.get(epoch))
+            case c.JoinRoom(epoch) | c.LeaveRoom(epoch):
+                self._room_table.handle(command, self.epochs.get(epoch))
             case c.HandlerFailed():
                 self._handler_failed(command)
             case c.Acknowledged(number):
@@ -164,6 +162,8 @@ class Machine:
     def _expire(self, due: Deadline) -> None:
         if due.kind is DeadlineKind.ANSWER_WANTED:
             self._plan.add(e.GiveUpRequest(due.owner))
+        elif due.kind is DeadlineKind.BUDGET:
+            self._capacity.budget.look()
         elif due.kind is not DeadlineKind.GRACE:
             self._transport_machine.fall_due(due)
         else:

@@ -35,6 +35,7 @@ class Rules:
     refuse_duplicates: bool = False
     suspended_give_way: bool = True
     refusal_delay: float = 0.0
+    buffer_budget: int | None = None
 
 
 @dataclass(slots=True)

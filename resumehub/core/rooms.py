@@ -30,6 +30,13 @@ class RoomTable:
         self._plan = plan
         self._max_rooms = max_rooms
 
+    def handle(self, order: c.JoinRoom | c.LeaveRoom, session: SessionRecord | None) -> None:
+        """Do what the application has ordered; ``session``: None if it has ended."""
+        if isinstance(order, c.JoinRoom):
+            self.join(order, session)
+        else:
+            self.leave(order, session)
+
     def join(self, join: c.JoinRoom, session: SessionRecord | None) -> None:
         """Let ``session`` into a room, unless it is in it already; None: it has ended."""
         plan, room_id = self._plan, join.room_id

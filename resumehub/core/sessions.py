@@ -7,6 +7,7 @@ frame sent (``transports.py``). Hub thread only. Pure. Read next: ``effects.py``
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..codes import CloseCode
@@ -49,6 +50,11 @@ class SessionTable:
         self._last_epoch = 0
         # The same as the GRACE deadlines, but nothing else: the first of them is found at once.
         self._windows = Deadlines()
+        self._entered: Callable[[], None] | None = None
+
+    def when_entered(self, then: Callable[[], None]) -> None:
+        """Have ``then`` called whenever a session has begun, or come from another process."""
+        self._entered = then
 
     def of_user(self, user: str) -> list[SessionRecord]:
         """The sessions of one user, in the order in which they began here."""
@@ -239,6 +245,10 @@ class SessionTable:
         epoch = self._windows.next_owner()
         return self.by_epoch[epoch] if epoch is not None else None
 
+    def longest_suspended_first(self) -> list[SessionRecord]:
+        """All suspended sessions, in the order in which their windows end."""
+        return [self.by_epoch[epoch] for epoch in self._windows.owners()]
+
     # -- steps of the above -----------------------------------------------------------------
 
     def _begin_grace(self, session: SessionRecord, until: float) -> None:
@@ -259,6 +269,8 @@ class SessionTable:
         self.by_epoch[session.epoch] = session
         if (user := session.credentials.user) is not None:
             self._by_user.setdefault(user, {})[session.epoch] = session
+        if self._entered is not None:
+            self._entered()
 
     def _remove(self, session: SessionRecord) -> None:
         del self.by_id[session.connection_id]

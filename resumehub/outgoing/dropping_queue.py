@@ -79,6 +79,19 @@ class DroppingQueue(FrameQueue):
             dropped += 1
         return dropped
 
+    def shed(self, size: int) -> int:
+        """Let go of history, then drop the oldest that have not begun, until ``size`` bytes are held at most.
+
+        Returns how many were dropped. What a client has to acknowledge stays, and more may be held then.
+        """
+        while self.held_bytes > size and self._sent_frames > self.held_frames:
+            self._forget_oldest()
+        dropped, droppable = 0, 0 if self._ahead else self._unsent_frames - len(self._spared())
+        while self.held_bytes > size and dropped < droppable:
+            self._drop_oldest()
+            dropped += 1
+        return dropped
+
     def _spared(self) -> list[int]:
         """The sizes of the frames that no broadcast drops: what has begun, and what is kept."""
         if not self._has_kept:

@@ -299,11 +299,15 @@ class FrameQueue:
             self._unsent_frames + self._sent_frames > self.max_frames
             or self.unsent_bytes + self._sent_bytes > self.max_bytes
         ):
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Let the oldest frame of the history go, and the gaps before it."""
+        item = self._sent.popleft()
+        while isinstance(item, Gap):
             item = self._sent.popleft()
-            while isinstance(item, Gap):
-                item = self._sent.popleft()
-            self._let_go(item)
-            self.ledger.written += 1
+        self._let_go(item)
+        self.ledger.written += 1
 
     def _let_go(self, frame: Frame) -> None:
         self._released_to += 1

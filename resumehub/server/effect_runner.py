@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from ..core import effects as e
-from ..core.commands import Observed, Register
+from ..core.commands import BuffersMeasured, Held, Observed, Register, Seen
 from ..core.drain import Drain
 from ..core.resume import Credentials, ResumeRequest
 from ..core.states import State
@@ -43,7 +43,7 @@ _DRAINS = {
 class EffectRunner(MovingEffects):
     """One hub's. ``execute`` returns the observation that an ``Inspect`` asks for."""
 
-    def execute(self, effect: e.Effect) -> Observed | None:
+    def execute(self, effect: e.Effect) -> Seen | None:
         """Carry out one effect. Never blocks."""
         match effect:
             case e.OpenSession():
@@ -83,6 +83,12 @@ class EffectRunner(MovingEffects):
                 self._notify(effect)
             case e.NotifyMembership():
                 self._notify_membership(effect)
+            case e.MeasureBuffers():
+                return self._measure()
+            case e.ShedFrames(epoch, size):
+                self._shed(self._by_epoch[epoch], size)
+            case e.WarnOverBudget(total, budget):
+                self._over_budget.warn(total, budget)
             case e.ReadOn(number):
                 self._transports[number].read_on()
             case e.NotePause(number, seconds):
@@ -215,6 +221,22 @@ class EffectRunner(MovingEffects):
             what = effect.hook, effect.generation, None, effect.room_id, effect.reason
             begins = effect.reason == MembershipReason.CONNECT.value
             session.serial_queue.post(HookCall(self._services, session, *what), runner_coming=begins)
+
+    def _measure(self) -> BuffersMeasured:
+        # Without their locks: what changes meanwhile is seen at the next look.
+        held = [
+            Held(epoch, session.outbox.held_bytes, session.serial_queue.parked()[1])
+            for epoch, session in self._by_epoch.items()
+        ]
+        total = sum(one.waiting + one.parked for one in held)
+        return BuffersMeasured(total, tuple(one for one in held if one.waiting or one.parked))
+
+    def _shed(self, session: Session, size: int) -> None:
+        with session.outbox.lock:
+            dropped = session.outbox.shed(size)
+        for _ in range(dropped):
+            name = session.room_id, session.connection_id
+            self._observers.count("message_dropped", *name, DropReason.OVERFLOW.value)
 
     # -- transports -------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ class HubLoop:
                 refuse_duplicates=config.on_duplicate == "reject",
                 suspended_give_way=config.on_full == "expire",
                 refusal_delay=config.refusal_delay,
+                buffer_budget=config.buffer_budget,
             )
         )
         self._commands: CommandLoop[c.Command] = CommandLoop(

@@ -30,6 +30,7 @@ from ..session.services import Services
 from ..session.session import Asked, Session
 from ..session.session_state import HookState, Limits, LiveTransport, SessionState
 from .beginning import Beginning
+from .budget_warning import BudgetWarning
 from .full_hub_warning import FullHubWarning
 from .io_threads import IOThreads
 from .rate_warning import RateWarning
@@ -71,6 +72,7 @@ class MovingEffects:
         config, self._observers = self._config, self._services.observers
         self._full = FullHubWarning(self._services.clock, config.max_sessions)
         self._too_fast = RateWarning(self._services.clock)
+        self._over_budget = BudgetWarning(self._services.clock)
         self._limits = Limits(config.resume_window, config.ping_interval, config.max_message_size)
 
     # -- for the thread that moves a session, or all of them ---------------------------------

@@ -29,6 +29,7 @@ def suspended(s: Stage, connection_id: str, kib: int) -> None:
     big(s.hub, connection_id, kib)
 
 
+@pytest.mark.contract("C12")
 def test_the_longest_suspended_session_ends_early(stage, caplog) -> None:
     """Its window is over sooner, which metrics, the ledger, its handlers and the log say."""
     caplog.set_level(logging.WARNING, "resumehub")
@@ -49,6 +50,7 @@ def test_the_longest_suspended_session_ends_early(stage, caplog) -> None:
     assert s.hub.stats().sessions == 3
 
 
+@pytest.mark.contract("C12")
 def test_a_slow_client_loses_its_oldest_messages_and_a_quick_one_none(stage) -> None:
     s = stage(buffer_budget=1000 * KIB, send_buffer_bytes=4 << 20, metrics=Counters(), ping_interval=None)
     slow, quick = s.open("slow"), s.open("quick")
@@ -70,6 +72,7 @@ def test_a_slow_client_loses_its_oldest_messages_and_a_quick_one_none(stage) -> 
     assert heard == [str(number) for number in range(dropped, 20)]
 
 
+@pytest.mark.contract("C12")
 def test_history_goes_before_anything_that_waits(stage) -> None:
     s = stage(buffer_budget=100 * KIB, metrics=Counters(), ping_interval=None)
     ws = s.open()
@@ -85,6 +88,7 @@ def test_history_goes_before_anything_that_waits(stage) -> None:
     assert s.hub.stats().written == 2
 
 
+@pytest.mark.contract("C12")
 def test_a_resume_into_what_is_gone_is_a_gap(stage) -> None:
     """The client is told; nothing is left out in silence."""
     s = stage(buffer_budget=100 * KIB, ping_interval=None)
@@ -97,6 +101,27 @@ def test_a_resume_into_what_is_gone_is_a_gap(stage) -> None:
     s.drop(ws)
     with pytest.raises(Exception, match="410"):
         s.resume(ws, received="0")
+
+
+@pytest.mark.contract("C12", "D2")
+def test_a_v1_client_is_told_what_it_misses(stage) -> None:
+    s = stage(buffer_budget=1000 * KIB, send_buffer_bytes=4 << 20, metrics=Counters(), ping_interval=None)
+    ws = s.open(subprotocols=["resumehub.v1"])
+    ws.stop_reading()
+    rock(s)
+    for number in range(20):
+        s.say("u1", f"{number} " + "x" * (50 * KIB))
+
+    s.clock.advance(1.5)
+
+    dropped = s.metrics.snapshot()["messages_dropped"]["overflow"]
+    assert dropped
+    ws.go_on_reading()
+    told = []
+    while not told or not str(told[-1].get("payload")).startswith("19 "):
+        told.append(json.loads(ws.receive()))
+    missed = [message["payload"] for message in told if message["event"] == "$missed"]
+    assert missed == [{"from": 2, "to": 1 + dropped}]
 
 
 @pytest.mark.parametrize(("value", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError)])

@@ -15,8 +15,9 @@ when the pause is over.
 Control frames, ``$ack`` and the fragments of messages have a bucket of their own, so that an application that
 allows three messages a second does not slow its clients' acknowledgements down.
 
-A session has one for its life, on whatever transports. One that comes from another process begins with empty
-buckets: a move gives no client a new burst, and is not longer for it. Pure. It belongs to the reader of the
+A session has one for its life, on whatever transports. One that comes from another process begins as behind a
+pause, with a tenth of a second to spare: a move gives no client a new burst, none notices it that sends no
+more than it may, and there is nothing to be written down for it. Pure. It belongs to the reader of the
 session's transport. Read next: ``transports.py`` (``ReadingPaused``), ``incoming/reader.py``.
 """
 
@@ -35,7 +36,7 @@ a deadline for each message of a client that floods it."""
 
 
 class InputRate:
-    """One session's. ``began``: the time. ``spent``: whether its buckets are empty; else they are full.
+    """One session's. ``began``: the time. ``spent``: whether it begins as behind a pause, or full.
 
     ``now``: seconds of the hub's clock. Methods return whether a bucket is overdrawn; next, then: ``until``.
     """
@@ -58,7 +59,7 @@ class InputRate:
         self._control = 1 / max(per_second, CONTROL_PER_SECOND) if per_second is not None else 0.0
         self._burst = limit.burst
         # When each bucket is full again.
-        full = began + limit.burst if spent else began
+        full = began + self._burst - self._gain() if spent else began
         self._messages_full = self._bytes_full = self._control_full = full
 
     def message(self, size: int, now: float) -> bool:
@@ -79,4 +80,7 @@ class InputRate:
     def until(self) -> float:
         """Behind an overdraft: when the client may send again. Not before any bucket holds something."""
         full = max(self._messages_full, self._bytes_full, self._control_full)
-        return full - self._burst + min(_PAUSE, self._burst / 2)
+        return full - self._burst + self._gain()
+
+    def _gain(self) -> float:
+        return min(_PAUSE, self._burst / 2)

@@ -85,7 +85,12 @@ def test_their_bytes_are_those_of_the_client():
 def test_one_that_comes_from_another_process_has_no_new_burst():
     rate = InputRate(TEN_SECONDS, 50.0, spent=True)
     assert rate.message(0, 50.0)
-    assert rate.until() == 50.25 + 0.1
+    assert rate.until() == pytest.approx(50.25)
+
+
+def test_but_a_client_within_its_rate_does_not_notice_the_move():
+    rate = InputRate(RateLimit(), 50.0, spent=True)
+    assert not any(rate.message(100, 50.0) for _ in range(99))
 
 
 def test_and_has_a_whole_one_after_that_time():

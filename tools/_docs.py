@@ -36,6 +36,7 @@ from tests.contract import contract_page as contract  # noqa: E402
 from tests.core import race_tables  # noqa: E402
 from tests.guards import guards_page as guards  # noqa: E402
 from tools.benching import page as performance  # noqa: E402
+from tools.surveying import page as servers  # noqa: E402
 
 
 def state_diagram() -> str:
@@ -155,6 +156,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "number of races": race_tables.numbers,
         "races of all": race_tables.all_orders,
     },
+    servers.NAME: servers.PARTS,
     "tests/README.md": {"helpers": helpers},
     **_tour.pages(),
 }

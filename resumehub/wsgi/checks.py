@@ -109,9 +109,10 @@ class _Check:
     def _admit(self, who: Callable[[Request], Admission]) -> Response:
         self._found = find_socket(self._environ)
         if self._found is None:
-            why = why_no_socket(self._environ)
-            detail = f"This server cannot be upgraded to WebSocket: {why}. {SUPPORTED}."
-            raise Refusal(501, RefusalReason.NO_SOCKET, detail, log=f"{why}. {SUPPORTED}")
+            why, remedy = why_no_socket(self._environ)
+            said = f"{why}. {SUPPORTED}. What to do: {remedy}"
+            detail = f"This server cannot be upgraded to WebSocket: {said}."
+            raise Refusal(501, RefusalReason.NO_SOCKET, detail, log=said)
         if self._sessions.in_cluster and not self._found.swappable:
             raise tls_with_cluster()
         if self._sessions.closing:

@@ -40,6 +40,8 @@ SUPPORTED = (
 )
 """One sentence for the body of a 501, and for the log."""
 
+_COMMAND = "gunicorn --threads 8 app:app"
+
 _SERVERS = {"resumehub.socket": "test", "werkzeug.socket": "werkzeug", "gunicorn.socket": "gunicorn"}
 """The key in the WSGI environ under which each server puts the socket."""
 
@@ -124,8 +126,8 @@ class BorrowedSocket:
 def find_socket(environ: Mapping[str, Any]) -> ServerSocket | None:
     """The client's socket, if this server is one that we can take it from; else None. Changes nothing.
 
-    Next, on None: answer 501 and say ``SUPPORTED``. This is an allow-list: other servers have no socket
-    in the environ, or taking it does harm that is not noticed.
+    Next, on None: answer 501 and say ``why_no_socket`` and ``SUPPORTED``. This is an allow-list: other
+    servers have no socket in the environ, or taking it does harm that is not noticed.
 
     Raises: nothing. Threads: any. Blocks: never.
     """
@@ -151,18 +153,28 @@ def find_socket(environ: Mapping[str, Any]) -> ServerSocket | None:
     return ServerSocket(sock, server, swappable, multithreaded)
 
 
-def why_no_socket(environ: Mapping[str, Any]) -> str:
-    """Why ``find_socket`` has found none, for the operator and for a developer with curl."""
+def why_no_socket(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Why ``find_socket`` has found none, and what to do: for the operator and for a developer with curl."""
     key = next(filter(environ.__contains__, _SERVERS), None)
+    if key is None and "asgi.scope" in environ:
+        why = "an ASGI server made this WSGI request, and it passes on no WebSocket at all"
+        return why, f"serve the application as WSGI, for example by {_COMMAND}"
     if key is None:
-        return "the server puts no socket into the WSGI environ"
+        return "the server puts no socket into the WSGI environ", f"use another one, for example {_COMMAND}"
     if type(environ[key]).__module__ not in ("socket", "ssl"):
-        return "gevent or eventlet has replaced the sockets of the server"
+        why = "gevent or eventlet has replaced the sockets of the server"
+        return (
+            why,
+            "start gunicorn with --threads 8 in place of its worker class, and without monkey-patching",
+        )
     if key == "werkzeug.socket" and not _is_werkzeug(environ):
-        return "Werkzeug serves each request in a process of its own (processes=N)"
+        why = "Werkzeug serves each request in a process of its own (processes=N)"
+        return why, "leave out processes=N, and say threaded=True"
     if isinstance(environ[key], ssl.SSLSocket) and not environ.get("wsgi.multithread"):
-        return "TLS ends inside the server, and it has one thread only"
-    return "the request came over another protocol than HTTP/1.1, perhaps HTTP/2"
+        why = "TLS ends inside the server, and it has one thread only"
+        return why, "let a proxy end TLS, or give the server threads"
+    why = "the request came over another protocol than HTTP/1.1, perhaps HTTP/2"
+    return why, "let the server, or the proxy in front of it, speak HTTP/1.1 for WebSockets"
 
 
 def take_socket(environ: Mapping[str, Any], found: ServerSocket) -> TakenSocket:

@@ -84,18 +84,31 @@ WERKZEUG = {"SERVER_SOFTWARE": "Werkzeug/3", "SERVER_PROTOCOL": "HTTP/1.1"}
 
 @pytest.mark.contract("A.501", "A5c")
 @pytest.mark.parametrize(
-    "key, kind, environ, why",
+    "key, kind, environ, why, do",
     [
-        ("", socket.socket, {}, "puts no socket into the WSGI environ"),
-        ("gunicorn.socket", GreenSocket, {}, "gevent or eventlet"),
-        ("werkzeug.socket", socket.socket, {**WERKZEUG, "wsgi.multiprocess": True}, "processes=N"),
-        ("gunicorn.socket", socket.socket, {"SERVER_PROTOCOL": "HTTP/2"}, "HTTP/2"),
-        ("gunicorn.socket", ssl.SSLSocket, {"SERVER_PROTOCOL": "HTTP/1.1"}, "TLS ends inside"),
+        ("", socket.socket, {}, "puts no socket into the WSGI environ", "gunicorn --threads 8"),
+        ("", socket.socket, {"asgi.scope": {}}, "an ASGI server", "gunicorn --threads 8"),
+        ("gunicorn.socket", GreenSocket, {}, "gevent or eventlet", "in place of its worker class"),
+        (
+            "werkzeug.socket",
+            socket.socket,
+            {**WERKZEUG, "wsgi.multiprocess": True},
+            "processes=N",
+            "threaded",
+        ),
+        ("gunicorn.socket", socket.socket, {"SERVER_PROTOCOL": "HTTP/2"}, "HTTP/2", "proxy"),
+        ("gunicorn.socket", ssl.SSLSocket, {"SERVER_PROTOCOL": "HTTP/1.1"}, "TLS ends inside", "proxy"),
     ],
-    ids=["another server", "gevent", "Werkzeug with processes", "HTTP/2", "TLS and one thread"],
+    ids=["another server", "ASGI", "gevent", "Werkzeug with processes", "HTTP/2", "TLS and one thread"],
 )
-def test_a_501_says_why_and_once(
-    hub: Hub, key: str, kind: type, environ: dict[str, Any], why: str, caplog: pytest.LogCaptureFixture
+def test_a_501_says_why_and_what_to_do_and_once(
+    hub: Hub,
+    key: str,
+    kind: type,
+    environ: dict[str, Any],
+    why: str,
+    do: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The body tells a developer with curl what the log tells the operator: the cause, and what works."""
     sock = kind.__new__(kind)
@@ -108,6 +121,7 @@ def test_a_501_says_why_and_once(
     [line] = [record.getMessage() for record in caplog.records]
     for said in (detail, line):
         assert why in said
+        assert do in said.partition("What to do: ")[2]
         assert "gunicorn's sync and gthread workers" in said
 
 

@@ -101,7 +101,9 @@ def by_waitress(app: Any) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("name", "served_by"), [("Werkzeug, threaded", by_werkzeug), ("waitress", by_waitress)], ids=str
+    ("name", "served_by"),
+    [("Werkzeug, threaded", by_werkzeug), ("waitress", by_waitress)],
+    ids=["Werkzeug", "waitress"],
 )
 def test_a_server_still_does_what_its_row_says(name: str, served_by: Callable[[Any], Any]) -> None:
     row = ROWS[name]

@@ -58,7 +58,7 @@ def is_never_asked(row: Row) -> bool:
 
 def made_with() -> str:
     """Pythons and the system."""
-    return f"{', '.join(sorted({row['python'] for row in kept()}))}.\n"
+    return f"{'; '.join(sorted({row['python'] for row in kept()}))}.\n"
 
 
 def served() -> str:

@@ -40,9 +40,10 @@ def gunicorn(name: str, *options: str, packages: tuple[str, ...] = (), app: str 
 
 def uvicorn(name: str, *options: str, packages: tuple[str, ...] = (), app: str = APP) -> Server:
     command = ("uvicorn", "--port", "{port}", *options, app)
-    return Server(name, ("uvicorn==0.54.0", *packages), command)
+    return Server(name, (*UVICORN, *packages), command)
 
 
+UVICORN = ("uvicorn==0.54.0",)
 WEBSOCKETS = ("websockets==17.4",)
 A2WSGI = ("a2wsgi==1.10.10",)
 
@@ -56,6 +57,12 @@ SERVERS = (
     gunicorn("gunicorn, tornado", "-k", "tornado", packages=("tornado==6.6.1",)),
     gunicorn("gunicorn, asgi, the WSGI application", "-k", "asgi"),
     gunicorn("gunicorn, asgi, with a2wsgi", "-k", "asgi", packages=A2WSGI, app=BEHIND_A2WSGI),
+    gunicorn(
+        "gunicorn, uvicorn worker, with a2wsgi",
+        *("-k", "uvicorn_worker.UvicornWorker"),
+        packages=("uvicorn-worker==0.4.0", *UVICORN, *WEBSOCKETS, *A2WSGI),
+        app=BEHIND_A2WSGI,
+    ),
     own("gevent, `pywsgi`", "pywsgi", "gevent==26.9.0"),
     own("eventlet, `wsgi`", "eventlet", "eventlet==0.41.3"),
     Server("waitress", ("waitress==3.0.2",), ("waitress", "--listen", BIND, APP)),
@@ -87,7 +94,7 @@ SERVERS = (
             *("--server-root", "{folder}/apache", "--user", "{user}", "--group", "{user}"),
             *("--application-type", "module", "--processes", "1", "--threads", "5", "tools.surveying.app"),
         ),
-        "Apache and its headers (apt-get install apache2-dev)",
+        "Apache and its headers (apt-get install apache2-dev), and a Python that Apache's user may read",
     ),
     Server(
         "granian, `--interface wsgi`",

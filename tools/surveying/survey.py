@@ -38,7 +38,9 @@ def survey(server: Server, folder: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"server": server.name, "version": server.version}
     environment = Environment(folder)
     try:
-        environment.install(*OURS, *server.packages)
+        # What is compiled is for one Python; pip may have kept a wheel for another one of the same version.
+        compiled = ["--no-cache-dir"] if server.needs else []
+        environment.install(*compiled, *OURS, *server.packages)
     except Failed as failure:
         return {
             **row,

@@ -70,6 +70,13 @@ class NoopMetrics(Metrics, MoreMetrics):
     def request_settled(self, room_id: str, connection_id: str, outcome: str, /) -> None: ...
     def client_request_taken(self, room_id: str, connection_id: str, /) -> None: ...
     def client_request_settled(self, room_id: str, connection_id: str, outcome: str, /) -> None: ...
+    def command_waited(self, duration: float, /) -> None: ...
+    def resume_served(self, room_id: str, connection_id: str, delay: float, /) -> None: ...
+    def suspension_ended(
+        self, room_id: str, connection_id: str, duration: float, resumed: bool, /
+    ) -> None: ...
+    def callback_ended(self, room_id: str, connection_id: str, hook: str, duration: float, /) -> None: ...
+    def write_stall_ended(self, room_id: str, connection_id: str, duration: float, /) -> None: ...
     def connection_moved_in(self, room_id: str, connection_id: str, /) -> None: ...
     def connection_moved_out(self, room_id: str, connection_id: str, /) -> None: ...
     def hub_moved_out(
@@ -190,6 +197,30 @@ class Counters(NoopMetrics):
     def client_request_settled(self, room_id: str, connection_id: str, outcome: str, /) -> None:
         with self._lock:
             _count(self._sums["client_requests_settled"], outcome)
+
+    def command_waited(self, duration: float, /) -> None:
+        with self._lock:
+            self._sums["commands"] += 1
+            self._sums["command_wait_seconds"] += duration
+
+    def resume_served(self, room_id: str, connection_id: str, delay: float, /) -> None:
+        with self._lock:
+            self._sums["resume_delay_seconds"] += delay
+
+    def suspension_ended(self, room_id: str, connection_id: str, duration: float, resumed: bool, /) -> None:
+        with self._lock:
+            self._sums["suspensions"] += 1
+            self._sums["suspended_seconds"] += duration
+
+    def callback_ended(self, room_id: str, connection_id: str, hook: str, duration: float, /) -> None:
+        with self._lock:
+            self._sums["callbacks"] += 1
+            self._sums["callback_seconds"] += duration
+
+    def write_stall_ended(self, room_id: str, connection_id: str, duration: float, /) -> None:
+        with self._lock:
+            self._sums["write_stalls"] += 1
+            self._sums["write_stall_seconds"] += duration
 
     def connection_moved_in(self, room_id: str, connection_id: str, /) -> None:
         with self._lock:

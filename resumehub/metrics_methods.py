@@ -83,6 +83,11 @@ CALLED_FROM: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "request_settled": (_APPLICATION, _READER, _CALLBACKS),
         "client_request_taken": (_READER, _CALLBACKS),
         "client_request_settled": (_APPLICATION, _READER, _CALLBACKS, _HUB),
+        "command_waited": (_HUB,),
+        "resume_served": (_HUB,),
+        "suspension_ended": (_HUB,),
+        "callback_ended": (_READER, _CALLBACKS),
+        "write_stall_ended": (_APPLICATION, _READER, _CALLBACKS, _WRITER, _HUB),
         "connection_moved_in": (_HUB,),
         "connection_moved_out": (_HUB,),
         "hub_moved_out": (_MOVER,),
@@ -220,8 +225,9 @@ class Metrics(Protocol):
 class MoreMetrics(Protocol):
     """The methods that a collector may have as well; what it lacks it is not told. ``NoopMetrics`` has them.
 
-    Those of requests and ``reading_paused`` are called in any hub, all others only with a cluster. Everything
-    that ``Metrics`` says of arguments and threads holds here. All durations are real seconds, 0 or more.
+    Those from ``connection_moved_in`` on are called only with a cluster, the others in any hub. Everything
+    that ``Metrics`` says of arguments and threads holds here. All durations are seconds, 0 or more: real ones
+    with a cluster, those of the hub's clock in the others.
     """
 
     def reading_paused(self, room_id: str, connection_id: str, duration: float, /) -> None:
@@ -265,6 +271,39 @@ class MoreMetrics(Protocol):
 
         Threads: the one that answers: an application thread or, in a handler, a reader thread or a callbacks
         thread; the hub thread, where the session ends.
+        """
+
+    def command_waited(self, duration: float, /) -> None:
+        """The hub begins a command, which was in its queue for ``duration``: the lag of the hub thread.
+
+        Threads: hub thread.
+        """
+
+    def resume_served(self, room_id: str, connection_id: str, delay: float, /) -> None:
+        """A client that came back has its session, ``delay`` after the hub was given its socket.
+
+        Threads: hub thread.
+        """
+
+    def suspension_ended(self, room_id: str, connection_id: str, duration: float, resumed: bool, /) -> None:
+        """A session had no transport for ``duration``, and goes on (``resumed``), or has ended.
+
+        A takeover counts as 0. Not told of one that began in another process.
+
+        Threads: hub thread.
+        """
+
+    def callback_ended(self, room_id: str, connection_id: str, hook: str, duration: float, /) -> None:
+        """All handlers of ``hook`` have run for one message, or one event, in ``duration``.
+
+        Threads: the one that runs them: a reader thread, or a callbacks thread.
+        """
+
+    def write_stall_ended(self, room_id: str, connection_id: str, duration: float, /) -> None:
+        """A client takes bytes again, which it had not for ``duration``: its socket was full.
+
+        Threads: those of ``message_sent``: an application thread, a reader thread, a callbacks thread, a
+        writer thread, or the hub thread.
         """
 
     def connection_moved_in(self, room_id: str, connection_id: str, /) -> None:

@@ -66,6 +66,21 @@ class CountersSnapshot(TypedDict):
     """Of clients, to the hub in this process."""
     client_requests_settled: dict[str, int]
     """By outcome. With a cluster a request may have been taken in another process."""
+    commands: int
+    """Those that the hub has handled."""
+    command_wait_seconds: float
+    """The sum of their times in the hub's queue."""
+    resume_delay_seconds: float
+    """The sum of the times from a socket to its resumed session; ``resumes_succeeded`` of them."""
+    suspensions: int
+    """Those that are over: resumed, or ended."""
+    suspended_seconds: float
+    callbacks: int
+    """Messages and events whose handlers have run."""
+    callback_seconds: float
+    write_stalls: int
+    """How often a client took no bytes for a while."""
+    write_stall_seconds: float
     connections_moved_in: int
     connections_moved_out: int
     """In and out: with the hub, or from and to the file of parked sessions."""

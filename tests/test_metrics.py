@@ -49,6 +49,11 @@ MORE = {
     "request_settled": ["room_id", "connection_id", "outcome"],
     "client_request_taken": ["room_id", "connection_id"],
     "client_request_settled": ["room_id", "connection_id", "outcome"],
+    "command_waited": ["duration"],
+    "resume_served": ["room_id", "connection_id", "delay"],
+    "suspension_ended": ["room_id", "connection_id", "duration", "resumed"],
+    "callback_ended": ["room_id", "connection_id", "hook", "duration"],
+    "write_stall_ended": ["room_id", "connection_id", "duration"],
     "connection_moved_in": ["room_id", "connection_id"],
     "connection_moved_out": ["room_id", "connection_id"],
     "hub_moved_out": ["sessions", "carried", "ended", "release", "freeze"],
@@ -84,6 +89,9 @@ EXAMPLES = {
     "freeze": 0.5,
     "adoption": 0.125,
     "answered": True,
+    "delay": 0.25,
+    "resumed": True,
+    "hook": "on_message",
 }
 
 

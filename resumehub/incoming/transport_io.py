@@ -55,6 +55,8 @@ class TransportIO:
         self.lock = runtime.lock(f"the right to read transport {number}")
         #: Events that were read and not handled yet. Belongs to the reader.
         self.backlog: deque[Received] = deque()
+        #: When the hub was given it; 0 where nobody wants to know.
+        self.given_at = 0.0
         #: What the transport's ``heard`` was at the last Ping.
         self.ping_mark = 0
         self.pinged_at = float("-inf")

@@ -52,6 +52,8 @@ class EffectRunner(MovingEffects):
                 self._attach(self._transports[number], self._by_epoch[epoch], effect)
             case e.DetachTransport(_, epoch):
                 self._by_epoch[epoch].detach()
+                if self._observers.timed:
+                    self._suspended_at[epoch] = self._observers.began()
                 self._registry.suspended.add(epoch)
             case e.EndSession():
                 self._end(effect)
@@ -201,6 +203,7 @@ class EffectRunner(MovingEffects):
             self._ledger_totals.close(session.outbox)
         self._registry.leave(session)
         session.count_lost(effect.drop_reason)
+        self._suspension_ended(session, resumed=False)
 
     def _notify(self, effect: e.Notify) -> None:
         session = self._by_epoch[effect.epoch]
@@ -248,6 +251,21 @@ class EffectRunner(MovingEffects):
         self._registry.suspended.discard(session.epoch)
         if not self._io_threads.start_reader(io):
             session.serial_queue.call_pool()
+        if effect.generation > 1:
+            self._resumed(session, io)
+
+    def _resumed(self, session: Session, io: TransportIO) -> None:
+        self._suspension_ended(session, resumed=True)
+        if self._observers.timed:
+            delay = max(0.0, self._observers.began() - io.given_at)
+            self._observers.count("resume_served", session.room_id, session.connection_id, delay)
+
+    def _suspension_ended(self, session: Session, *, resumed: bool) -> None:
+        began = self._suspended_at.pop(session.epoch, None)
+        if began is not None:
+            duration = max(0.0, self._observers.began() - began)
+            who = session.room_id, session.connection_id
+            self._observers.count("suspension_ended", *who, duration, resumed)
 
     def _admit_to_refuse(self, io: TransportIO) -> None:
         self._new_writer(io, Outbox(self._runtime.lock(), 1, 1), None)

@@ -92,6 +92,8 @@ class HubLoop:
                 buffer_budget=config.buffer_budget,
             )
         )
+        tally = runtime.lock("the count of undecodable messages")
+        self.observers = Observers(parts.metrics, parts.trace, clock, tally, config.send_buffer)
         self._commands: CommandLoop[c.Command] = CommandLoop(
             "the hub",
             self.machine,
@@ -101,11 +103,10 @@ class HubLoop:
             perform=self._perform,
             refuse=self._refuse,
             log=log,
+            waited=self.observers.command_waited if self.observers.timed else None,
         )
         self.put = self._commands.put
         self.hold, self.let_go = self._commands.hold, self._commands.let_go
-        tally = runtime.lock("the count of undecodable messages")
-        self.observers = Observers(parts.metrics, parts.trace, clock, tally, config.send_buffer)
         control_messages = ControlMessages(parts.codec, self.put)
         self.services = Services(
             parts.codec,
@@ -197,6 +198,7 @@ class HubLoop:
         io = TransportIO(self.transports.next_number(), transport, self._runtime, data=data)
         io.handshake_response = handshake_response
         io.subprotocol = subprotocol
+        io.given_at = self.observers.began()
         io.counts_as_refusal = registration.refusal is not None
         io.host_thread = host
         self.enter(io)

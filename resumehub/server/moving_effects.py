@@ -63,6 +63,8 @@ class MovingEffects:
     #: What is told of answers for which a thread of the process before this one waits.
     ask_elsewhere: Callable[[Session, str], Asked] | None = None
     _by_epoch: dict[int, Session] = field(default_factory=dict)
+    #: Since when those are suspended that have been since they are here, by epoch, for the collector.
+    _suspended_at: dict[int, float] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     # By id and not by session: the next session of an id waits for the callbacks of the one before.
     # Weak, so that an id is forgotten with the last session that had it.
@@ -147,6 +149,7 @@ class MovingEffects:
 
     def _gone_elsewhere(self, epoch: int, number: int | None) -> None:
         session = self._by_epoch.pop(epoch)
+        self._suspended_at.pop(epoch, None)
         if number is not None:
             self._transports.remove(number)
         self._registry.leave(session)

@@ -9,6 +9,7 @@ raise is its answer (contract E3). Read next: ``answering.py``, ``inbound_fence.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -128,13 +129,18 @@ class MessageCall:
         elif message.re is not None:
             if not (self._is_taken or take_answer(services, session, message)):
                 observers.note("app", "IgnoredAnswer", connection_id=session.connection_id)
-        elif request is None:
-            _handle(services, session, self._generation, message, None)
         elif entry is Entry.TOO_MANY:
+            assert request is not None, "only a request is one too many"
             request.turn_away()
         else:
-            request.open()
-            _handle(services, session, self._generation, replace(message, answering=request), request)
+            if request is not None:
+                request.open()
+                message = replace(message, answering=request)
+            began = observers.began()
+            try:
+                _handle(services, session, self._generation, message, request)
+            finally:
+                observers.callback_ended(session, self.hook, began)
 
     def _give_up(self) -> None:
         """The client asks and does not read: drop its transport. The request is not handled."""
@@ -220,7 +226,23 @@ def _end(
 def _call(
     services: Services, session: Session, generation: int, hook: str, arguments: tuple[Any, ...]
 ) -> None:
-    for handler in services.handlers[hook]:
+    handlers, began = services.handlers[hook], services.observers.began()
+    try:
+        _call_each(handlers, services, session, generation, hook, arguments)
+    finally:
+        if handlers:
+            services.observers.callback_ended(session, hook, began)
+
+
+def _call_each(
+    handlers: Iterable[Callable[..., Any]],
+    services: Services,
+    session: Session,
+    generation: int,
+    hook: str,
+    arguments: tuple[Any, ...],
+) -> None:
+    for handler in handlers:
         try:
             handler(*arguments)
         except BaseException as cause:

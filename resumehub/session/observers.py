@@ -49,6 +49,8 @@ class Observers:
         self, metrics: Metrics, trace: Trace | None, clock: Clock, lock: Lock, capacity: int
     ) -> None:
         self._metrics = None if type(metrics) is NoopMetrics else metrics
+        #: Whether anybody wants to know how long things take.
+        self.timed = self._metrics is not None
         self.trace = trace
         #: Whether there is a collector or a trace, which gets every frame.
         self.watched = self._metrics is not None or trace is not None
@@ -97,7 +99,11 @@ class Observers:
                 blocked=flushed.stalled,
                 failed=flushed.failed,
             )
-        if self._metrics is not None and flushed.sizes and writer.label is not None:
+        if self._metrics is None or writer.label is None:
+            return
+        if (stall := writer.progress.ended_stall()) is not None:
+            self.count("write_stall_ended", *writer.label, stall)
+        if flushed.sizes:
             for size in flushed.sizes:
                 self.count("message_sent", *writer.label, size)
             self.count("send_buffer", *writer.label, flushed.left, self._capacity)
@@ -105,6 +111,20 @@ class Observers:
     def wrote_at_once(self, writer: TransportWriter, size: int, used: int) -> None:
         """A frame of ``size`` bytes was written at once; ``used`` frames count against the bound."""
         self.wrote(writer, Flushed(sizes=[size], left=used))
+
+    def began(self) -> float:
+        """When something begins, for ``callback_ended``; 0 where nobody wants to know."""
+        return self._clock.monotonic() if self.timed else 0.0
+
+    def callback_ended(self, session: Session, hook: str, began: float) -> None:
+        """The handlers of a hook have returned, or raised."""
+        if self.timed:
+            duration = max(0.0, self._clock.monotonic() - began)
+            self.count("callback_ended", session.room_id, session.connection_id, hook, duration)
+
+    def command_waited(self, duration: float) -> None:
+        """A command was in the hub's queue for so long."""
+        self.count("command_waited", duration)
 
     def buffer_changed(self, session: Session, used: int) -> None:
         """``used`` frames of the session count against its bound now."""

@@ -45,7 +45,7 @@ def test_the_extras_are_those_that_can_be_asked_for() -> None:
         extra, package, wanted = (in_code_marks(cell)[0] for cell in row[:3])
         said.setdefault(extra, set()).add((package, wanted))
     extras = dict(setup()["options.extras_require"])
-    del extras["test"]  # the page speaks of it beside the table
+    del extras["test"], extras["docs"]  # the page speaks of them beside the table
     assert said == {name: requirements(text) for name, text in extras.items()}
 
 

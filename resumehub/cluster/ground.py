@@ -1,4 +1,4 @@
-"""What a member stands on: its process's number, the folder, the lock, how a link comes to be. A contract.
+"""What a member stands on: its process's number, folder, lock, disk, and how a link comes to be. A contract.
 
 ``HOST`` is the real one: record locks, Unix sockets, this process. The testing kit has another, in which
 several members live in one Python process (``testing/memory_ground.py``). The member asks it when it starts;
@@ -17,6 +17,7 @@ from .greetings import Greeting, Welcome
 from .link import Link
 from .link_listener import Greet, LinkListener, connect
 from .link_thread import Handlers
+from .parking.disk import Disk
 from .record_lock import ClusterLock, RecordLock
 from .surroundings import started_at
 
@@ -37,6 +38,7 @@ class Ground(Protocol):
     def started(self) -> float: ...
     def open_folder(self, path: str) -> Folder: ...
     def lock(self, folder: Folder, runtime: Runtime) -> ClusterLock: ...
+    def disk(self) -> Disk: ...
 
     def listen(
         self,
@@ -69,6 +71,9 @@ class HostGround:
 
     def lock(self, folder: Folder, runtime: Runtime) -> ClusterLock:
         return RecordLock(folder, runtime)
+
+    def disk(self) -> Disk:
+        return Disk()
 
     def listen(
         self,

@@ -93,7 +93,7 @@ class Member:
         self._forget()
         self._assembly = Assembly(self, self.serve, LoopOfMoves(lambda: self.loop))
         self.parker: HubParker = FolderParker(
-            runner, self.door, self._assembly.calls.sessions, cluster.park_bytes
+            runner, self.door, self._assembly.calls.sessions, cluster.park_bytes, ground.disk()
         )
         #: The dials of this process's requests, and those that come over links.
         self.dials = self._assembly.dials

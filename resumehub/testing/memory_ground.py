@@ -19,6 +19,7 @@ from ..cluster.greetings import Greeting, Refused, Welcome
 from ..cluster.link import NO_DESCRIPTOR, Link, close_all
 from ..cluster.link_listener import Greet
 from ..cluster.link_thread import Handlers, LinkLoop
+from ..cluster.parking.disk import Disk
 from ..cluster.record_lock import HUB
 from ..errors import ClusterRefused, NoHub
 from ..runtime.base import Runtime
@@ -32,8 +33,8 @@ class MemoryHost:
 
     def __init__(self, folder: str) -> None:
         self.folder = Folder(os.path.realpath(folder))
-        #: Byte of the lock → who has it.
-        self.held: dict[int, Process] = {}
+        # Files of the lock, the present one last: byte → who has it.
+        self._lock_files: list[dict[int, Process]] = [{}]
         self.listener: MemoryListener | None = None
         #: Descriptor → whose it is; None: of the world outside.
         self.owners: dict[int, Process | None] = {}
@@ -41,6 +42,15 @@ class MemoryHost:
         self.links: list[Link] = []
         self._closed, other = socket.socketpair()
         other.close()
+
+    @property
+    def held(self) -> dict[int, Process]:
+        """Byte of the lock → who has it."""
+        return self._lock_files[-1]
+
+    def remove_lock_file(self) -> None:
+        """As somebody does who cleans up: those that have opened it keep it, later ones make another one."""
+        self._lock_files.append({})
 
     def own(self, process: Process | None, *socks: socket.socket) -> None:
         """These are the process's."""
@@ -64,7 +74,9 @@ class MemoryHost:
             if owner is process:
                 # The number stays taken: an object of the dead process has it, and closes it at the end.
                 os.dup2(self._closed.fileno(), number, inheritable=False)
-        self.held = {byte: holder for byte, holder in self.held.items() if holder is not process}
+        for held in self._lock_files:
+            for byte in [byte for byte, holder in held.items() if holder is process]:
+                del held[byte]
         if self.listener is not None and self.listener.process is process:
             self.listener = None
 
@@ -81,36 +93,75 @@ class MemoryLock:
     def __init__(self, host: MemoryHost, process: Process) -> None:
         self._host = host
         self._process = process
+        self._held = host.held
 
     def holds(self, byte: int) -> bool:
-        return self._host.held.get(byte) is self._process
+        return self._held.get(byte) is self._process
 
     def take_hub(self) -> bool:
         return self.try_take(HUB)
 
     def try_take(self, byte: int) -> bool:
-        return self._host.held.setdefault(byte, self._process) is self._process
+        return self._held.setdefault(byte, self._process) is self._process
 
     def release(self, byte: int) -> None:
         if self.holds(byte):
-            del self._host.held[byte]
+            del self._held[byte]
 
     def is_held_by_other(self, byte: int) -> bool:
-        return self._host.held.get(byte, self._process) is not self._process
+        return self._held.get(byte, self._process) is not self._process
 
     def holder(self) -> int | None:
-        process = self._host.held.get(HUB)
+        process = self._held.get(HUB)
         return process.pid if process is not None else None
 
     def is_the_file(self) -> bool:
-        return True
+        return self._held is self._host.held
 
     def sign_of_life(self) -> None:
         """Nobody looks."""
 
     def close(self) -> None:
-        for byte in list(self._host.held):
+        for byte in list(self._held):
             self.release(byte)
+
+
+class MemoryDisk(Disk):
+    """The real file system, with a stop before each step of it: the process may be killed there."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def create(self, path: str) -> int:
+        self._stop("create the file of parked sessions")
+        return super().create(path)
+
+    def write(self, number: int, data: bytes) -> int:
+        self._stop("write parked sessions")
+        return super().write(number, data)
+
+    def sync(self, number: int) -> None:
+        self._stop("make parked sessions durable")
+        super().sync(number)
+
+    def rename(self, old: str, new: str) -> None:
+        self._stop(f"rename {os.path.basename(old)} to {os.path.basename(new)}")
+        super().rename(old, new)
+
+    def sync_folder(self, path: str) -> None:
+        self._stop("make the folder durable")
+        super().sync_folder(path)
+
+    def read(self, number: int, size: int) -> bytes:
+        self._stop("read parked sessions")
+        return super().read(number, size)
+
+    def delete(self, path: str) -> bool:
+        self._stop(f"delete {os.path.basename(path)}")
+        return super().delete(path)
+
+    def _stop(self, where: str) -> None:
+        self._process.cluster.scheduler.pause(where)
 
 
 @dataclass(eq=False)
@@ -160,6 +211,9 @@ class MemoryGround:
 
     def lock(self, folder: Folder, runtime: Runtime) -> MemoryLock:
         return MemoryLock(self._host, self._process)
+
+    def disk(self) -> Disk:
+        return MemoryDisk(self._process)
 
     def listen(
         self,

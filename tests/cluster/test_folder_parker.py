@@ -8,6 +8,7 @@ from resumehub import Hub
 from resumehub.clock import now
 from resumehub.cluster.door import Door
 from resumehub.cluster.folder import Folder
+from resumehub.cluster.parking.disk import Disk
 from resumehub.cluster.parking.folder_parker import FolderParker
 from resumehub.testing import connect
 from tests.cluster.restarts import Nowhere
@@ -17,7 +18,7 @@ from tests.support import PATIENCE, Call, Recorder, from_query
 def made(door: Door | None = None) -> tuple[Hub, Door, FolderParker]:
     hub = Hub(from_query)
     door = door or Door(hub.runner.runtime)
-    return hub, door, FolderParker(hub.runner, door, Nowhere(), 1 << 20)
+    return hub, door, FolderParker(hub.runner, door, Nowhere(), 1 << 20, Disk())
 
 
 def test_a_hub_is_adopted_served_parked_and_closed(tmp_path: Path) -> None:

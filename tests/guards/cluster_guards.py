@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resumehub.testing import MemoryCluster
-from tests.cluster.memory_scenes import askers, handlers
+from tests.cluster.memory_scenes import askers, handlers, parking
 from tests.guards.shell_guard import ShellGuard
 
 GUARDS = (
@@ -40,6 +40,17 @@ GUARDS = (
         "The books have gone with the hub, which would never hear of it: the asker would wait in vain.",
         says="RequestInDoubt",
         scene=askers.an_answer_while_the_hub_leaves,
+        lab=MemoryCluster,
+        replay="x",
+    ),
+    ShellGuard(
+        "parked sessions are taken before they are read",
+        "cluster/parking/park_file.py",
+        "        disk.rename(folder.parked, folder.adopting)\n    except FileNotFoundError:",
+        "        pass\n    except FileNotFoundError:",
+        "Who adopts may be killed half-way: the next process would go on with the same sessions once more.",
+        says="is left, to be adopted again",
+        scene=parking.a_killed_adoption,
         lab=MemoryCluster,
         replay="x",
     ),

@@ -14,6 +14,7 @@ from ...session.elsewhere import Elsewhere
 from ..door import Door
 from ..folder import Folder
 from ..movers import Carriage
+from .disk import Disk
 from .parking import adopt, park
 
 _CLOSE_SHARE: Final = 0.25
@@ -23,11 +24,14 @@ _CLOSE_SHARE: Final = 0.25
 class FolderParker:
     """One process's. ``elsewhere``: what handles of parked sessions ask. ``park_bytes``: of the file."""
 
-    def __init__(self, runner: HubRunner, door: Door, elsewhere: Elsewhere, park_bytes: int) -> None:
+    def __init__(
+        self, runner: HubRunner, door: Door, elsewhere: Elsewhere, park_bytes: int, disk: Disk
+    ) -> None:
         self._runner = runner
         self._door = door
         self._elsewhere = elsewhere
         self._park_bytes = park_bytes
+        self._disk = disk
 
     def park(self, folder: Folder, until: float) -> Carriage:
         """Write all sessions down, tell their clients to come back, and close the hub, which ends the rest.
@@ -41,6 +45,7 @@ class FolderParker:
             park_bytes=self._park_bytes,
             elsewhere=self._elsewhere,
             door=self._door,
+            disk=self._disk,
         )
         ended = self._runner.stats().sessions
         self._runner.close(max(0.0, until - now()))
@@ -54,7 +59,7 @@ class FolderParker:
         """
         self._door.freeze()
         try:
-            report = adopt(self._runner, folder)
+            report = adopt(self._runner, folder, disk=self._disk)
         except BaseException:
             self._door.thaw()
             raise

@@ -10,13 +10,13 @@ import inspect
 from collections.abc import Callable
 
 from resumehub.testing import MemoryCluster
-from tests.cluster.memory_scenes import askers, calls, deaths, dials, handlers, moves
+from tests.cluster.memory_scenes import askers, calls, deaths, dials, handlers, moves, parking
 
 Scene = Callable[[MemoryCluster], None]
 
 SCENES: dict[str, Scene] = {
     name: scene
-    for module in (moves, dials, calls, askers, handlers, deaths)
+    for module in (moves, dials, calls, askers, handlers, deaths, parking)
     for name, scene in vars(module).items()
     if inspect.isfunction(scene) and list(inspect.signature(scene).parameters) == ["cluster"]
 }

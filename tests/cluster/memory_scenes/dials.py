@@ -1,8 +1,9 @@
-"""A client comes to a process while the hub moves, stays, or is killed."""
+"""A plain client and one of v1 come to a process while the hub moves, stays, or is killed."""
 
 from __future__ import annotations
 
 from resumehub.testing import MemoryCluster
+from tests.cluster.memory_scenes.comebacks import loses_its_connection
 from tests.cluster.memory_scenes.stage import dials_until_let_in, kill, stage, tell_to_stop
 
 
@@ -11,6 +12,7 @@ def a_dial_beside_a_move(cluster: MemoryCluster) -> None:
     lanes, (one, two) = stage(cluster, "one", "two")
     tell_to_stop(cluster, one)
     dials_until_let_in(cluster, lanes, "bob", two, two)
+    dials_until_let_in(cluster, lanes, "victor", two, two, v1=True)
 
 
 def a_dial_beside_a_move_that_fails(cluster: MemoryCluster) -> None:
@@ -19,6 +21,7 @@ def a_dial_beside_a_move_that_fails(cluster: MemoryCluster) -> None:
     three.out_of_descriptors = True
     tell_to_stop(cluster, one)
     dials_until_let_in(cluster, lanes, "bob", two, two)
+    dials_until_let_in(cluster, lanes, "victor", two, two, v1=True)
 
     @cluster.actor
     def administrator() -> None:
@@ -29,4 +32,37 @@ def a_dial_and_a_killed_hub(cluster: MemoryCluster) -> None:
     """The hub is killed before and after it has taken a connection, and after its first byte."""
     lanes, (one, two) = stage(cluster, "one", "two")
     dials_until_let_in(cluster, lanes, "bob", two, two, two)
+    dials_until_let_in(cluster, lanes, "victor", two, two, two, v1=True)
+    kill(cluster, one)
+
+
+def a_comeback_beside_a_move(cluster: MemoryCluster) -> None:
+    """Clients lose their connections and come back to a worker, while the hub moves and that worker sends."""
+    lanes, (one, two) = stage(cluster, "one", "two", v1=True)
+    lanes.broadcaster(two, "there")
+    tell_to_stop(cluster, one)
+    for name in ("alice", "vera"):
+        loses_its_connection(cluster, lanes, name, two)
+
+
+def a_comeback_beside_a_move_that_fails(cluster: MemoryCluster) -> None:
+    """The same; the target gets no descriptors, so that everything thaws."""
+    lanes, (one, two, three) = stage(cluster, "one", "two", "three", v1=True)
+    three.out_of_descriptors = True
+    lanes.broadcaster(two, "there", 1)
+    tell_to_stop(cluster, one)
+    for name in ("alice", "vera"):
+        loses_its_connection(cluster, lanes, name, two)
+
+    @cluster.actor
+    def administrator() -> None:
+        three.out_of_descriptors = False
+
+
+def a_comeback_and_a_killed_hub(cluster: MemoryCluster) -> None:
+    """The hub is killed while clients come back to a worker: they go on, or are told that it is over."""
+    lanes, (one, two) = stage(cluster, "one", "two", v1=True)
+    lanes.broadcaster(two, "there", 1)
+    for name in ("alice", "vera"):
+        loses_its_connection(cluster, lanes, name, two)
     kill(cluster, one)

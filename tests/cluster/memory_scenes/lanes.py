@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from resumehub import ConnectionClosed, ConnectionNotFound, HubUnavailable, Message
-from resumehub.testing import ClusterPeer, MemoryCluster, Process
+from resumehub import ConnectionClosed, ConnectionNotFound, HubClosed, HubUnavailable, Message
+from resumehub.testing import ClusterPeer, MemoryCluster, Process, TransportClosed
 
 
 @dataclass
@@ -32,6 +32,8 @@ class Lanes:
         except HubUnavailable as error:
             if error.sent is not False:
                 self.doubtful.add((lane, number))
+        except HubClosed:
+            pass  # nothing was sent
         except (ConnectionClosed, ConnectionNotFound):
             assert self.may_end or self.cluster.deaths, (
                 f"{lane} {number}: the session is gone, nobody ended it"
@@ -62,8 +64,22 @@ class Lanes:
     def read(self, name: str) -> list[Any]:
         """All that has come to a client, from the beginning."""
         came = self.texts.setdefault(name, [])
-        came.extend(json.loads(text) for text in self.peers[name].received())
+        if not self.has_left(name):
+            came.extend(json.loads(text) for text in self.peers[name].received())
         return came
+
+    def has_left(self, name: str) -> bool:
+        """Whether the client has closed its end, and has not come back."""
+        return self.peers[name].ws.sock.fileno() < 0
+
+    def read_to_the_end(self, name: str) -> int:
+        """Read what comes to a client until the server has ended its connection; the code. Waits for that."""
+        came = self.read(name)
+        try:
+            while True:
+                came.append(json.loads(self.peers[name].receive()))
+        except TransportClosed as closed:
+            return closed.code
 
     def check_all(self) -> None:
         """Nothing that was answered is lost, doubled or out of order at a client whose session lives."""
@@ -75,6 +91,9 @@ class Lanes:
                     heard.setdefault(lane, []).append(number)
             for lane, numbers in heard.items():
                 assert numbers == sorted(set(numbers)), f"{name} heard {numbers} of {lane}"
+            if self.has_left(name):
+                assert self.cluster.deaths, f"{name} was not let in again"
+                continue
             if peer.closed() is not None:
                 assert self.may_end or self.cluster.deaths, f"{name} was sent away: {peer.closed()}"
                 continue

@@ -11,7 +11,7 @@ from tests.cluster.memory_scenes.stage import an_application, dials_until_let_in
 
 def a_move_beside_calls(cluster: MemoryCluster) -> None:
     """The hub moves while both processes send and broadcast."""
-    lanes, (one, two) = stage(cluster, "one", "two")
+    lanes, (one, two) = stage(cluster, "one", "two", v1=True)
     lanes.broadcaster(one, "here")
     lanes.broadcaster(two, "there")
     tell_to_stop(cluster, one)
@@ -19,7 +19,7 @@ def a_move_beside_calls(cluster: MemoryCluster) -> None:
 
 def the_old_process_is_killed(cluster: MemoryCluster) -> None:
     """The process that gives its hub away is killed at any step; a worker broadcasts."""
-    lanes, (one, two) = stage(cluster, "one", "two")
+    lanes, (one, two) = stage(cluster, "one", "two", v1=True)
     lanes.broadcaster(two, "there")
     tell_to_stop(cluster, one)
     kill(cluster, one)
@@ -27,7 +27,7 @@ def the_old_process_is_killed(cluster: MemoryCluster) -> None:
 
 def the_target_is_killed(cluster: MemoryCluster) -> None:
     """The process that takes the hub is killed at any step: before held, the commit, before it goes on."""
-    lanes, (one, _, three) = stage(cluster, "one", "two", "three")
+    lanes, (one, _, three) = stage(cluster, "one", "two", "three", v1=True)
     lanes.broadcaster(one, "here", 1)
     tell_to_stop(cluster, one)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from resumehub import Connection, Hub, Message
 from resumehub.testing import MemoryCluster, Process, TransportClosed, UpgradeRefused
@@ -30,13 +30,25 @@ def an_application(hub: Hub) -> None:
         connection.send(message)
 
 
+V1: Final = "resumehub.v1"
+
+
 def stage(
-    cluster: MemoryCluster, *names: str, build: Callable[[Hub], object] = an_application, **options: Any
+    cluster: MemoryCluster,
+    *names: str,
+    build: Callable[[Hub], object] = an_application,
+    v1: bool = False,
+    **options: Any,
 ) -> tuple[Lanes, list[Process]]:
-    """Processes that are linked, with alice at the last one of them; the first one has the hub."""
+    """Processes that are linked, with alice at the last one of them; the first one has the hub.
+
+    ``v1``: and with vera, who speaks it.
+    """
     processes = cluster.processes(*names, build=build, **options)
     lanes = Lanes(cluster)
     lanes.peers["alice"] = processes[-1].dial("/?id=alice")
+    if v1:
+        lanes.peers["vera"] = processes[-1].dial("/?id=vera", subprotocols=[V1])
     cluster.run_until_idle()
     cluster.at_end(lanes.check_all)
     return lanes, processes
@@ -64,20 +76,25 @@ def kill(cluster: MemoryCluster, process: Process) -> None:
         process.kill()
 
 
-def dials_until_let_in(cluster: MemoryCluster, lanes: Lanes, name: str, *at: Process) -> None:
+def dials_until_let_in(
+    cluster: MemoryCluster, lanes: Lanes, name: str, *at: Process, v1: bool = False
+) -> None:
     """A client that comes to one process after the other. No answer but 503 sends it away."""
+    subprotocols = [V1] if v1 else []
 
-    @cluster.actor
     def client() -> None:
         for process in at:
             try:
-                lanes.peers[name] = process.dial(f"/?id={name}")
+                lanes.peers[name] = process.dial(f"/?id={name}", subprotocols=subprotocols)
             except UpgradeRefused as refused:
                 is_a_doubt(name, refused)
             except TransportClosed:
                 assert cluster.deaths, f"the connection of {name} has ended without a byte"
             else:
                 return
+
+    client.__name__ = f"client_{name}"
+    cluster.actor(client)
 
 
 def is_a_doubt(name: str, refused: UpgradeRefused) -> None:

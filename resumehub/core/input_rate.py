@@ -15,10 +15,10 @@ when the pause is over.
 Control frames, ``$ack`` and the fragments of messages have a bucket of their own, so that an application that
 allows three messages a second does not slow its clients' acknowledgements down.
 
-A session has one for its life, on whatever transports. One that comes from another process begins as behind a
-pause, with a tenth of a second to spare: a move gives no client a new burst, none notices it that sends no
-more than it may, and there is nothing to be written down for it. Pure. It belongs to the reader of the
-session's transport. Read next: ``transports.py`` (``ReadingPaused``), ``incoming/reader.py``.
+A session has one for its life, on whatever transports. One that comes from another process may send what the
+rates allow in a second: a move gives no client a new burst, and makes none wait that sends calmly. Pure. It
+belongs to the reader of the session's transport. Read next: ``transports.py`` (``ReadingPaused``),
+``incoming/reader.py``.
 """
 
 from __future__ import annotations
@@ -35,8 +35,12 @@ _PAUSE: Final = 0.1
 a deadline for each message of a client that floods it."""
 
 
+_BEHIND_A_MOVE: Final = 1.0
+"""For so many seconds the buckets of a session allow something that has come from another process."""
+
+
 class InputRate:
-    """One session's. ``began``: the time. ``spent``: whether it begins as behind a pause, or full.
+    """One session's. ``began``: the time. ``moved``: it comes from another process; else its buckets are full.
 
     ``now``: seconds of the hub's clock. Methods return whether a bucket is overdrawn; next, then: ``until``.
     """
@@ -51,7 +55,7 @@ class InputRate:
         "_messages_full",
     )
 
-    def __init__(self, limit: RateLimit, began: float, *, spent: bool = False) -> None:
+    def __init__(self, limit: RateLimit, began: float, *, moved: bool = False) -> None:
         per_second = limit.messages_per_second
         # What one of them costs, in seconds: 0 without a limit.
         self._messages = 1 / per_second if per_second is not None else 0.0
@@ -59,7 +63,7 @@ class InputRate:
         self._control = 1 / max(per_second, CONTROL_PER_SECOND) if per_second is not None else 0.0
         self._burst = limit.burst
         # When each bucket is full again.
-        full = began + self._burst - self._gain() if spent else began
+        full = began + max(0.0, limit.burst - _BEHIND_A_MOVE) if moved else began
         self._messages_full = self._bytes_full = self._control_full = full
 
     def message(self, size: int, now: float) -> bool:

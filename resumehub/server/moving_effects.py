@@ -86,7 +86,7 @@ class MovingEffects:
         queue = SerialQueue(self._runtime, self._pool, bound, whose)
         session = built(self._services, ahead, queue, self._runtime)
         session.connection = Connection(session, None)
-        session.input_rate = self._input_rate(spent=True)
+        session.input_rate = self._input_rate(moved=True)
         return session
 
     def prepare(self, state: SessionState, session: Session | None = None) -> Session:
@@ -208,9 +208,9 @@ class MovingEffects:
 
     # -- what a session needs ---------------------------------------------------------------
 
-    def _input_rate(self, *, spent: bool = False) -> InputRate | None:
+    def _input_rate(self, *, moved: bool = False) -> InputRate | None:
         limit = self._config.rate
-        return InputRate(limit, self._services.clock.monotonic(), spent=spent) if limit is not None else None
+        return InputRate(limit, self._services.clock.monotonic(), moved=moved) if limit is not None else None
 
     def _serial_queue(self, connection_id: str, whose: str) -> SerialQueue:
         queue = self._serial_queues.get(connection_id)

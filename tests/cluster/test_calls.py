@@ -149,6 +149,8 @@ ELSEWHERE = {
     "ready": "the same: each process says it of itself",
     "start": "the same",
     "drain": "the same",
+    "undrain": "the same",
+    "health": "the same",
     "closing": "of this process",
     "wsgi_app": "dials: tests/cluster/test_dials.py",
     "upgrade": "the same",

@@ -32,6 +32,7 @@ Note = Callable[[int], None]
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, tuple) else f"{value} dials",
 )
+@pytest.mark.timeout(240)  # it only computes, and on a busy machine for a minute
 def test_no_client_is_told_two_things_and_nothing_is_left(
     dials: int, faults: tuple[str, ...], note_orders: Note
 ) -> None:

@@ -83,18 +83,18 @@ def test_their_bytes_are_those_of_the_client():
 
 
 def test_one_that_comes_from_another_process_has_no_new_burst():
-    rate = InputRate(TEN_SECONDS, 50.0, spent=True)
-    assert rate.message(0, 50.0)
-    assert rate.until() == pytest.approx(50.25)
+    rate = InputRate(TEN_SECONDS, 50.0, moved=True)
+    assert [rate.message(0, 50.0) for _ in range(5)] == [False] * 4 + [True]
+    assert rate.until() == 50.25 + 0.1
 
 
-def test_but_a_client_within_its_rate_does_not_notice_the_move():
-    rate = InputRate(RateLimit(), 50.0, spent=True)
-    assert not any(rate.message(100, 50.0) for _ in range(99))
+def test_nor_more_than_its_burst():
+    rate = InputRate(RateLimit(messages_per_second=4, burst=0.5), 50.0, moved=True)
+    assert [rate.message(0, 50.0) for _ in range(3)] == [False, False, True]
 
 
-def test_and_has_a_whole_one_after_that_time():
-    rate = InputRate(TEN_SECONDS, 50.0, spent=True)
+def test_and_has_a_whole_one_when_it_has_been_silent_for_so_long():
+    rate = InputRate(TEN_SECONDS, 50.0, moved=True)
     assert [rate.message(0, 58.0) for _ in range(33)] == [False] * 32 + [True]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from resumehub import SystemClock
+from resumehub import HubUnavailable, SystemClock
 from resumehub.demo import DemoApp, create_app
 from resumehub.demo.bursts import BurstPlan, Bursts
 from resumehub.demo.demo_folder import make_folder, remove_at_the_end
@@ -314,6 +314,18 @@ def test_a_second_press_is_a_conflict(app: DemoApp, monkeypatch: pytest.MonkeyPa
     assert client.post("/reload", **here).status_code == 200
     assert client.post("/reload", **here).status_code == 409
     assert client.get("/reload", **here).status_code == 405
+
+
+def test_a_hub_that_is_busy_elsewhere_is_told_of(app: DemoApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not answered as a fault of the demo: 503, which may be asked again."""
+
+    def asked_in_vain(connection_id: str) -> bool:
+        raise HubUnavailable(None, "no answer within 2 s")
+
+    monkeypatch.setattr(app.hub, "cut", asked_in_vain)
+    answer = Client(app).post("/cut?id=0", headers=HERE)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "no answer within 2 s" in answer.text
 
 
 def test_the_page_is_told_whether_it_may(app: DemoApp) -> None:

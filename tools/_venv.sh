@@ -24,9 +24,23 @@ apt_install() {
     fi
     say "$why: installing $*"
     # Two of these may run side by side, and apt-get does not wait for another one.
-    { flock 8 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$@"; } >/dev/null 8>"$venv/.apt"
+    { flock 8 && without_starting_services apt_get_install "$@"; } >/dev/null 8>"$venv/.apt"
 }
+
+apt_get_install() {
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# without_starting_services COMMAND...: Debian starts a server when it is installed, unless this file says no.
+without_starting_services() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    "$@"
+)
 
 base_python() {
     local candidate

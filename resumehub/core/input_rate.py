@@ -40,7 +40,7 @@ _BEHIND_A_MOVE: Final = 1.0
 
 
 class InputRate:
-    """One session's. ``began``: the time. ``moved``: it comes from another process; else its buckets are full.
+    """One session's. ``began``: the time. ``moved``: from another process; else its buckets are full.
 
     ``now``: seconds of the hub's clock. Methods return whether a bucket is overdrawn; next, then: ``until``.
     """

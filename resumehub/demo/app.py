@@ -35,7 +35,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.wrappers import Request, Response
 
-from resumehub import CloseReport, Hub, SystemClock
+from resumehub import CloseReport, Hub, HubUnavailable, SystemClock
 from resumehub.clock import Clock
 from resumehub.cluster import LocalCluster
 from resumehub.demo.chat import Chat
@@ -167,6 +167,8 @@ class DemoApp:
             response = Response(f"{error.code} {error.name}: {error.description}\n", error.code)
             if isinstance(error, MethodNotAllowed) and error.valid_methods:
                 response.headers["Allow"] = ", ".join(error.valid_methods)
+        except HubUnavailable as error:  # the hub is in the other worker, and busy or on its way
+            response = Response(f"503 Service Unavailable: {error}\n", 503, {"Retry-After": "1"})
         response.headers.extend(SECURITY_HEADERS)
         response.headers.setdefault("Cache-Control", "no-store")
         return response(environ, start_response)

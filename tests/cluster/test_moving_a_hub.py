@@ -14,7 +14,7 @@ from resumehub.testing import WebSocketClient
 from tests.cluster.two_hubs import TwoHubs, clients, echo, payload
 from tests.support import PATIENCE, Call, Progress
 
-MOVES = 40
+MOVES = 15
 CLIENTS = 8
 
 
@@ -27,7 +27,7 @@ def chat(runtime: SystemRuntime) -> Hub:
 
 @pytest.mark.parametrize("share", [False, True], ids=["a reader each", "shared readers"])
 def test_clients_that_talk_all_the_time_do_not_notice(share: bool) -> None:
-    """Both ways, 40 moves there and back: nothing lost, doubled or reordered, and no client dials."""
+    """Both ways, moves there and back: nothing lost, doubled or reordered, and no client dials."""
     two, stop = TwoHubs(chat, share=share), threading.Event()
     everybody, progress = clients(two, CLIENTS), Progress(CLIENTS)
 

@@ -96,6 +96,7 @@ def test_a_storm_over_a_reload_loses_nothing_and_repeats_nothing(
     ben.join("Ben", room="storm")
 
     browser.expected_complaints.append("response code: 503")  # of a dial that comes while the hub moves
+    browser.expected_complaints.append("status of 503")  # the same, of a cut
     ada.click("#storm")
     reload_workers(ben)
     ada.wait(lambda: ada.attribute("#storm-counts", "data-tone") in ("good", "bad"), "the last answer")
@@ -114,6 +115,7 @@ def test_what_the_server_does_for_a_visitor_goes_along(
 ) -> None:
     """Ten messages, one by one, to who is away: some from one process, the rest from the next."""
     browser.expected_complaints.append("response code: 503")  # of a dial that comes while the hub moves
+    browser.expected_complaints.append("status of 503")  # the same, of a cut
     ada, ben = browser.open(url), browser.open(url)
     ada.join("Ada", room="burst")
     ben.join("Ben", room="burst")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from resumehub.testing import MemoryCluster, Process, UpgradeRefused
-from tests.cluster.memory_scenes import an_application, stage
+from tests.cluster.memory_scenes.stage import an_application, stage
 
 
 @pytest.fixture

@@ -16,10 +16,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+    from prometheus_client.core import GaugeMetricFamily
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.multiprocess import MultiProcessCollector
+except ImportError as error:
+    raise ImportError(
+        "resumehub.contrib.prometheus needs prometheus_client: pip install 'resumehub[prometheus]'"
+    ) from error
 from werkzeug.wrappers import Response
 
 from ..errors import ResumeHubError

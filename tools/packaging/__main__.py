@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tools/package",
         description="Build the sdist and the wheel in a temporary folder, and use them as those do who "
-        "install them. It takes two to four minutes, and needs the network for what pip installs.",
+        "install them. It takes five minutes or more, and needs the network for what pip installs.",
     )
     parser.add_argument("--keep", metavar="FOLDER", type=Path, help="put what was built here, if all is well")
     parser.add_argument("--quick", action="store_true", help="build, look inside, and use the plain package")

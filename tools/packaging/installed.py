@@ -58,10 +58,10 @@ def use_extras(archives: Archives, folder: Path, root: Path) -> Iterator[str]:
 
 
 def use_oldest(archives: Archives, folder: Path, root: Path) -> Iterator[str]:
-    """All extras together, with the oldest versions that setup.cfg allows. Raises: Failed."""
-    extras = extras_of(root)
+    """The extras of applications together, with the oldest versions that setup.cfg allows. Raises: Failed."""
+    extras = [extra for extra in extras_of(root) if extra != "docs"]  # the site's own tools move on together
     wanted = requirements_of(root) + [one for extra in extras for one in requirements_of(root, extra)]
-    oldest = [re.sub(r">=([\d.]+).*", r"==\1", requirement) for requirement in wanted]
+    oldest = [re.sub(r"(?:\[.*\])?>=([\d.]+).*", r"==\1", requirement) for requirement in wanted]
     environment = Environment(folder / "oldest")
     environment.install(f"resumehub[{','.join(extras)}] @ {archives.wheel.as_uri()}", constraints=oldest)
     yield "installed: " + ", ".join(sorted(oldest))

@@ -34,7 +34,7 @@ from resumehub.runtime.system import SystemRuntime
 if TYPE_CHECKING:
     from resumehub.demo import DemoApp
 
-log = logging.getLogger("resumehub")
+log = logging.getLogger(__name__)
 
 BACKLOG: Final = 4_096
 """How many connections may wait to be accepted: after an outage all clients come back at once."""

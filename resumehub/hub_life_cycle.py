@@ -20,7 +20,7 @@ from .runtime.foreign_code import Log
 from .server.hub_runner import HubRunner
 from .server.local_calls import Calls
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from .payload_types import Check, Mismatch, NotChecked, check_type
 from .reasons import RequestRefusal
 from .runtime.foreign_code import Log, passes
 
-log = Log("resumehub.router")
+log = Log(__name__)
 
 _LONGEST_TEXT: Final = 300
 

@@ -17,7 +17,7 @@ from ..runtime.foreign_code import Log, passes
 from .inbox import Inbox
 from .stats import ClientCounters
 
-log = Log("resumehub.client")
+log = Log(__name__)
 
 #: Hooks whose callbacks are called behind all messages.
 _LAST = ("on_session_expired", "on_disconnect")

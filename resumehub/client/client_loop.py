@@ -46,7 +46,7 @@ from .status import Status
 from .taken_requests import TakenRequests
 from .transport import ClientTransport
 
-log = Log("resumehub.client")
+log = Log(__name__)
 
 _serials = itertools.count(1)
 

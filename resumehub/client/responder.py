@@ -22,7 +22,7 @@ from ..runtime.foreign_code import Log, passes
 from .stats import ClientCounters
 from .taken_requests import AnswerState, Taken, TakenRequest, TakenRequests
 
-log = Log("resumehub.client")
+log = Log(__name__)
 
 _INTERNAL: Final = (RequestRefusal.INTERNAL_ERROR.value, "")
 

@@ -37,7 +37,7 @@ from .stats import ClientCounters
 from .target import Target, TargetFailed
 from .wire import Accepted, Data, Rejected, Wire, WireEvent, encode_close
 
-log = Log("resumehub.client")
+log = Log(__name__)
 
 
 class ClientParts(Protocol):

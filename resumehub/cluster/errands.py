@@ -19,7 +19,7 @@ from .hub_news import HubNews
 from .link import Link
 from .movers import Carriage, HubMover, HubParker
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Final
 from ..errors import ClusterError
 from ..runtime.foreign_code import Log
 
-log = Log("resumehub")
+log = Log(__name__)
 
 LONGEST_SOCKET_PATH: Final = 107
 """Bytes of the path of a Unix socket that Linux takes."""

@@ -18,7 +18,7 @@ from ..runtime.foreign_code import Log
 from ..session.observers import TellCollector
 from .movers import Adopted, Carriage
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _ONCE_IN: Final = 60.0
 # Seconds for which a move that fails again for the same reason is not warned of again.
@@ -62,6 +62,7 @@ class HubNews:
             came.pid,
             came.sessions,
             came.seconds,
+            peer_pid=came.pid,
         )
         self._count("hub_moved_in", came.sessions, came.seconds)
 

@@ -32,7 +32,7 @@ from .link import Link, close_all, descriptors_in
 from .link_codec import MessageReader, NotAMessage, encode
 from .link_thread import Handlers, LinkLoop
 
-log = Log("resumehub")
+log = Log(__name__)
 
 GREETING_TIMEOUT: Final = 5.0
 """Seconds within which a process that has connected must have greeted."""
@@ -195,7 +195,9 @@ class LinkListener:
     def _tell_of(self, refused: Refused, greeting: Greeting) -> None:
         """One line a minute for each code: who is refused tries again and again."""
         if refused.code == NOT_NOW:
-            log.debug("a link of process %s is put off: %s", greeting.pid, refused.reason)
+            log.debug(
+                "a link of process %s is put off: %s", greeting.pid, refused.reason, peer_pid=greeting.pid
+            )
             return
         with self._lock:
             more = self._told.setdefault(refused.code, Throttle()).let_through(now())
@@ -206,6 +208,7 @@ class LinkListener:
                 self._folder.path,
                 refused.reason,
                 _and(more),
+                peer_pid=greeting.pid,
             )
 
     def _welcome(self, stream: socket.socket) -> Link | None:
@@ -307,6 +310,7 @@ def _is_ours(stream: socket.socket, folder: str) -> bool:
             user,
             folder,
             os.geteuid(),
+            peer_pid=pid,
         )
     return bool(user == os.geteuid())
 

@@ -22,7 +22,7 @@ from .link import Link, close_all
 from .link_codec import MessageReader, NotAMessage
 from .link_turns import ASIDE
 
-log = Log("resumehub")
+log = Log(__name__)
 
 Handlers = Mapping[type, Callable[[Link, Any, tuple[int, ...]], None]]
 """Class of a message → what is called with the link, the message and its descriptors."""
@@ -92,7 +92,12 @@ class LinkLoop:
                 begin(self._link)
             why = self._serve()
             if self._at_fault:
-                log.error("the link to process %s is ended: %s", self._link.peer.pid, why)
+                log.error(
+                    "the link to process %s is ended: %s",
+                    self._link.peer.pid,
+                    why,
+                    peer_pid=self._link.peer.pid,
+                )
         finally:
             self._link.finish(why)
             self._link.turns.detach()
@@ -101,7 +106,11 @@ class LinkLoop:
             except BaseException as error:
                 if passes(error):
                     raise
-                log.exception("the end of the link to process %s could not be handled", self._link.peer.pid)
+                log.exception(
+                    "the end of the link to process %s could not be handled",
+                    self._link.peer.pid,
+                    peer_pid=self._link.peer.pid,
+                )
 
     # -- the link's thread --------------------------------------------------------------------
 
@@ -240,6 +249,7 @@ class LinkLoop:
                 "the handler of a %s of the link to process %s raised; the link is ended",
                 kind.__name__,
                 link.peer.pid,
+                peer_pid=link.peer.pid,
             )
             return _RAISED
         return None

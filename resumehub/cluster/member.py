@@ -52,7 +52,7 @@ from .surroundings import started_at
 from .teller import Teller
 from .whereabouts import Whereabouts
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _BOOT_LOOK: Final = 0.02
 _BOOT_PATIENCE: Final = 3600.0

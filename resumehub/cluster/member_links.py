@@ -30,7 +30,7 @@ from .member_parts import Linked
 from .parts import Parts
 from .whereabouts import Whereabouts
 
-log = Log("resumehub")
+log = Log(__name__)
 
 KINDS: Final = {"hub": Kind.HUB_ALONE, "threads": Kind.THREADS, "sync": Kind.SYNC}
 """What a process greets as → the kind; all others are no candidates for the hub."""

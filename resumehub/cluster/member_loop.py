@@ -29,7 +29,7 @@ from .record_lock import HEIR, HUB
 from .room import free_descriptors
 from .stop_watch import StopWatch
 
-log = Log("resumehub")
+log = Log(__name__)
 
 TICK: Final = 0.05
 """Seconds between two looks whether this process is told to stop."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ..runtime.foreign_code import Log, passes
 from .member_parts import LinkHandler, LinkWatcher
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class HubWatcher(Protocol):

@@ -30,7 +30,7 @@ from resumehub.demo.timeline import (
 from resumehub.runtime.base import Runtime
 from resumehub.runtime.foreign_code import Log
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _PATIENCE: Final = 5.0
 """Seconds that a process waits for another one that writes."""

@@ -40,7 +40,7 @@ from .slow_callbacks import LOOK, PATIENCE, SLOW, SUSPICIOUS, time_aside, time_w
 from .turn_queue import TurnQueue
 from .watched_sockets import POLLER_ERRORS
 
-log = Log("resumehub")
+log = Log(__name__)
 
 QUIET_LOOKS = 20
 """After so many looks at a leader that has nothing to do, the deputy sleeps until the leader wakes it."""

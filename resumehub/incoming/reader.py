@@ -36,7 +36,7 @@ from ..transport.base import (
 )
 from .transport_io import TransportIO
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class Reader:
@@ -96,14 +96,19 @@ class Reader:
     def give_up(self, why: BaseException) -> None:
         """The transport can't be read any more, for a bug of ours or an error of the system: drop it."""
         what = "cannot be read any more" if isinstance(why, OSError) else "failed; please report this"
-        log.error("reading transport %s %s", self.io.number, what, exc_info=why)
+        log.error("reading transport %s %s", self.io.number, what, exc_info=why, transport=self.io.number)
         try:
             self._commands.put(c.TransportAborted(self.io.number))
             self._end()
         except BaseException as error:
             if passes(error):
                 raise
-            log.error("closing transport %s failed; please report this", self.io.number, exc_info=error)
+            log.error(
+                "closing transport %s failed; please report this",
+                self.io.number,
+                exc_info=error,
+                transport=self.io.number,
+            )
 
     def _handle(self, event: Received) -> bool:
         """Handle one event; False when this thread must read no more."""

@@ -14,7 +14,7 @@ from .read_tasks import TurnResult, Worker
 from .reader import Reader
 from .transport_io import TransportIO
 
-log = Log("resumehub")
+log = Log(__name__)
 
 # A look-up of an enumeration's member costs time, and these are used for every message.
 _LEFT, _READ_ON = TurnResult.LEFT, TurnResult.READ_ON
@@ -141,4 +141,9 @@ class FinalRelease:
         raise AssertionError("it reads nothing")
 
     def give_up(self, why: BaseException) -> None:
-        log.error("closing transport %s failed; please report this", self._reader.io.number, exc_info=why)
+        log.error(
+            "closing transport %s failed; please report this",
+            self._reader.io.number,
+            exc_info=why,
+            transport=self._reader.io.number,
+        )

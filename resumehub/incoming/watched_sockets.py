@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from ..runtime.base import Poller
 from ..runtime.foreign_code import Log
 
-log = Log("resumehub")
+log = Log(__name__)
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from ..clock import now
 from ..runtime.foreign_code import Log, passes
 from .transport_writer import TransportWriter
 
-log = Log("resumehub")
+log = Log(__name__)
 
 LONGEST = 0.005
 """Seconds that a broadcast is held back at most, while callbacks are quick."""
@@ -69,4 +69,9 @@ def _flush(writer: TransportWriter) -> None:
     except BaseException as error:  # a bug of ours; the frames of the other receivers must not wait for it
         if passes(error):
             raise
-        log.error("writing to transport %s failed; please report this", writer.number, exc_info=error)
+        log.error(
+            "writing to transport %s failed; please report this",
+            writer.number,
+            exc_info=error,
+            transport=writer.number,
+        )

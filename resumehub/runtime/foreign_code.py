@@ -34,9 +34,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from typing import Final
 
 from .base import ThreadMustLeave
 from .system import on_main_thread
+
+Extra = str | int
 
 
 def passes(error: BaseException) -> bool:
@@ -51,41 +54,68 @@ def passes(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt | SystemExit) and on_main_thread()
 
 
-class Log:
-    """A logger whose handlers and filters may raise anything: that line is lost, and nothing else.
+EXTRAS: Final = ("connection_id", "transport", "hook", "status", "reason", "peer_pid")
+"""The attributes that a record may have besides Python's own: strings and numbers, ready for JSON.
 
-    The methods are those of a logger of Python. Threads: any. Blocks: as the handlers do.
+``connection_id``: whose session it is about. ``transport``: the number of a WebSocket in this process.
+``hook``: of a handler. ``status``, ``reason``: of a refused upgrade. ``peer_pid``: another process of the
+cluster.
+"""
+
+_PACKAGE: Final = "resumehub"
+
+
+class Log:
+    """A module's logger, whose handlers and filters may raise anything: that line is lost, and nothing else.
+
+    ``name``: the module's, ``__name__``. A filter of the logger ``resumehub`` holds for all of them. The
+    methods are those of a logger of Python; instead of ``extra`` they take ``EXTRAS`` by name. No line has a
+    payload, a token or a query (tests/test_logging.py). Threads: any. Blocks: as the handlers do.
     """
 
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
+        if name.partition(".")[0] == _PACKAGE and name != _PACKAGE:
+            # Python asks the filters of the very logger alone, and an application knows one logger.
+            self._logger.addFilter(_as_the_package)
 
-    def debug(self, text: str, *arguments: object) -> None:
+    def debug(self, text: str, *arguments: object, **extra: Extra) -> None:
         if self._logger.isEnabledFor(logging.DEBUG):
-            self._write(logging.DEBUG, text, arguments)
+            self._write(logging.DEBUG, text, arguments, None, extra)
 
-    def info(self, text: str, *arguments: object) -> None:
-        self._write(logging.INFO, text, arguments)
+    def info(self, text: str, *arguments: object, **extra: Extra) -> None:
+        self._write(logging.INFO, text, arguments, None, extra)
 
-    def warning(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
-        self._write(logging.WARNING, text, arguments, exc_info)
+    def warning(
+        self, text: str, *arguments: object, exc_info: BaseException | None = None, **extra: Extra
+    ) -> None:
+        self._write(logging.WARNING, text, arguments, exc_info, extra)
 
-    def error(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
-        self._write(logging.ERROR, text, arguments, exc_info)
+    def error(
+        self, text: str, *arguments: object, exc_info: BaseException | None = None, **extra: Extra
+    ) -> None:
+        self._write(logging.ERROR, text, arguments, exc_info, extra)
 
-    def exception(self, text: str, *arguments: object) -> None:
+    def exception(self, text: str, *arguments: object, **extra: Extra) -> None:
         """For an except block: with its traceback."""
-        self._write(logging.ERROR, text, arguments, sys.exception())
+        self._write(logging.ERROR, text, arguments, sys.exception(), extra)
 
-    def critical(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
-        self._write(logging.CRITICAL, text, arguments, exc_info)
+    def critical(
+        self, text: str, *arguments: object, exc_info: BaseException | None = None, **extra: Extra
+    ) -> None:
+        self._write(logging.CRITICAL, text, arguments, exc_info, extra)
 
     def _write(
-        self, level: int, text: str, arguments: tuple[object, ...], error: BaseException | None = None
+        self,
+        level: int,
+        text: str,
+        arguments: tuple[object, ...],
+        error: BaseException | None,
+        extra: dict[str, Extra],
     ) -> None:
         try:
             # The third frame from there is the one that called our method.
-            self._logger.log(level, text, *arguments, exc_info=error, stacklevel=3)
+            self._logger.log(level, text, *arguments, exc_info=error, stacklevel=3, extra=extra)
         except BaseException as problem:
             if passes(problem):
                 raise
@@ -93,3 +123,7 @@ class Log:
             with contextlib.suppress(Exception):
                 kind = type(problem).__name__
                 print(f"resumehub: a log handler raised {kind}; the line was: {text}", file=sys.stderr)
+
+
+def _as_the_package(record: logging.LogRecord) -> bool:
+    return logging.getLogger(_PACKAGE).filter(record)

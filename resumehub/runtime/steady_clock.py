@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..clock import Clock, SystemClock, Timeline
 from .foreign_code import Log, passes
 
-log = Log("resumehub")
+log = Log(__name__)
 
 RETRY = 1.0
 """Real seconds until a clock that could not say how long to wait is asked again."""

@@ -18,7 +18,7 @@ from ..runtime.foreign_code import Log, passes
 from ..session.serial_queue import Callback, CallbackPool, SerialQueue
 from ..session.services import Services
 
-log = Log("resumehub")
+log = Log(__name__)
 
 # So many looks of the watcher, four in a second, until everything goes on though a handler has not returned.
 _PATIENCE = 5
@@ -52,7 +52,7 @@ class HubCall:
         except BaseException as cause:
             if passes(cause):
                 raise
-            log.error("a handler of %s raised", self.hook, exc_info=cause)
+            log.error("a handler of %s raised", self.hook, exc_info=cause, hook=self.hook)
 
     def is_stale(self) -> bool:
         return False

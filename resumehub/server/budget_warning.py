@@ -10,7 +10,7 @@ from ..clock import Clock
 from ..runtime.foreign_code import Log
 from .throttle import Throttle
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class BudgetWarning:

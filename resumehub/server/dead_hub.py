@@ -25,7 +25,7 @@ from .io_threads import IOThreads
 from .registry import SessionRegistry
 from .transport_table import TransportTable
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 def end_everything(

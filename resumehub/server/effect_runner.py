@@ -28,7 +28,7 @@ from ..session.inbound_fence import InboundFence
 from ..session.session import Session
 from .moving_effects import MovingEffects
 
-log = Log("resumehub")
+log = Log(__name__)
 
 # After these a reader starts, which runs them: no thread of the pool is needed.
 _BEFORE_READER = ("on_connect", "on_transport_restore")

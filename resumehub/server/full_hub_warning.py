@@ -11,7 +11,7 @@ from ..clock import Clock
 from ..runtime.foreign_code import Log
 from .throttle import Throttle
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class FullHubWarning:

@@ -27,7 +27,7 @@ from .history import HistoryState
 from .hub_loop import HubLoop
 from .session_release import LastWord
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 AskElsewhere = Callable[[Session, str], Asked]
@@ -189,7 +189,12 @@ class HubArrival:
             error = HandlerError(word.failed_in)
             self._loop.put(HandlerFailed(session.epoch, session.generation, word.failed_in, error))
         elif word.problem is not None:
-            log.error("the session %r can't go on: %s", session.connection_id, word.problem)
+            log.error(
+                "the session %r can't go on: %s",
+                session.connection_id,
+                word.problem,
+                connection_id=session.connection_id,
+            )
             self._kick(session)
         self._loop.effect_runner.release_carried(session)
 

@@ -30,7 +30,7 @@ from .hub_loop import HubLoop
 from .session_release import SessionRelease, TellLastWord
 from .transport_fence import TransportFence
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ from .thread_group import ThreadGroup
 from .transport_table import TransportTable
 from .watcher import Watcher
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 @dataclass(eq=False, repr=False)

@@ -32,7 +32,7 @@ from ..runtime.foreign_code import Log, passes
 from ..session.services import Services
 from .thread_group import ThreadGroup
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class IOThreads:
@@ -74,7 +74,11 @@ class IOThreads:
         try:
             self._read_on(io, token, idle=idle)
         except RuntimeError:
-            log.warning("no thread to read transport %s could be started; it is dropped", io.number)
+            log.warning(
+                "no thread to read transport %s could be started; it is dropped",
+                io.number,
+                transport=io.number,
+            )
             self._drop_unread(io)
             return False
         return True
@@ -155,7 +159,12 @@ class IOThreads:
 
     def writer_failed(self, writer: TransportWriter, error: BaseException) -> None:
         """A writer thread, or the watcher: a bug of ours in writing; give the transport up."""
-        log.error("writing transport %s failed; please report this", writer.number, exc_info=error)
+        log.error(
+            "writing transport %s failed; please report this",
+            writer.number,
+            exc_info=error,
+            transport=writer.number,
+        )
         writer.writer_failed()
         self._commands.put(c.TransportAborted(writer.number))
 

@@ -12,7 +12,7 @@ from ..runtime.foreign_code import Log
 from ..session.session import Session
 from .throttle import Throttle
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class RateWarning:

@@ -16,7 +16,7 @@ from ..runtime.foreign_code import Log
 from ..session.observers import call_collector
 from .throttle import Throttle
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _ADVICE = {
     RefusalReason.MAX_SESSIONS.value: (
@@ -73,7 +73,15 @@ class RefusalReports:
             more = self._throttles.setdefault((reason, detail), Throttle()).let_through(now)
         if more is not None:
             said = f"{_ADVICE[reason]}{': ' if detail else ''}{detail}"
-            log.warning("a client was refused (%d %s): %s.%s", status, reason, said.rstrip("."), _and(more))
+            log.warning(
+                "a client was refused (%d %s): %s.%s",
+                status,
+                reason,
+                said.rstrip("."),
+                _and(more),
+                status=status,
+                reason=reason,
+            )
 
 
 def _and(more: int) -> str:

@@ -16,7 +16,7 @@ from ..runtime.base import Runtime, Thread
 from ..runtime.foreign_code import Log, passes
 from .throttle import Throttle
 
-log = Log("resumehub")
+log = Log(__name__)
 
 # So many threads whose work has ended are kept before ``_ends`` removes those that no longer run.
 _FEW = 16

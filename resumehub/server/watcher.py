@@ -27,7 +27,7 @@ from .server_state import look_at_server
 from .shared_writer import SharedWriter
 from .thread_group import ThreadGroup
 
-log = Log("resumehub")
+log = Log(__name__)
 
 INTERVAL = 0.25
 

@@ -23,7 +23,7 @@ from .request_frames import encode_refusal
 from .services import Services
 from .session import Session
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class ReceivedRequest:
@@ -92,6 +92,7 @@ class ReceivedRequest:
                 handler(),
                 self._session.connection_id,
                 exc_info=error,
+                connection_id=self._session.connection_id,
             )
             self.fail()
             return None
@@ -105,7 +106,10 @@ class ReceivedRequest:
             if passes(unfit):
                 raise
             log.error(
-                "the refusal of a request of %r can't be sent", self._session.connection_id, exc_info=unfit
+                "the refusal of a request of %r can't be sent",
+                self._session.connection_id,
+                exc_info=unfit,
+                connection_id=self._session.connection_id,
             )
             self.fail()
             return None

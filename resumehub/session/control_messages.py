@@ -22,7 +22,7 @@ from ..runtime.foreign_code import Log, passes
 from .delayed_ack import AckTiming
 from .session import Session
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class ControlMessages:

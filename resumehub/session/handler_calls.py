@@ -27,7 +27,7 @@ from .connection import Connection
 from .services import Services
 from .session import Session
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _RAISED = "a handler of %s raised for %r"
 
@@ -146,7 +146,9 @@ class MessageCall:
         """The client asks and does not read: drop its transport. The request is not handled."""
         session = self.session
         log.warning(
-            "%r reads none of the answers that wait for it; its transport is dropped", session.connection_id
+            "%r reads none of the answers that wait for it; its transport is dropped",
+            session.connection_id,
+            connection_id=session.connection_id,
         )
         session.inbound_fence.fence(self._generation)
         writer = session.writer
@@ -249,7 +251,14 @@ def _call_each(
             if passes(cause):
                 raise
             if hook in _ONLY_LOGGED:
-                log.error(_RAISED, hook, session.connection_id, exc_info=cause)
+                log.error(
+                    _RAISED,
+                    hook,
+                    session.connection_id,
+                    exc_info=cause,
+                    hook=hook,
+                    connection_id=session.connection_id,
+                )
                 continue
             _failed(services, session, generation, hook, cause, None)
             return
@@ -264,7 +273,9 @@ def _failed(
     request: ReceivedRequest | None,
 ) -> None:
     """A handler has raised ``cause`` (contract B4)."""
-    log.error(_RAISED, hook, session.connection_id, exc_info=cause)
+    log.error(
+        _RAISED, hook, session.connection_id, exc_info=cause, hook=hook, connection_id=session.connection_id
+    )
     error = HandlerError(hook)
     error.__cause__ = cause
     # Fenced here, before the hub thread gets to it: the next message may be about to start.

@@ -22,7 +22,7 @@ from ..trace import Trace
 if TYPE_CHECKING:
     from .session import Session
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class TellCollector(Protocol):
@@ -143,7 +143,12 @@ class Observers:
             self.undecodable += 1
         if not session.undecodable_logged:
             session.undecodable_logged = True
-            log.warning("skipped a message of %r that cannot be decoded: %s", session.connection_id, why)
+            log.warning(
+                "skipped a message of %r that cannot be decoded: %s",
+                session.connection_id,
+                why,
+                connection_id=session.connection_id,
+            )
 
     def refused_no_request(self, session: Session) -> None:
         """A handler has refused a message that is no request: nobody is told. The first is logged."""
@@ -152,6 +157,7 @@ class Observers:
             log.warning(
                 "a handler raised RequestError for a message of %r that is no request; it is skipped",
                 session.connection_id,
+                connection_id=session.connection_id,
             )
 
 

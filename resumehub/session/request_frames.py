@@ -12,7 +12,7 @@ from ..message import Frame, Message
 from ..reasons import RequestRefusal
 from ..runtime.foreign_code import Log, passes
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 def encode_refusal(codec: Codec, request_id: str, refusal: RequestRefusal, whose: str) -> Frame | None:

@@ -15,7 +15,7 @@ from typing import Protocol
 from ..runtime.base import Event, Runtime, Thread
 from ..runtime.foreign_code import Log, passes
 
-log = Log("resumehub")
+log = Log(__name__)
 
 # So many messages may wait for a slow handler before the session's reader stops reading.
 PARKED_MESSAGES = 64

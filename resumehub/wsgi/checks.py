@@ -46,7 +46,7 @@ from .session_lookup import NoVerdict, SessionLookup
 from .upgrade import LATER, Upgrade, problem, switching
 from .view_request import no_request, request_of
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 def answer(sessions: SessionLookup, connect: Callable[..., Any] | None, environ: dict[str, Any]) -> Response:

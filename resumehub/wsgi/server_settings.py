@@ -15,7 +15,7 @@ from typing import Any
 
 from ..runtime.foreign_code import Log
 
-log = Log("resumehub")
+log = Log(__name__)
 
 # The processes that have looked, each with the object of the thread that did: a forked child looks again.
 _looked: dict[int, object] = {}

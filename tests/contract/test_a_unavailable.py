@@ -67,7 +67,7 @@ def test_a_server_without_a_raw_socket_is_told_so_and_which_servers_have_one(
     assert response.content_type == "application/problem+json"
     assert response.headers["Cache-Control"] == "no-store"
     assert not HOP_BY_HOP & {name.lower() for name, _ in response.headers}
-    [record] = [record for record in caplog.records if record.name == "resumehub"]
+    [record] = [record for record in caplog.records if record.name.startswith("resumehub.")]
     assert record.levelno == logging.WARNING
     assert "Werkzeug" in record.getMessage()
     assert "gunicorn" in record.getMessage()

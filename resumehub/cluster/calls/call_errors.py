@@ -14,7 +14,7 @@ from ... import errors
 from ...runtime.foreign_code import Log
 from .call_bodies import Raised
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _MADE_OF: Final[dict[str, tuple[str, ...]]] = {
     "ConnectionNotFound": ("connection_id",),

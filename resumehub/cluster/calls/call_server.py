@@ -30,7 +30,7 @@ from .call_execution import LOOKS, CallExecution
 from .call_messages import Answer, Call, CallsGoOn
 from .caller import Caller, CallersState, RequestsUnderWay, RequestUnderWay
 
-log = Log("resumehub")
+log = Log(__name__)
 
 KEEP: Final = 60.0
 """Seconds for which the book of a process without a link is kept."""
@@ -193,7 +193,7 @@ class CallServer:
             try:
                 taken = self._take(caller, call, link.send, waits=False)
             except CallsBroken as error:
-                log.error("the link to process %s is ended: %s", link.peer.pid, error)
+                log.error("the link to process %s is ended: %s", link.peer.pid, error, peer_pid=link.peer.pid)
                 link.close()
                 taken = True
             with caller.lock:

@@ -37,7 +37,7 @@ from .call_server import CallServer
 from .remote_calls import RemoteCalls
 from .remote_connection import look_at
 
-log = Log("resumehub")
+log = Log(__name__)
 
 ResultT = TypeVar("ResultT")
 

@@ -35,7 +35,7 @@ from ..member_parts import LinkHandler
 from . import dial_messages as m
 from .plain_refusal import refuse_and_close
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _clients: weakref.WeakSet[DialClient] = weakref.WeakSet()
 

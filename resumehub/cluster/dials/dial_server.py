@@ -27,7 +27,7 @@ from ..link import NO_DESCRIPTOR, Link, close_all
 from ..member_parts import LinkHandler
 from . import dial_messages as m
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _servers: weakref.WeakSet[DialServer] = weakref.WeakSet()
 

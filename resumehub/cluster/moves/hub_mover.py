@@ -20,7 +20,7 @@ from .move_parts import HubMoved, SourceHost, TargetHost, Traveller
 from .move_source import MoveSource
 from .move_target import MoveTarget
 
-log = Log("resumehub")
+log = Log(__name__)
 
 _NAMED: Final = 20
 """So many sessions that end are named in the log."""

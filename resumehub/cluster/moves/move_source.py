@@ -38,7 +38,7 @@ from .late_answers import LateAnswers
 from .move_ahead import BATCH, SentAhead
 from .move_parts import DRAIN, HISTORY, HubMoved, HubNotMoved, SourceHost, Traveller
 
-log = Log("resumehub")
+log = Log(__name__)
 
 QUICK: Final = 0.2
 """Seconds for the releases of sessions of which no handler runs: meanwhile their messages wait."""

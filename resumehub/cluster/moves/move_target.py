@@ -37,7 +37,7 @@ from .asked_there import AskedThere
 from .move_ahead import BuiltAhead
 from .move_parts import DRAIN, HISTORY, TargetHost, Traveller
 
-log = Log("resumehub")
+log = Log(__name__)
 
 DESCRIPTORS_BESIDE: Final = 64
 """So many descriptors a process keeps free when it takes a hub."""

@@ -24,7 +24,7 @@ from ...session.plain_values import PlainValueError, dump, load
 from ..folder import Folder
 from .disk import Disk
 
-log = Log("resumehub")
+log = Log(__name__)
 
 FILE_VERSION: Final = 1
 """Of the header and of the way in which records are told apart. Each session has a version of its own."""

@@ -29,7 +29,7 @@ from ..folder import Folder
 from .disk import Disk
 from .park_file import HISTORY, SESSION, ParkHead, Record, Written, forget_park, take_park, write_park
 
-log = Log("resumehub")
+log = Log(__name__)
 
 TOO_OLD = 24 * 3600.0
 """After so many seconds parked sessions only end."""

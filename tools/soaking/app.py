@@ -19,10 +19,10 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from resumehub import Connection, ConnectionClosed, Hub, Message, ResumeHubError, SendBufferFull
-from tools.soaking.asking import EVENT, Answerer, Asker
+from resumehub import Connection, Hub, Message, ResumeHubError
+from tools.soaking.partners import Partners
 from tools.soaking.rows import EVENT as NUMBER
-from tools.soaking.rows import Row, dawdle, write
+from tools.soaking.rows import dawdle
 
 OPTIONS = "RESUMEHUB_SOAK"
 """The environment variable with the options of the hub, and the ``pace``, as JSON."""
@@ -36,58 +36,15 @@ _LOOKS_EVERY = 0.5
 """Seconds between two looks for the oldest message that is not acknowledged."""
 
 
-class Partner:
-    """One client, over all of its sessions. ``connection``: the session to talk to, once he has spoken."""
-
-    def __init__(self, name: str) -> None:
-        self.row = Row(name)
-        self.connection: Connection | None = None
-        self.sent = 0
-        self.refused = 0
-        self.answerer = Answerer(name)
-        self.asker = Asker(name, pace, self.ask)
-
-    def ask(self, payload: Any) -> Any:
-        """Ask the client that is there now."""
-        connection = self.connection
-        if connection is None:
-            raise ConnectionClosed(self.row.name)
-        return connection.request(EVENT, payload, timeout=None)
-
-    def say(self) -> None:
-        """Send the next number, if there is room; a number that was not accepted is used again."""
-        if self.connection is None:
-            return
-        try:
-            self.connection.send(write(self.row.name, self.sent + 1, time.monotonic()))
-        except SendBufferFull:
-            self.refused += 1
-        except ConnectionClosed:
-            self.connection = None
-        else:
-            self.sent += 1
-
-
-partners: dict[str, Partner] = {}
+partners = Partners(pace, asks=asks)
 ends: Counter[str] = Counter()
 lock = threading.Lock()
-"""Of what is above. Never held while a message is sent: that may block a little."""
+"""Of ``ends``."""
 
 
 @hub.on_message
 def hear(connection: Connection, message: Message) -> Any:
-    now = time.monotonic()
-    with lock:
-        begins = connection.id not in partners
-        partner = partners.setdefault(connection.id, Partner(connection.id))
-        partner.connection = connection
-        answer = None
-        if message.id is not None:
-            answer = partner.answerer.answer(message)
-        else:
-            partner.row.take(message, now)
-    if begins and asks:
-        partner.asker.start()
+    answer = partners.hear(connection, message)
     dawdle(message)
     return answer
 
@@ -117,7 +74,7 @@ class Talker:
     def _run(self) -> None:
         look_at = time.monotonic()
         while not self._stop.wait(pace):
-            for partner in _present():
+            for partner in partners.present():
                 partner.say()
             if time.monotonic() >= look_at:
                 self.look()
@@ -125,16 +82,11 @@ class Talker:
 
     def look(self) -> None:
         """Find the oldest message that is not acknowledged."""
-        for partner in _present():
+        for partner in partners.present():
             undelivered = partner.connection.undelivered if partner.connection is not None else []
             waiting = [message for message in undelivered if message.event == NUMBER]
             if waiting:
                 self.oldest = max(self.oldest, time.monotonic() - waiting[0].payload[2])
-
-
-def _present() -> list[Partner]:
-    with lock:
-        return list(partners.values())
 
 
 talker = Talker()
@@ -143,22 +95,13 @@ talker = Talker()
 def ledger() -> dict[str, Any]:
     """Everything."""
     with lock:
-        told = {
-            name: {
-                "sent": partner.sent,
-                "refused": partner.refused,
-                "asked": partner.asker.summary(),
-                "answered": partner.answerer.summary(),
-                **partner.row.summary(),
-            }
-            for name, partner in partners.items()
-        }
-        return {
-            "partners": told,
-            "ends": dict(ends),
-            "oldest": talker.oldest,
-            "stats": asdict(hub.stats()),
-        }
+        ended = dict(ends)
+    return {
+        "partners": partners.told(),
+        "ends": ended,
+        "oldest": talker.oldest,
+        "stats": asdict(hub.stats()),
+    }
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -169,8 +112,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
             talker.start()
         case "/hush":
             talker.stop()
-            for partner in _present():
-                partner.asker.tell_to_stop()
+            partners.hush()
         case "/ledger":
             talker.look()
     said = Request(environ).path == "/ledger"

@@ -11,7 +11,8 @@ tests/README.md and all of docs/. (Code blocks of a page are not text, links are
    folder in code marks (``core/``), from wherever a file is looked for.
 3. A name in code marks, with a capital at its beginning or an underscore in it: ``HubLoop``, ``wait_closed``,
    each part of ``Machine.next_deadline``. The code of resumehub/, tests/ or tools/ has it, or a code block of
-   the page. Behind the name of a class stands something that this class, or a base of it, has.
+   the page. Behind the name of a class stands something that this class, or a base of it, has. A metric of
+   Prometheus has ``resumehub_`` before the name that the code has, or just the ``_``.
 4. A module in code marks: ``resumehub.testing.traces``. It can be imported, or is a name in one that can.
 5. A file and a name, in code marks, in a page: "`core/machine.py`, `Machine.handle`", "`handle` in
    `core/machine.py`" or "`handle` (`core/machine.py`)". The file defines the name, or a class in it does.
@@ -93,6 +94,7 @@ FILE = re.compile(PATH + r"[\w./*…<>-]*[\w*…>]\.(?:py|md)(?![\w/-]|\.\w)")
 BELOW = re.compile(PATH + r"(?:resumehub|tests|docs|tools)/[\w./*…<>-]*")
 FOLDER = re.compile(r"(?<=`)[a-z_]+(?:/[a-z_]+)*/(?=`)")
 NAME = re.compile(r"`(?!\w+\.(?:py|md|js)`)([A-Za-z_]\w*(?:\.\w+)*)(?:\([^`]*\))?`")
+METRIC = re.compile(r"^(?:resumehub)?_")
 MODULE = re.compile(r"`(resumehub(?:\.\w+)+)`")
 PLACES = [
     re.compile(r"`(?P<file>[\w/]+\.py)`,\s`(?!\w+\.py`)(?P<name>[A-Za-z_][\w.]*)(?:\([^`]*\))?`"),
@@ -184,7 +186,7 @@ def names_in_code() -> frozenset[str]:
                 words.add(token.string)
             elif token.type == tokenize.STRING:
                 words.add(token.string.lstrip("rbf").strip("\"'"))
-    for path in (PACKAGE / "static").glob("*.js"):
+    for path in [*(PACKAGE / "static").glob("*.js"), ROOT / "docs" / "prometheus" / "rules.yml"]:
         words.update(re.findall(r"\w+", path.read_text(encoding="utf-8")))
     words.update(re.findall(r"\w+", (ROOT / "docs/prometheus/rules.yml").read_text(encoding="utf-8")))
     # A page says resumehub_rooms, or _rooms behind the first of a list: the collector puts the front there.
@@ -268,7 +270,10 @@ def dangling(text: Text) -> Iterator[str]:
             yield f"{text.at(position)}: there is no {path}"
     for found in NAME.finditer(text.words):
         for name in filter(is_a_name, found[1].split(".")):
-            if not (name in names_in_code() or name in text.examples or name in FOREIGN):
+            if not any(
+                one in names_in_code() or one in text.examples or one in FOREIGN
+                for one in (name, METRIC.sub("", name))
+            ):
                 yield f"{text.at(found.start())}: no code has the name {name}"
         for owner, name in pairwise(found[1].split(".")):
             if owner in classes() and name not in members_of(owner) and f"{owner}.{name}" not in FOREIGN:

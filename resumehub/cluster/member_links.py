@@ -182,6 +182,13 @@ class MemberLinks:
         if self._in_the_way:
             log.warning("processes can reach the hub of %s again", self._folder.path)
 
+    def listen_anew(self) -> None:
+        """The folder was cleaned up, so the socket's name may be gone: bind another one. The links stay."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+        self.listen_again()
+
     def hush(self, keep: Link | None = None) -> None:
         """Take no more links, and end those that there are but ``keep``. The member's threads."""
         self._takes_links = ""

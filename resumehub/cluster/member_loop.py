@@ -20,6 +20,7 @@ from ..runtime.foreign_code import Log, passes
 from .errands import AdoptErrand, Errands, MoveErrand, ParkErrand
 from .heartbeat import Heartbeat
 from .link import Link
+from .lock_watch import LockWatch
 from .member_links import MemberLinks
 from .member_messages import MemberStatus
 from .member_parts import Here
@@ -67,6 +68,7 @@ class MemberLoop:
             lambda: self._stop is None and not setting.runner.closed,
         )
         self._watch = StopWatch(setting, links)
+        self._lock_watch = LockWatch(setting.lock, setting.folder)
         self._heartbeat = Heartbeat(setting.lock, setting.runner, setting.runtime)
         self._at = Standing()
         self._came: Adopted | None = None
@@ -244,7 +246,8 @@ class MemberLoop:
             self._set.runtime.event("better kinds to go first").wait(_DELAYS[self._set.kind])
             if lock.is_held_by_other(HUB):
                 return MemberEvent.REFUSED
-        return MemberEvent.TOOK if lock.try_take(HEIR) else MemberEvent.REFUSED
+        taken = self._lock_watch.holds_the_file() and lock.try_take(HEIR)
+        return MemberEvent.TOOK if taken else MemberEvent.REFUSED
 
     def _role_changed(self, before: Role) -> None:
         where = self._set.whereabouts
@@ -324,7 +327,7 @@ class MemberLoop:
                 self._next_file_look = at + 1.0
                 self._look_at_file()
                 self._links.listen_again()
-            if self._stop is None and (better := self._watch.better()) is not None:
+            if self._stop is None and (better := self._watch.better()) is not None and self._look_at_file():
                 self._begin_move(*better)
         if self._stop is not None:
             self._go_on_with_stop(self._stop)
@@ -335,14 +338,15 @@ class MemberLoop:
         ready = self._stop is None and not (server is not None and server.is_stuck)
         self._links.say(MemberStatus(ready, free_descriptors(), master))
 
-    def _look_at_file(self) -> None:
-        if not self._set.lock.is_the_file():
-            self._told(StopOrder(now(), now() + 10.0, "the file of its lock is gone"))
-            log.error(
-                "the file %s is gone or another one, so another process may take a second hub: this one lets "
-                "go of its hub; let nothing clean the cluster's folder up",
-                self._set.folder.lock,
-            )
+    def _look_at_file(self) -> bool:
+        """Whether the hub's lock keeps others out. If not, it is parked: nobody could take it."""
+        if not self._lock_watch.holds_the_file():
+            self._told(StopOrder(now(), now() + 10.0, "another process has the file of its lock"))
+            return False
+        if self._lock_watch.went_over:
+            self._lock_watch.went_over = False
+            self._links.listen_anew()
+        return True
 
     def _begin_move(self, target: Candidate, why: str) -> None:
         if now() < self._next_move:
@@ -380,9 +384,9 @@ class MemberLoop:
             self._handle(MemberEvent.LEAVE)
             return
         plan, target = self._watch.plan(stop, at)
-        if plan is StopPlan.MOVE and target is not None:
+        if plan is StopPlan.MOVE and target is not None and self._look_at_file():
             self._begin_move(target, stop.why)
-        elif plan is StopPlan.PARK:
+        elif plan in (StopPlan.MOVE, StopPlan.PARK):
             self._why = stop.why
             self._handle(MemberEvent.PARK)
         elif plan is StopPlan.LEAVE and self._nothing_more_comes():

@@ -62,6 +62,7 @@ class ClusterLock(Protocol):
     def is_held_by_other(self, byte: int) -> bool: ...
     def holder(self) -> int | None: ...
     def is_the_file(self) -> bool: ...
+    def renew(self) -> bool: ...
     def sign_of_life(self) -> None: ...
     def close(self) -> None: ...
 
@@ -78,6 +79,8 @@ class RecordLock:
         self._lock = runtime.lock("the cluster's lock")
         self._held: set[int] = set()
         self._taken_at = 0
+        # More descriptors of the same file.
+        self._spare: list[int] = []
         with _opening:
             # Looked at before it is opened: to close it again would let the other one's locks go.
             if folder.path in _open:
@@ -151,12 +154,38 @@ class RecordLock:
     def is_the_file(self) -> bool:
         """Whether the lock's path still leads to the file that is locked.
 
-        If not, somebody has removed it, and another process may hold a second hub: let this one go.
+        If not, somebody has removed it. Next: ``renew``.
         """
         try:
             return _identity(os.stat(self._folder.lock)) == self._identity
         except OSError:
             return False
+
+    def renew(self) -> bool:
+        """Go over to the file that has the name now, or make it, and take the hub there if it is here.
+
+        False: another process holds the hub there, or is its heir; then this lock is as it was. Raises:
+        ClusterError if the file can't be opened. The heir's byte must not be held.
+        """
+        with self._lock, _opening:
+            assert HEIR not in self._held, "a hub on its way is not disturbed"
+            if self._descriptor < 0:
+                return False
+            new = _opened(self._folder)
+            identity = _identity(os.fstat(new))
+            if identity == self._identity:  # it is back; to close it would let the locks go
+                self._spare.append(new)
+                return True
+            old, held = self._descriptor, self._held
+            self._descriptor, self._held = new, set()
+            if HUB in held and not (self._take(HEIR) and self._take(HUB)):
+                self._descriptor, self._held = old, held
+                os.close(new)
+                return False
+            self._release(HEIR)
+            self._identity = identity
+            os.close(old)
+            return True
 
     def close(self) -> None:
         """Let go of everything. Any number of times."""
@@ -165,14 +194,20 @@ class RecordLock:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
+                self._close_spare()
                 _open.pop(self._folder.path, None)
 
     def after_fork_in_child(self) -> None:
         """In a forked child: the locks are the parent's, who keeps them. Close the copy; take no lock."""
         self._held.clear()
+        self._close_spare()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _close_spare(self) -> None:
+        while self._spare:
+            os.close(self._spare.pop())
 
     # -- inside, with the lock held -----------------------------------------------------------
 

@@ -118,6 +118,18 @@ class MemoryLock:
     def is_the_file(self) -> bool:
         return self._held is self._host.held
 
+    def renew(self) -> bool:
+        new = self._host.held
+        holds_hub = self.holds(HUB)
+        if holds_hub and new:
+            return False
+        for byte in [byte for byte, holder in self._held.items() if holder is self._process]:
+            del self._held[byte]
+        if holds_hub:
+            new[HUB] = self._process
+        self._held = new
+        return True
+
     def sign_of_life(self) -> None:
         """Nobody looks."""
 

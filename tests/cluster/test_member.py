@@ -14,9 +14,11 @@ from resumehub.cluster import LocalCluster
 from resumehub.cluster.dials.dial_client import DialClient
 from resumehub.cluster.member_parts import Here, Linked
 from resumehub.cluster.readiness import Readiness, role_name
+from resumehub.cluster.record_lock import HUB
 from resumehub.core.cluster.membership import Role
 from resumehub.errors import ClusterError, HubUnavailable
 from resumehub.testing import FakeClock, MemoryCluster
+from tests.contract.peers import until
 from tests.support import PATIENCE
 
 
@@ -169,22 +171,40 @@ def test_a_folder_that_cannot_be_used_is_told_by_name(tmp_path: Path) -> None:
     hub.close()
 
 
-def test_a_removed_lock_file_ends_the_part_of_its_holder(
+def test_a_hub_whose_lock_file_is_removed_makes_another_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another process would make a new file and lock that: two hubs."""
+    """Another process would make one, and lock that. Whoever cleans up takes the socket along."""
     folder = tmp_path / "chat"
     hub = Hub(cluster=LocalCluster(folder))
     hub.start()
     assert hub.member is not None
     hub.member.place(PATIENCE)
+    os.unlink(folder / "hub")
     os.unlink(folder / "lock")
 
-    loop = hub.member.loop
-    assert loop is not None
-    assert loop.join(PATIENCE)
-    assert "let nothing clean the cluster's folder up" in caplog.text
+    until((folder / "lock").exists)
+    until((folder / "hub").exists)
+    assert hub.ready()
+    assert "this process holds the hub in the one that is there" in caplog.text
     hub.close()
+
+
+def test_a_hub_that_finds_a_second_one_parks_and_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    """The file of the lock was removed, and somebody was quicker than the look once a second."""
+    with MemoryCluster() as cluster:
+        one, two = cluster.processes("one", "two")
+        alice = one.dial("/?id=alice")
+        cluster.run_until_idle()
+        cluster.host.remove_lock_file()
+        cluster.host.held[HUB] = stranger = cluster.process("stranger")
+        assert cluster.wait_until(lambda: one.role is Role.GONE)
+        assert alice.wait_closed()[0] == 1012
+        assert "another process holds a second hub in a new one" in caplog.text
+        stranger.kill()
+        cluster.settle()
+        assert cluster.the_hub() is two
+        alice.resume_at(two)
 
 
 def test_a_forked_child_takes_no_part(hub: Hub) -> None:

@@ -156,6 +156,45 @@ def test_a_cleaner_that_removes_the_file_is_noticed(folder: Folder, lock: Record
     assert not lock.is_the_file(), "another file with the name"
 
 
+def test_a_hub_goes_over_to_the_file_that_is_there_now(folder: Folder, lock: RecordLock) -> None:
+    """Who opens the name afterwards finds the hub taken, and the heir's byte free."""
+    lock.take_hub()
+    os.unlink(folder.lock)
+    assert lock.renew()
+    assert lock.is_the_file()
+    assert (lock.holds(HUB), lock.holds(HEIR)) == (True, False)
+    assert lock.renew(), "it is the file: to close a second descriptor of it would let the hub go"
+    late = Other(folder)
+    try:
+        assert late.does("lock.take_hub()") == "False"
+        assert late.does("lock.holder()") == str(os.getpid())
+        assert late.does("lock.try_take(HEIR)") == "True"
+    finally:
+        late.leave()
+
+
+def test_a_hub_keeps_its_lock_where_another_process_was_first(folder: Folder, lock: RecordLock) -> None:
+    """It does not take away what the other one has."""
+    lock.take_hub()
+    os.unlink(folder.lock)
+    first = Other(folder)
+    try:
+        assert first.does("lock.try_take(HEIR)") == "True"
+        assert not lock.renew()
+        assert (lock.holds(HUB), lock.holds(HEIR)) == (True, False)
+        assert first.does("lock.try_take(HUB)") == "True"
+    finally:
+        first.leave()
+
+
+def test_a_worker_goes_over_with_nothing(folder: Folder, lock: RecordLock, other: Other) -> None:
+    assert other.does("lock.is_the_file()") == "True"
+    os.unlink(folder.lock)
+    assert lock.renew()
+    assert other.does("lock.take_hub()") == "True", "it has the old file"
+    assert lock.take_hub()
+
+
 def test_a_lock_that_can_not_be_opened_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ClusterError, match=f"the lock of the cluster's folder {tmp_path} can't be opened"):

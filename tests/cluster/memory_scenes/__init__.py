@@ -10,14 +10,15 @@ import inspect
 from collections.abc import Callable
 
 from resumehub.testing import MemoryCluster
-from tests.cluster.memory_scenes import askers, calls, deaths, dials, handlers, moves, parking
+from tests.cluster.memory_scenes import askers, calls, deaths, dials, handlers, lock_file, moves, parking
 
 Scene = Callable[[MemoryCluster], None]
 
 SCENES: dict[str, Scene] = {
     name: scene
-    for module in (moves, dials, calls, askers, handlers, deaths, parking)
+    for module in (moves, dials, calls, askers, handlers, deaths, parking, lock_file)
     for name, scene in vars(module).items()
     if inspect.isfunction(scene) and list(inspect.signature(scene).parameters) == ["cluster"]
+    if not name.startswith("_")
 }
 """All, by name."""

@@ -46,7 +46,7 @@ def all_come_back(cluster: MemoryCluster, lanes: Lanes, *at: Process) -> None:
         cluster.actor(client)
 
 
-def nothing_is_left_in_the_folder(cluster: MemoryCluster) -> None:
+def _nothing_is_left_in_the_folder(cluster: MemoryCluster) -> None:
     folder = cluster.host.folder
 
     @cluster.at_end
@@ -70,7 +70,7 @@ def a_killed_parking(cluster: MemoryCluster) -> None:
     kill_during(cluster, one, Role.PARKING, Role.GONE)
     start_behind(cluster, one, two)
     all_come_back(cluster, lanes, two)
-    nothing_is_left_in_the_folder(cluster)
+    _nothing_is_left_in_the_folder(cluster)
 
 
 def a_killed_adoption(cluster: MemoryCluster) -> None:
@@ -85,4 +85,4 @@ def a_killed_adoption(cluster: MemoryCluster) -> None:
     kill_during(cluster, two, Role.ADOPTING, Role.HUB)
     start_behind(cluster, two, three)
     all_come_back(cluster, lanes, two, three)
-    nothing_is_left_in_the_folder(cluster)
+    _nothing_is_left_in_the_folder(cluster)

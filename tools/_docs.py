@@ -19,6 +19,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -136,6 +137,11 @@ def helpers() -> str:
     return "\n".join(lines) + "\n"
 
 
+def file_to_copy(name: str, language: str) -> str:
+    """A file of docs/howto/deploy as a block of code; tests/integration/test_proxies.py runs it."""
+    return f"```{language}\n{(ROOT / 'docs/howto/deploy' / name).read_text(encoding='utf-8')}```\n"
+
+
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "CONTRIBUTING.md": {"folders": folders, "layers": layers},
     "docs/explanation/guards.md": guards.DRAWN,
@@ -143,6 +149,11 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/explanation/session-states.md": {
         "state diagram": state_diagram,
         "state table": state_table,
+    },
+    "docs/howto/deploy-gunicorn-nginx.md": {
+        "chat.service": partial(file_to_copy, "chat.service", "ini"),
+        "nginx.conf": partial(file_to_copy, "nginx.conf", "nginx"),
+        "haproxy.cfg": partial(file_to_copy, "haproxy.cfg", "haproxy"),
     },
     "docs/howto/metrics.md": {"metrics methods": metrics_methods},
     contract.NAME: contract.DRAWN,

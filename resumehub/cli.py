@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command == "client-js":
         return _print_client(arguments.types)
-    if arguments.command in ("hub", "cluster"):
+    if arguments.command in ("hub", "cluster", "drain", "undrain"):
         return _run_cluster_command(arguments)
     try:
         return _serve(arguments)

@@ -1,9 +1,9 @@
-"""Two commands for clusters: ``hub`` holds an application's hub in a process of its own, ``cluster`` looks.
+"""Commands for clusters: ``hub`` holds a hub in a process of its own, ``cluster`` looks, ``drain`` drains.
 
 ``hub`` imports the application and takes part with its hub; it serves no HTTP. SIGTERM or Ctrl-C moves the
 hub to a worker, or parks it. ``cluster`` asks the process that holds the hub how it is, and says what lies in
-the folder. An argument that can't be used gives one line on stderr and exit code 2. Called by ``cli.py`` on
-the main thread. Read next: ``cluster/member.py``.
+the folder. ``drain`` and ``undrain`` give that process an order. An argument that can't be used gives one
+line on stderr and exit code 2. Called by ``cli.py`` on the main thread. Read next: ``cluster/member.py``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from resumehub.clock import now
@@ -21,8 +22,10 @@ from resumehub.cluster.folder import Folder, open_folder
 from resumehub.cluster.greetings import Greeting
 from resumehub.cluster.link_listener import connect
 from resumehub.cluster.link_thread import start
+from resumehub.cluster.local import LocalCluster
 from resumehub.cluster.member_links import WATCHER
 from resumehub.cluster.member_messages import ClusterAsked, ClusterTold
+from resumehub.cluster.publisher import Publisher
 from resumehub.cluster.record_lock import HubSign, RecordLock
 from resumehub.errors import ClusterError, NoHub, ResumeHubError
 from resumehub.hub import Hub
@@ -39,7 +42,7 @@ class CommandError(Exception):
 
 
 def add_commands(commands: Any) -> None:
-    """The two commands, with their arguments."""
+    """The commands, with their arguments."""
     hub = commands.add_parser(
         "hub",
         help="hold the hub of an application in a process of its own",
@@ -62,13 +65,51 @@ def add_commands(commands: Any) -> None:
         "how many sessions there are, and what is parked.",
     )
     cluster.add_argument("folder", metavar="FOLDER", help="the cluster's folder: /var/lib/chat")
+    drain = commands.add_parser(
+        "drain",
+        help="have the hub of a folder keep its sessions and take no new one",
+        description="Have the hub of a cluster's folder keep its sessions and take no new one: newcomers get "
+        "503, and clients that come back are let in. For the hook before a stop.",
+    )
+    undrain = commands.add_parser(
+        "undrain", help="undo drain", description="Have the hub of a folder take new sessions again."
+    )
+    for command in (drain, undrain):
+        command.add_argument("folder", metavar="FOLDER", help="the cluster's folder: /var/lib/chat")
+        command.add_argument(
+            "--name", metavar="NAME", help="the name= of the application's LocalCluster, if it has one"
+        )
+    drain.add_argument(
+        "--refuse-resumes", action="store_true", help="let clients that come back wait as well"
+    )
 
 
 def run_command(arguments: argparse.Namespace) -> int:
-    """Run ``hub`` or ``cluster``; return the exit code. Raises: CommandError."""
+    """Run one of the commands; return the exit code. Raises: CommandError."""
     if arguments.command == "hub":
         return hold_hub(arguments.hub, arguments.folder)
+    if arguments.command == "drain":
+        resumes = not arguments.refuse_resumes
+        return order(arguments, lambda publisher: publisher.drain(accept_resumes=resumes))
+    if arguments.command == "undrain":
+        return order(arguments, Publisher.undrain)
     return look_at_cluster(arguments.folder)
+
+
+# -- drain, undrain -------------------------------------------------------------------------
+
+
+def order(arguments: argparse.Namespace, give: Callable[[Publisher], int]) -> int:
+    """Give the hub of a folder an order, and say how many sessions it has. Raises: CommandError."""
+    if not os.path.isdir(arguments.folder):
+        raise CommandError(f"there is no folder {arguments.folder}")
+    with Publisher(LocalCluster(arguments.folder, name=arguments.name)) as publisher:
+        try:
+            left = give(publisher)
+        except ResumeHubError as error:
+            raise CommandError(str(error)) from None
+    print(f"{arguments.command}ed; {left} sessions are here")
+    return 0
 
 
 # -- hub ------------------------------------------------------------------------------------

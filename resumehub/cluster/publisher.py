@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import NoReturn
 
 from ..codec import Codec, JSONCodec, encode_frame
-from ..errors import ConnectionNotFound
+from ..core.drain import Drain
+from ..errors import ConnectionNotFound, HubUnavailable
 from ..message import Message
 from ..runtime.base import Runtime
 from ..runtime.system import SystemRuntime
@@ -105,6 +106,24 @@ class Publisher:
             self._remote.kick(connection_id)
         except NoSessions:
             raise ConnectionNotFound(connection_id) from None
+
+    def drain(self, *, accept_resumes: bool = True) -> int:
+        """Have the hub keep what is there, and take no new session; return how many it has.
+
+        See ``Hub.drain(accept_resumes=…)``. For a shell, and a hook that runs before a stop. Raises:
+        HubUnavailable, also where no process holds the hub. Threads: any. Blocks: until the hub has done it.
+        """
+        return self._set_drain(Drain.NEWCOMERS if accept_resumes else Drain.ALL)
+
+    def undrain(self) -> int:
+        """Undo ``drain``; return how many sessions there are. Raises, threads, blocks: as ``drain``."""
+        return self._set_drain(Drain.NONE)
+
+    def _set_drain(self, drain: Drain) -> int:
+        try:
+            return self._remote.set_drain(drain)
+        except NoSessions:
+            raise HubUnavailable(False, "no process holds it") from None
 
     def close(self) -> None:
         """Close the link to the hub, if there is one. The next call opens it again. Blocks: for a moment."""

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from resumehub import ConnectionNotFound, Hub, Message
+from resumehub.cli import main
 from resumehub.cluster import LocalCluster, Publisher
 from resumehub.errors import HubUnavailable
-from resumehub.testing import WebSocketClient, connect
+from resumehub.testing import UpgradeRefused, WebSocketClient, connect
 from tests.support import PATIENCE, read, with_users
 
 
@@ -192,3 +193,46 @@ def test_ids_of_a_wrong_type_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(TypeError, match="must be a str, not int"):
             call()
+
+
+def test_it_drains_the_hub_and_undoes_it(chat: Callable[..., Chat]) -> None:
+    """For the hook that an orchestrator runs before a stop, outside of the application's processes."""
+    made = chat()
+    made.open("ada")
+    assert made.publisher.drain() == 1
+    assert made.hub.stats().draining == "newcomers"
+    with pytest.raises(UpgradeRefused):
+        made.open("ben")
+    assert made.publisher.drain(accept_resumes=False) == 1
+    assert made.hub.stats().draining == "all"
+    assert made.publisher.undrain() == 1
+    made.open("ben")
+
+
+def test_the_commands_drain_and_undrain(
+    chat: Callable[..., Chat], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    made = chat()
+    made.open("ada")
+    folder = str(tmp_path / "chat")
+    assert main(["drain", folder]) == 0
+    assert made.hub.stats().draining == "newcomers"
+    assert main(["drain", folder, "--refuse-resumes"]) == 0
+    assert made.hub.stats().draining == "all"
+    assert main(["undrain", folder]) == 0
+    assert made.hub.stats().draining == ""
+    assert capsys.readouterr().out.splitlines() == [
+        "drained; 1 sessions are here",
+        "drained; 1 sessions are here",
+        "undrained; 1 sessions are here",
+    ]
+
+
+def test_a_hub_that_nobody_holds_cannot_be_drained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    publisher = Publisher(LocalCluster(tmp_path / "chat", timeout=0.1))
+    with publisher, pytest.raises(HubUnavailable, match="no process holds it"):
+        publisher.drain()
+    assert main(["drain", str(tmp_path / "nowhere")]) == 2
+    assert "there is no folder" in capsys.readouterr().err

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import permutations
+
 import pytest
 
 from resumehub.core import commands as c
 from resumehub.core import effects as e
 from resumehub.core.deadlines import DeadlineKind
 from resumehub.core.invariants import broken
+from resumehub.core.records import Phase
 from resumehub.core.resume import ResumeRequest
 from tests.core.machine_driver import MachineDriver, closes, names
 
@@ -104,3 +108,43 @@ def test_the_invariants_see_a_transport_that_closes_and_is_not_read():
     play.do(c.Kick("u1"))
     play.machine.deadlines.arm(DeadlineKind.PAUSE, 1, 99.0)
     assert any("not read" in sentence for sentence in broken(play.machine))
+
+
+def pause(play: MachineDriver, paused: set[int]) -> None:
+    """The reader of the newest transport pauses; it waits from before its report on."""
+    paused.add(play.transports)
+    play.do(c.ReadingPaused(play.transports, play.now + 2.0))
+
+
+def come_back(play: MachineDriver) -> None:
+    if play.session() is not None:
+        play.resume()
+
+
+EVENTS: dict[str, Callable[[MachineDriver, set[int]], object]] = {
+    "pause": pause,
+    "pause again": pause,
+    "come back": lambda play, paused: come_back(play),
+    "drop": lambda play, paused: play.do(c.PeerGone(play.transports, reset=True)),
+    "break the protocol": lambda play, paused: play.do(c.PeerFailed(1, 1002, "")),
+    "kick": lambda play, paused: play.do(c.Kick("u1")),
+    "wait": lambda play, paused: play.wait(3),
+    "wait long": lambda play, paused: play.wait(40),
+}
+
+
+@pytest.mark.parametrize("first", EVENTS)
+def test_in_every_order_only_a_living_transport_is_not_read_and_only_for_its_time(first):
+    """A reader that waits on any other one would wait for ever: its socket would never be closed."""
+    for rest in permutations([name for name in EVENTS if name != first], 3):
+        play, paused = MachineDriver(), set[int]()
+        play.register()
+        for name in (first, *rest):
+            before = len(play.effects)
+            EVENTS[name](play, paused)
+            for effect in play.effects[before:]:
+                if isinstance(effect, e.ReadOn | e.AbortTransport):
+                    paused.discard(effect.transport)
+            for number in paused:
+                assert play.due(DeadlineKind.PAUSE, number) is not None, (first, *rest)
+                assert play.transport(number).phase is Phase.LIVE, (first, *rest)

@@ -11,7 +11,7 @@ import pytest
 from resumehub import ConnectRate, Counters, Hub
 from resumehub.testing import TransportClosed, UpgradeRefused, WebSocketClient
 from tests.contract.hub_servers import HubServer
-from tests.contract.raw_client import PLAIN
+from tests.contract.raw_client import HANDSHAKE, PLAIN
 from tests.support import Stage
 
 RATE = ConnectRate(connects_per_second=0.1, burst=2)
@@ -129,6 +129,15 @@ def test_addresses_do_not_disturb_each_other_and_what_is_none_is_not_counted(sta
     dial(s, "u3", "2001:db8:0:1::1")
     for number in range(5):
         dial(s, f"v{number}", "")
+
+
+@pytest.mark.contract("A.429")
+def test_it_holds_at_the_hub_and_at_a_worker(wsgi_server: Callable[..., HubServer]) -> None:
+    """Each process counts the dials that it answers, wherever the hub is."""
+    server = wsgi_server(connect_rate=ConnectRate(0.001, 1))
+    server.open("u1")
+    reply = server.ask("id=u2", HANDSHAKE)
+    assert (reply.status, reply.header("Retry-After")) == (429, "1000")
 
 
 @pytest.mark.contract("A.429")

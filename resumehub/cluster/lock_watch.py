@@ -12,7 +12,7 @@ from ..runtime.foreign_code import Log
 from .folder import Folder
 from .record_lock import HUB, ClusterLock
 
-log = Log("resumehub")
+log = Log(__name__)
 
 
 class LockWatch:

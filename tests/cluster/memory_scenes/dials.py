@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from resumehub import Message
 from resumehub.testing import MemoryCluster
-from tests.cluster.memory_scenes.comebacks import loses_its_connection
+from tests.cluster.memory_scenes.comebacks import come_back, loses_its_connection
 from tests.cluster.memory_scenes.stage import dials_until_let_in, kill, stage, tell_to_stop
 
 
@@ -66,3 +67,24 @@ def a_comeback_and_a_killed_hub(cluster: MemoryCluster) -> None:
     for name in ("alice", "vera"):
         loses_its_connection(cluster, lanes, name, two)
     kill(cluster, one)
+
+
+def a_connection_that_breaks_at_a_freeze(cluster: MemoryCluster) -> None:
+    """A write has failed, and the reader has not come to the end yet, when the hub is about to move."""
+    lanes, (one, two) = stage(cluster, "one", "two", v1=True)
+    with cluster.hold("reader of one*: wait for input"):
+        lanes.read("vera")
+        lanes.peers["vera"].drop()
+        one.run("tell", lambda: one.hub.broadcast("lobby", Message("n", ["last", 0])))
+        one.tell_to_stop()
+        tasks = cluster.scheduler.tasks
+        assert cluster.wait_until(
+            lambda: any(task.where.startswith("wait for the reader of transport") for task in tasks)
+        )
+    cluster.settle()
+    cluster.run_until_idle()
+    lanes.answered["last"] = [0]
+
+    @cluster.actor
+    def client() -> None:
+        assert come_back(cluster, lanes, "vera", two) is None

@@ -77,7 +77,7 @@ def test_in_each_life_on_connect_and_on_disconnect_run_once_and_no_two_processes
     everybody = [connect(two.hub, f"/?id={number}") for number in range(4)]
     everybody[0].send('{"payload": "wait"}')
     witness.gate.wait_reached()
-    assert isinstance(two.move(seconds=0.4), HubMoved)
+    assert isinstance(two.move(seconds=2.0), HubMoved)
     everybody[0].send('{"payload": "behind"}')
     witness.gate.open()
     assert [payload(everybody[0]) for _ in range(2)] == ["wait", "behind"]

@@ -223,7 +223,7 @@ def test_a_session_with_a_handler_that_does_not_return_ends(stage: Any, folder: 
     ws = entered(s)
     ws.send(text("n", 1))
     gate.wait_reached()
-    report = parked(s, folder, seconds=0.4)
+    report = parked(s, folder, seconds=2.0)
     gate.open()
     assert report.ended == (("u1", "a handler of it still runs"),)
     ends_as_without_a_cluster(s, ws)

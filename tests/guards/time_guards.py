@@ -24,7 +24,7 @@ GUARDS = (
     Guard(
         "an observation fires no deadlines",
         MACHINE,
-        "if not isinstance(command, c.Observed):",
+        "if not isinstance(command, c.Seen):",
         "if True:",
         "What is due would fire inside the answer to something else that is due.",
         because="The hub answers an Inspect at the time of the command that asked, and all that "

@@ -10,6 +10,7 @@ from resumehub.testing import scheduler as kernel
 from resumehub.testing.scheduler import Scheduler
 from resumehub.testing.strategies import Random
 from resumehub.testing.tasks import Deadlock, Livelock, OutOfControl, Task
+from tests.support import PATIENCE
 from tests.testing.toy_threads import Always, First, stage
 
 # -- one at a time -----------------------------------------------------------------------------
@@ -292,6 +293,8 @@ def test_nothing_is_left_of_a_run_that_is_given_up() -> None:
         scheduler.run_until_idle()
         tasks.append(scheduler.spawn("not begun", lambda: cleaned.append("begun")))
     assert cleaned == ["keeper"]
+    for task in tasks[:-1]:
+        task.thread.join(PATIENCE)  # one that is done may need a moment more
     assert not any(task.thread.is_alive() for task in tasks)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.package_source import PACKAGE
@@ -66,6 +67,7 @@ def _leaves(node: ast.expr) -> Iterator[str]:
             yield from _leaves(child)
 
 
+@cache
 def log_calls() -> list[LogCall]:
     """All of the package, but for the commands, which write for a terminal."""
     return [found for path in sorted(PACKAGE.rglob("*.py")) for found in calls_in(path)]

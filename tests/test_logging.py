@@ -15,8 +15,6 @@ from tests.log_calls import LogCall, log_calls
 from tests.package_source import PACKAGE
 from tests.support import Stage, text
 
-CALLS = log_calls()
-
 CONTENT = {
     *("payload", "payloads", "data", "body", "frame", "frames", "raw", "answer", "undelivered"),
     *("token", "tokens", "key", "secret", "cookie", "credentials", "instance"),
@@ -45,7 +43,7 @@ def test_texts_are_constant() -> None:
     """What varies is an argument: lines of one kind can be counted, and none is formatted for nobody."""
     wrong = {
         call.where: ast.unparse(call.text)
-        for call in CALLS
+        for call in log_calls()
         if not isinstance(call.text, ast.Constant | ast.Name) or call.text is None
     }
     assert not wrong, everywhere(wrong)
@@ -53,15 +51,15 @@ def test_texts_are_constant() -> None:
 
 def test_what_a_line_is_about_is_also_beside_its_text() -> None:
     """Under the same names everywhere, for logs that are kept as JSON."""
-    wrong = {call.where: lacks for call in CALLS if (lacks := call.needs().keys() - call.names)}
+    wrong = {call.where: lacks for call in log_calls() if (lacks := call.needs().keys() - call.names)}
     assert not wrong, everywhere(wrong)
-    unknown = {call.where: more for call in CALLS if (more := call.names - {*EXTRAS})}
+    unknown = {call.where: more for call in log_calls() if (more := call.names - {*EXTRAS})}
     assert not unknown, everywhere(unknown)
     assert not {*EXTRAS} & vars(logging.makeLogRecord({})).keys(), "Python's own attributes"
 
 
 def test_no_line_shows_what_clients_send_or_what_opens_a_session() -> None:
-    wrong = {call.where: shown for call in CALLS if (shown := call.mentioned() & CONTENT)}
+    wrong = {call.where: shown for call in log_calls() if (shown := call.mentioned() & CONTENT)}
     assert not wrong, everywhere(wrong)
 
 

@@ -18,7 +18,7 @@ from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock, UpgradeRefused, connect
 from tests.contract.peers import Gate, until
 from tests.contract.raw_client import masked
-from tests.support import PATIENCE, Stage, from_query, read, text
+from tests.support import PATIENCE, Call, Stage, from_query, read, text
 
 NEVER = 10_000.0
 
@@ -311,3 +311,15 @@ def test_a_poller_that_is_closed_closes_nothing_again():
     finally:
         for number in numbers:
             os.close(number)
+
+
+def test_a_look_leaves_the_bell_to_the_thread_that_waits():
+    """One that looks late must not take it (tests/races/test_the_lead.py)."""
+    poller = SystemRuntime(share=True).poller()
+    try:
+        poller.wake()
+        assert poller.look() == []
+        assert Call(poller.wait).result() == []
+    finally:
+        poller.retire()
+        poller.close()

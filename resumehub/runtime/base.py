@@ -62,11 +62,12 @@ class Poller(Protocol):
 
     ``watch`` and ``unwatch`` (any thread, also while another waits) raise ``OSError`` for a number that is no
     descriptor. ``wait`` (one thread at a time) blocks until a watched socket has input or has ended, or until
-    ``wake``. It returns some of these sockets, and returns them again until the input is read. ``look`` (the
-    same thread) returns those there are, without waiting. All four raise ``OSError`` or ``ValueError`` once
-    other code has closed the poller's descriptor; ``works`` (any thread, never blocks) says whether that is
-    so. ``retire`` ends every wait within a second, also where ``wake`` fails: another poller is used from now
-    on. ``close`` may be called twice.
+    ``wake``. It returns some of these sockets, and returns them again until the input is read. ``look`` (any
+    thread, also while another waits) returns those there are, without waiting; a ``wake`` ends the ``wait``
+    all the same. All four raise ``OSError`` or ``ValueError`` once other code has closed the poller's
+    descriptor; ``works`` (any thread, never blocks) says whether that is so. ``retire`` ends every wait
+    within a second, also where ``wake`` fails: another poller is used from now on. ``close`` may be called
+    twice.
     """
 
     def watch(self, number: int) -> None: ...

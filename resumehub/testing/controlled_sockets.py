@@ -78,10 +78,14 @@ class ControlledPoller:
     def wait(self) -> list[int]:
         assert self._open, "no thread waits once it is closed"
         self._scheduler.pause("wait for input", self._has_any)
-        return self.look()
+        self._rung = False
+        return self._found()
 
     def look(self) -> list[int]:
-        self._rung = False
+        self._scheduler.pause("look for input")
+        return self._found()
+
+    def _found(self) -> list[int]:
         found = self._poll.poll(0)
         assert not any(event & select.POLLNVAL for _, event in found), "closed while it is watched"
         return [number for number, _ in found]

@@ -22,6 +22,7 @@ from resumehub.incoming.leader_followers import PATIENCE
 from resumehub.incoming.turn_queue import TurnQueue
 from resumehub.runtime.base import Event
 from resumehub.testing import Lab, explore
+from resumehub.testing.controlled_sockets import ControlledPoller
 from resumehub.testing.explorer import ScheduleFailed
 from resumehub.testing.strategies import PCT, Deepening, Random
 from tests.guards.scenes import stand_in
@@ -238,3 +239,52 @@ def test_a_deputy_of_a_leader_without_work_goes_to_sleep_and_is_woken():
         lab.run_until_idle()
         assert lab.notes == ["heard"]
         assert any(task.name.startswith("reader") and task.timed for task in lab.scheduler.tasks)
+
+
+def a_late_look_beside_the_leader_who_waits(lab: Lab) -> None:
+    """The leader is slow to look for input, so the deputy leads, and waits; a newcomer has it rung."""
+    lab.runtime.eager = False
+    hub = lab.open(ping_interval=None)
+    hub.on_message(lambda connection, message: lab.note(f"{connection.id} is heard"))
+    alice = lab.dial("/?id=alice")
+    lab.run_until_idle()
+    for number in range(40):  # more than a turn's
+        alice.send(text("n", number))
+    lab.run_until("reader: look for input").let_go()
+    late = lab.scheduler.hold("reader: look for input", only=lab.task("reader"))
+    for _ in range(2):
+        lab.expire("reader (2)")
+        lab.run_until_idle()
+    assert lab.notes == ["alice is heard"] * 40, "another thread leads"
+
+    @lab.actor
+    def newcomer() -> None:
+        lab.dial("/?id=bob").send(text("n", 1))
+
+    with lab.hold("reader: wait for input"):
+        lab.step("newcomer")
+        lab.run_until_idle()
+        late.let_go()
+        lab.run_until_idle()
+        assert lab.notes[40:] == []
+    lab.run_until_idle()
+    assert lab.notes[40:] == ["bob is heard"]
+
+
+def test_a_late_look_leaves_the_ring_to_the_leader_who_waits():
+    with Lab(stop_at_locks=False, share=True) as lab:
+        a_late_look_beside_the_leader_who_waits(lab)
+
+
+def test_a_look_that_answers_the_ring_is_wrong(monkeypatch):
+    """The leader is not woken: the newcomer's dial has no answer until another client sends something."""
+
+    def look(self: ControlledPoller) -> list[int]:
+        found = theirs(self)
+        self._rung = False
+        return found
+
+    theirs = ControlledPoller.look
+    monkeypatch.setattr(ControlledPoller, "look", look)
+    with pytest.raises(AssertionError, match="bob is heard"), Lab(stop_at_locks=False, share=True) as lab:
+        a_late_look_beside_the_leader_who_waits(lab)

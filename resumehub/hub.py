@@ -30,6 +30,7 @@ from .server.history import for_newcomers
 from .server.hub_runner import HubRunner
 from .server.local_calls import Calls, LocalCalls
 from .session.connection import Connection
+from .spans import Spans
 from .stats import Stats
 from .trace import Trace
 
@@ -85,6 +86,7 @@ class Hub(Hooks, HubLifeCycle):
         metrics: Metrics | None = None,
         clock: Clock | None = None,
         trace: Trace | None = None,
+        spans: Spans | None = None,
         cluster: LocalCluster | None = None,
         _runtime: Runtime | None = None,
         _ground: Ground = HOST,
@@ -128,6 +130,7 @@ class Hub(Hooks, HubLifeCycle):
             runtime,
             dict.fromkeys(ALL_HOOKS, ()),
             trace,
+            having("spans", spans, lambda: None, "begin"),
         )
         self.runner.owner = self
         if cluster is not None and not isinstance(cluster, LocalCluster):

@@ -62,6 +62,7 @@ FOREIGN = {
     "chat.py": "the reader's, in the quickstart",
     "resumehub.a.b": "any module",
     "resumehub.v1": "a subprotocol",
+    "resumehub.on_message": "a span's name",
     "resumehub.js": "the JavaScript client",
     "FLASK_RUN_PORT": "of Flask",
     "worker_exit": "a hook of gunicorn",
@@ -192,7 +193,15 @@ def names_in_code() -> frozenset[str]:
     # A page says resumehub_rooms, or _rooms behind the first of a list: the collector puts the front there.
     called = re.findall(r'"(\w+)"', (PACKAGE / "contrib/prometheus.py").read_text(encoding="utf-8"))
     words.update(f"{front}_{name}" for front in ("resumehub", "") for name in called)
+    words.update(name.partition(".")[2] for name in names_in_spans())
     return frozenset(words)
+
+
+@cache
+def names_in_spans() -> frozenset[str]:
+    """Those of events and attributes, which look like modules: ``resumehub.drop``."""
+    source = (PACKAGE / "contrib/opentelemetry.py").read_text(encoding="utf-8")
+    return frozenset(re.findall(r'"(resumehub\.\w+)"', source))
 
 
 @cache
@@ -279,7 +288,7 @@ def dangling(text: Text) -> Iterator[str]:
             if owner in classes() and name not in members_of(owner) and f"{owner}.{name}" not in FOREIGN:
                 yield f"{text.at(found.start())}: {owner} has no {name}"
     for found in MODULE.finditer(text.words):
-        if found[1] not in FOREIGN and not can_be_imported(found[1]):
+        if found[1] not in {*FOREIGN, *names_in_spans()} and not can_be_imported(found[1]):
             yield f"{text.at(found.start())}: {found[1]} cannot be imported"
     for found in [found for place in PLACES for found in place.finditer(text.words)]:
         if text.file.suffix == ".md" and not defines(found["file"], found["name"], text.file.parent):

@@ -133,14 +133,15 @@ class Outbox(DroppingQueue):
             self.started = False
         self._join_gaps()
 
-    def restart(self) -> None:
-        """A plain client starts to count again: the next frame is number 1."""
+    def restart(self) -> int:
+        """A plain client starts to count again: the next frame is number 1. Returns how many wait."""
         self.forget_notices()
         self.ledger.written += self._settle_sent()
         self.sent_to = self._released_to = self._carried_to = self._sure_to = 0
         while self.unsent and isinstance(self.unsent[0], Gap):  # dropped before the count began
             self.unsent.popleft()
             self._specials -= 1
+        return self._unsent_frames
 
     def forget_notices(self) -> None:
         """Remove the control messages: they were for the older transport."""

@@ -12,7 +12,7 @@ hooks, ``Router``       ``session/handler_calls.py``              1011, or only 
 ``codec.decode``        ``codec.py``, ``decode_message``          the message is skipped (C11)
 ``codec.encode``        the caller of ``send`` gets it; of our    the transport: its client waits for that
                         messages ``session/control_messages.py``  message
-metrics, trace          ``session/observers.py``                  nothing; logged
+metrics, trace, spans   ``session/observers.py``                  nothing; logged
 ``connect``             ``wsgi/checks.py``, ``_ask``              500
 clock                   ``runtime/steady_clock.py``               nothing: the last time that it gave counts
 log handlers, filters   ``Log``, below                            that line

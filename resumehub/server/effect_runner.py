@@ -176,6 +176,7 @@ class EffectRunner(MovingEffects):
         self._by_epoch[effect.epoch] = session
         self._ledger_totals.open(session.outbox)
         self._registry.begin(session)
+        self._observers.begin_span(session)
         if self._beginning.holds:
             self._beginning.enter(session.serial_queue, None)
 
@@ -207,6 +208,8 @@ class EffectRunner(MovingEffects):
 
     def _notify(self, effect: e.Notify) -> None:
         session = self._by_epoch[effect.epoch]
+        if effect.hook == "on_transport_drop":
+            self._observers.tell_span(session, "dropped", effect.error)
         if effect.hook == "on_transport_restore":
             # Set here, since a handler may read it before the hub thread has attached the transport.
             session.state = State.CONNECTED
@@ -218,9 +221,12 @@ class EffectRunner(MovingEffects):
         session.serial_queue.post(call, runner_coming=effect.hook in _BEFORE_READER)
 
     def _notify_membership(self, effect: e.NotifyMembership) -> None:
+        session = self._by_epoch[effect.epoch]
+        if effect.hook == "on_leave" and effect.room_id == session.room_id:
+            # Its home room: it leaves that when it ends, and this effect knows why.
+            self._observers.tell_span(session, "ended", effect.reason)
         # A trace records the membership itself, so no thread is woken for it alone.
         if self._services.handlers[effect.hook]:
-            session = self._by_epoch[effect.epoch]
             what = effect.hook, effect.generation, None, effect.room_id, effect.reason
             begins = effect.reason == MembershipReason.CONNECT.value
             session.serial_queue.post(HookCall(self._services, session, *what), runner_coming=begins)
@@ -247,25 +253,28 @@ class EffectRunner(MovingEffects):
         io.session = session
         writer = self._new_writer(io, session.outbox, (session.room_id, session.connection_id))
         io.generation = effect.generation
-        session.attach(writer, effect)
+        waiting = session.attach(writer, effect)
         self._registry.suspended.discard(session.epoch)
         if not self._io_threads.start_reader(io):
             session.serial_queue.call_pool()
         if effect.generation > 1:
-            self._resumed(session, io)
+            self._resumed(session, io, waiting)
 
-    def _resumed(self, session: Session, io: TransportIO) -> None:
-        self._suspension_ended(session, resumed=True)
+    def _resumed(self, session: Session, io: TransportIO, waiting: int) -> None:
+        suspended = self._suspension_ended(session, resumed=True)
+        self._observers.tell_span(session, "restored", suspended, waiting)
         if self._observers.timed:
             delay = max(0.0, self._observers.began() - io.given_at)
             self._observers.count("resume_served", session.room_id, session.connection_id, delay)
 
-    def _suspension_ended(self, session: Session, *, resumed: bool) -> None:
+    def _suspension_ended(self, session: Session, *, resumed: bool) -> float | None:
         began = self._suspended_at.pop(session.epoch, None)
-        if began is not None:
-            duration = max(0.0, self._observers.began() - began)
-            who = session.room_id, session.connection_id
-            self._observers.count("suspension_ended", *who, duration, resumed)
+        if began is None:
+            return None
+        duration = max(0.0, self._observers.began() - began)
+        who = session.room_id, session.connection_id
+        self._observers.count("suspension_ended", *who, duration, resumed)
+        return duration
 
     def _admit_to_refuse(self, io: TransportIO) -> None:
         self._new_writer(io, Outbox(self._runtime.lock(), 1, 1), None)

@@ -36,6 +36,7 @@ from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
 from ..session.serial_queue import CallbackPool
 from ..session.services import Services
+from ..spans import Spans
 from ..trace import Trace
 from ..transport.base import Transport
 from .beginning import Beginning
@@ -64,6 +65,7 @@ class HubParts:
     #: Hook → its handlers; a change is seen from the next callback on.
     handlers: dict[str, tuple[Callable[..., Any], ...]]
     trace: Trace | None
+    spans: Spans | None
     refusals: RefusalReports = field(init=False)
     #: What the handlers of on_start and on_stop get.
     owner: Any = field(init=False, default=None)
@@ -93,7 +95,7 @@ class HubLoop:
             )
         )
         tally = runtime.lock("the count of undecodable messages")
-        self.observers = Observers(parts.metrics, parts.trace, clock, tally, config.send_buffer)
+        self.observers = Observers(parts.metrics, parts.trace, parts.spans, clock, tally, config.send_buffer)
         self._commands: CommandLoop[c.Command] = CommandLoop(
             "the hub",
             self.machine,
@@ -119,9 +121,8 @@ class HubLoop:
             Askers(),
             runtime.event,
         )
-        history = None
-        if config.history is not None:
-            history = History(runtime, config.send_buffer, config.send_buffer_bytes)
+        bounds = config.send_buffer, config.send_buffer_bytes
+        history = History(runtime, *bounds) if config.history is not None else None
         self.registry = SessionRegistry(runtime, history)
         self.transports = TransportTable(runtime.lock("the count of refusals"))
         self.ledger_totals = LedgerTotals(runtime.lock("the ledger totals"))

@@ -149,6 +149,7 @@ class MovingEffects:
 
     def _gone_elsewhere(self, epoch: int, number: int | None) -> None:
         session = self._by_epoch.pop(epoch)
+        self._observers.tell_span(session, "moved_out")
         self._suspended_at.pop(epoch, None)
         if number is not None:
             self._transports.remove(number)
@@ -166,6 +167,7 @@ class MovingEffects:
         self._by_epoch[effect.epoch] = session
         self._ledger_totals.open(session.outbox)
         self._registry.enter(session)
+        self._observers.begin_span(session, moved_in=True)
         if effect.carried:
             held = queue.take_turn()
             assert held, "the id is new here"

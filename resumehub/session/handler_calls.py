@@ -136,7 +136,7 @@ class MessageCall:
             if request is not None:
                 request.open()
                 message = replace(message, answering=request)
-            began = observers.began()
+            began = observers.callback_began(session, self.hook)
             try:
                 _handle(services, session, self._generation, message, request)
             finally:
@@ -228,12 +228,14 @@ def _end(
 def _call(
     services: Services, session: Session, generation: int, hook: str, arguments: tuple[Any, ...]
 ) -> None:
-    handlers, began = services.handlers[hook], services.observers.began()
+    handlers, observers = services.handlers[hook], services.observers
+    if not handlers:
+        return
+    began = observers.callback_began(session, hook)
     try:
         _call_each(handlers, services, session, generation, hook, arguments)
     finally:
-        if handlers:
-            services.observers.callback_ended(session, hook, began)
+        observers.callback_ended(session, hook, began)
 
 
 def _call_each(
@@ -251,6 +253,7 @@ def _call_each(
             if passes(cause):
                 raise
             if hook in _ONLY_LOGGED:
+                services.observers.tell_span(session, "callback_raised", hook, cause)
                 log.error(
                     _RAISED,
                     hook,
@@ -273,6 +276,7 @@ def _failed(
     request: ReceivedRequest | None,
 ) -> None:
     """A handler has raised ``cause`` (contract B4)."""
+    services.observers.tell_span(session, "callback_raised", hook, cause)
     log.error(
         _RAISED, hook, session.connection_id, exc_info=cause, hook=hook, connection_id=session.connection_id
     )

@@ -1,12 +1,13 @@
-"""What a hub tells its observers, the metrics collector and the trace. It decides nothing.
+"""What a hub tells its observers: the metrics collector, the trace and the spans. It decides nothing.
 
-Sessions, readers and writers report through it. Without a collector and a trace nothing is called; one of
-them that raises, whatever it raises, is logged and ignored. Any thread, without a lock, since the collector
-is the application's code. Read next: ``metrics_methods.py``, ``trace.py``.
+Sessions, readers and writers report through it. Without an observer nothing is called; one of them that
+raises, whatever it raises, is logged and ignored. Any thread, without a lock, since a collector is the
+application's code. Read next: ``metrics_methods.py``, ``trace.py``, ``spans.py``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import Clock
@@ -17,6 +18,7 @@ from ..outgoing.write_results import Flushed
 from ..reasons import RequestOutcome
 from ..runtime.base import Lock
 from ..runtime.foreign_code import Log, passes
+from ..spans import SessionSpan, Spans, SpanStart
 from ..trace import Trace
 
 if TYPE_CHECKING:
@@ -42,15 +44,34 @@ def call_collector(metrics: Metrics, method: str, arguments: tuple[Any, ...]) ->
         _ignore("the metrics collector raised in %s; ignored", method, error)
 
 
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The handlers of a hook began to run: when, and what the session's span has said of it.
+
+    ``span``: the one that was told; None: nobody was, or it has raised.
+    """
+
+    at: float
+    span: SessionSpan | None
+    told: Any
+
+
 class Observers:
     """One hub's. ``capacity``: a session's ``send_buffer``, in messages. Blocks: never for long."""
 
     def __init__(
-        self, metrics: Metrics, trace: Trace | None, clock: Clock, lock: Lock, capacity: int
+        self,
+        metrics: Metrics,
+        trace: Trace | None,
+        spans: Spans | None,
+        clock: Clock,
+        lock: Lock,
+        capacity: int,
     ) -> None:
         self._metrics = None if type(metrics) is NoopMetrics else metrics
+        self._spans = spans
         #: Whether anybody wants to know how long things take.
-        self.timed = self._metrics is not None
+        self.timed = self._metrics is not None or spans is not None
         self.trace = trace
         #: Whether there is a collector or a trace, which gets every frame.
         self.watched = self._metrics is not None or trace is not None
@@ -113,14 +134,52 @@ class Observers:
         self.wrote(writer, Flushed(sizes=[size], left=used))
 
     def began(self) -> float:
-        """When something begins, for ``callback_ended``; 0 where nobody wants to know."""
+        """When something begins; 0 where nobody wants to know."""
         return self._clock.monotonic() if self.timed else 0.0
 
-    def callback_ended(self, session: Session, hook: str, began: float) -> None:
-        """The handlers of a hook have returned, or raised."""
-        if self.timed:
-            duration = max(0.0, self._clock.monotonic() - began)
-            self.count("callback_ended", session.room_id, session.connection_id, hook, duration)
+    # -- callbacks --------------------------------------------------------------------------
+
+    def callback_began(self, session: Session, hook: str) -> Began | None:
+        """The handlers of a hook are about to run, on this thread; None where nobody wants to know."""
+        if not self.timed:
+            return None
+        span, told = session.span, None
+        if span is not None:
+            try:
+                told = span.callback_began(hook)
+            except BaseException as error:
+                _ignore(_SPAN_RAISED, "callback_began", error)
+                span = None
+        return Began(self._clock.monotonic(), span, told)
+
+    def callback_ended(self, session: Session, hook: str, began: Began | None) -> None:
+        """They have returned, or raised: on the same thread."""
+        if began is None:
+            return
+        duration = max(0.0, self._clock.monotonic() - began.at)
+        self.count("callback_ended", session.room_id, session.connection_id, hook, duration)
+        if began.span is not None:
+            _tell(began.span, "callback_ended", hook, began.told)
+
+    # -- spans ------------------------------------------------------------------------------
+
+    def begin_span(self, session: Session, *, moved_in: bool = False) -> None:
+        """A session is here: make its span, if they are wanted. Hub thread."""
+        if self._spans is None:
+            return
+        who, lossless = session.credentials, session.delayed_ack is not None
+        name = session.life, session.connection_id, session.room_id, who.user
+        try:
+            session.span = self._spans.begin(SpanStart(*name, moved_in, session.is_suspended, lossless))
+        except BaseException as error:
+            _ignore(_SPAN_RAISED, "begin", error)
+
+    def tell_span(self, session: Session, method: str, *arguments: Any) -> None:
+        """Tell a session's span, if it has one; what it raises is logged and ignored."""
+        if session.span is not None:
+            _tell(session.span, method, *arguments)
+
+    # -- sums -------------------------------------------------------------------------------
 
     def command_waited(self, duration: float) -> None:
         """A command was in the hub's queue for so long."""
@@ -159,6 +218,16 @@ class Observers:
                 session.connection_id,
                 connection_id=session.connection_id,
             )
+
+
+_SPAN_RAISED = "the span of a session raised in %s; ignored"
+
+
+def _tell(span: SessionSpan, method: str, *arguments: Any) -> None:
+    try:
+        getattr(span, method)(*arguments)
+    except BaseException as error:
+        _ignore(_SPAN_RAISED, method, error)
 
 
 def _ignore(text: str, method: str, error: BaseException) -> None:

@@ -36,6 +36,7 @@ from .services import Services
 from .session_state import Limits
 
 if TYPE_CHECKING:
+    from ..spans import SessionSpan
     from .connection import Connection
 
 
@@ -93,16 +94,15 @@ class Session:
     limits: Limits
     generation: int = 1
     state: State = State.CONNECTED
-    #: Any thread: whether an undecodable message has been logged.
+    #: Any thread: whether an undecodable message, and a refusal of what is no request, has been logged.
     undecodable_logged: bool = False
+    refusal_logged: bool = False
     #: Its callbacks' thread: whether on_connect raised. Then neither on_join nor on_leave is called.
     entry_refused: bool = False
     #: Its callbacks' thread: the hook in which one has raised, so that the session ends.
     failed_in: str = ""
-    #: Any thread: whether a refusal of what is no request has been logged.
-    refusal_logged: bool = False
-    #: The application's handle; None once on_disconnect has returned, so that no reference cycle
-    #: keeps the two alive until the garbage collector runs.
+    span: SessionSpan | None = None  # for tracing
+    #: The application's handle; None behind on_disconnect: no cycle waits for the garbage collector.
     connection: Connection | None = None
     #: What the client asks, and has no answer yet. Under the outbox's lock.
     client_requests: ClientRequests = field(default_factory=ClientRequests)
@@ -281,8 +281,8 @@ class Session:
 
     # -- transports come and go: the hub thread ---------------------------------------------
 
-    def attach(self, writer: TransportWriter, attach: AttachTransport) -> None:
-        """Go on with a new transport: what waits is sent first, in order, before anything newer.
+    def attach(self, writer: TransportWriter, attach: AttachTransport) -> int:
+        """Go on with a new transport: what waits is sent first, in order. Returns how many frames that are.
 
         Next: start its reader. No thread writes before this has returned. Blocks: never (the codec
         encodes the hub's own messages).
@@ -295,7 +295,7 @@ class Session:
             if attach.received is not None:
                 waiting = outbox.rewind(attach.received)
             elif attach.generation > 1:
-                outbox.restart()
+                waiting = outbox.restart()
             # No thread writes until ``writer`` is set, so this is still the last place once it has its frame.
             resumed = self.delayed_ack is not None and attach.generation > 1
             last = outbox.place_last("replayed") if resumed else None
@@ -304,6 +304,7 @@ class Session:
         with outbox.lock:
             self.writer = writer
         writer.report(None)  # the window may be full of what waits
+        return waiting
 
     def detach(self) -> None:
         """Part with the present transport: it gets no more frames, and no message of it starts."""
@@ -383,9 +384,8 @@ class Session:
 
     def count_lost(self, reason: DropReason) -> None:
         """Tell the collector how many frames were lost since the last call."""
-        count = self._services.observers.count
         for _ in range(len(self._lost) - self._lost_counted):
-            count("message_dropped", self.room_id, self.connection_id, reason.value)
+            self._services.observers.count("message_dropped", self.room_id, self.connection_id, reason.value)
         self._lost_counted = len(self._lost)
 
     def _lose(self, frames: list[Frame]) -> None:

@@ -57,6 +57,7 @@ class WorkerBeside:
             there.runtime,
             dict.fromkeys(there.handlers, ()),
             None,
+            None,
         )
         self.door = Door(there.runtime, here=False)
         self.client = DialClient(self.runner, self.door, rules)

@@ -12,6 +12,7 @@ import pytest
 
 from resumehub import Message
 from resumehub.metrics_methods import Metrics, MoreMetrics
+from resumehub.spans import SessionSpan, SpanStart
 from resumehub.testing import FakeClock, UpgradeRefused
 from resumehub.trace import Trace
 from tests.contract.panics import Panic, Trap, metrics_that_raise, serves
@@ -20,6 +21,7 @@ from tests.support import Stage, read, text
 
 METHODS = [name for name in vars(Metrics) if not name.startswith("_")]
 MORE_METHODS = [name for name in vars(MoreMetrics) if not name.startswith("_")]
+SPAN_METHODS = [name for name in vars(SessionSpan) if not name.startswith("_") and name != "moved_out"]
 
 
 def live_and_die(s: Stage) -> None:
@@ -89,6 +91,59 @@ def test_a_trace_that_panics_is_logged_and_ignored(stage, runtime, lane, caplog)
     assert trap.times
     assert "the trace raised in note" in caplog.text
     serves(s)
+
+
+class TrappedSpan:
+    """A session's span that panics in one of its methods, or does nothing."""
+
+    def __init__(self, trap: Trap, method: str) -> None:
+        self._trap = trap
+        self._method = method
+
+    def begin(self, start: SpanStart) -> TrappedSpan:
+        self.spring_in("begin")
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: self.spring_in(name)
+
+    def spring_in(self, name: str) -> None:
+        if name == self._method:
+            self._trap.spring()
+
+
+@pytest.mark.parametrize("method", ["begin", *SPAN_METHODS])
+def test_a_span_that_panics_is_logged_and_ignored(stage, runtime, method, caplog) -> None:
+    trap = Trap(Panic)
+    trap.set = True
+    s = stage(_runtime=runtime, spans=TrappedSpan(trap, method), send_buffer=2)
+    s.hub.on_message(lambda connection, message: 1 / (message.payload != "fail"))
+    live_and_die(s)
+    ws = s.open("u2")
+    ws.send(text("n", "fail"))
+    s.recorder.wait_for("drop", "u2")
+    assert trap.times
+    assert f"the span of a session raised in {method}; ignored" in caplog.text
+    serves(s)
+
+
+def test_a_span_whose_beginning_of_a_callback_panics_is_not_told_of_its_end(stage) -> None:
+    """It has nothing to undo."""
+    trap = Trap(Panic)
+    trap.set = True
+    told = []
+
+    class Span(TrappedSpan):
+        def callback_ended(self, hook: str, began: Any) -> None:
+            told.append(hook)
+
+    s = stage(spans=Span(trap, "callback_began"))
+    s.open()
+    s.recorder.wait_for("connect")
+    trap.set = False
+    s.hub.kick("u1")
+    s.recorder.wait_for("disconnect")
+    until(lambda: told == ["on_disconnect"])
 
 
 @pytest.mark.parametrize("at", ["filter", "handler"])

@@ -72,7 +72,7 @@ def test_without_a_path_there_is_no_cluster() -> None:
             id="a name that is almost right",
         ),
         pytest.param(
-            {"RESUMEHUB_PAINT": "red"}, ValueError, "there are RESUMEHUB_ADMIN_TOKEN, ", id="unknown"
+            {"RESUMEHUB_QUUX": "red"}, ValueError, "there are RESUMEHUB_ADMIN_TOKEN, ", id="unknown"
         ),
         pytest.param(
             {"RESUMEHUB_RESUME_WINDOW": "60"},

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..clock import now
-from ..core.commands import Close, Depart, Tick
+from ..core.commands import Close, Depart, Tick, TransportAborted
 from ..core.moves import Packed
 from ..errors import HubClosed
 from ..runtime.base import Runtime
@@ -31,6 +31,9 @@ from .session_release import SessionRelease, TellLastWord
 from .transport_fence import TransportFence
 
 log = Log(__name__)
+
+_LAST_WORD = 0.1
+"""Seconds for which a freeze lets the readers of broken connections read what is left in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +173,9 @@ class HubDeparture:
     def freeze(self) -> None:
         """Stop everything: what is sent, read, written, decided. The door must be shut.
 
-        Next: ``leaving``. Raises: HubClosed. Blocks: until no thread reads or writes a session; for no
-        handler and no peer.
+        A connection that has broken is not moved: its session is suspended first, and leaves so. Next:
+        ``leaving``. Raises: HubClosed. Blocks: until no thread reads or writes a session; for no handler and
+        no peer.
         """
         loop = self._loop
         loop.put_and_wait(Tick())  # sockets that were handed over before have their sessions now
@@ -183,12 +187,14 @@ class HubDeparture:
             packed = loop.machine.written_down()
             sessions = [loop.effect_runner.session(one.epoch) for one in packed]
             closing = [session for session in sessions if session.outbox.refusal is not None]
-            if not closing and not any(self._is_new(session) for session in sessions):
+            broken = self._broken_ones(sessions)
+            if not closing and not broken and not any(self._is_new(session) for session in sessions):
                 break
             loop.let_go()
             self._is_held = False
             for session in closing:  # a thread is about to put the same
                 loop.put_and_wait(Close(session.epoch))
+            self._let_end(broken)
         self._let_others_go(sessions)
         for session, one in zip(sessions, packed, strict=True):
             if not isinstance(one, Packed):
@@ -228,6 +234,35 @@ class HubDeparture:
     def _is_new(self, session: Session) -> bool:
         writer = session.writer
         return session.seal is not self._seal or (writer is not None and writer.number not in self._stopped)
+
+    def _broken_ones(self, sessions: list[Session]) -> list[int]:
+        """Transports that have been stopped, and can't be moved: a write has failed, or the input has ended.
+
+        The hub thread would hear it from the reader, if that had not been stopped.
+        """
+        numbers = [session.writer.number for session in sessions if session.writer is not None]
+        return [number for number in numbers if number in self._fences and self._stopped[number] is not None]
+
+    def _let_end(self, broken: list[int]) -> None:
+        """Have their sessions lose these transports, as if nothing had been stopped.
+
+        The readers go on: what is left of the input decides whether a session ends, or is suspended. If one
+        has not come to the end in time, the transport is given up, and so its session is suspended. Blocks:
+        until the hub thread has handled that; for the readers ``_LAST_WORD`` at most.
+        """
+        ends = []
+        for number in broken:
+            del self._stopped[number]
+            fence = self._fences.pop(number)
+            fence.open()
+            ends.append((fence.io, fence.io.reader_left(self._runtime)))
+        give_up = now() + _LAST_WORD
+        for _, reader_left in ends:
+            reader_left.wait(max(0.0, give_up - now()))
+        self._loop.put_and_wait(Tick())  # what the readers have reported is decided now
+        for io, _ in ends:
+            if io.session is not None and io.session.writer is io.writer:
+                self._loop.put_and_wait(TransportAborted(io.number))
 
     def _let_others_go(self, sessions: list[Session]) -> None:
         """Transports that were stopped, and are no longer a session's: they come to their ends here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from resumehub.testing import MemoryCluster, Process, TransportClosed, UpgradeRefused
@@ -44,9 +45,21 @@ def come_back(cluster: MemoryCluster, lanes: Lanes, name: str, *at: Process) -> 
 def loses_its_connection(cluster: MemoryCluster, lanes: Lanes, name: str, *at: Process) -> None:
     """The client's connection is cut at any step; then it comes back."""
 
-    def client() -> None:
+    def cut() -> None:
         lanes.read(name)
         lanes.peers[name].drop()
+
+    comes_back(cluster, lanes, name, *at, first=cut)
+
+
+def comes_back(
+    cluster: MemoryCluster, lanes: Lanes, name: str, *at: Process, first: Callable[[], None] | None = None
+) -> None:
+    """An actor that comes back, behind what it does ``first``."""
+
+    def client() -> None:
+        if first is not None:
+            first()
         refused = come_back(cluster, lanes, name, *at)
         assert refused is None or cluster.deaths, f"{name} was told {refused}"
 

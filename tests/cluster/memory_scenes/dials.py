@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from resumehub import Message
+from resumehub import Connection, Hub, Message
 from resumehub.testing import MemoryCluster
-from tests.cluster.memory_scenes.comebacks import come_back, loses_its_connection
-from tests.cluster.memory_scenes.stage import dials_until_let_in, kill, stage, tell_to_stop
+from tests.cluster.memory_scenes.comebacks import comes_back, loses_its_connection
+from tests.cluster.memory_scenes.stage import an_application, dials_until_let_in, kill, stage, tell_to_stop
 
 
 def a_dial_beside_a_move(cluster: MemoryCluster) -> None:
@@ -70,21 +70,31 @@ def a_comeback_and_a_killed_hub(cluster: MemoryCluster) -> None:
 
 
 def a_connection_that_breaks_at_a_freeze(cluster: MemoryCluster) -> None:
-    """A write has failed, and the reader has not come to the end yet, when the hub is about to move."""
-    lanes, (one, two) = stage(cluster, "one", "two", v1=True)
+    """A write has failed, and the reader has not come to the end yet, when the hub is about to move.
+
+    The sessions move without a connection; they are told so once, and their clients come back there.
+    """
+    drops: list[str] = []
+
+    def build(hub: Hub) -> None:
+        an_application(hub)
+
+        @hub.on_transport_drop
+        def dropped(connection: Connection, error: Exception) -> None:
+            drops.append(connection.id)
+
+    lanes, (one, two) = stage(cluster, "one", "two", build=build, v1=True)
+    names = ("alice", "vera")
     with cluster.hold("reader of one*: wait for input"):
-        lanes.read("vera")
-        lanes.peers["vera"].drop()
+        for name in names:
+            lanes.read(name)
+            lanes.peers[name].drop()
         one.run("tell", lambda: one.hub.broadcast("lobby", Message("n", ["last", 0])))
+        lanes.answered["last"] = [0]
         one.tell_to_stop()
-        tasks = cluster.scheduler.tasks
-        assert cluster.wait_until(
-            lambda: any(task.where.startswith("wait for the reader of transport") for task in tasks)
-        )
+        assert cluster.wait_until(lambda: two.has_hub)
     cluster.settle()
     cluster.run_until_idle()
-    lanes.answered["last"] = [0]
-
-    @cluster.actor
-    def client() -> None:
-        assert come_back(cluster, lanes, "vera", two) is None
+    assert sorted(drops) == list(names)
+    for name in names:
+        comes_back(cluster, lanes, name, two)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resumehub.testing import MemoryCluster
-from tests.cluster.memory_scenes import askers, handlers, parking
+from tests.cluster.memory_scenes import askers, dials, handlers, parking
 from tests.guards.shell_guard import ShellGuard
 
 GUARDS = (
@@ -26,6 +26,17 @@ GUARDS = (
         "on_disconnect would run for a session that on_release has taken off the application's tables.",
         says="on_disconnect of 'alice' behind on_release",
         scene=handlers.a_close_behind_the_release,
+        lab=MemoryCluster,
+        replay="x",
+    ),
+    ShellGuard(
+        "a session loses a connection that has broken before it moves",
+        "server/hub_departure.py",
+        "broken = self._broken_ones(sessions)",
+        "broken = list[int]()",
+        "The move would end a session that can be resumed: its connection can't be moved.",
+        says="on_transport_drop ran for []",
+        scene=dials.a_connection_that_breaks_at_a_freeze,
         lab=MemoryCluster,
         replay="x",
     ),

@@ -95,6 +95,6 @@ def a_connection_that_breaks_at_a_freeze(cluster: MemoryCluster) -> None:
         assert cluster.wait_until(lambda: two.has_hub)
     cluster.settle()
     cluster.run_until_idle()
-    assert sorted(drops) == list(names)
+    assert sorted(drops) == list(names), f"on_transport_drop ran for {drops}"
     for name in names:
         comes_back(cluster, lanes, name, two)

@@ -332,7 +332,8 @@ class _Attempt:
     @property
     def runs_callbacks(self) -> bool:
         """Whether a carried session has not said its last word."""
-        return self._words_left > 0
+        with self._lock:
+            return self._words_left > 0
 
     @property
     def is_needed(self) -> bool:
@@ -342,11 +343,12 @@ class _Attempt:
     def _say(self, word: LastWord) -> None:
         """A carried session's callbacks have ended here."""
         data = json.dumps(word.data) if word.problem is None else ""
-        try:
-            self.link.send(m.LastWordSaid(self.move, word.life, data, word.problem or "", word.failed_in))
-        except LinkBroken:
-            log.warning("the data of a session that was carried is lost: its hub is gone")
-        with self._lock:
+        said = m.LastWordSaid(self.move, word.life, data, word.problem or "", word.failed_in)
+        with self._lock:  # one step: the process that has the word may offer the hub back at once
+            try:
+                self.link.send(said)
+            except LinkBroken:
+                log.warning("the data of a session that was carried is lost: its hub is gone")
             self._words_left -= 1
         self._need_link_no_more()
 

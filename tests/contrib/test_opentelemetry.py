@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +19,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from resumehub import Counters, Hub, RequestError
+from resumehub.cluster.folder import Folder
 from resumehub.contrib.opentelemetry import OpenTelemetrySpans, SessionIds
 from resumehub.errors import TransportLost
 from resumehub.runtime.system import SystemRuntime
 from resumehub.spans import SpanStart
+from tests.cluster.restarts import Listening, Restarts
 from tests.cluster.two_hubs import TwoHubs, clients, echo, payload
 from tests.contract.peers import until
 from tests.support import PATIENCE, Stage, text, with_users
@@ -64,7 +67,9 @@ def test_a_session_is_one_span_through_drops_and_resumes(stage: Any, spans: Coll
     s: Stage = stage(spans=OpenTelemetrySpans(spans.provider), ping_interval=None)
     ws = s.open()
     s.recorder.wait_for("connect")
-    s.drop(ws)
+    connection = s.drop(ws)
+    connection.join("news")
+    connection.leave("news")  # which is not its end
     s.say("u1", 1, 2)
     s.clock.advance(3)
     again = s.resume(ws)
@@ -290,6 +295,56 @@ def test_with_other_ids_they_have_the_sessions_name_in_common() -> None:
     assert len({span.context.trace_id for span in found}) == 3
     assert len({dict(span.attributes or {})["session.id"] for span in found}) == 1
     assert not any(span.links for span in found)
+
+
+def test_a_handler_that_outlasts_the_move_of_its_session_keeps_the_span_where_it_began(
+    spans: Collected, caplog: Any, lines: list[tuple[str, int, int]]
+) -> None:
+    """The span has ended by then; nothing is added to it, and its trace is still that of the lines."""
+    two = two_hubs(lambda: OpenTelemetrySpans(spans.provider, handlers=True))
+    begun, gate = threading.Event(), threading.Event()
+
+    def stay(connection: Any, message: Any) -> None:
+        begun.set()
+        assert gate.wait(PATIENCE)
+        logging.getLogger("app").warning("still here")
+        raise KeyError
+
+    two.hub.runner.handlers["on_message"] = (stay,)
+    [client] = clients(two, 1)
+    client.send(text("n", 1))
+    assert begun.wait(PATIENCE)
+    two.move()
+    [first] = spans.sessions()
+    gate.set()
+    client.receive_close()  # the other process is told that it has raised
+    until(lambda: any(span.name == "resumehub.on_message" for span in spans.ended()))
+    client.close()
+    two.close()
+    [handled] = [span for span in spans.ended() if span.name == "resumehub.on_message"]
+    assert ("still here", handled.context.trace_id, handled.context.span_id) in lines
+    assert handled.context.trace_id == first.context.trace_id
+    assert (first.status.status_code, handled.status.status_code) == (StatusCode.UNSET, StatusCode.ERROR)
+    assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
+
+
+def test_a_session_that_is_parked_goes_on_in_a_span_that_begins_suspended(
+    spans: Collected, tmp_path: Path
+) -> None:
+    world = Restarts(Folder(str(tmp_path)), spans=OpenTelemetrySpans(spans.provider))
+    world.start()
+    one = Listening(world, "u1")
+    assert one.connected.wait(PATIENCE)
+    world.stop()
+    [first] = spans.sessions()
+    world.start()
+    one.wait_back(1)
+    one.close()
+    world.close()
+    second = spans.sessions(2)[1]
+    assert events(first)[-1] == ("moved_out", {})
+    assert events(second)[0] == ("moved_in", {"resumehub.suspended": True})
+    assert [name for name, _ in events(second)][:2] == ["moved_in", "restore"]
 
 
 def test_other_spans_have_random_ids_with_session_ids(spans: Collected) -> None:

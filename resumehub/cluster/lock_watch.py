@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..errors import ClusterError
 from ..runtime.foreign_code import Log
 from .folder import Folder
-from .record_lock import HUB, ClusterLock
+from .record_lock import HEIR, HUB, ClusterLock
 
 log = Log(__name__)
 
@@ -22,6 +22,7 @@ class LockWatch:
         self._lock = lock
         self._folder = folder
         self._why = ""
+        self._holder_at_link: int | None = None
         #: Whether the hub's lock is on another file since the last look; the reader sets it back.
         self.went_over = False
 
@@ -51,3 +52,22 @@ class LockWatch:
                 why,
             )
         return renewed
+
+    def is_linked(self) -> None:
+        """This process has a link to the hub now: that hub is the one which may move here."""
+        self._holder_at_link = self._lock.holder()
+
+    def takes_heir(self, *, from_hub: bool) -> bool:
+        """Take the heir's byte, if it is free; whether this process has it now.
+
+        ``from_hub``: for the hub to which there is a link. False also where it is known that another process
+        holds a hub in the file that is there: then this one could never take the byte of the hub.
+        """
+        lock, before = self._lock, self._holder_at_link
+        if not (self.holds_the_file() and lock.try_take(HEIR)):
+            return False
+        # None: nobody can say. The file of the hub that comes may be gone, or this process had another one.
+        if from_hub and before is not None and lock.holder() not in (None, before):
+            lock.release(HEIR)
+            return False
+        return True

@@ -246,7 +246,7 @@ class MemberLoop:
             self._set.runtime.event("better kinds to go first").wait(_DELAYS[self._set.kind])
             if lock.is_held_by_other(HUB):
                 return MemberEvent.REFUSED
-        taken = self._lock_watch.holds_the_file() and lock.try_take(HEIR)
+        taken = self._lock_watch.takes_heir(from_hub=self._at.role is Role.WORKER)
         return MemberEvent.TOOK if taken else MemberEvent.REFUSED
 
     def _role_changed(self, before: Role) -> None:
@@ -259,6 +259,7 @@ class MemberLoop:
         if before is Role.MOVING and self._at.role is Role.HUB:
             self._moves_to = None
         if self._at.role is Role.WORKER and before is Role.LOOKING:
+            self._lock_watch.is_linked()
             self._say_status()
 
     def _move_it(self) -> MemberEvent | None:

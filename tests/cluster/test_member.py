@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from resumehub import Hub, HubClosed
 from resumehub.cluster import LocalCluster
 from resumehub.cluster.dials.dial_client import DialClient
 from resumehub.cluster.member_parts import Here, Linked
+from resumehub.cluster.moves.move_parts import HubMoved, HubNotMoved
+from resumehub.cluster.moves.move_source import MoveSource
 from resumehub.cluster.readiness import Readiness, role_name
 from resumehub.cluster.record_lock import HUB
 from resumehub.core.cluster.membership import Role
@@ -201,6 +204,29 @@ def test_a_hub_that_finds_a_second_one_parks_and_leaves(caplog: pytest.LogCaptur
         assert cluster.wait_until(lambda: one.role is Role.GONE)
         assert alice.wait_closed()[0] == 1012
         assert "another process holds a second hub in a new one" in caplog.text
+        stranger.kill()
+        cluster.settle()
+        assert cluster.the_hub() is two
+        alice.resume_at(two)
+
+
+def test_a_hub_does_not_move_to_a_file_that_a_second_one_has_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, just before the target of a move locks its byte: it could never take the hub's."""
+    with MemoryCluster() as cluster:
+        one, two = cluster.processes("one", "two")
+        alice = one.dial("/?id=alice")
+        cluster.run_until_idle()
+        stranger, move = cluster.process("stranger"), MoveSource.move
+
+        def move_too_late(self: MoveSource, *how: Any) -> HubMoved | HubNotMoved:
+            cluster.host.remove_lock_file()
+            cluster.host.held[HUB] = stranger
+            return move(self, *how)
+
+        monkeypatch.setattr(MoveSource, "move", move_too_late)
+        one.tell_to_stop()
+        assert cluster.wait_until(lambda: one.role is Role.PARKING)
+        assert alice.wait_closed()[0] == 1012
         stranger.kill()
         cluster.settle()
         assert cluster.the_hub() is two

@@ -120,7 +120,7 @@ class MoveTarget:
             except (RuntimeError, ResumeHubError) as error:
                 because = f"its hub can't start: {error}"
         if because is None and not self._host.may_hold():
-            because = "another process is the heir"
+            because = "another process is the heir, or holds a hub of its own"
         if because is not None:
             link.send(m.MoveDropped(message.move, because))
             return

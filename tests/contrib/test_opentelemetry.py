@@ -352,6 +352,11 @@ def test_other_spans_have_random_ids_with_session_ids(spans: Collected) -> None:
     ids = SessionIds()
     made = OpenTelemetrySpans(TracerProvider(id_generator=ids, shutdown_on_exit=False))
     one = made.begin(SpanStart("ab" * 16, "u1", "lobby", None, False, False, False))
+    assert ids.generate_trace_id() != int("ab" * 16, 16), "it was for that span alone"
+    began = one.callback_began("on_message")
+    assert trace.get_current_span() is one._span
+    one.callback_ended("on_message", began)
+    assert trace.get_current_span() is trace.INVALID_SPAN, "the thread is as it was"
     other = made.begin(SpanStart("no number", "u2", "lobby", None, False, False, False))
     assert one._span.get_span_context().trace_id == int("ab" * 16, 16)
     assert other._span.get_span_context().is_valid

@@ -290,8 +290,10 @@ class Cluster:
     # -- doing ------------------------------------------------------------------------------
 
     def signal(self, pid: int, number: signal.Signals) -> None:
-        """Send a signal to a process of ours."""
+        """Send a signal to a process of ours. With SIGSTOP: wait until none of its threads runs any more."""
         os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            until(lambda: _states_of(pid) == {"T"}, f"{pid} to stop")
 
     def wait_until_gone(self, *pids: int) -> None:
         """Wait until these processes have ended."""
@@ -394,6 +396,15 @@ def _kill_all(session: int) -> bool:
 
 def _booted(log: str) -> list[int]:
     return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", log)]
+
+
+def _states_of(pid: int) -> set[str]:
+    """The states of a process's threads, as letters of proc(5)."""
+    states = set()
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            states.add(stat.read_text("ascii", "replace").rpartition(")")[2].split()[0])
+    return states
 
 
 def _is_alive(pid: int) -> bool:

@@ -65,8 +65,8 @@ class Reply:
 class Wire:
     """A TCP client without manners: it sends the bytes that it is given."""
 
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, port: int, sock: socket.socket | None = None) -> None:
+        self.sock = sock or socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._read = b""
 
     def send(self, data: bytes) -> Self:

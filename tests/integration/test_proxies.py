@@ -15,16 +15,15 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import trustme
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from resumehub.config import Config
 from tests.contract.peers import until
+from tests.contract.raw_client import HANDSHAKE, Client, Wire, head
 from tests.integration.servers import HOST, ROOT, ServerProcess, gunicorn
 
 FILES = ROOT / "docs" / "howto" / "deploy"
@@ -108,26 +107,35 @@ class Proxy:
         self.app.stop()
         return self.log()
 
-    def dial(self, path: str, origin: str | None = None) -> AbstractContextManager[ClientConnection]:
-        """A WebSocket, from another address, as a page of that origin; None: as one of the site's own."""
+    def tls(self) -> socket.socket:
+        """A connection from another address. One thread reads and writes it: OpenSSL asks for that."""
         sock = socket.create_connection((HOST, self.port), PATIENCE, (OTHER_ADDRESS, 0))
+        return self.context.wrap_socket(sock, server_hostname=NAME)
+
+    def ask(self, path: str, origin: str | None = None) -> Wire:
+        """A handshake has been sent, by a page of that origin; None: of the site's own."""
         mine = f"{NAME}:{self.port}"
-        return connect(
-            f"wss://{mine}{path}", sock=sock, ssl=self.context, origin=origin or f"https://{mine}", proxy=None
-        )
+        headers = {**HANDSHAKE, "Host": mine, "Origin": origin or f"https://{mine}"}
+        return Wire(self.port, self.tls()).send(head("GET", path, headers))
+
+    @contextmanager
+    def dial(self, path: str) -> Iterator[Client]:
+        """A WebSocket."""
+        ws = self.ask(path).websocket()
+        with ws.sock:
+            yield ws
 
     def refusal(self, path: str, origin: str | None = None) -> int:
         """The status that a WebSocket is refused with."""
-        with pytest.raises(InvalidStatus) as refused, self.dial(path, origin):
-            pass
-        return refused.value.response.status_code
+        wire = self.ask(path, origin)
+        with wire.sock:
+            return wire.reply().status
 
     def get(self, path: str) -> str:
         """The body of a plain request through the proxy."""
-        sock = socket.create_connection((HOST, self.port), PATIENCE, (OTHER_ADDRESS, 0))
         client = http.client.HTTPConnection(NAME, self.port)
         with closing(client):
-            client.sock = self.context.wrap_socket(sock, server_hostname=NAME)
+            client.sock = self.tls()
             client.request("GET", path)
             return client.getresponse().read().decode()
 
@@ -150,10 +158,6 @@ def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     assert not re.search(r"(?i)\b(warn|error|emerg|alert|crit)", log), log
 
 
-def hear(ws: ClientConnection) -> object:
-    return json.loads(ws.recv(PATIENCE))["payload"]
-
-
 def test_the_application_knows_who_asks(proxy: Proxy) -> None:
     told = json.loads(proxy.get("/who"))
 
@@ -172,17 +176,17 @@ def test_a_page_of_the_site_comes_in_and_a_foreign_one_does_not(proxy: Proxy) ->
     """The hub compares the page's origin with the Host that the proxy passes on."""
     with proxy.dial("/ws/lobby?id=ada") as ws:
         proxy.get("/say/hello")
-        assert hear(ws) == "hello"
+        assert ws.read() == ("said", "hello")
     assert proxy.refusal("/ws/lobby?id=eve", origin="https://elsewhere.example") == 403
 
 
 def test_what_was_missed_is_there_behind_a_resume(proxy: Proxy) -> None:
     with proxy.dial("/ws/lobby?id=bob") as ws:
-        ws.socket.shutdown(socket.SHUT_RDWR)  # the network is gone: no close frame
+        ws.sock.shutdown(socket.SHUT_RDWR)  # the network is gone: no close frame
         until(lambda: proxy.is_suspended("bob"))
         proxy.get("/say/while%20away")
     with proxy.dial("/ws/lobby?id=bob&resume=true") as again:
-        assert hear(again) == "while away"
+        assert again.read() == ("said", "while away")
 
 
 def test_a_session_that_is_gone_is_410(proxy: Proxy) -> None:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import waitress
 from werkzeug.serving import make_server
 
 from resumehub import Admission, Hub, Message
 from resumehub.wsgi.handover import SUPPORTED
+from tests.contract.hub_servers import served_by_waitress
 from tests.support import PATIENCE
 from tests.test_docs_generated import text_of
 from tools.surveying import page
@@ -77,32 +77,9 @@ def by_werkzeug(app: Any) -> Iterator[int]:
         server.server_close()
 
 
-@contextmanager
-def by_waitress(app: Any) -> Iterator[int]:
-    connections: dict[int, Any] = {}
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=1, map=connections)
-    thread = threading.Thread(target=server.run, name="waitress")
-    thread.start()
-    try:
-        yield server.effective_port
-    finally:
-        server.task_dispatcher.shutdown()
-
-        def leave() -> None:
-            """On the server's own thread, whose loop ends when nothing is left in ``connections``."""
-            for one in list(connections.values()):
-                if one is not server.trigger:  # which is still being pulled
-                    one.close()
-            connections.clear()
-
-        server.trigger.pull_trigger(leave)
-        thread.join(PATIENCE)
-        server.trigger.close()
-
-
 @pytest.mark.parametrize(
     ("name", "served_by"),
-    [("Werkzeug, threaded", by_werkzeug), ("waitress", by_waitress)],
+    [("Werkzeug, threaded", by_werkzeug), ("waitress", served_by_waitress)],
     ids=["Werkzeug", "waitress"],
 )
 def test_a_server_still_does_what_its_row_says(name: str, served_by: Callable[[Any], Any]) -> None:

@@ -109,7 +109,7 @@ def test_no_session_is_named_and_the_reason_is_in_words(stage) -> None:
 def test_other_paths_are_the_applications() -> None:
     app = Flask(__name__)
     app.add_url_rule("/", view_func=lambda: "hello")
-    app.wsgi_app = probes(Hub(), app.wsgi_app, livez="/alive")  # type: ignore
+    app.wsgi_app = probes(Hub(), app.wsgi_app, livez="/alive")  # type: ignore[method-assign]
     browser = app.test_client()
     assert browser.get("/").text == "hello"
     assert browser.get("/alive").status_code == 200

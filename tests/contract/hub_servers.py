@@ -8,10 +8,12 @@ room and the id from the query, so that one test can run on either.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import flask
+import waitress
 from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wsgi import ClosingIterator
@@ -215,3 +217,28 @@ def behind_a_login(hub: Hub, who: Callable[[Request], Any]) -> flask.Flask:
         return response
 
     return app
+
+
+@contextmanager
+def served_by_waitress(app: Any) -> Iterator[int]:
+    """A real waitress on loopback; gives its port."""
+    connections: dict[int, Any] = {}
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=1, map=connections)
+    thread = threading.Thread(target=server.run, name="waitress")
+    thread.start()
+    try:
+        yield server.effective_port
+    finally:
+        server.task_dispatcher.shutdown()
+
+        def leave() -> None:
+            """On the server's own thread, whose loop ends when nothing is left in ``connections``."""
+            for one in list(connections.values()):
+                # The thread that pulls the trigger may still have to write to it.
+                if one is not server.trigger:
+                    one.close()
+            connections.clear()
+
+        server.trigger.pull_trigger(leave)
+        thread.join(PATIENCE)
+        server.trigger.close()

@@ -9,18 +9,16 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import flask
 import pytest
-import waitress
 from werkzeug.test import Client, EnvironBuilder
 
 from resumehub import Hub
 from resumehub.runtime.base import Thread
 from resumehub.runtime.system import SystemRuntime
-from tests.contract.hub_servers import HubServer
+from tests.contract.hub_servers import HubServer, served_by_waitress
 from tests.contract.raw_client import PLAIN, Wire, head
 from tests.support import PATIENCE, from_query
 
@@ -123,31 +121,6 @@ def test_a_501_says_why_and_what_to_do_and_once(
         assert why in said
         assert do in said.partition("What to do: ")[2]
         assert "gunicorn's sync and gthread workers" in said
-
-
-@contextmanager
-def served_by_waitress(app: Any) -> Iterator[int]:
-    """A real waitress on loopback; gives its port."""
-    connections: dict[int, Any] = {}
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=1, map=connections)
-    thread = threading.Thread(target=server.run, name="waitress")
-    thread.start()
-    try:
-        yield server.effective_port
-    finally:
-        server.task_dispatcher.shutdown()
-
-        def leave() -> None:
-            """On the server's own thread, whose loop ends when nothing is left in ``connections``."""
-            for one in list(connections.values()):
-                # The thread that pulls the trigger may still have to write to it.
-                if one is not server.trigger:
-                    one.close()
-            connections.clear()
-
-        server.trigger.pull_trigger(leave)
-        thread.join(PATIENCE)
-        server.trigger.close()
 
 
 @pytest.mark.contract("A.501")

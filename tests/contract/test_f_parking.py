@@ -284,6 +284,7 @@ def test_a_disk_that_takes_nothing_leaves_the_hub_as_it_was(
     assert folder.parked in caplog.text
     s.say("u1", "still here")
     assert read(ws) == ("n", "still here")
+    s.recorder.wait_for("adopt")  # on_stop of the close waits for on_start, and for no session
     ends_as_without_a_cluster(s, ws)
     hooks = s.recorder.hooks()
     assert hooks[:6] == ["start", "connect", "stop", "release", "start", "adopt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -45,7 +46,8 @@ def test_every_hook_has_the_application() -> None:
     sockets.on_leave(lambda connection, room_id, reason: note(f"leave {room_id}"))
     sockets.on_transport_drop(lambda connection, error: note("drop"))
     sockets.on_transport_restore(lambda connection: note("restore"))
-    sockets.on_disconnect(lambda connection, error: note("disconnect"))
+    gone = threading.Event()
+    sockets.on_disconnect(lambda connection, error: (note("disconnect"), gone.set()))
     sockets.on_start(lambda hub: note("start"))
     sockets.on_stop(lambda hub: note("stop"))
     sockets.on("say")(lambda connection, message: note("say"))
@@ -58,6 +60,7 @@ def test_every_hook_has_the_application() -> None:
         client.drop()
         client.resume()
         client.close()
+        assert gone.wait(PATIENCE)  # on_stop of the close runs beside the on_disconnect of sessions
     assert ran == [
         f"{hook} in shop"
         for hook in (

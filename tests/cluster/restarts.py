@@ -166,7 +166,7 @@ class Counting:
             world.url(connection_id),
             on_message=self._take,
             on_transport_drop=lambda client, error: self.drops.append(getattr(error, "code", 0)),
-            backoff=(0.01, 0.2),
+            backoff=(0.02, 1.0),
         )
 
     def _take(self, client: Any, message: Message) -> None:
@@ -190,6 +190,10 @@ class Counting:
         self.client.close(timeout=PATIENCE)
 
 
+_SHORTEST, _LONGEST = 0.05, 1.0
+"""Seconds between two dials of a plain client that finds nobody."""
+
+
 class Listening:
     """A plain client: it listens, and comes back by its id when its connection ends."""
 
@@ -206,12 +210,12 @@ class Listening:
         self._thread.start()
 
     def _run(self) -> None:
-        again = False
+        again, pause = False, _SHORTEST
         while not self._done.is_set():
             try:
                 query = {"resume": "true"} if again else {}
                 with dial(self._world.url(self.id, **query), compression=None) as self._socket:
-                    again = True
+                    again, pause = True, _SHORTEST
                     self.connected.set()
                     for text in self._socket:
                         self.heard.append(json.loads(text)["payload"])
@@ -222,9 +226,14 @@ class Listening:
                 self.drops.append(closed.rcvd.code if closed.rcvd is not None else 1006)
             except InvalidHandshake as refusal:
                 self.refused.append(getattr(getattr(refusal, "response", None), "status_code", 0))
-                self._done.wait(0.05)
+                pause = self._rest(pause)
             except OSError:
-                self._done.wait(0.05)
+                pause = self._rest(pause)
+
+    def _rest(self, pause: float) -> float:
+        """Wait so many seconds; return how many the next time: a server must be able to start."""
+        self._done.wait(pause)
+        return min(2 * pause, _LONGEST)
 
     def wait_back(self, drops: int) -> None:
         """Wait until it has lost so many connections, and has another one."""

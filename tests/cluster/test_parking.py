@@ -11,6 +11,9 @@ import pytest
 from resumehub.cluster.folder import Folder
 from tests.cluster.restarts import Counting, Listening, Restarts, settle
 
+BEHIND = 50
+"""How many broadcasts may be under way: what is said in a second, so also during a stop."""
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Restarts]:
@@ -35,6 +38,8 @@ def test_two_hundred_sessions_under_traffic_are_parked_adopted_and_back(
 
     def speak() -> None:
         while not stop.wait(0.02):
+            if world.said - min(one.heard[-1] if one.heard else 0 for one in counting) > BEHIND:
+                continue  # a busy machine: what nobody has time to read would only grow
             world.broadcast()
             for one in counting[world.said % 5 :: 5]:
                 one.say()

@@ -18,16 +18,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from resumehub.clock import now
+from resumehub.cluster.asking import ask
 from resumehub.cluster.folder import Folder, open_folder
-from resumehub.cluster.greetings import Greeting
-from resumehub.cluster.link_listener import connect
-from resumehub.cluster.link_thread import start
 from resumehub.cluster.local import LocalCluster
-from resumehub.cluster.member_links import WATCHER
-from resumehub.cluster.member_messages import ClusterAsked, ClusterTold
 from resumehub.cluster.publisher import Publisher
 from resumehub.cluster.record_lock import HubSign, RecordLock
-from resumehub.errors import ClusterError, NoHub, ResumeHubError
+from resumehub.errors import ClusterError, ResumeHubError
 from resumehub.hub import Hub
 from resumehub.runtime.system import SystemRuntime
 
@@ -206,7 +202,7 @@ def _of_the_hub(folder: Folder) -> list[str]:
     if holder is None:
         return ["hub      no process holds it"]
     begun = now()
-    told = _ask(folder, runtime)
+    told = ask(folder, runtime, _PATIENCE)
     if told is None:
         return [_silent(holder, sign, now() - begun)]
     workers = [f"{kind} {pid}" for pid, kind in zip(told.pids, told.kinds, strict=True)]
@@ -236,26 +232,6 @@ def _stuck(sign: HubSign | None) -> list[str]:
     if sign is None or sign.silent_for < _QUIET:
         return []
     return [f"         but its hub thread has not run for {sign.silent_for:.0f} s: no client can come or go"]
-
-
-def _ask(folder: Folder, runtime: SystemRuntime) -> ClusterTold | None:
-    """What the hub's process says; None where it does not answer."""
-    answers = runtime.mailbox()
-    greeting = Greeting(os.urandom(16).hex(), os.getpid(), WATCHER, "")
-    try:
-        link, _ = connect(folder, greeting, runtime, _PATIENCE)
-    except (NoHub, TimeoutError, OSError):
-        return None
-    thread = start(
-        link, {ClusterTold: lambda link, told, descriptors: answers.put(told)}, lambda link: None, runtime
-    )
-    try:
-        link.send(ClusterAsked())
-        told: ClusterTold | None = answers.get(_PATIENCE)
-        return told
-    finally:
-        link.close()
-        thread.join(_PATIENCE)
 
 
 def _of_what_is_parked(folder: Folder) -> list[str]:

@@ -38,7 +38,8 @@ class Greeting:
     ``process``: 128 random bits in hexadecimal, made once a process. ``kind``: ``"hub"`` (a process for the
     hub alone), ``"threads"``, ``"sync"``, ``"publisher"``. ``application``: the cluster's name.
     ``master_started``, ``started``: seconds since the machine's start, 0.0 where unknown. ``hears_drains``:
-    whether it is to be told when the hub is drained; release 0.2.0 does not know that message.
+    whether it is to be told when the hub is drained; ``inspects``: whether it answers an inspector while it
+    holds the hub. Release 0.2.0 does not know these messages.
     """
 
     process: str
@@ -50,6 +51,7 @@ class Greeting:
     master_started: float = 0.0
     started: float = 0.0
     hears_drains: bool = False
+    inspects: bool = False
 
     def to_bytes(self) -> bytes:
         return _to_json(self)
@@ -62,7 +64,10 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The hub's process takes a link. ``version``: what both ends speak from now on."""
+    """The hub's process takes a link. ``version``: what both ends speak from now on.
+
+    ``inspects``: see ``Greeting``.
+    """
 
     process: str
     pid: int
@@ -72,6 +77,7 @@ class Welcome:
     version: int = LOWEST_VERSION
     master_started: float = 0.0
     started: float = 0.0
+    inspects: bool = False
 
     def to_bytes(self) -> bytes:
         return _to_json(self)
@@ -92,6 +98,7 @@ class Welcome:
             self.version,
             self.master_started,
             self.started,
+            inspects=self.inspects,
         )
 
 
@@ -144,6 +151,7 @@ def answer(mine: Greeting, theirs: Greeting, hub_life: str) -> Welcome | Refused
         version,
         mine.master_started,
         mine.started,
+        mine.inspects,
     )
 
 

@@ -252,7 +252,8 @@ class Member:
         master_started = started_at(server.master) if server is not None else 0.0
         greeting = Greeting(self.process, ground.pid(), kind, application)
         started = ground.started()
-        return replace(greeting, master_started=master_started, started=started, hears_drains=True)
+        greeting = replace(greeting, master_started=master_started, started=started)
+        return replace(greeting, hears_drains=True, inspects=True)
 
     def drain(self, timeout: float, why: str) -> Carriage:
         """Move the hub, if it is here, or park it; then take no part any more. Blocks: up to ``timeout``."""

@@ -168,9 +168,21 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Kick:
-    """The application ends the session that holds ``connection_id``."""
+    """The application ends the session that holds ``connection_id``.
+
+    ``life``: only if it is the session of that life; "": whichever has the id.
+    """
 
     connection_id: str
+    life: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """An operator ends the grace window of a session now: if it is suspended, it ends as if time were up."""
+
+    connection_id: str
+    life: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,5 +366,7 @@ TransportReport = EndReport | CloseSent | WriteFailed | NeedsDeadline | Observed
 SessionReport = Register | HandlerFailed | Acknowledged | GapFound
 RequestReport = RequestMade | RequestOver
 Moving = Export | Depart | LeaveBehind | Park | Adopt | AdoptAll
-Order = Kick | KickUser | EndAll | SetDrain | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
+Order = (
+    Kick | Expire | KickUser | EndAll | SetDrain | Close | JoinRoom | LeaveRoom | Shutdown | AbortAll | Tick
+)
 Command = BuffersMeasured | TransportReport | SessionReport | RequestReport | Moving | Order

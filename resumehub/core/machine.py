@@ -6,9 +6,8 @@ transport lives and ends, ``Moves`` which session goes on where, ``Capacity`` wh
 more, ``RoomTable`` who is in which room; ``SessionTable`` makes effects of it. What can happen to a session
 is the table in ``states.py``: this module says which of its events a command is, and does the rest.
 
-The hub thread calls it (``server/hub_loop.py``), and so do tests, with any order of commands they like.
-Deadlines that are due before a command fire before it, each at its own time. Read next: ``states.py``,
-``sessions.py``, ``transports.py``.
+The hub thread calls it (``server/hub_loop.py``), and so do tests, with any order of commands. Deadlines that
+are due before a command fire before it, each at its own time. Read next: ``states.py``, ``sessions.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from ..codes import CloseCode
-from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError, TransportLost
+from ..errors import DuplicateConnectionId, HandlerError, HubClosed, ResumeHubError
 from ..reasons import CloseReason, RefusalReason
 from . import commands as c
 from . import effects as e
@@ -30,7 +29,7 @@ from .records import Rules as Rules
 from .refusals import RefusalByClose
 from .resume import Verdict, can_come_back, judge, judge_connect, returns
 from .rooms import RoomTable
-from .sessions import DISPLACED, HANDLER_FAILED, SUPERSEDED, SessionTable
+from .sessions import DISPLACED, HANDLER_FAILED, SessionTable
 from .states import Outcome, SessionEvent, State, Transition, transition
 from .transports import TransportMachine
 
@@ -125,8 +124,10 @@ class Machine:
                 self._transport_machine.observed(command)
             case c.Released(number):
                 self._transport_machine.forget(number)
-            case c.Kick(connection_id):
-                self._kick(connection_id)
+            case c.Kick(connection_id, life):
+                self._kick(connection_id, life)
+            case c.Expire(connection_id, life):
+                self._end_window(self._session_table.living(connection_id, life))
             case c.KickUser(user):
                 for theirs in self._session_table.of_user(user):
                     self._kick(theirs.connection_id)
@@ -167,10 +168,12 @@ class Machine:
         elif due.kind is not DeadlineKind.GRACE:
             self._transport_machine.fall_due(due)
         else:
-            session = self.epochs.get(due.owner)
-            entry = self._enter(session, SessionEvent.EXPIRE)
-            if session is not None and entry.outcome is Outcome.ENDED:
-                self._session_table.expire(session)
+            self._end_window(self.epochs.get(due.owner))
+
+    def _end_window(self, session: SessionRecord | None) -> None:
+        entry = self._enter(session, SessionEvent.EXPIRE)
+        if session is not None and entry.outcome is Outcome.ENDED:
+            self._session_table.expire(session)
 
     # -- a client comes in ------------------------------------------------------------------
 
@@ -319,8 +322,8 @@ class Machine:
         assert session is not None, "a live transport carries a session"
         return session
 
-    def _kick(self, connection_id: str) -> None:
-        session = self.sessions.get(connection_id)
+    def _kick(self, connection_id: str, life: str = "") -> None:
+        session = self._session_table.living(connection_id, life)
         entry = self._enter(session, SessionEvent.KICK)
         if entry.outcome is Outcome.NOT_FOUND:
             self._plan.add(e.NotFound(connection_id))
@@ -337,8 +340,7 @@ class Machine:
         if failure.hook == "on_connect":
             entry = self._enter(session, SessionEvent.REFUSE_ENTRY)
             if session is not None and entry.outcome is Outcome.ENDED:
-                why = CloseReason.HANDLER_ERROR, failure.error
-                self._session_table.end(session, *why, close=HANDLER_FAILED, after_data=False)
+                self._session_table.refuse_entry(session, failure.error)
         elif session is None or session.transport is None or session.generation != failure.generation:
             # The transport that the handler ran for is gone. The next one must not pay for the error.
             self._enter(session, SessionEvent.LATE)
@@ -361,9 +363,7 @@ class Machine:
 
     def _end_with_gap(self, session: SessionRecord) -> None:
         self._enter(session, SessionEvent.GAP)
-        lost = session.last_error if session.state is State.SUSPENDED else None
-        error = lost or TransportLost(CloseCode.SESSION_EXPIRED, "gap")
-        self._session_table.end(session, CloseReason.GAP, error, close=SUPERSEDED, after_data=False)
+        self._session_table.end_with_gap(session)
 
     def _shutdown(self) -> None:
         if self.draining:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..codes import CloseCode
-from ..errors import HubClosed, ResumeHubError
+from ..errors import HubClosed, ResumeHubError, TransportLost
 from ..reasons import CloseReason, DropReason
 from . import commands as c
 from . import effects as e
@@ -61,9 +61,12 @@ class SessionTable:
         return list(self._by_user.get(user, {}).values())
 
     def living(self, connection_id: str, life: str) -> SessionRecord | None:
-        """The session of that life; None where it has ended, though another one may have its id by now."""
+        """The session of that life; None where it has ended, though another one may have its id by now.
+
+        ``life`` "": whichever has the id.
+        """
         session = self.by_id.get(connection_id)
-        return session if session is not None and session.life == life else None
+        return session if session is not None and life in ("", session.life) else None
 
     def open(self, registration: c.Register) -> None:
         """Begin a session on the transport that was just registered."""
@@ -168,6 +171,16 @@ class SessionTable:
         """End a suspended session: no client has come back to it. What waits for one is ``expired``."""
         error, drop_reason = session.last_error, DropReason.EXPIRED
         self.end(session, CloseReason.GRACE_EXPIRED, error, drop_reason=drop_reason)
+
+    def end_with_gap(self, session: SessionRecord) -> None:
+        """End a session whose client wants messages that are no longer there (contract D1)."""
+        lost = session.last_error if session.state is State.SUSPENDED else None
+        error = lost or TransportLost(CloseCode.SESSION_EXPIRED, "gap")
+        self.end(session, CloseReason.GAP, error, close=SUPERSEDED, after_data=False)
+
+    def refuse_entry(self, session: SessionRecord, error: ResumeHubError) -> None:
+        """End a session whose on_connect has raised (contract B4)."""
+        self.end(session, CloseReason.HANDLER_ERROR, error, close=HANDLER_FAILED, after_data=False)
 
     def write_down(self, session: SessionRecord) -> DecisionState:
         """What is known of a session, for another process. Nothing changes."""

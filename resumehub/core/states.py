@@ -16,12 +16,12 @@ Eighteen events can happen to a session. In five of them a client has come in (`
 
 Eleven come from the session's own side. Its transport died (DROP, or DROP_FINAL when no client can resume it:
 there is no resume window, or the hub made the id of a plain session). The client left with a close frame that
-says so (LEAVE). The grace window ended (EXPIRE), or ends early: the hub is full, and a new session needs the
-place (GIVE_WAY). The client asks for messages that are no longer there (GAP). The application ends the
-session (KICK, CLOSE). Its on_connect raised (REFUSE_ENTRY). The hub shuts down (SHUTDOWN). And LATE: a
-transport reports something after another one has taken its place. That decides nothing; the machine compares
-the transport before it looks at anything else. The last two are a move to another process, seen from the one
-that it leaves (EXPORT) and from the one to which it comes (ADOPT).
+says so (LEAVE). The grace window ended, or an operator ends it (EXPIRE), or the hub is full, and a new
+session needs the place (GIVE_WAY). The client asks for messages that are no longer there (GAP). The
+application ends the session (KICK, CLOSE). Its on_connect raised (REFUSE_ENTRY). The hub shuts down
+(SHUTDOWN). And LATE: a transport reports something after another one has taken its place. That decides
+nothing; the machine compares the transport before it looks at anything else. The last two are a move to
+another process, seen from the one that it leaves (EXPORT) and from the one to which it comes (ADOPT).
 
 "Ignored, because…" is an outcome like any other: it has a name, a reason, and a test.
 

@@ -25,6 +25,7 @@ from ..session.connection import Connection
 from ..session.delayed_ack import DelayedAck
 from ..session.handler_calls import HookCall
 from ..session.inbound_fence import InboundFence
+from ..session.recent import What
 from ..session.session import Session
 from .moving_effects import MovingEffects
 
@@ -32,6 +33,8 @@ log = Log(__name__)
 
 # After these a reader starts, which runs them: no thread of the pool is needed.
 _BEFORE_READER = ("on_connect", "on_transport_restore")
+
+_BY_THE_APPLICATION = (MembershipReason.JOIN.value, MembershipReason.LEAVE.value)
 
 _DRAINS = {
     Drain.NONE: "the hub is drained no more: it takes new sessions",
@@ -97,6 +100,9 @@ class EffectRunner(MovingEffects):
                 self._note_pause(self._transports[number], seconds)
             case e.Count("upgrade_refused", (status, reason)):
                 self._refusals.report(status, reason)
+            case e.Count("resume_attempt", (room_id, connection_id, False)):
+                self._observers.count("resume_attempt", room_id, connection_id, False)
+                self._observers.remember(self._registry.sessions.get(connection_id), What.NOT_RESUMED)
             case e.Count(method, arguments):
                 self._observers.count(method, *arguments)
             case e.Ignored(because):
@@ -225,6 +231,9 @@ class EffectRunner(MovingEffects):
         if effect.hook == "on_leave" and effect.room_id == session.room_id:
             # Its home room: it leaves that when it ends, and this effect knows why.
             self._observers.tell_span(session, "ended", effect.reason)
+        elif effect.reason in _BY_THE_APPLICATION:
+            what_happened = What.LEFT if effect.hook == "on_leave" else What.JOINED
+            self._observers.remember(session, what_happened, effect.room_id)
         # A trace records the membership itself, so no thread is woken for it alone.
         if self._services.handlers[effect.hook]:
             what = effect.hook, effect.generation, None, effect.room_id, effect.reason
@@ -285,6 +294,7 @@ class EffectRunner(MovingEffects):
         assert session is not None, "only a session's client has a rate"
         self._too_fast.warn(session)
         self._observers.count("reading_paused", session.room_id, session.connection_id, seconds)
+        self._observers.remember(session, What.PAUSED)
 
     def _discard(self, io: TransportIO) -> None:
         writer = self._writer(io.number)

@@ -8,13 +8,10 @@ chooses the threads that read and write a transport. Read next: ``core/machine.p
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from ..clock import Clock, now
-from ..codec import Codec
-from ..config import Config
+from ..clock import now
 from ..core import commands as c
 from ..core import effects as e
 from ..core.drain import Drain
@@ -22,12 +19,10 @@ from ..core.machine import Machine, Rules
 from ..errors import ConnectionClosed, ConnectionNotFound, HubClosed, NotMovable
 from ..incoming.leader_followers import LeaderFollowers
 from ..incoming.transport_io import HostThread, TransportIO
-from ..metrics import Metrics
 from ..outgoing.cork import Cork
 from ..outgoing.ledger import LedgerTotals
 from ..outgoing.transport_writer import TransportWriter
 from ..reasons import RefusalReason
-from ..runtime.base import Runtime
 from ..runtime.command_loop import CommandLoop, Reply
 from ..runtime.foreign_code import Log
 from ..runtime.steady_clock import steady
@@ -36,41 +31,19 @@ from ..session.control_messages import ControlMessages
 from ..session.observers import Observers
 from ..session.serial_queue import CallbackPool
 from ..session.services import Services
-from ..spans import Spans
-from ..trace import Trace
 from ..transport.base import Transport
 from .beginning import Beginning
 from .dead_hub import end_everything
 from .effect_runner import EffectRunner
 from .history import History
+from .hub_parts import HubParts
 from .io_threads import IOThreads
-from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
 from .thread_group import ThreadGroup
 from .transport_table import TransportTable
 from .watcher import Watcher
 
 log = Log(__name__)
-
-
-@dataclass(eq=False, repr=False)
-class HubParts:
-    """What a hub is made of, whether it runs or not."""
-
-    config: Config
-    codec: Codec
-    metrics: Metrics
-    clock: Clock
-    runtime: Runtime
-    #: Hook → its handlers; a change is seen from the next callback on.
-    handlers: dict[str, tuple[Callable[..., Any], ...]]
-    trace: Trace | None
-    spans: Spans | None
-    refusals: RefusalReports = field(init=False)
-    #: What the handlers of on_start and on_stop get.
-    owner: Any = field(init=False, default=None)
-    #: Whether somebody else sees to it when the process ends (``cluster/member_loop.py``).
-    governed: bool = field(init=False, default=False)
 
 
 class HubLoop:
@@ -95,7 +68,9 @@ class HubLoop:
             )
         )
         tally = runtime.lock("the count of undecodable messages")
-        self.observers = Observers(parts.metrics, parts.trace, parts.spans, clock, tally, config.send_buffer)
+        self.observers = Observers(
+            parts.metrics, parts.trace, parts.spans, parts.recorder, clock, tally, config.send_buffer
+        )
         self._commands: CommandLoop[c.Command] = CommandLoop(
             "the hub",
             self.machine,
@@ -230,6 +205,13 @@ class HubLoop:
         ConnectionClosed, or ValueError when the session is in ``max_rooms`` rooms.
         """
         self._commands.ask(command)
+
+    def order(self, command: c.Kick | c.Expire) -> int:
+        """Have a session ended, if it is as the command says; return how many were (0 or 1).
+
+        Raises: ConnectionNotFound where a ``Kick`` finds none. Blocks: until the hub thread has done it.
+        """
+        return self._commands.ask(command).count
 
     def end_all(self) -> int:
         """End all sessions in one step, as ``close`` does; return how many. The hub goes on.

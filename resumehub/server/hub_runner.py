@@ -22,12 +22,15 @@ from ..incoming.transport_io import HostThread
 from ..reasons import RefusalReason
 from ..runtime.base import Runtime
 from ..session.observers import call_collector
+from ..session.recent import What
+from ..session.recorder import Recorder
 from ..session.seen_session import Found, SeenSession
 from ..stats import Stats
 from ..transport.base import Transport
 from ..transport.sockets import PlainSocket
 from .connect_gate import ConnectGate
-from .hub_loop import HubLoop, HubParts
+from .hub_loop import HubLoop
+from .hub_parts import HubParts
 from .hub_stats import stats_of
 from .refusal_reports import RefusalReports
 from .registry import SessionRegistry
@@ -64,6 +67,21 @@ class HubRunner(HubParts):
             raise RuntimeError(f"hub.{hook} comes too late: {self.sealed}")
         with self._lock:
             self.handlers[hook] = (*self.handlers[hook], handler)
+
+    def record(self) -> None:
+        """Keep what happens to each session from now on, for an operator who looks. Again: nothing.
+
+        Raises: RuntimeError once the hub runs: there may be sessions already, of which nothing is known.
+        """
+        with self._lock:
+            if self.recorder is None:
+                if self.loop is not None or self.sealed:
+                    raise RuntimeError(
+                        "Inspector(hub) comes too late: the hub runs, and has not kept what happened to its "
+                        "sessions. Build it where the hub is built, before the first request"
+                    )
+                self.recorder = Recorder(self.clock, self.runtime.lock("what is recorded of sessions"))
+                self.refusals.recorder = self.recorder
 
     # -- the loop ---------------------------------------------------------------------------
 
@@ -127,6 +145,9 @@ class HubRunner(HubParts):
         self.refusals = RefusalReports(self.metrics, clock, runtime.lock("the count of refusals"))
         lock = runtime.lock("the addresses of clients")
         self._gate = ConnectGate(self.config.connect_rate, clock, lock)
+        if self.recorder is not None:
+            self.recorder = Recorder(clock, runtime.lock("what is recorded of sessions"))
+            self.refusals.recorder = self.recorder
 
     # -- for the request side ---------------------------------------------------------------
 
@@ -170,6 +191,10 @@ class HubRunner(HubParts):
     def count(self, method: str, *arguments: Any) -> None:
         """Call the metrics collector; one that raises is logged and ignored."""
         call_collector(self.metrics, method, arguments)
+        if self.recorder is not None and self.loop is not None and method == "resume_attempt":
+            _, connection_id, success = arguments
+            if not success:
+                self.loop.observers.remember(self.registry().sessions.get(connection_id), What.NOT_RESUMED)
 
     def refused(self, status: int, reason: RefusalReason, detail: str = "") -> None:
         """See ``RefusalReports.report``."""

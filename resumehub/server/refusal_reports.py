@@ -14,6 +14,7 @@ from ..reasons import RefusalReason
 from ..runtime.base import Lock
 from ..runtime.foreign_code import Log
 from ..session.observers import call_collector
+from ..session.recorder import Recorder
 from .throttle import Throttle
 
 log = Log(__name__)
@@ -55,6 +56,8 @@ class RefusalReports:
         # Of each warning, by its reason and its detail.
         self._throttles: dict[tuple[str, str], Throttle] = {}
         self._counts: dict[str, int] = {}
+        #: Keeps the last ones, if sessions are recorded.
+        self.recorder: Recorder | None = None
 
     def counts(self) -> dict[str, int]:
         """How many were refused, by reason: those that happened. Any thread."""
@@ -64,6 +67,8 @@ class RefusalReports:
     def report(self, status: int, reason: str, detail: str = "") -> None:
         """Count a refusal and, if the operator must act, warn. ``detail``: what the log says beside that."""
         call_collector(self._metrics, "upgrade_refused", (status, reason))
+        if self.recorder is not None:
+            self.recorder.refused(status, reason)
         with self._lock:
             self._counts[reason] = self._counts.get(reason, 0) + 1
         if reason not in _ADVICE:

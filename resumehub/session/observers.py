@@ -1,4 +1,4 @@
-"""What a hub tells its observers: the metrics collector, the trace and the spans. It decides nothing.
+"""What a hub tells its observers: metrics collector, trace, spans, recorder. It decides nothing.
 
 Sessions, readers and writers report through it. Without an observer nothing is called; one of them that
 raises, whatever it raises, is logged and ignored. Any thread, without a lock, since a collector is the
@@ -17,9 +17,12 @@ from ..outgoing.transport_writer import TransportWriter
 from ..outgoing.write_results import Flushed
 from ..reasons import RequestOutcome
 from ..runtime.base import Lock
-from ..runtime.foreign_code import Log, passes
+from ..runtime.foreign_code import Log
 from ..spans import SessionSpan, Spans, SpanStart
 from ..trace import Trace
+from .recent import What
+from .recorder import SLOW, RecordedSpan, Recorder
+from .telling import SPAN_RAISED, ignore, tell
 
 if TYPE_CHECKING:
     from .session import Session
@@ -41,7 +44,7 @@ def call_collector(metrics: Metrics, method: str, arguments: tuple[Any, ...]) ->
         if told is not None:
             told(*arguments)
     except BaseException as error:
-        _ignore("the metrics collector raised in %s; ignored", method, error)
+        ignore("the metrics collector raised in %s; ignored", method, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,16 @@ class Observers:
         metrics: Metrics,
         trace: Trace | None,
         spans: Spans | None,
+        recorder: Recorder | None,
         clock: Clock,
         lock: Lock,
         capacity: int,
     ) -> None:
         self._metrics = None if type(metrics) is NoopMetrics else metrics
         self._spans = spans
+        self._recorder = recorder
         #: Whether anybody wants to know how long things take.
-        self.timed = self._metrics is not None or spans is not None
+        self.timed = self._metrics is not None or spans is not None or recorder is not None
         self.trace = trace
         #: Whether there is a collector or a trace, which gets every frame.
         self.watched = self._metrics is not None or trace is not None
@@ -88,7 +93,7 @@ class Observers:
         try:
             self.trace.note(self._clock.monotonic(), lane, what, **fields)
         except BaseException as error:
-            _ignore("the trace raised in %s; ignored", "note", error)
+            ignore("the trace raised in %s; ignored", "note", error)
 
     def note_value(self, at: float, kind: str, value: Any) -> None:
         """The same for a command or an effect."""
@@ -97,7 +102,7 @@ class Observers:
         try:
             self.trace.note_value(at, kind, value)
         except BaseException as error:
-            _ignore("the trace raised in %s; ignored", "note_value", error)
+            ignore("the trace raised in %s; ignored", "note_value", error)
 
     def count(self, method: str, *arguments: Any) -> None:
         """Call the collector; one that raises is logged and ignored."""
@@ -148,7 +153,7 @@ class Observers:
             try:
                 told = span.callback_began(hook)
             except BaseException as error:
-                _ignore(_SPAN_RAISED, "callback_began", error)
+                ignore(SPAN_RAISED, "callback_began", error)
                 span = None
         return Began(self._clock.monotonic(), span, told)
 
@@ -158,26 +163,38 @@ class Observers:
             return
         duration = max(0.0, self._clock.monotonic() - began.at)
         self.count("callback_ended", session.room_id, session.connection_id, hook, duration)
+        if duration >= SLOW:
+            self.remember(session, What.SLOW, hook, duration)
         if began.span is not None:
-            _tell(began.span, "callback_ended", hook, began.told)
+            tell(began.span, "callback_ended", hook, began.told)
 
     # -- spans ------------------------------------------------------------------------------
 
     def begin_span(self, session: Session, *, moved_in: bool = False) -> None:
         """A session is here: make its span, if they are wanted. Hub thread."""
-        if self._spans is None:
+        if self._spans is None and self._recorder is None:
             return
-        who, lossless = session.credentials, session.delayed_ack is not None
+        who, lossless, span = session.credentials, session.delayed_ack is not None, None
         name = session.life, session.connection_id, session.room_id, who.user
-        try:
-            session.span = self._spans.begin(SpanStart(*name, moved_in, session.is_suspended, lossless))
-        except BaseException as error:
-            _ignore(_SPAN_RAISED, "begin", error)
+        start = SpanStart(*name, moved_in, session.is_suspended, lossless)
+        if self._spans is not None:
+            try:
+                span = self._spans.begin(start)
+            except BaseException as error:
+                ignore(SPAN_RAISED, "begin", error)
+        if self._recorder is not None:
+            span = self._recorder.begin(start, who, session.inbound_fence, session.outbox, span)
+        session.span = span
 
     def tell_span(self, session: Session, method: str, *arguments: Any) -> None:
         """Tell a session's span, if it has one; what it raises is logged and ignored."""
         if session.span is not None:
-            _tell(session.span, method, *arguments)
+            tell(session.span, method, *arguments)
+
+    def remember(self, session: Session | None, what: What, detail: str = "", seconds: float = -1.0) -> None:
+        """Something has happened to a session that no span is told of; kept if sessions are recorded."""
+        if session is not None and isinstance(session.span, RecordedSpan):
+            session.span.note(what, detail, seconds)
 
     # -- sums -------------------------------------------------------------------------------
 
@@ -218,19 +235,3 @@ class Observers:
                 session.connection_id,
                 connection_id=session.connection_id,
             )
-
-
-_SPAN_RAISED = "the span of a session raised in %s; ignored"
-
-
-def _tell(span: SessionSpan, method: str, *arguments: Any) -> None:
-    try:
-        getattr(span, method)(*arguments)
-    except BaseException as error:
-        _ignore(_SPAN_RAISED, method, error)
-
-
-def _ignore(text: str, method: str, error: BaseException) -> None:
-    if passes(error):
-        raise error
-    log.error(text, method, exc_info=error)

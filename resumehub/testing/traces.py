@@ -22,6 +22,7 @@ _FROM_READER = ("PeerClosed", "PeerGone", "PeerFailed", "Released")
 _FROM_WRITER = ("CloseSent", "WriteFailed", "WriteStalled", "WindowFull")
 _FROM_APP = (
     "Kick",
+    "Expire",
     "KickUser",
     "EndAll",
     "SetDrain",
@@ -205,6 +206,7 @@ _TELLERS: dict[str, Callable[[Record], str]] = {
     "WindowFull": lambda r: f"the client on transport {r['transport']} must acknowledge before it gets more",
     "Released": lambda r: f"transport {r['transport']} is closed",
     "Kick": lambda r: f"the application kicks {r['connection_id']!r}",
+    "Expire": lambda r: f"an operator ends the grace window of {r['connection_id']!r}",
     "KickUser": lambda r: "the application kicks all sessions of a user",
     "EndAll": lambda r: "the application ends all sessions",
     "SetDrain": lambda r: "the hub is to be drained, or no more",

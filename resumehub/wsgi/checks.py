@@ -186,7 +186,7 @@ class _Check:
             raise Refusal(403, RefusalReason.ORIGIN, "This origin is not allowed.", close=close)
 
     def _is_allowed(self, origin: str) -> bool:
-        return _origin_allowed(origin, self._sessions.config.allowed_origins, self._environ)
+        return origin_allowed(origin, self._sessions.config.allowed_origins, self._environ)
 
     def _check_rate(self) -> None:
         # A preflight is no upgrade: it is as any other page of the application.
@@ -362,7 +362,8 @@ def _plain_str(text: str) -> str:
     return text if type(text) is str else str.__str__(text)
 
 
-def _origin_allowed(origin: str, allowed: str | tuple[str, ...] | None, environ: Mapping[str, Any]) -> bool:
+def origin_allowed(origin: str, allowed: str | tuple[str, ...] | None, environ: Mapping[str, Any]) -> bool:
+    """Whether a page of this origin may send the request; ``allowed`` None: only the request's own host."""
     if allowed == "*":
         return True
     try:

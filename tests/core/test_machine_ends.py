@@ -280,3 +280,35 @@ def test_a_kick_of_a_user_ends_its_sessions_and_no_others():
     assert counted(effects, "connection_closed")[0][-1] == "kick"
     assert sorted(play.machine.sessions) == ["u2", "u5"]
     assert play.do(c.KickUser("ada")) == play.do(c.KickUser("nobody")) == []
+
+
+def test_a_kick_of_a_life_ends_no_later_session_of_the_id():
+    """An operator looks at a session, and another one has its id by the time of the kick."""
+    play = MachineDriver()
+    play.register("u1", life="first")
+    play.do(c.Kick("u1", "first"))
+    play.register("u1", life="second")
+    assert [type(effect) for effect in play.do(c.Kick("u1", "first"))] == [e.NotFound]
+    assert sorted(play.machine.sessions) == ["u1"]
+    assert any(isinstance(effect, e.EndSession) for effect in play.do(c.Kick("u1", "second")))
+
+
+def test_an_operator_ends_the_window_of_a_suspended_session():
+    """It ends as if nobody had come back in time."""
+    play = MachineDriver()
+    play.register("u1", life="first")
+    play.do(c.PeerGone(1, reset=True))
+    effects = play.do(c.Expire("u1", "first"))
+    assert counted(effects, "connection_closed")[0][-1] == "grace_expired"
+    assert play.machine.sessions == {}
+    assert play.machine.next_deadline() is None
+
+
+def test_an_operator_ends_no_window_of_a_connected_session_or_of_another_one():
+    """Its client has come back meanwhile; or another session has the id."""
+    play = MachineDriver()
+    play.register("u1", life="first")
+    assert [type(effect) for effect in play.do(c.Expire("u1", "first"))] == [e.Ignored]
+    play.do(c.PeerGone(1, reset=True))
+    assert [type(effect) for effect in play.do(c.Expire("u1", "another"))] == [e.Ignored]
+    assert sorted(play.machine.sessions) == ["u1"]

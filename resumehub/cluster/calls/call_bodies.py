@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ...message import Frame, Opcode
+from ...server.looks import Question, Report
 from ...stats import Stats
 
 
@@ -235,6 +236,13 @@ class StatsCall:
     """``Hub.stats``."""
 
 
+@dataclass(frozen=True, slots=True)
+class InspectCall:
+    """What an inspector asks (``server/looking.py``). Not for release 0.2.0: see ``inspecting.py``."""
+
+    question: Question
+
+
 Asked: TypeAlias = (
     SendCall
     | BroadcastCall
@@ -259,6 +267,7 @@ Asked: TypeAlias = (
     | CountCall
     | RoomsCall
     | StatsCall
+    | InspectCall
 )
 
 
@@ -335,8 +344,17 @@ class StatsNow:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspected:
+    """What an inspector is told."""
+
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
 class MarkWanted:
     """Nothing was broadcast: rooms of this hub have a history, so the frame with its mark is wanted too."""
 
 
-Result: TypeAlias = Done | Raised | Counted | Whether | Named | Looked | Frames | StatsNow | MarkWanted
+Result: TypeAlias = (
+    Done | Raised | Counted | Whether | Named | Looked | Frames | StatsNow | Inspected | MarkWanted
+)

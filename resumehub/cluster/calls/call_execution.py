@@ -21,6 +21,7 @@ from ...runtime.foreign_code import passes
 from ...server.history import ForNewcomers
 from ...server.hub_runner import HubRunner
 from ...server.local_calls import LocalCalls
+from ...server.looking import answer
 from ...session import orders
 from ...session.answering import put_answer
 from ...session.asking import give_up
@@ -43,11 +44,12 @@ LOOKS: Final = frozenset(
         b.CountCall,
         b.RoomsCall,
         b.StatsCall,
+        b.InspectCall,
         b.UndeliveredCall,
         b.WaitClosedCall,
     }
 )
-"""Calls that change nothing: they may be done twice, and their answers are not kept."""
+"""Calls that may be done twice, and whose answers are not kept: they change nothing, or end one life."""
 
 
 class CallExecution:
@@ -80,6 +82,7 @@ class CallExecution:
             b.CountCall: lambda asked: b.Counted(self._local.count(asked.room_id)),
             b.RoomsCall: lambda asked: b.Named(tuple(self._local.rooms())),
             b.StatsCall: lambda asked: b.StatsNow(self._local.stats()),
+            b.InspectCall: lambda asked: b.Inspected(answer(self._runner, asked.question)),
         }
         self.forget()
 

@@ -26,7 +26,7 @@ REFRESH: Final = "5"
 
 @dataclass(frozen=True, slots=True)
 class ShownPage:
-    """What is asked for. ``base``: where the inspector is; ``path``: of the page below it; ``args``: query."""
+    """What is asked for. ``base``: where the inspector is; ``path``: below it; ``args``: the query."""
 
     base: str
     path: str

@@ -8,9 +8,14 @@ import pytest
 
 from resumehub.cluster.calls import call_bodies as m
 from resumehub.cluster.calls.call_messages import Answer, Call
+from resumehub.server import looks
+from resumehub.session import recent
 from resumehub.session.plain_values import PlainValueError
+from resumehub.session.recorder import RefusedUpgrade, Who
 from resumehub.stats import Stats
 
+WHO = Who("f" * 32, "a…", True, "lobby", None, False, False)
+ROW = looks.SessionRow(WHO, 7, 1, True, 2, 3, 256, 9, 1 << 20, 0, 1.5)
 TEXT = m.FrameValue(True, '{"event":"said","payload":"é"}'.encode())
 BINARY = m.FrameValue(False, bytes(range(256)))
 
@@ -46,6 +51,11 @@ ASKED = [
     m.CountCall("lobby"),
     m.RoomsCall(),
     m.StatsCall(),
+    m.InspectCall(looks.SessionsAsked(7, "mark", None, "ada", "suspended", "u", 50)),
+    m.InspectCall(looks.NamesAsked(users=True)),
+    m.InspectCall(looks.LifeAsked("f" * 32)),
+    m.InspectCall(looks.EndedAsked()),
+    m.InspectCall(looks.EndAsked("f" * 32, expire=True)),
 ]
 
 RESULTS = [
@@ -57,6 +67,33 @@ RESULTS = [
     m.Looked((m.ConnectionLook("ada", "f" * 32, "lobby", ("lobby",), None, True, False, False),)),
     m.Frames((TEXT, BINARY)),
     m.StatsNow(Stats()),
+    m.Inspected(looks.SessionsSeen((ROW,), 7, "mark", 500, 10_000)),
+    m.Inspected(looks.NamesSeen((looks.NameRow("lobby", 7),), 0, 1, 1)),
+    m.Inspected(
+        looks.LifeSeen(
+            WHO,
+            ROW,
+            ("lobby",),
+            looks.Book(3, 1, 1, 0, 1, 9),
+            recent.Counts(1, 2, 3),
+            (0, 1),
+            (recent.Happened(1.5, recent.What.LOST, "1006"),),
+            0,
+            True,
+            2.5,
+            30.0,
+        )
+    ),
+    m.Inspected(
+        looks.EndedSeen(
+            (looks.EndedRow(WHO, recent.Happened(1.5, recent.What.ENDED, "kick")),),
+            (RefusedUpgrade(1.0, 410, "gone"),),
+            True,
+            2.5,
+        )
+    ),
+    m.Inspected(looks.NotSeen()),
+    m.Inspected(looks.EndSaid(True, False)),
     m.MarkWanted(),
 ]
 

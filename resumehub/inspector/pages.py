@@ -79,7 +79,7 @@ def _ledger(stats: Stats) -> Markup:
     verdict = (
         "They add up." if adds else f"They differ by {abs(total - stats.accepted):,}: messages are sent."
     )
-    return joined(table(("frames", "number", "what became of them"), rows, "numbers"), note(verdict))
+    return joined(table(("frames", "number", "what became of them"), rows, "ledger"), note(verdict))
 
 
 def _refused(page: ShownPage, at_hub: Mapping[str, int], here: Mapping[str, int], in_cluster: bool) -> Markup:
@@ -138,7 +138,7 @@ def sessions(page: ShownPage, asked: SessionsAsked, seen: SessionsSeen) -> Marku
         parts.append(note("The hub has moved meanwhile: these are the first ones again.", tone="wait"))
     if seen.rows:
         heads = ("id", "state", "room", "user", "buffer", "connections", "age")
-        parts.append(table(heads, [_row(page, row) for row in seen.rows], "sessions"))
+        parts.append(table(heads, [_row(page, row) for row in seen.rows], "sessions stacked"))
     else:
         parts.append(note("No session is like that."))
     shown = f"{many(len(seen.rows), 'session')} of {seen.total:,} shown."
@@ -234,7 +234,8 @@ def ended(page: ShownPage, seen: EndedSeen, here: Recorder | None) -> Markup:
         )
         for row in seen.ended
     ]
-    gone = table(("id", "room", "how", "when"), rows) if rows else note("No session has ended yet.")
+    none = note("No session has ended yet.")
+    gone = table(("id", "room", "how", "when"), rows, "stacked") if rows else none
     parts: list[Child] = [card("Sessions that ended last", gone)]
     title = "Upgrades refused last" + (", by the hub's process" if here is not None else "")
     parts.append(card(title, refusals(seen.refused, seen.at)))

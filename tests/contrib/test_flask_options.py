@@ -19,7 +19,7 @@ from tests.contrib.flask_apps import live, lobby, make_app
 def test_every_option_of_the_hub_is_one_of_the_extension() -> None:
     arguments = inspect.signature(Hub).parameters.values()
     names = [p.name for p in arguments if p.kind is p.KEYWORD_ONLY and not p.name.startswith("_")]
-    assert list(OPTIONS) == [*names, "js_url", "admin_token", "probes"]
+    assert list(OPTIONS) == [*names, "js_url", "admin_token", "probes", "inspector", "inspector_url"]
 
 
 def test_the_configuration_goes_before_the_keyword() -> None:
@@ -99,6 +99,24 @@ def test_without_a_path_there_is_no_cluster() -> None:
             {"RESUMEHUB_JS_URL": "client"}, ValueError, 'must be a path such as "/static/', id="no path"
         ),
         pytest.param({"RESUMEHUB_JS_URL": True}, TypeError, "is True", id="no path at all"),
+        pytest.param(
+            {"RESUMEHUB_INSPECTOR": True},
+            TypeError,
+            r'app.config\["RESUMEHUB_INSPECTOR"\] is True: it must be a function of the request',
+            id="nobody who says who may look",
+        ),
+        pytest.param(
+            {"RESUMEHUB_INSPECTOR": lambda: True},
+            TypeError,
+            r'app.config\["RESUMEHUB_INSPECTOR"\] takes a function of \(request\)',
+            id="a function that takes no request",
+        ),
+        pytest.param(
+            {"RESUMEHUB_INSPECTOR_URL": "/admin/"},
+            ValueError,
+            r'is \'/admin/\': it must be a path such as "/admin/sockets", without a slash',
+            id="an inspector with a slash",
+        ),
         pytest.param(
             {"RESUMEHUB_CLUSTER": True},
             TypeError,

@@ -25,6 +25,7 @@ from .admin_commands import add_commands
 from .app_hub import AppHub
 from .calls import HubCalls
 from .client_files import serve_client
+from .inspector_views import serve_inspector
 from .options import check_names, read_options
 
 KEY: Final = "resumehub"
@@ -37,8 +38,8 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 class ResumeHub(HubCalls):
     """The extension: ``sockets = ResumeHub()`` and later ``sockets.init_app(app)``, or ``ResumeHub(app)``.
 
-    ``options``: those of ``Hub``, ``js_url``, ``admin_token`` and ``probes``. ``app.config["RESUMEHUB_…"]``
-    goes before them.
+    ``options``: those of ``Hub``, ``js_url``, ``admin_token``, ``probes``, ``inspector`` and
+    ``inspector_url``. ``app.config["RESUMEHUB_…"]`` goes before them.
 
     Raises: TypeError for an unknown option, or an app that is no Flask; what ``init_app`` raises.
     Threads: any. Blocks: never.
@@ -78,6 +79,7 @@ class ResumeHub(HubCalls):
         app_hub = AppHub(app, options, self)
         serve_client(app, options.js_url)
         serve_admin(app, app_hub.hub, options.admin_token)
+        serve_inspector(app, app_hub.hub, options.inspector, options.inspector_url)
         add_commands(app)
         if options.probes:
             # In front of the application: no login and no session of it stands in the way of a probe.

@@ -12,11 +12,12 @@ import difflib
 import inspect
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ...cluster.local import LocalCluster
+from ...handlers import check_handler
 from ...hub import Hub
 
 PREFIX: Final = "RESUMEHUB_"
@@ -30,10 +31,18 @@ _HUB_OPTIONS: Final = tuple(
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not name.startswith("_")
 )
 
-_FLASK_OPTIONS: Final = ("js_url", "admin_token", "probes")
+_FLASK_OPTIONS: Final = ("js_url", "admin_token", "probes", "inspector", "inspector_url")
 
 OPTIONS: Final = (*_HUB_OPTIONS, *_FLASK_OPTIONS)
 """All of them: those of ``Hub``, then those of the extension."""
+
+_USUAL: Final = {
+    "js_url": "/resumehub.js",
+    "admin_token": None,
+    "probes": False,
+    "inspector": None,
+    "inspector_url": "/resumehub/inspector",
+}
 
 _KEYS: Final = {name: PREFIX + name.upper() for name in OPTIONS}
 
@@ -44,13 +53,16 @@ class AppOptions:
 
     ``js_url``: the path of the JavaScript client; None: it is not served. ``admin_token``: what
     ``flask resumehub …`` must know; None: the application does not answer it. ``probes``: whether it answers
-    ``/livez`` and ``/readyz``.
+    ``/livez`` and ``/readyz``. ``inspector``: who may see the inspector; None: it is not there;
+    ``inspector_url``: where it is.
     """
 
     hub: Mapping[str, Any]
     js_url: str | None
     admin_token: str | None
     probes: bool
+    inspector: Callable[..., Any] | None
+    inspector_url: str
     from_config: frozenset[str]
 
 
@@ -71,7 +83,7 @@ def read_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> AppOpti
         if key not in _KEYS.values():
             raise ValueError(f'app.config["{key}"]: {_unknown(key, _KEYS)}')
     from_config = {key.removeprefix(PREFIX).lower(): value for key, value in found.items()}
-    all_of_them = {"js_url": "/resumehub.js", "admin_token": None, "probes": False, **given, **from_config}
+    all_of_them = {**_USUAL, **given, **from_config}
     places = frozenset(from_config)
     if "cluster" in all_of_them:
         all_of_them["cluster"] = _cluster(all_of_them["cluster"], places)
@@ -80,6 +92,8 @@ def read_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> AppOpti
         js_url=_js_url(all_of_them["js_url"], places),
         admin_token=_admin_token(all_of_them["admin_token"], places),
         probes=_probes(all_of_them["probes"], places),
+        inspector=_inspector(all_of_them["inspector"], places),
+        inspector_url=_inspector_url(all_of_them["inspector_url"], places),
         from_config=places,
     )
 
@@ -130,6 +144,29 @@ def _js_url(value: object, from_config: frozenset[str]) -> str | None:
 def _probes(value: object, from_config: frozenset[str]) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{_place('probes', from_config)} is {value!r}: it must be True or False")
+    return value
+
+
+def _inspector(value: object, from_config: frozenset[str]) -> Callable[..., Any] | None:
+    if value is None:
+        return None
+    place = _place("inspector", from_config)
+    if not callable(value):
+        raise TypeError(
+            f"{place} is {value!r}: it must be a function of the request that returns True for whoever may "
+            "see all sessions, and kick them; or None, and there is no inspector"
+        )
+    check_handler(value, place, "request")
+    return value
+
+
+def _inspector_url(value: object, from_config: frozenset[str]) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(/[^<>?#\s/]+)+", value):
+        kind = ValueError if isinstance(value, str) else TypeError
+        raise kind(
+            f"{_place('inspector_url', from_config)} is {value!r}: it must be a path such as "
+            '"/admin/sockets", without a slash at its end'
+        )
     return value
 
 

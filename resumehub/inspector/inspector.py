@@ -34,7 +34,7 @@ class Inspector:
 
     Next: mount it (``DispatcherMiddleware(app, {"/_sessions": Inspector(hub, authorize=…)})``). In a Flask
     application ``ResumeHub(app, inspector=may_inspect)`` does that. Build it where the hub is built, in every
-    process: from then on the hub keeps the last events of each session, about 6 KB for each at most.
+    process: from then on the hub keeps the last events of each session, about 1 KB, at most 14 KB for each.
 
     ``authorize(request)``: called for each request, with a werkzeug Request; only True lets it in. False, and
     all else, is 403; it may raise an HTTPException, which is the answer. ``secret``: a text that only the

@@ -12,8 +12,10 @@ hooks, ``Router``       ``session/handler_calls.py``              1011, or only 
 ``codec.decode``        ``codec.py``, ``decode_message``          the message is skipped (C11)
 ``codec.encode``        the caller of ``send`` gets it; of our    the transport: its client waits for that
                         messages ``session/control_messages.py``  message
-metrics, trace, spans   ``session/observers.py``                  nothing; logged
+metrics, trace          ``session/observers.py``                  nothing; logged
+spans                   ``session/telling.py``                    nothing; logged
 ``connect``             ``wsgi/checks.py``, ``_ask``              500
+``authorize``           ``inspector/guard.py``, ``refusal``       500
 clock                   ``runtime/steady_clock.py``               nothing: the last time that it gave counts
 log handlers, filters   ``Log``, below                            that line
 the client's callbacks  ``client/callbacks.py``                   nothing; logged and counted. The asker of a

@@ -42,6 +42,9 @@ _PLACE_BYTES: Final = 8
 _MOST_AT_ONCE: Final = 1024 * 1024
 # Bytes that are written before the lock is given away for a moment.
 
+CLOSED_HERE: Final = "closed here"
+"""``Link.why_ended`` behind ``close``."""
+
 RETRY: Final = 0.01
 """Seconds until descriptors are sent again that would have exceeded the user's limit of those under way."""
 
@@ -175,7 +178,7 @@ class Link:
         What has been written is still read; what waits is lost. The link's thread handles what the peer had
         sent before, calls ``on_end`` and closes the descriptors.
         """
-        self.break_off("closed here")
+        self.break_off(CLOSED_HERE)
 
     def break_off(self, why: str) -> None:
         """End the link for a reason of ours; see ``close``."""

@@ -213,6 +213,10 @@ class HubArrival:
         except ConnectionNotFound:
             pass
 
+    def without_word(self) -> list[str]:
+        """The ids of carried sessions of which a callback still runs where they were, as far as is known."""
+        return [session.connection_id for session in list(self._carried.values())]
+
     def no_more_words(self) -> None:
         """The other process is gone, and callbacks there may have been cut off: those sessions end."""
         for life in list(self._carried):

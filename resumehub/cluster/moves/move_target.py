@@ -29,7 +29,7 @@ from ...server.session_release import LastWord
 from ...session.plain_values import load
 from ...transport.sockets import PlainSocket
 from ..door import Door
-from ..link import NO_DESCRIPTOR, Link, close_all
+from ..link import CLOSED_HERE, NO_DESCRIPTOR, Link, close_all
 from ..link_thread import Handlers
 from ..movers import Adopted
 from . import move_messages as m
@@ -321,7 +321,19 @@ class _Incoming:
 
     def source_is_gone(self) -> None:
         """The link has ended."""
-        if self.stage is TargetStage.RUNNING:
+        if self.stage is not TargetStage.RUNNING:
+            return
+        if self.link.why_ended == CLOSED_HERE:
+            # This process ends, and the other one lives: no callback may begin here beside the one there.
+            for connection_id in self._arrival.without_word():
+                log.error(
+                    "a handler of %r still runs in process %s: its on_disconnect is not called",
+                    connection_id,
+                    self.link.peer.pid,
+                    connection_id=connection_id,
+                    peer_pid=self.link.peer.pid,
+                )
+        else:
             self._arrival.no_more_words()
 
     # -- the end ----------------------------------------------------------------------------
@@ -333,7 +345,7 @@ class _Incoming:
         self._say(m.HubGoesOn(self.move))
         self._target.arrived()
         if self.link.ended:  # before the sessions were here
-            self._arrival.no_more_words()
+            self.source_is_gone()
 
     @property
     def _runtime(self) -> Any:

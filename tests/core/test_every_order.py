@@ -24,7 +24,7 @@ from resumehub.core.records import SessionRecord
 from resumehub.core.sessions import SessionTable
 from resumehub.core.states import Transition
 from tests.core.fake_shell import Wrong
-from tests.core.orders import WITHOUT_ROOMS, WORDS, first_broken, play, play_all
+from tests.core.orders import OFTEN, WITHOUT_ROOMS, WORDS, first_broken, play, play_all
 from tests.races.test_close_against_transport_death import TellsOfEveryDeath
 from tests.races.test_expiry_during_upgrade import OpensInstead, ResumesWhoeverHoldsTheId
 from tests.races.test_kick_against_expiry import TimersHoldTheSession
@@ -64,7 +64,7 @@ def test_every_order_with_one_thing_more(word: str, note_orders: Note) -> None:
 )
 def test_every_three_things_however_often(options: dict[str, object], note_orders: Note) -> None:
     """All words of three: the same thing may happen twice, or three times."""
-    words = WORDS if not options else WITHOUT_ROOMS  # which the options have nothing to do with
+    words = OFTEN if not options else WITHOUT_ROOMS  # which the options have nothing to do with
     count = play_all(product(words, repeat=3), **options)
     assert count == len(words) ** 3
     note_orders(count)
@@ -97,7 +97,7 @@ def test_in_no_order_does_a_hub_hold_more_sessions_than_it_may(note_orders: Note
 
 
 def test_without_a_window_neither_drop_nor_restore_is_ever_fired(note_orders: Note) -> None:
-    words = [word for word in WORDS if "resume" not in word]  # the check before the upgrade answers those 410
+    words = [word for word in OFTEN if "resume" not in word]  # the check before the upgrade answers those 410
     orders = list(product(words, repeat=3))
     for order in orders:
         for hooks in play(order, resume_window=0.0).hooks.values():

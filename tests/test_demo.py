@@ -211,3 +211,33 @@ def test_visitors_must_say_who_they_are(query: str) -> None:
 
     with pytest.raises(BadRequest):
         read_visitor(Request(EnvironBuilder(path="/ws", query_string=query).get_environ()))
+
+
+# -- the inspector --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("192.0.2.7", {}, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 403),
+        ("127.0.0.1", {"Host": "demo.example"}, 403),
+    ],
+)
+def test_the_inspector_is_for_who_sits_at_the_machine(
+    client: Client, address: str, headers: dict[str, str], status: int
+) -> None:
+    """A page whose name points to this machine does not sit there, nor does who comes through a proxy."""
+    where = {"REMOTE_ADDR": address}
+    for path in ("/inspector/", "/inspector/sessions", "/inspector/inspector.css"):
+        assert client.get(path, headers=headers, environ_overrides=where).status_code == status
+    page = client.get("/inspector/", headers=headers, environ_overrides=where)
+    assert ("What the hub holds" in page.text) == (status == 200)
+    if status == 200:
+        assert client.get("/inspector", environ_overrides=where).location == "/inspector/"
+        assert client.get("/inspectors", environ_overrides=where).status_code == 404
+        # Of the demo's own policy there is nothing: it would forbid the forms.
+        assert "form-action 'self'" in page.headers["Content-Security-Policy"]
+        assert len(page.headers.getlist("Content-Security-Policy")) == 1

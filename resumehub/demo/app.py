@@ -13,6 +13,7 @@ chat (``chat.py``) or of what a timeline holds (``timeline.py``). Called on WSGI
 | ``/timeline?room=&after=&who=`` | JSON: what happened since event number ``after`` |
 | ``POST /cut?id=`` | end that session's transport as if the network had died |
 | ``POST /reload`` | replace all workers, if there are several; from this machine only |
+| ``/inspector/…`` | what the hub holds (``../inspector``); from this machine only |
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from resumehub.demo.hosts import answers_to, normalized
 from resumehub.demo.shared_log import SharedLog
 from resumehub.demo.timeline import DemoTimeline, EventLog, TimelineMetrics
 from resumehub.demo.workers import Workers, WorkersPlan
+from resumehub.inspector import Inspector
 from resumehub.runtime.system import SystemRuntime
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ MIMETYPES: Final = {
     ".svg": "image/svg+xml",
 }
 PROXIES: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+INSPECTOR: Final = "/inspector"
 MAX_NAME: Final = 40
 MAX_ID: Final = 64
 
@@ -137,6 +140,7 @@ class DemoApp:
         self._files = {path.name: path for path in STATIC.iterdir() if path.is_file()}
         metrics = TimelineMetrics(self._timeline)
         self.hub = Hub(read_visitor, metrics=metrics, clock=clock, cluster=cluster, **options)
+        self._inspector = Inspector(self.hub, authorize=_is_this_machine)
         if self._workers is not None:
             self.hub.on_start(self._workers.hub_is_here)
             self._workers.serve()
@@ -156,6 +160,9 @@ class DemoApp:
         if is_for_us and environ.get("PATH_INFO") == "/ws":
             return self.hub.wsgi_app(environ, start_response)
         request = Request(environ)
+        if is_for_us and f"{request.path}/".startswith(f"{INSPECTOR}/"):
+            below, base = request.path.removeprefix(INSPECTOR), request.script_root + INSPECTOR
+            return self._inspector.answer(request, below, base)(environ, start_response)
         try:
             if not is_for_us:
                 raise Forbidden(

@@ -24,10 +24,8 @@ In a path, ``*``, ``…`` and ``<name>`` stand for anything.
 from __future__ import annotations
 
 import ast
-import io
 import pkgutil
 import re
-import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -103,6 +101,19 @@ PLACES = [
 ]
 READ_NEXT = re.compile(r"read next:(.*?)(?:\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL)
 
+TOKENS = re.compile(
+    r"""
+    (?P<string> [rbf]{0,2} (?:
+        \"{3} (?: [^"\\] | \\. | "(?!"") )* \"{3} | '{3} (?: [^'\\] | \\. | '(?!'') )* '{3}
+        | " (?: [^"\\\n] | \\. )* " | ' (?: [^'\\\n] | \\. )* ' ) )
+    | (?P<comment> \#[^\n]* )
+    | (?P<name> [A-Za-z_]\w* )
+    | [0-9]\w*
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""The strings, comments and names of a source. Python's own tokenizer takes ten times as long."""
+
 NO_TEXT = re.compile(r"\w+://\S+|\[[^\]\n]*\]\([^)\n]*\)")
 """Addresses, and Markdown's links."""
 
@@ -133,9 +144,8 @@ def texts() -> list[Text]:
 def texts_of_code(path: Path, source: str) -> Iterator[Text]:
     for docstring in docstrings_of(parsed(source)):
         yield Text(path, docstring.lineno, docstring.value)
-    for token in tokens_of(source):
-        if token.type == tokenize.COMMENT:
-            yield Text(path, token.start[0], token.string)
+    for comment in comments_of(source):
+        yield Text(path, source.count("\n", 0, comment.start()) + 1, comment[0])
 
 
 @cache
@@ -143,11 +153,8 @@ def parsed(source: str) -> ast.Module:
     return ast.parse(source)
 
 
-@cache
-def tokens_of(source: str) -> list[tokenize.TokenInfo]:
-    """The comments, names and strings of a source."""
-    told = tokenize.COMMENT, tokenize.NAME, tokenize.STRING
-    return [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type in told]
+def comments_of(source: str) -> Iterator[re.Match[str]]:
+    return (token for token in TOKENS.finditer(source) if token.lastgroup == "comment")
 
 
 def docstrings_of(tree: ast.AST) -> Iterator[ast.Constant]:
@@ -182,11 +189,11 @@ def names_in_code() -> frozenset[str]:
     """Every name in the code, and every string that is one word."""
     words: set[str] = set()
     for path in [*SOURCES, *(ROOT / "tools").rglob("*.py")]:
-        for token in tokens_of(path.read_text(encoding="utf-8")):
-            if token.type == tokenize.NAME:
-                words.add(token.string)
-            elif token.type == tokenize.STRING:
-                words.add(token.string.lstrip("rbf").strip("\"'"))
+        for token in TOKENS.finditer(path.read_text(encoding="utf-8")):
+            if token.lastgroup == "name":
+                words.add(token[0])
+            elif token.lastgroup == "string":
+                words.add(token[0].lstrip("rbf").strip("\"'"))
     for path in [*(PACKAGE / "static").glob("*.js"), ROOT / "docs" / "prometheus" / "rules.yml"]:
         words.update(re.findall(r"\w+", path.read_text(encoding="utf-8")))
     words.update(re.findall(r"\w+", (ROOT / "docs/prometheus/rules.yml").read_text(encoding="utf-8")))

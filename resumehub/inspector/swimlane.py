@@ -27,6 +27,7 @@ _WAYS: Final = {
     What.LEFT: ("app-hub", "plain"),
     What.RAISED: ("app-hub", "end"),
     What.SLOW: ("app", "wait"),
+    What.STALLED: ("client", "wait"),
     What.PAUSED: ("client", "wait"),
     What.ENDED: ("hub", "end"),
     What.MOVED_OUT: ("hub", "quiet"),

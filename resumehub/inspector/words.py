@@ -85,6 +85,8 @@ def said(event: Happened) -> str:
             return f"{hook} raised {error}"
         case What.SLOW:
             return f"{event.detail} took {duration(event.seconds)}"
+        case What.STALLED:
+            return "acknowledges too little; its window is full" if event.detail else "takes no more bytes"
         case What.PAUSED:
             return "sends faster than its rate; it is read more slowly"
         case What.ENDED:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from ..core import effects as e
-from ..core.commands import BuffersMeasured, Held, Observed, Register, Seen
+from ..core.commands import BuffersMeasured, Held, Observed, Register, Seen, WindowFull, WriteStalled
 from ..core.drain import Drain
 from ..core.resume import Credentials, ResumeRequest
 from ..core.states import State
@@ -288,6 +288,12 @@ class EffectRunner(MovingEffects):
     def _admit_to_refuse(self, io: TransportIO) -> None:
         self._new_writer(io, Outbox(self._runtime.lock(), 1, 1), None)
         self._io_threads.start_reader(io)
+
+    def note_stall(self, command: WriteStalled | WindowFull) -> None:
+        """A client takes no more bytes, or acknowledges too little, for its life in the inspector."""
+        io = self._transports.get(command.transport)
+        detail = "window" if isinstance(command, WindowFull) else ""
+        self._observers.remember(io.session if io is not None else None, What.STALLED, detail)
 
     def _note_pause(self, io: TransportIO, seconds: float) -> None:
         session = io.session

@@ -256,6 +256,8 @@ class HubLoop:
                 command = replace(command, peer_already_gone=gone, resume_request=request)
         if trace is not None and not isinstance(command, c.Tick):
             self.observers.note_value(at, "command", command)
+        if self.observers.records and isinstance(command, c.WriteStalled | c.WindowFull):
+            self.effect_runner.note_stall(command)
         for effect in self.machine.handle(command, at):
             if trace is not None and not isinstance(effect, e.Count):
                 self.observers.note_value(at, "effect", effect)

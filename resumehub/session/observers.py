@@ -75,6 +75,8 @@ class Observers:
         self._metrics = None if type(metrics) is NoopMetrics else metrics
         self._spans = spans
         self._recorder = recorder
+        #: Whether what happens to sessions is kept for an operator.
+        self.records = recorder is not None
         #: Whether anybody wants to know how long things take.
         self.timed = self._metrics is not None or spans is not None or recorder is not None
         self.trace = trace

@@ -30,6 +30,7 @@ class What(Enum):
     LEFT = "it left a room"
     RAISED = "a handler raised"
     SLOW = "a handler took long"
+    STALLED = "its client takes no more"
     PAUSED = "its client sends faster than its rate allows"
     ENDED = "it ended"
     MOVED_OUT = "it left for another process"

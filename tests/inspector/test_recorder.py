@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from typing import Any
 
 import pytest
 
-from resumehub import RateLimit
+from resumehub import Message, RateLimit, SendBufferFull
 from resumehub.inspector import Inspector
 from resumehub.runtime.system import make_lock
 from resumehub.session.recent import MOST_EVENTS, Happened, RecentEvents, What
@@ -179,6 +180,25 @@ def test_a_client_that_sends_too_fast_is_an_event_however_often_it_is_paused(sta
     for number in range(3):
         ws.send(text("n", number))
     until(lambda: What.PAUSED in [event.what for event in session.span.events.copy()])
+
+
+def test_a_client_that_takes_no_more_is_one_event(stage) -> None:
+    """It does not read, and more is sent than the kernel keeps for it."""
+    one = stage(ping_interval=None, max_message_size=1 << 20)
+    Inspector(one.hub, authorize=bool)
+    one.open("u1")
+    one.recorder.wait_for("connect")
+    session = one.hub.runner.registry().sessions["u1"]
+
+    def sent_until_it_stalls() -> bool:
+        if What.STALLED in [event.what for event in session.span.events.copy()]:
+            return True
+        with contextlib.suppress(SendBufferFull):
+            one.hub.send("u1", Message("n", "x" * 100_000))
+        return False
+
+    until(sent_until_it_stalls)
+    assert [event.what for event in session.span.events.copy()] == [What.BEGAN, What.STALLED]
 
 
 def test_a_resume_that_the_hub_refuses_is_an_event_of_the_session(stage) -> None:

@@ -152,3 +152,16 @@ def test_what_is_no_call_and_no_answer_is_refused(data: bytes) -> None:
     for kind in (Call, Answer):
         with pytest.raises(PlainValueError):
             kind.from_bytes(data)
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 64])
+def test_a_number_that_has_no_place_in_the_bytes_is_refused(number: int) -> None:
+    """As everything else that can't be encoded: a link's ``send`` promises a ValueError for it."""
+    for message in (
+        Answer(number, m.Done()),
+        Answer(number, m.Counted(7)),
+        *(Call(number, (), asked) for asked in (ASKED[0], ASKED[3], m.KickCall("ada"))),
+        *(Call(1, (2, number), asked) for asked in (ASKED[0], ASKED[3], m.KickCall("ada"))),
+    ):
+        with pytest.raises(PlainValueError, match="number"):
+            message.to_bytes()

@@ -33,7 +33,10 @@ class Call:
 
     def to_bytes(self) -> bytes:
         """Raises: PlainValueError if it can't be encoded."""
-        return _pack_call(self)
+        try:
+            return _pack_call(self)
+        except struct.error:
+            raise _no_place(self) from None
 
     @staticmethod
     def from_bytes(data: bytes) -> Call:
@@ -50,7 +53,10 @@ class Answer:
 
     def to_bytes(self) -> bytes:
         """Raises: PlainValueError if it can't be encoded."""
-        return _pack_answer(self)
+        try:
+            return _pack_answer(self)
+        except struct.error:
+            raise _no_place(self) from None
 
     @staticmethod
     def from_bytes(data: bytes) -> Answer:
@@ -115,6 +121,10 @@ def _pack_call(call: Call) -> bytes:
             head = _HEAD.pack(_SHORT, call.number, len(taken))
             return b"".join((head, *map(_NUMBER.pack, taken), short))
     return _PLAIN + dump(call)
+
+
+def _no_place(message: Call | Answer) -> PlainValueError:
+    return PlainValueError(f"a {type(message).__name__} has a number that does not fit into 64 bits")
 
 
 def _unpack_call(data: bytes) -> Call:

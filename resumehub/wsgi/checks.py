@@ -120,6 +120,7 @@ class _Check:
         if not self._sessions.ready():
             raise broken()
         self._check_method()
+        self._params.check_text()
         self._params.check_repeats()
         if self._is_plain():
             if not self._params.resume:
@@ -137,7 +138,8 @@ class _Check:
         return self._decide(admission)
 
     def _check_method(self) -> None:
-        if self._request.method != "GET":
+        # Not the request's own attribute, which has any method in capital letters.
+        if self._environ.get("REQUEST_METHOD") != "GET":
             raise Refusal(
                 405, RefusalReason.METHOD, "Only GET can be upgraded to WebSocket.", {"Allow": "GET"}
             )

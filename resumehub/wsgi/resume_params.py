@@ -12,6 +12,7 @@ import re
 import secrets
 from dataclasses import replace
 
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request
 
 from ..admission import Admission
@@ -38,11 +39,16 @@ _COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 class ResumeParams:
     """What one request asks for.
 
-    Next: call ``check_repeats``, then ``check_numbers``, then ``find``, then one of the checks.
+    Next: call ``check_text``, then ``check_repeats``, then ``check_numbers``, then ``find``, then one of the
+    checks.
     """
 
     def __init__(self, request: Request) -> None:
-        self._args = request.args
+        self._readable = True
+        try:
+            self._args = request.args
+        except UnicodeDecodeError:
+            self._args, self._readable = MultiDict(), False
         #: Exactly so: ?resume=1 is no resume intent.
         self.resume = self._value("resume") == "true"
         #: Whether the client wants to be refused by a close code.
@@ -62,6 +68,15 @@ class ResumeParams:
     def meets_generated_id(self) -> bool:
         """Whether the id is one that the hub made for a session: it opens nothing by itself (contract A4)."""
         return self.seen is not None and self.seen.credentials.generated
+
+    def check_text(self) -> None:
+        """Refuse a query that has raw bytes beyond ASCII which are no UTF-8: nobody can read its parameters.
+
+        Raises: Refusal (400).
+        """
+        if not self._readable:
+            detail = "The query is not UTF-8; a URL has such bytes percent-encoded."
+            raise Refusal(400, RefusalReason.HANDSHAKE, detail)
 
     def check_repeats(self) -> None:
         """Refuse a request that gives one of our parameters twice, with equal values or different ones.

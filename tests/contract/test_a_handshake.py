@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 
 import pytest
+from werkzeug.wrappers import Request
 
 from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import KEY, PLAIN, Headers
@@ -85,6 +86,39 @@ def test_a_malformed_handshake_is_refused(hub_server: Callable[..., HubServer], 
     assert reply.status == 400
     assert reply.problem()["title"] == "Bad Request"
     assert malformed.hub.get("u1") is None
+
+
+@pytest.mark.contract("A.400-handshake", "A1")
+@pytest.mark.parametrize("query", ["id=u1&note=?", "id=u1&?=1", "id=u1&resume=?", "id=?"])
+def test_a_query_of_bytes_that_are_no_text_is_refused(
+    wsgi_server: Callable[..., HubServer], query: str
+) -> None:
+    """A URL has ASCII only; a client that sends other bytes hears so, and the application nothing of it."""
+    asked: list[str] = []
+
+    def connect(request: Request) -> tuple[str, str]:
+        asked.append(request.path)
+        return "lobby", "u1"
+
+    server = wsgi_server(connect)
+    # As a WSGI server may give it. (Werkzeug's makes UTF-8 of such bytes, gunicorn 27 refuses them.)
+    server.before = lambda environ: environ.update(QUERY_STRING=query.replace("?", "\xe9\xff"))
+    for method, status in (("GET", 400), ("POST", 405)):
+        reply = server.ask(method=method)
+
+        assert reply.status == status
+        assert (status == 405) or "not UTF-8" in reply.problem()["detail"]
+    assert asked == []
+
+
+@pytest.mark.contract("A.405")
+@pytest.mark.parametrize("method", ["get", "Get"])
+def test_a_method_in_small_letters_is_another_one(hub_server: Callable[..., HubServer], method: str) -> None:
+    """RFC 9110 §9.1: methods are case-sensitive. (Some servers refuse such a method by themselves.)"""
+    reply = hub_server().ask("id=u1", method=method)
+
+    assert reply.status == 405
+    assert reply.header("Allow") == "GET"
 
 
 @pytest.mark.contract("A.400-handshake")

@@ -37,6 +37,7 @@ from tests.contract import contract_page as contract  # noqa: E402
 from tests.core import race_tables  # noqa: E402
 from tests.guards import guards_page as guards  # noqa: E402
 from tools.benching import page as performance  # noqa: E402
+from tools.conforming import page as conformance  # noqa: E402
 from tools.surveying import page as servers  # noqa: E402
 
 
@@ -168,6 +169,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "races of all": race_tables.all_orders,
     },
     servers.NAME: servers.PARTS,
+    conformance.NAME: conformance.PARTS,
     "tests/README.md": {"helpers": helpers},
     **_tour.pages(),
 }

@@ -7,7 +7,7 @@ nothing of its own: each request asks the hub. Threads: request threads. Read ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -108,7 +108,7 @@ class Inspector:
 
     def _show(self, request: Request, parts: list[str], base: str) -> Response:
         cookie = self._forms.cookie_of(request)
-        page = ShownPage(base, "/".join(parts), request.args)
+        page = ShownPage(base, "/".join(parts), _query(request))
         status = 200
         try:
             shown = self._page(page, parts, cookie)
@@ -159,6 +159,13 @@ class Inspector:
                 came = deed if said.ended else "connected" if said.connected else "over"
                 return _with_headers(redirect(url(base, "session", life, done=came), 303, Response))
         return plain(404, "There is nothing to do here.")
+
+
+def _query(request: Request) -> Mapping[str, str]:
+    try:
+        return request.args
+    except UnicodeDecodeError:  # a server may pass raw bytes on: then nothing is asked for
+        return {}
 
 
 def _with_headers(response: Response) -> Response:

@@ -227,6 +227,13 @@ def test_a_page_without_a_session_says_so(one) -> None:
     assert one.operator.browser.head(f"{BASE}/sessions").text == ""
 
 
+@pytest.mark.parametrize("query", ["q=\xff", "q=%ff", "room=%ed%a0%80&after=-1", "q=%00", "=&&=", "state="])
+def test_a_query_that_makes_no_sense_is_no_error(one, query: str) -> None:
+    one.open("u1")
+    asked = {"QUERY_STRING": query}
+    assert one.operator.browser.get(f"{BASE}/sessions", environ_overrides=asked).status_code == 200
+
+
 def test_a_hub_that_is_closed_shows_nothing_and_does_nothing(one) -> None:
     ws = one.open("u1")
     life = one.operator.life("u1")

@@ -46,8 +46,8 @@ GUARDS = (
     Guard(
         "a window belongs to a session, not to an id",
         MACHINE,
-        "session = self.epochs.get(due.owner)",
-        "session = next(iter(self.sessions.values()), None)",
+        "self._end_window(self.epochs.get(due.owner))",
+        "self._end_window(next(iter(self.sessions.values()), None))",
         "The end of one window would end another session: the next one under the id, or just the next one.",
         ("u1 connects", "u2 connects", "transport 2 breaks", "30 seconds pass", "u2 is gone"),
         "it should be gone, and is suspended",
@@ -72,9 +72,8 @@ GUARDS = (
     Guard(
         "the end of a window that is nobody's",
         MACHINE,
-        "if session is not None and entry.outcome is Outcome.ENDED:\n"
-        "                self._session_table.expire",
-        "if True:\n                self._session_table.expire",
+        "if session is not None and entry.outcome is Outcome.ENDED:\n            self._session_table.expire",
+        "if True:\n            self._session_table.expire",
         "A window whose session has ended would be taken for one that ends.",
         ("u1 connects", "transport 1 breaks", "u1 is kicked", "30 seconds pass"),
         "AttributeError",
@@ -155,8 +154,9 @@ GUARDS = (
     Guard(
         "a session is refused entry once",
         MACHINE,
-        "if session is not None and entry.outcome is Outcome.ENDED:\n                why =",
-        "if True:\n                why =",
+        "if session is not None and entry.outcome is Outcome.ENDED:\n"
+        "                self._session_table.refuse_entry",
+        "if True:\n                self._session_table.refuse_entry",
         "on_connect raises for a session that was kicked meanwhile.",
         ("u1 connects", "u1 is kicked", "on_connect of session 1 raises, on its transport 1"),
         "AttributeError",

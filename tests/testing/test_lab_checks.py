@@ -112,7 +112,7 @@ def test_a_bug_that_the_hub_only_logs_fails_the_test(monkeypatch: pytest.MonkeyP
         hub = lab.open()
         lab.dial("/?id=alice")
 
-        def trip(connection_id: str) -> None:
+        def trip(connection_id: str, life: str) -> None:
             raise KeyError(connection_id)
 
         lab.run_until_idle()

@@ -99,7 +99,7 @@ def test_a_machine_that_decides_otherwise_is_told_apart() -> None:
     """Today's machine may be the one with the bug, or the one without."""
 
     class Forgetful(Machine):
-        def _kick(self, connection_id: str) -> None:
+        def _kick(self, connection_id: str, life: str = "") -> None:
             self._plan.ignore("nobody is ever kicked")
 
     records, _, _ = incident()

@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from resumehub import Hub
@@ -59,6 +60,19 @@ class PausingDisk(Disk):
         return super().create(path)
 
 
+class _Answers:
+    """Of one holder of the hub. ``are_held``: they are on their way, and lost when another one follows it."""
+
+    def __init__(self) -> None:
+        self.are_held = False
+        self.held: list[tuple[Any, Any]] = []
+
+    def is_read(self, handler: Any, answer: Any) -> bool:
+        if self.are_held:
+            self.held.append((handler, answer))
+        return not self.are_held
+
+
 class WholeCluster:
     """See the module. ``hub``: in the process that holds it; ``caller``: the hub object of the worker.
 
@@ -72,8 +86,7 @@ class WholeCluster:
         self._file_lock = RecordLock(self._folder, SystemRuntime())
         assert self._file_lock.take_hub()
         self.before_commit: Callable[[], None] = lambda: None
-        self.holds_answers = False
-        self.held: list[tuple[Any, Any]] = []
+        self._answers = _Answers()
         #: Sockets of clients: closed at the end.
         self.clients: list[Any] = []
         self.lives = 0
@@ -99,6 +112,18 @@ class WholeCluster:
         return self.holders[0].hub
 
     @property
+    def held(self) -> list[tuple[Any, Any]]:
+        return self._answers.held
+
+    @property
+    def holds_answers(self) -> bool:
+        return self._answers.are_held
+
+    @holds_answers.setter
+    def holds_answers(self, value: bool) -> None:
+        self._answers.are_held = value
+
+    @property
     def caller(self) -> Hub:
         return self.worker.hub
 
@@ -111,8 +136,10 @@ class WholeCluster:
         holder = self.holders[0]
         holder.holds_the_hub(life)
         self._listen(holder, life)
+        answers = self._answers = _Answers()
+        reads = partial(answers.is_read, self.worker.calls.client.handlers[Answer])
         for worker in (self.worker, self.other_worker):
-            self._links.append(worker.link_to(holder, self._reads))
+            self._links.append(worker.link_to(holder, reads))
 
     def _listen(self, holder: calling.Process, life: str) -> None:
         mine = holder.member.greeting
@@ -135,16 +162,8 @@ class WholeCluster:
 
     # -- answers ----------------------------------------------------------------------------
 
-    def _reads(self, answer: Any) -> bool:
-        return self._is_read(self.worker.calls.client.handlers[Answer], answer)
-
-    def _is_read(self, handler: Any, answer: Any) -> bool:
-        if self.holds_answers:
-            self.held.append((handler, answer))
-        return not self.holds_answers
-
     def _answer_of_publisher(self, link: Any, answer: Any, descriptors: Any) -> None:
-        if self._is_read(self._publishers_answers, answer):
+        if self._answers.is_read(self._publishers_answers, answer):
             self._publishers_answers(link, answer, descriptors)
 
     def deliver(self) -> None:
@@ -171,7 +190,6 @@ class WholeCluster:
         for process in (*self.holders, self.worker, self.other_worker):
             process.knows_nothing()
         self._cut_links()
-        self.holds_answers = False
         self.holders.reverse()
 
     def move(self, seconds: float = PATIENCE) -> HubMoved | HubNotMoved:

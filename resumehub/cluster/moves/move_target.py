@@ -79,7 +79,8 @@ class MoveTarget:
             m.MoveGivenUp: self._handler(lambda incoming, message, _: incoming.on(_E.FAILED)),
             m.LastWordSaid: self._handler(_Incoming.last_word),
             m.AnswerUnwanted: self._unwanted,
-            m.NothingMore: lambda link, message, _: link.close(),  # perhaps of a move before the last one
+            # Perhaps of a move before the last one.
+            m.NothingMore: lambda link, message, _: link.break_off("nothing more comes"),
         }
 
     def on_link_end(self, link: Link) -> None:

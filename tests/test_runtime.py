@@ -182,6 +182,20 @@ def test_a_thread_knows_itself() -> None:
     assert RUNTIME.current().name == threading.current_thread().name
 
 
+def test_a_thread_is_not_taken_for_one_that_has_ended() -> None:
+    """The system gives a number again, and who has ended may count as alive for a moment."""
+    for _ in range(1000):
+        ended = RUNTIME.spawn("ended", lambda: None, daemon=False)
+        assert ended.join(PATIENCE)
+        old = next(value for value in vars(ended).values() if isinstance(value, threading.Thread))
+        new = Call(lambda ended=ended: (ended.is_current(), threading.get_ident()))
+        taken_for_it, number = new.result()
+        assert not taken_for_it
+        if number == old.ident:
+            return
+    raise AssertionError("the system has given no number again")
+
+
 def test_the_stack_of_a_thread_shows_where_it_is_stuck() -> None:
     gate, inside = threading.Event(), threading.Event()
 

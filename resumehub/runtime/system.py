@@ -276,7 +276,8 @@ class _SystemThread:
         return not self._thread.is_alive()
 
     def is_current(self) -> bool:
-        return self._thread.ident == threading.get_ident()
+        # By the object: the system may have given the number of one that has ended to another one.
+        return self._thread is threading.current_thread()
 
     def stack(self) -> str:
         return stack_of(self._thread.ident)

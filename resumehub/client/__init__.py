@@ -34,6 +34,7 @@ from .states import ClientRules
 from .states import ClientState as State
 from .stats import ClientStats as Stats
 from .target import Headers, Strings, Targets
+from .threads import ThreadShell
 
 __all__ = ["Client", "State", "Stats", "connect"]
 
@@ -139,7 +140,7 @@ def connect(
             options,
             callbacks,
             clock or SystemClock(),
-            runtime,
+            ThreadShell(runtime),
             send_buffer,
             send_buffer_bytes,
             int(max_requests),

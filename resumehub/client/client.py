@@ -7,14 +7,13 @@ Read next: ``client_loop.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from ..clock import now
 from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, TransportLost
 from ..message import Message
-from . import commands as c
 from .client_loop import ClientLoop
 from .options import positive
 from .outbox import OutgoingMessage
@@ -68,7 +67,9 @@ class Client:
         if timeout is not None:
             positive("timeout", timeout)
         try:
-            return self._loop.requester.request(event, payload, timeout)
+            with self._loop.requester.asking(event, payload, timeout) as asking:
+                asking.wait()
+            return asking.payload()
         except ConnectionClosed as closed:
             raise closed from self.error
 
@@ -199,19 +200,12 @@ class Client:
         Threads: any. Blocks: up to ``timeout`` seconds and one more, and then as long again, or 1 s, for each
         thread that is busy: in a callback, for example.
         """
-        positive("timeout", timeout, zero=True)
-        if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
-            raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
         loop = self._loop
-        loop.responder.leave()
-        drained = loop.sender.stop_accepting()
-        if self._receives:
-            loop.inbox.handled()
-        loop.put(c.Leave(code, timeout, drained))
-        if loop.is_own_thread():
+        leave = loop.begin_to_close(code, timeout, receives=self._receives)
+        if loop.is_own_worker():
             return
         if not loop.finished.wait(timeout):
-            loop.put(c.Leave(code, 0.0, drained))
+            loop.put(replace(leave, timeout=0.0))
             loop.finished.wait(1.0)
         loop.join(max(timeout, 1.0))
 

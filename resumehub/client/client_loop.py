@@ -1,8 +1,9 @@
-"""The running client: its driver thread, the effects that it carries out, and its other threads.
+"""The running client: its driver, the effects that it carries out, and its other workers.
 
 The driver runs a ``CommandLoop``: it takes commands one by one, the pure machine decides, and the driver
-carries out. There are four kinds of threads: the driver; one for each transport, which reads; the writer; and
-one that calls the application's callbacks, if there are any. Made by ``connect``. Read next: ``machine.py``,
+carries out. There are four kinds of workers: the driver; one for each transport, which reads; the writer; and
+one that calls the application's callbacks, if there are any. Each is a flow of steps (``steps.py``), and the
+shell runs it: as a thread, or as a task of an event loop. Made by ``connect``. Read next: ``machine.py``,
 ``transport.py``, ``sender.py``.
 """
 
@@ -26,7 +27,6 @@ from ..errors import (
 from ..message import Frame, Message
 from ..protocol import control_messages
 from ..protocol.control_messages import Hello, Rejection
-from ..runtime.base import Runtime, Thread
 from ..runtime.command_loop import CommandLoop, Reply
 from ..runtime.foreign_code import Log, passes
 from ..runtime.steady_clock import steady
@@ -36,13 +36,14 @@ from .asked_requests import AskedRequest, AskedRequests
 from .callbacks import Callbacks
 from .inbox import Inbox
 from .machine import ClientMachine
-from .options import Options
+from .options import Options, chance, positive
 from .outbox import ClientOutbox, OutgoingMessage
 from .requester import ClientRequester
 from .responder import ClientResponder
 from .sender import Sender
 from .stats import ClientCounters
 from .status import Status
+from .steps import ClientShell, ClientWorker, Steps
 from .taken_requests import TakenRequests
 from .transport import ClientTransport
 
@@ -52,7 +53,7 @@ _serials = itertools.count(1)
 
 
 class ClientLoop:
-    """One client's threads. Methods: any thread, unless said otherwise.
+    """One client's workers. Methods: any thread, unless said otherwise.
 
     ``callbacks``: hook → the application's function; a hook may have none. ``send_buffer`` and
     ``send_buffer_bytes``: how many messages, and bytes of payload, may wait to be sent or acknowledged;
@@ -64,14 +65,15 @@ class ClientLoop:
         options: Options,
         callbacks: Mapping[str, Callable[..., Any]],
         clock: Clock,
-        runtime: Runtime,
+        shell: ClientShell,
         send_buffer: int,
         send_buffer_bytes: int,
         max_requests: int,
     ) -> None:
         self.options = options
         self.clock = clock = steady(clock)
-        self.runtime = runtime
+        self.runtime = runtime = shell.runtime
+        self._shell = shell
         self.send_buffer_bytes = send_buffer_bytes
         self.counters = ClientCounters()
         #: From the last ``$hello``: the session's id, the largest message, and the token for the next dial.
@@ -92,9 +94,7 @@ class ClientLoop:
         self.finished = runtime.event("the client to end")
         self._machine = ClientMachine(options.rules)
         self.status = Status(runtime, self._machine)
-        if "on_message" in callbacks:
-            callbacks = {**callbacks, "on_message": self.responder.serve(callbacks["on_message"])}
-        self._callbacks = Callbacks(callbacks, self.inbox, self.counters, runtime)
+        self._callbacks = Callbacks(callbacks, self.responder.serve, self.inbox, self.counters, runtime)
         self._serial = next(_serials)
         self._commands: CommandLoop[c.Command] = CommandLoop(
             "the client",
@@ -106,31 +106,32 @@ class ClientLoop:
             refuse=lambda command, reply: None,  # the client has ended: too late
             log=log,
         )
+        self._timeline = shell.timeline(self._commands, self._machine.next_deadline)
         self._transports: dict[int, ClientTransport] = {}
-        self._threads: list[Thread] = []
+        self._workers: list[ClientWorker] = []
 
     # -- for the application --------------------------------------------------------------------
 
     def start(self) -> None:
         """Start to dial. Raises: RuntimeError when the system gives no thread; then nothing goes on."""
-        self.clock.follow(self._commands)
+        self.clock.follow(self._timeline)
         try:
-            self._spawn("client driver", self._run)
+            self._spawn("client driver", self._drive)
             self._spawn("client writer", self._write)
             if self._callbacks.any:
-                self._spawn("client callbacks", self._callbacks.run)
+                self._spawn("client callbacks", self._callbacks.steps)
         except RuntimeError:
             # If the driver could not start, the next step of the clock would wait for it forever.
-            self.clock.unfollow(self._commands)
+            self.clock.unfollow(self._timeline)
             self.put(c.Leave(1000, 0.0, True))
             self.inbox.end()
             self.sender.end()
             raise
         self.put(c.Start())
 
-    def is_own_thread(self) -> bool:
-        """Whether the caller runs on one of the client's threads: it is a callback."""
-        return any(thread.is_current() for thread in list(self._threads))
+    def is_own_worker(self) -> bool:
+        """Whether the caller is a step of one of the client's workers: it is a callback."""
+        return any(worker.is_current() for worker in list(self._workers))
 
     def wait_until_over(self, timeout: float | None) -> bool:
         """Block until the client has ended and the last callback has returned.
@@ -140,8 +141,8 @@ class ClientLoop:
         return self.finished.wait(timeout) and self._callbacks.over.wait(timeout)
 
     def join(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` real seconds for each thread; True if all have ended."""
-        ended = [thread.is_current() or thread.join(timeout) for thread in list(self._threads)]
+        """Wait up to ``timeout`` real seconds for each worker; True if all have ended."""
+        ended = [worker.is_current() or worker.join(timeout) for worker in list(self._workers)]
         return all(ended)
 
     def name(self) -> str:
@@ -158,6 +159,22 @@ class ClientLoop:
             if limit is not None and frame.size > limit:
                 raise ValueError(f"the encoded message has {frame.size} bytes, more than {name} ({limit})")
         return frame
+
+    def begin_to_close(self, code: int, timeout: float, *, receives: bool) -> c.Leave:
+        """The application closes: see ``Client.close``. Gives what was put. Raises: ValueError. Never blocks.
+
+        ``receives``: it takes its messages itself, and the one that it has taken last counts as handled.
+        """
+        positive("timeout", timeout, zero=True)
+        if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
+            raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
+        self.responder.leave()
+        drained = self.sender.stop_accepting()
+        if receives:
+            self.inbox.handled()
+        leave = c.Leave(code, timeout, drained)
+        self.put(leave)
+        return leave
 
     def post(self, outgoing: OutgoingMessage) -> None:
         """Have a message sent. Raises: ConnectionClosed, SendBufferFull. Never blocks."""
@@ -181,13 +198,13 @@ class ClientLoop:
         """Queue a command for the driver; False if it has left. Never blocks."""
         return self._commands.put(command)
 
-    # -- the driver's thread ------------------------------------------------------------------
+    # -- the driver ---------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        if not self._commands.run():
+    def _drive(self) -> Steps[None]:
+        if not (yield self._commands.run):
             self._die()
         self.inbox.end()
-        self.clock.unfollow(self._commands)
+        self.clock.unfollow(self._timeline)
         self.finished.set()
 
     def _die(self) -> None:
@@ -237,7 +254,7 @@ class ClientLoop:
                 heard = self.clock.monotonic() if self.inbox.is_full() else self._transports[dial].heard_at
                 return c.LastHeard(dial, heard)
             case e.DrawPause(upto, at_least):
-                return c.Drawn(at_least + upto * _chance(self.options.random))
+                return c.Drawn(at_least + upto * chance(self.options.random))
             case e.Acknowledge(dial, received):
                 self._acknowledge(dial, received)
             case e.SendCloseFrame(dial, code):
@@ -266,11 +283,11 @@ class ClientLoop:
             asked=self.inbox.last_taken() if effect.resume else 0,
             token=self.token if effect.resume else "",
             # From above 0 to 1: where a test draws 0.0 each time, no acknowledgement is early.
-            phase=1.0 - _chance(self.options.phase),
+            phase=1.0 - chance(self.options.phase),
         )
         self._transports[effect.dial] = transport
         try:
-            self._spawn("client transport", transport.run)
+            transport.interrupt = self._spawn("client transport", transport.steps).interrupt
         except RuntimeError:
             self.put(c.DialFailed(effect.dial, TransportLost(1006, "the system gives no thread")))
 
@@ -336,12 +353,13 @@ class ClientLoop:
         if isinstance(error, SessionExpired):
             error.in_doubt = list(self.in_doubt)
 
-    # -- the writer's thread ------------------------------------------------------------------
+    # -- the writer ---------------------------------------------------------------------------
 
-    def _write(self) -> None:
+    def _write(self) -> Steps[None]:
         while True:
             try:
-                return self.sender.run()
+                yield self.sender.run
+                return
             except BaseException as error:  # a bug of ours: only the transport is lost
                 if passes(error):
                     raise
@@ -372,17 +390,7 @@ class ClientLoop:
     def _drained(self) -> None:
         self.put(c.Drained())
 
-    def _spawn(self, role: str, run: Callable[[], None]) -> None:
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        self._threads.append(self.runtime.spawn(f"resumehub-{role}-{self._serial}", run))
-
-
-def _chance(source: Callable[[], float]) -> float:
-    """A number from 0 to 1 of the application's ``random``, or 0.5 if that fails: the client dials anyway."""
-    try:
-        return min(1.0, max(0.0, float(source())))
-    except BaseException as error:
-        if passes(error):
-            raise
-        log.error("random raised; 0.5 is taken in its place", exc_info=error)
-        return 0.5
+    def _spawn(self, role: str, steps: Callable[[], Steps[None]]) -> ClientWorker:
+        self._workers = [worker for worker in self._workers if worker.is_alive()]
+        self._workers.append(self._shell.start(f"resumehub-{role}-{self._serial}", steps))
+        return self._workers[-1]

@@ -2,7 +2,8 @@
 
 No socket ever gets a timeout: when the machine's deadline has come, the driver shuts the socket down, and so
 the thread that waits on it returns. A thread that waits for a name server can't be freed like this: it stays
-until the server answers, and the result is thrown away. Run by the thread of a transport (``transport.py``).
+until the server answers, and the result is thrown away. What waits here is a step (``steps.py``) of a
+transport (``transport.py``).
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from ..runtime.base import Runtime
 from ..transport.sockets import ByteStream, PlainSocket, TlsSocket
 from .address import Address
+from .steps import Steps, carry_out
 
 
 class Guard(Protocol):
@@ -32,14 +35,13 @@ class Guard(Protocol):
 ResolvedAddress = tuple[int, int, int, str, Any]
 
 
-class Aborted(Exception):
-    """The dial has been given up meanwhile."""
-
-
 class Opener(Protocol):
-    """Give a connected stream socket, in blocking mode, to ``host`` and ``port``. Raises: OSError."""
+    """Give a connected stream socket, in blocking mode, to ``host`` and ``port``. Raises: OSError; Aborted.
 
-    def __call__(self, host: str, port: int, guard: Guard) -> socket.socket: ...
+    A step of the transport's: on an event loop it may give something to await for that socket.
+    """
+
+    def __call__(self, host: str, port: int, guard: Guard) -> Any: ...
 
 
 class AddressOrder:
@@ -78,22 +80,26 @@ class TcpOpener:
         self,
         runtime: Runtime,
         order: AddressOrder | None = None,
-        resolve: Callable[[str, int], Sequence[ResolvedAddress]] | None = None,
+        resolve: Callable[[str, int], Any] | None = None,
     ) -> None:
         self._runtime = runtime
         self._order = order or AddressOrder()
         self._resolve = resolve or _resolve
 
     def __call__(self, host: str, port: int, guard: Guard) -> socket.socket:
+        return carry_out(self.steps(host, port, guard))
+
+    def steps(self, host: str, port: int, guard: Guard) -> Steps[socket.socket]:
+        """The same, step by step."""
         failure: OSError = OSError(f"{host} has no address")
-        addresses = self._order.order(self._resolve(host, port))
+        addresses = self._order.order((yield partial(self._resolve, host, port)))
         for left, address in zip(reversed(range(len(addresses))), addresses, strict=True):
             family, kind, protocol, _, where = address
             sock = socket.socket(family, kind, protocol)
             try:
                 guard(sock, left)
                 self._order.trying(where)
-                self._connect(sock, where)
+                yield from self._connect(sock, where)
                 return sock
             except OSError as error:
                 sock.close()
@@ -103,11 +109,11 @@ class TcpOpener:
                 raise
         raise failure
 
-    def _connect(self, sock: socket.socket, where: object) -> None:
+    def _connect(self, sock: socket.socket, where: object) -> Steps[None]:
         sock.setblocking(False)
         number = sock.connect_ex(where)  # type: ignore[arg-type]
         if number in (errno.EINPROGRESS, errno.EINTR, errno.EAGAIN):
-            self._runtime.wait_writable(sock)
+            yield partial(self._runtime.wait_writable, sock)
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise OSError(number, os.strerror(number))
@@ -121,9 +127,9 @@ def _resolve(host: str, port: int) -> Sequence[ResolvedAddress]:
 
 def open_stream(
     address: Address, opener: Opener, context: ssl.SSLContext | None, runtime: Runtime, guard: Guard
-) -> ByteStream:
+) -> Steps[ByteStream]:
     """Connect, and speak TLS where ``address`` says so. Raises: OSError (ssl.SSLError is one); Aborted."""
-    sock = opener(address.host, address.port, guard)
+    sock: socket.socket = yield partial(opener, address.host, address.port, guard)
     try:
         guard(sock)
         if not address.secure:
@@ -136,7 +142,7 @@ def open_stream(
         raise
     try:
         guard(tls)
-        _shake_hands(tls, runtime)
+        yield partial(_shake_hands, tls, runtime)
         return TlsSocket(tls, runtime, tls.close)
     except BaseException:
         tls.close()

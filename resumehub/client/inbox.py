@@ -7,7 +7,8 @@ be taken. The messages that wait are thrown away when the server sends them agai
 when the session has ended.
 
 One object a client, with a lock of its own; any thread. A transport puts messages in, the driver freezes,
-begins and ends, and the thread that handles messages takes them. Read next: ``callbacks.py``.
+begins and ends, and whatever handles messages takes them. What blocks may be a step (``steps.py``): nothing
+has changed when it waits. Read next: ``callbacks.py``.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..clock import now
 from ..message import Message
 from ..runtime.base import Runtime
+from .steps import Steps
+
+#: A callback's call: it may be a step that is awaited.
+Call = Callable[[], Steps[Any]]
 
 #: How many messages may wait for the application; with more, the client stops reading.
 MAX_WAITING = 1024
@@ -49,8 +55,8 @@ class Inbox:
         self._report = report
         self._missed = missed
         self._waiting: deque[Arrival] = deque()
-        self._calls: deque[Callable[[], None]] = deque()
-        self._last_calls: deque[Callable[[], None]] = deque()
+        self._calls: deque[Call] = deque()
+        self._last_calls: deque[Call] = deque()
         # The dial whose transport may put; 0: none may.
         self._dial = 0
         self._frozen = False
@@ -105,7 +111,7 @@ class Inbox:
         with self._lock:
             return self._last_taken
 
-    def add_call(self, call: Callable[[], None], *, last: bool = False) -> None:
+    def add_call(self, call: Call, *, last: bool = False) -> None:
         """Queue the call of a callback: ahead of the messages that wait, or (``last``) behind them."""
         with self._lock:
             (self._last_calls if last else self._calls).append(call)
@@ -132,8 +138,8 @@ class Inbox:
             if arrival is None or arrival.message is not None:
                 return arrival.message if arrival is not None else None
 
-    def next_call(self, on_message: Callable[[Message], None] | None) -> Callable[[], None] | None:
-        """What the callbacks' thread calls next, once there is something; None: that was all.
+    def next_call(self, on_message: Callable[[Message], Steps[Any]] | None) -> Call | None:
+        """What the callbacks' worker calls next, once there is something; None: that was all.
 
         Without ``on_message`` the messages are left to ``take``.
         """
@@ -183,14 +189,14 @@ class Inbox:
 class _MessageCall:
     """Call the application's ``on_message`` with one message; it counts as handled even if that raises."""
 
-    def __init__(self, inbox: Inbox, on_message: Callable[[Message], None], arrival: Arrival) -> None:
+    def __init__(self, inbox: Inbox, on_message: Callable[[Message], Steps[Any]], arrival: Arrival) -> None:
         self._inbox = inbox
         self._on_message = on_message
         self._arrival = arrival
 
-    def __call__(self) -> None:
+    def __call__(self) -> Steps[None]:
         try:
             if self._arrival.message is not None:
-                self._on_message(self._arrival.message)
+                yield from self._on_message(self._arrival.message)
         finally:
             self._inbox.handled()

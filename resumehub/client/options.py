@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 
 from ..codec import Codec
 from ..protocol.tokens import SUBPROTOCOL, TOKEN_PREFIX
+from ..runtime.foreign_code import Log, passes
 from .dialing import AddressOrder, Opener
 from .states import ClientRules
 from .target import Target, Targets
 from .wire import Wire
+
+log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,14 @@ def positive(name: str, value: float, *, zero: bool = False) -> float:
     if not (value >= 0 if zero else value > 0) or value == float("inf"):
         raise ValueError(f"{name} must be {'0 or more' if zero else 'more than 0'}, not {value!r}")
     return value
+
+
+def chance(source: Callable[[], float]) -> float:
+    """A number from 0 to 1 of the application's ``random``, or 0.5 if that fails: the client dials anyway."""
+    try:
+        return min(1.0, max(0.0, float(source())))
+    except BaseException as error:
+        if passes(error):
+            raise
+        log.error("random raised; 0.5 is taken in its place", exc_info=error)
+        return 0.5

@@ -54,19 +54,23 @@ class ClientOutbox:
 
     def put(self, outgoing: OutgoingMessage) -> bool:
         """Accept a message; False, and nothing changes, if there is no room."""
-        if outgoing.is_answer:
-            if self._answers >= self.max_answers:
-                return False
-            self._answers += 1
-        elif (
-            len(self._messages) - self._answers >= self.max_frames
-            or self.used_bytes + outgoing.frame.size > self.max_bytes
-        ):
+        if not self.has_room(outgoing):
             return False
+        if outgoing.is_answer:
+            self._answers += 1
         else:
             self.used_bytes += outgoing.frame.size
         self._messages.append(outgoing)
         return True
+
+    def has_room(self, outgoing: OutgoingMessage) -> bool:
+        """Whether ``put`` would accept the message."""
+        if outgoing.is_answer:
+            return self._answers < self.max_answers
+        return (
+            len(self._messages) - self._answers < self.max_frames
+            and self.used_bytes + outgoing.frame.size <= self.max_bytes
+        )
 
     def next(self, window_frames: int, window_bytes: int) -> OutgoingMessage | None:
         """The next message to write; None if none waits, or if the window is used up.

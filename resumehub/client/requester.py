@@ -3,17 +3,19 @@
 The answer is given over by the thread that reads it (``transport.py``), past all messages that wait in the
 inbox: so a callback may wait for one. The timeout is a deadline of the client's machine, and so follows the
 client's clock. What becomes of a request is decided by ``asked_requests.py``; how it is encoded and queued,
-by the functions that this is given. Any thread; ``request`` alone blocks. Made by ``client_loop.py``.
+by the functions that this is given. Any thread; ``Asking.wait`` alone blocks. Made by ``client_loop.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConnectionClosed, RequestFailed, ResumeHubError, SendBufferFull
 from ..message import Message
-from ..runtime.base import Runtime
+from ..runtime.base import Event, Runtime
 from .asked_requests import AskedRequest, AskedRequests
 
 #: Puts the message of a request into the outbox. Raises: as ``Client.send``.
@@ -21,6 +23,26 @@ Post = Callable[[Message, AskedRequest], None]
 
 #: Called with the request's id and its timeout in seconds; with None when it needs no timeout any more.
 Timer = Callable[[str, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A request that has been sent. ``wait``, then take the ``payload``."""
+
+    request: AskedRequest
+    answered: Event
+
+    def wait(self) -> None:
+        """Blocks: until it is known what becomes of the request. As a step (``steps.py``): see there."""
+        self.answered.wait()
+
+    def payload(self) -> Any:
+        """That of the answer. Raises: see ``Client.request``."""
+        outcome = self.request.outcome
+        if isinstance(outcome, ResumeHubError):
+            raise outcome
+        assert outcome is not None, "the event is set behind the outcome"
+        return outcome.payload
 
 
 class ClientRequester:
@@ -37,27 +59,26 @@ class ClientRequester:
         self._name = name
         self._ended = False
 
-    def request(self, event: str, payload: Any, timeout: float | None) -> Any:
-        """Send a request and give the payload of its answer; see ``Client.request``."""
+    @contextmanager
+    def asking(self, event: str, payload: Any, timeout: float | None) -> Iterator[Asking]:
+        """Send a request; at the end of the ``with`` it is given up, if it is open still.
+
+        Raises: ConnectionClosed, SendBufferFull, TypeError, ValueError: see ``Client.request``. Never blocks.
+        """
         request, answered = self._add(event, timeout)
         try:
             if timeout is not None:
                 self._timer(request.id, timeout)
             self._post(Message(event, payload, id=request.id), request)
-            answered.wait()
+            yield Asking(request, answered)
         finally:
             # If it is open still, the caller was interrupted, or nothing was sent.
             with self._lock:
                 self._table.forget(request)
             if timeout is not None:
                 self._timer(request.id, None)
-        outcome = request.outcome
-        if isinstance(outcome, ResumeHubError):
-            raise outcome
-        assert outcome is not None, "the event is set behind the outcome"
-        return outcome.payload
 
-    def _add(self, event: str, timeout: float | None) -> tuple[AskedRequest, Any]:
+    def _add(self, event: str, timeout: float | None) -> tuple[AskedRequest, Event]:
         answered = self._runtime.event("an answer")
         with self._lock:
             if self._ended:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, assert_never
 
 from ..errors import ConnectionClosed, RequestError, SendBufferFull
@@ -20,6 +21,7 @@ from ..reasons import RequestRefusal
 from ..runtime.base import Runtime
 from ..runtime.foreign_code import Log, passes
 from .stats import ClientCounters
+from .steps import Steps
 from .taken_requests import AnswerState, Taken, TakenRequest, TakenRequests
 
 log = Log(__name__)
@@ -50,24 +52,24 @@ class ClientResponder:
 
     # -- a callback -----------------------------------------------------------------------------
 
-    def serve(self, on_message: Callable[[Message], Any]) -> Callable[[Message], None]:
-        """``on_message``, with what it returns or raises made the answer of a request.
+    def serve(self, on_message: Callable[[Message], Any]) -> Callable[[Message], Steps[None]]:
+        """``on_message`` as a step, with what it returns or raises made the answer of a request.
 
-        Raises: what ``on_message`` raises, but for RequestError, which the asker is told. Blocks: as it does.
+        Raises: what ``on_message`` raises, but for RequestError, which the asker is told.
         """
 
-        def call(message: Message) -> None:
+        def call(message: Message) -> Steps[None]:
             given, request = self._open(message)
             if given is not None:
-                self._call(on_message, given, request)
+                yield from self._call(on_message, given, request)
 
         return call
 
     def _call(
         self, on_message: Callable[[Message], Any], message: Message, request: TakenRequest | None
-    ) -> None:
+    ) -> Steps[None]:
         try:
-            returned = on_message(message)
+            returned = yield partial(on_message, message)
         except RequestError as refusal:
             if request is None:
                 self._log_once(

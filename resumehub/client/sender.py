@@ -73,10 +73,17 @@ class Sender:
             self._changed.notify_all()
             return None
 
+    def wait_for_room(self, outgoing: OutgoingMessage) -> None:
+        """Return when ``put`` would accept the message, or raise. Blocks: until then."""
+        with self._lock:
+            while not self._accepts_no_more and not self._outbox.has_room(outgoing):
+                self._changed.wait()
+
     def stop_accepting(self) -> bool:
         """Accept no more; True if nothing is left to be sent or acknowledged."""
         with self._lock:
             self._accepts_no_more = True
+            self._changed.notify_all()
             return not len(self._outbox)
 
     def acknowledge(self, dial: int, received: int) -> bool:
@@ -215,9 +222,10 @@ class Sender:
     # -- the writer's thread ------------------------------------------------------------------
 
     def run(self) -> None:
-        """Write, until the end. The writer's thread only."""
+        """Write, until the end. The writer's only step (``steps.py``), which may be called again."""
         while True:
             with self._lock:
+                self._stop_waiting()
                 while not self._ended and not self._next_piece():
                     self._changed.wait()
                 if self._ended:
@@ -229,12 +237,12 @@ class Sender:
                 if self._write(stream):
                     continue
                 self._waiting_on = transport
-            try:
-                stream.wait_writable()
-            finally:
-                with self._lock:
-                    self._waiting_on = None
-                    self._changed.notify_all()
+            stream.wait_writable()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting_on is not None:
+            self._waiting_on = None
+            self._changed.notify_all()
 
     def _next_piece(self) -> bool:
         """Choose what is written next, and encode it; False if there is nothing."""
@@ -275,6 +283,8 @@ class Sender:
             self._writing = None
             self.written += 1
             self._outbox.written()
+            if not self._outbox.keeps_until_acked:
+                self._changed.notify_all()  # there is room
             self._report_if_drained()
         return True
 

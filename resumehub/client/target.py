@@ -1,10 +1,11 @@
 """Where each dial goes, and with which headers: what the application gave, or its functions for that.
 
 A token that is short-lived must be made for each dial. So the URL, the headers, the cookies and the query's
-parameters may be functions without arguments. They are called on the thread of the dial's transport, for one
-dial at a time, before anything is connected; they may block. What they raise ends that dial only: it is
-logged, and the client dials again behind a pause. What is no function is checked at once, by ``connect``.
-Used by ``transport.py``. Read next: ``options.py``, ``address.py``.
+parameters may be functions without arguments. They are called as steps (``steps.py``) of the dial's
+transport, for one dial at a time, before anything is connected: on a thread they may block, on an event loop
+they may be async. What they raise ends that dial only: it is logged, and the client dials again behind a
+pause. What is no function is checked at once, by ``connect``. Used by ``transport.py``. Read next:
+``options.py``, ``address.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..runtime.base import Lock
+from ..runtime.foreign_code import passes
 from .address import Address, read_address
+from .steps import Aborted, Steps
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 Strings = Mapping[str, str]
@@ -73,8 +76,8 @@ class Targets:
         if not callable(url):
             self.shown = self.example.address.shown
 
-    def next(self) -> Target:
-        """The target of a dial. Blocks: for as long as the application's functions do.
+    def next(self) -> Steps[Target]:
+        """The target of a dial. Its steps are the application's functions.
 
         Raises: TargetFailed, also if a function that an earlier dial has called has not returned.
         """
@@ -85,7 +88,10 @@ class Targets:
                 raise TargetFailed("url, headers, cookies or params has not returned since an earlier dial")
             self._busy = True
         try:
-            target = self._make({name: self._call(name, given) for name, given in self._given.items()})
+            known = {}
+            for name, given in self._given.items():
+                known[name] = yield from self._call(name, given)
+            target = self._make(known)
         except (TypeError, ValueError) as error:
             raise TargetFailed(str(error)) from None
         finally:
@@ -94,13 +100,15 @@ class Targets:
         self.shown = target.address.shown
         return target
 
-    def _call(self, name: str, given: Any) -> Any:
+    def _call(self, name: str, given: Any) -> Steps[Any]:
         if not callable(given):
             return given
         try:
-            return given()
+            return (yield given)
         # Whatever it is: it may cost this dial, and not the thread that the client needs for it.
         except BaseException as error:
+            if isinstance(error, Aborted) or passes(error):
+                raise
             raise TargetFailed(f"{name} raised {type(error).__name__}") from error
 
     def _make(self, known: Mapping[str, Any]) -> Target:

@@ -1,17 +1,18 @@
-"""One transport of a client, from the dial to the last byte, and the thread that reads it.
+"""One transport of a client, from the dial to the last byte, and the worker that reads it, step by step.
 
-The thread connects, shakes hands, reads the ``$hello``, tells the driver, and waits for its decision. Then it
-gives each message to the inbox, and each acknowledgement and each Ping to the sender. The last thing
-that it tells the driver is how the transport ended. It decides nothing about the session. Made by
-``client_loop.py``. Read next: ``dialing.py``, ``wire.py``.
+The worker (a thread, or a task of an event loop) connects, shakes hands, reads the ``$hello``, tells the
+driver, and waits for its decision. Then it gives each message to the inbox, and each acknowledgement and each
+Ping to the sender. The last thing that it tells the driver is how the transport ended. It decides nothing
+about the session. Made by ``client_loop.py``. Read next: ``steps.py``, ``dialing.py``, ``wire.py``.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from ..clock import Clock
@@ -27,13 +28,14 @@ from ..runtime.foreign_code import Log, passes
 from ..transport.base import CloseReceived, Failed, PingReceived
 from ..transport.sockets import RECEIVE_BYTES, ByteStream
 from . import commands as c
-from .dialing import Aborted, open_stream
+from .dialing import open_stream
 from .inbox import Arrival, Inbox
 from .options import Options
 from .requester import ClientRequester
 from .responder import ClientResponder
 from .sender import Sender
 from .stats import ClientCounters
+from .steps import Aborted, Steps
 from .target import Target, TargetFailed
 from .wire import Accepted, Data, Rejected, Wire, WireEvent, encode_close
 
@@ -59,7 +61,7 @@ class ClientParts(Protocol):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ClientTransport:
-    """One dial. Made and used by the driver, but for ``run``, which is the thread's."""
+    """One dial. Made and used by the driver, but for ``steps``, which are its worker's."""
 
     client: ClientParts
     dial: int
@@ -73,7 +75,11 @@ class ClientTransport:
     phase: float
     heard_at: float = 0.0
     stream: ByteStream | None = None
+    #: Called behind an abort, with the descriptor of the socket that was shut down, if there is one.
+    interrupt: Callable[[int | None], None] | None = None
     _wire: Wire | None = None
+    # What has been read and not looked at.
+    _events: Iterator[WireEvent] = field(default_factory=lambda: iter(()))
     _sock: socket.socket | None = None
     # How many addresses are left behind the one that it connects to; None: it does not connect.
     _left: int | None = None
@@ -91,25 +97,29 @@ class ClientTransport:
         self._driver_has_decided.set()
 
     def abort(self) -> None:
-        """Shut the socket down, at any moment of the transport's life; the thread then ends. Never blocks."""
+        """Shut the socket down, at any moment of the transport's life; the worker then ends. Never blocks."""
         with self._lock:
             self._aborted = True
+            number = None
             if self._sock is not None:
                 _shut_down(self._sock)
+                number = self._sock.fileno()
         self._driver_has_decided.set()
+        if self.interrupt is not None:
+            self.interrupt(number)
 
     def give_up_address(self, left: int) -> None:
-        """Have the thread try its next address, if it still connects to the one with ``left`` behind it."""
+        """Have the worker try its next address, if it still connects to the one with ``left`` behind it."""
         with self._lock:
             if self._left == left and self._sock is not None:
                 _shut_down(self._sock)
 
-    # -- the thread ---------------------------------------------------------------------------
+    # -- the worker ---------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def steps(self) -> Steps[None]:
         """Dial, read to the end, and release the socket."""
         try:
-            end = self._connect() or self._use()
+            end = (yield from self._connect()) or (yield from self._use())
         except BaseException as error:  # a bug of ours: say so, and dial again
             if passes(error):
                 raise
@@ -120,8 +130,10 @@ class ClientTransport:
         finally:
             self.abort()
             if self.stream is not None:
-                self.client.sender.detach_and_wait(self)
-                self.stream.release()
+                try:
+                    yield partial(self.client.sender.detach_and_wait, self)
+                finally:
+                    self.stream.release()
 
     def _guard(self, sock: socket.socket, left: int | None = None) -> None:
         with self._lock:
@@ -131,13 +143,13 @@ class ClientTransport:
         if left is not None:
             self.client.put(c.Trying(self.dial, left))
 
-    def _connect(self) -> c.Command | None:
+    def _connect(self) -> Steps[c.Command | None]:
         """Connect; give what to report if that fails."""
         options, runtime = self.client.options, self.client.runtime
         try:
-            target = options.targets.next()
+            target = yield from options.targets.next()
             self._wire = self._request(target)
-            self.stream = open_stream(
+            self.stream = yield from open_stream(
                 target.address, options.opener, target.ssl_context, runtime, self._guard
             )
             return None
@@ -169,19 +181,18 @@ class ClientTransport:
         except ValueError as error:
             raise TargetFailed(str(error)) from None
 
-    def _use(self) -> c.Command:
+    def _use(self) -> Steps[c.Command]:
         """Shake hands and read to the end; give what to report."""
         stream, wire = self.stream, self._wire
         assert stream is not None, "it has been connected"
         assert wire is not None, "there was a request to connect for"
         try:
-            self._send_all(stream, wire.request)
+            yield from self._send_all(stream, wire.request)
         except OSError:
             return c.DialFailed(
                 self.dial, TransportLost(CloseCode.ABNORMAL, "the request was cut off"), reached=True
             )
-        events = self._events(stream, wire)
-        answer = next(events, None)
+        answer = yield from self._next_event()
         if isinstance(answer, Rejected):
             return self._rejection(answer)
         if isinstance(answer, Failed):
@@ -192,33 +203,37 @@ class ClientTransport:
             return c.DialFailed(self.dial, TransportLost(CloseCode.ABNORMAL, "no answer"), reached=True)
         hello: control_messages.Hello | None = None
         if self.offer and answer.subprotocol == SUBPROTOCOL:
-            said = self._wait_for_hello(events)
+            said = yield from self._wait_for_hello()
             if not isinstance(said, control_messages.Hello):
                 return said
             hello = said
         self.client.put(c.Opened(self.dial, hello, self.asked, self.phase))
-        self._driver_has_decided.wait()
+        yield self._driver_has_decided.wait
         if self._aborted:
             return self._lost_without_close()
-        return self._listen(events, lossless=hello is not None)
+        return (yield from self._listen(lossless=hello is not None))
 
-    def _send_all(self, stream: ByteStream, data: bytes) -> None:
+    def _send_all(self, stream: ByteStream, data: bytes) -> Steps[None]:
         rest = memoryview(data)
         while rest:
             taken = stream.send([rest])
             rest = rest[taken:]
             if not taken:
-                stream.wait_writable()
+                yield stream.wait_writable
 
-    def _events(self, stream: ByteStream, wire: Wire) -> Iterator[WireEvent]:
-        """What comes, until the end. It reads on only when the caller has asked for the next event."""
-        while not wire.over:
+    def _next_event(self) -> Steps[WireEvent | None]:
+        """What comes next; None at the end. It reads on only when all that was read has been given."""
+        stream, wire = self.stream, self._wire
+        assert stream is not None, "it has been connected"
+        assert wire is not None, "there was a request to connect for"
+        while (event := next(self._events, None)) is None and not wire.over:
             try:
-                data = stream.receive(RECEIVE_BYTES)
+                data = yield partial(stream.receive, RECEIVE_BYTES)
             except OSError:
                 data = b""
             self.heard_at = self.client.clock.monotonic()
-            yield from wire.feed(data)
+            self._events = wire.feed(data)
+        return event
 
     def _rejection(self, answer: Rejected) -> c.Command:
         said = read_object(answer.body)
@@ -233,8 +248,8 @@ class ClientTransport:
             first_available,
         )
 
-    def _wait_for_hello(self, events: Iterator[WireEvent]) -> control_messages.Hello | c.Command:
-        for event in events:
+    def _wait_for_hello(self) -> Steps[control_messages.Hello | c.Command]:
+        while (event := (yield from self._next_event())) is not None:
             match event:
                 case Data(data) if data is not None:
                     return self._read_hello(data)
@@ -253,11 +268,11 @@ class ClientTransport:
             return self._protocol_broken("$hello covers messages that were never sent")
         return hello
 
-    def _listen(self, events: Iterator[WireEvent], *, lossless: bool) -> c.Command:
-        for event in events:
+    def _listen(self, *, lossless: bool) -> Steps[c.Command]:
+        while (event := (yield from self._next_event())) is not None:
             match event:
                 case Data(data, size):
-                    problem = self._message(data, size, lossless=lossless)
+                    problem = yield from self._message(data, size, lossless=lossless)
                     if problem:
                         return self._protocol_broken(problem)
                 case PingReceived(payload):
@@ -268,7 +283,7 @@ class ClientTransport:
 
     # -- what comes ---------------------------------------------------------------------------
 
-    def _message(self, data: str | bytes | None, size: int, *, lossless: bool) -> str | None:
+    def _message(self, data: str | bytes | None, size: int, *, lossless: bool) -> Steps[str | None]:
         """Pass one data message on; give a sentence if the server breaks the protocol with it."""
         message: Message | None = None
         if data is not None:
@@ -280,7 +295,7 @@ class ClientTransport:
             self._skip("it is larger than max_message_size")
         if lossless and message is not None and message.event.startswith("$"):
             try:
-                return self._control(message)
+                return (yield from self._control(message))
             except control_messages.Malformed as malformed:
                 return str(malformed)
         if message is not None and message.re is not None:
@@ -289,7 +304,7 @@ class ClientTransport:
             message = None
         elif message is not None and message.id is not None:
             message = self.client.responder.arrived(message)
-        self.client.inbox.put(self.dial, Arrival(message, size))
+        yield partial(self.client.inbox.put, self.dial, Arrival(message, size))
         return None
 
     def _skip(self, problem: str) -> None:
@@ -298,13 +313,13 @@ class ClientTransport:
         if self.client.counters.undecodable == 1:
             log.warning("a message from the server is skipped: %s", problem)
 
-    def _control(self, message: Message) -> str | None:
+    def _control(self, message: Message) -> Steps[str | None]:
         if message.event == control_messages.ACK:
             if not self.client.sender.acknowledge(self.dial, control_messages.read_ack(message)):
                 return "$ack covers messages that were never sent"
         elif message.event == control_messages.MISSED:
             _, last = control_messages.read_missed(message)
-            self.client.inbox.put(self.dial, Arrival(None, missed_to=last))
+            yield partial(self.client.inbox.put, self.dial, Arrival(None, missed_to=last))
         elif message.event == control_messages.REJECTED:
             self.client.not_decoded(control_messages.read_rejected(message))
         return None

@@ -20,7 +20,7 @@ clock                   ``runtime/steady_clock.py``               nothing: the l
 log handlers, filters   ``Log``, below                            that line
 the client's callbacks  ``client/callbacks.py``                   nothing; logged and counted. The asker of a
                         ``client/responder.py``                   request gets ``internal_error`` (E3)
-the client's ``random`` ``client/client_loop.py``, ``_chance``    nothing; logged
+the client's ``random`` ``client/options.py``, ``chance``         nothing; logged
 ======================  ========================================  ==========================================
 
 An argument that runs code (``exclude``, a payload) is read in the caller's thread, without a lock, and the

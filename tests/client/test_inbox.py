@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from resumehub import Message
 from resumehub.client.inbox import MAX_WAITING, Arrival, Inbox
+from resumehub.client.steps import Steps, carry_out
 from resumehub.runtime.system import SystemRuntime
 from tests.support import Call
 
@@ -68,9 +69,13 @@ def test_callbacks_come_ahead_of_messages_and_the_last_ones_behind() -> None:
     box, _ = inbox()
     order: list[object] = []
     box.put(1, n(1))
-    box.add_call(lambda: order.append("over"), last=True)
-    box.add_call(lambda: order.append("back"))
+
+    def note(what: object) -> Steps[None]:
+        yield lambda: order.append(what)
+
+    box.add_call(lambda: note("over"), last=True)
+    box.add_call(lambda: note("back"))
     box.end()
-    while (call := box.next_call(lambda message: order.append(message.payload))) is not None:
-        call()
+    while (call := box.next_call(lambda message: note(message.payload))) is not None:
+        carry_out(call())
     assert order == ["back", 1, "over"]

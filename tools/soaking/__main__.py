@@ -1,6 +1,7 @@
 """The command: ``tools/soak``. Runs one soak or two, and ends with 1 if a promise was broken.
 
-Read next: ``run.py``; ``cluster_run.py`` for ``--cluster``, ``reload_run.py`` for ``--reloads``.
+Read next: ``run.py``; ``endure_run.py`` for ``--minutes``, ``cluster_run.py`` for ``--cluster``,
+``reload_run.py`` for ``--reloads``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 from .cluster_report import cluster_failures, tell_cluster
 from .cluster_run import ClusterSettings, soak_cluster
+from .endure_report import endure_failures, tell_endurance, write_samples
+from .endure_run import EndureSettings, endure
 from .reload_report import reload_failures, tell_reloads
 from .reload_run import WAYS, ReloadSettings, soak_reloads
 from .report import failures, tell
@@ -38,12 +41,23 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--server", choices=sorted({*SERVERS, "sync"}), default=defaults.server, help="sync: with --cluster"
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="without --cluster: an endurance run, which plays every feature again and again for so long, "
+        "and looks whether anything grows; with --cluster: begin no fault after so long",
+    )
+    parser.add_argument("--samples", metavar="FILE", help="of an endurance run: write a line of CSV a second")
+    parser.add_argument(
+        "--only",
+        metavar="WORD",
+        default="",
+        help="with --minutes or --cluster: what has this word in its name",
+    )
     cluster = parser.add_argument_group("a cluster: several workers, whose processes fail, not the network")
     cluster.add_argument("--cluster", action="store_true")
-    cluster.add_argument("--minutes", type=float, default=ClusterSettings.minutes)
     cluster.add_argument("--workers", type=int, default=ClusterSettings.workers)
     cluster.add_argument("--faults", type=int, help="end behind so many faults")
-    cluster.add_argument("--only", metavar="WORD", default="", help="faults with this word in their name")
     cluster.add_argument(
         "--reloads", type=int, help="no faults, but so many reloads, which nobody may notice"
     )
@@ -59,17 +73,32 @@ def main() -> int:
     arguments = vars(parser().parse_args())
     mode = arguments.pop("mode")
     of_cluster = {name: arguments.pop(name) for name in _OF_CLUSTER}
+    samples = arguments.pop("samples")
     _allow_many_sockets()
     # As Ctrl-C: the server has to be stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     if arguments.pop("cluster"):
+        if of_cluster["minutes"] is None:
+            of_cluster["minutes"] = ClusterSettings.minutes
         return _soak_cluster(arguments, of_cluster)
+    if of_cluster["minutes"] is not None:
+        told = {name: of_cluster[name] for name in ("minutes", "only")}
+        return _endure(EndureSettings(seed=arguments["seed"], server=arguments["server"], **told), samples)
     failed = False
     for one in ("v1", "plain") if mode == "both" else (mode,):
         outcome = soak(replace(Settings(**arguments), mode=one), lambda text: print(text, file=sys.stderr))
         print(tell(outcome), end="\n\n", flush=True)
         failed = failed or bool(failures(outcome))
     return 1 if failed else 0
+
+
+def _endure(settings: EndureSettings, samples: str | None) -> int:
+    outcome = endure(settings, lambda text: print(text, file=sys.stderr, flush=True))
+    if samples is not None:
+        with open(samples, "w", newline="") as file:
+            write_samples(outcome.samples, file)
+    print(tell_endurance(outcome), flush=True)
+    return 1 if endure_failures(outcome) else 0
 
 
 def _soak_cluster(arguments: dict[str, Any], of_cluster: dict[str, Any]) -> int:

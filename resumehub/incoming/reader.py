@@ -238,7 +238,7 @@ class Reader:
         io.reading_since = None
         serial_queue = self._session.serial_queue
         self._about_to_call()
-        has_turn = call is not None and serial_queue.take_turn()
+        has_turn = call is not None and serial_queue.take_turn(call)
         if call is not None and not has_turn:
             serial_queue.post(call, runner_coming=True)
         self._queued = not has_turn

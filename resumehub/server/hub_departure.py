@@ -205,6 +205,7 @@ class HubDeparture:
                 self._packed.append((session, one))
                 if not self._releases[session.epoch].freeze():
                     self._carried.add(session.epoch)
+                    session.inbound_fence.seal(self._seal)
         self.sessions, self.carried = len(self._packed), len(self._carried)
 
     def _stop_new_ones(self) -> None:
@@ -349,5 +350,8 @@ class HubDeparture:
             if session.epoch not in gone:
                 with session.outbox.lock:
                     session.seal = None
+                session.inbound_fence.seal(None)
+            else:
+                session.inbound_fence.shut()  # what was about to start has gone along
         self._seal.open(elsewhere)
         self._sealed.clear()

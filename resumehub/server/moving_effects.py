@@ -134,9 +134,16 @@ class MovingEffects:
         decisions: DecisionState,
         write: Callable[..., SessionState] = write_down,
     ) -> SessionState:
-        """The state of a session that is fenced. Hub thread, or the thread that holds it."""
+        """The state of a session that is fenced. Hub thread, or the thread that holds it.
+
+        A message that is about to start goes along: it does not start here any more.
+        """
         io = self._transports[number] if number is not None else None
-        calls = [call for call in session.serial_queue.waiting() if call.session is session]
+        queue = session.serial_queue
+        running = queue.running()
+        calls = [call for call in queue.waiting() if call.session is session]
+        if isinstance(running, MessageCall) and running.session is session and not running.is_started:
+            calls.insert(0, running)
         messages = [call for call in calls if isinstance(call, MessageCall) and not call.is_stale()]
         hooks = tuple(
             HookState(call.hook, call.generation, ErrorState.of(call.error), call.room_id, call.reason)

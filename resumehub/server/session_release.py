@@ -175,7 +175,10 @@ class SessionRelease:
 
     def _last_word(self) -> LastWord:
         data = None if self.problem is not None else self._data()
-        return LastWord(self.session.life, data, self.problem, self.session.failed_in)
+        hook, generation = self.session.failed
+        # A client that has come back since then does not pay for it, unless its on_connect has raised.
+        counts = hook == "on_connect" or generation == self.session.generation
+        return LastWord(self.session.life, data, self.problem, hook if counts else "")
 
     def _data(self) -> Any:
         return self.session.connection.data if self.session.connection is not None else None

@@ -84,16 +84,18 @@ class MessageCall:
     """One message that was read, for on_message.
 
     ``data``: as it came. ``_message``: the same, decoded, if the reader has decoded it already.
-    ``_is_taken``: it is an answer, and the thread that waited for it has it.
+    ``_is_taken``: it is an answer, and the thread that waited for it has it. ``is_started``: it counts as
+    handled.
     """
 
     _services: Services
     session: Session
-    _generation: int
+    generation: int
     data: str | bytes
     size: int | None
     _message: Message | Undecodable | None = None
     _is_taken: bool = False
+    is_started: bool = False
     hook: str = "on_message"
 
     def run(self) -> None:
@@ -114,7 +116,7 @@ class MessageCall:
         # raises would come back after every resume. The client of a v1 session is told of one that is
         # undecodable.
         told = session.delayed_ack is not None and isinstance(message, Undecodable)
-        if not session.inbound_fence.start(self._generation, _why(message) if told else None):
+        if not session.inbound_fence.start(self, _why(message) if told else None):
             return
         if observers.trace is not None:
             observers.note(
@@ -138,7 +140,7 @@ class MessageCall:
                 message = replace(message, answering=request)
             began = observers.callback_began(session, self.hook)
             try:
-                _handle(services, session, self._generation, message, request)
+                _handle(services, session, self.generation, message, request)
             finally:
                 observers.callback_ended(session, self.hook, began)
 
@@ -150,14 +152,15 @@ class MessageCall:
             session.connection_id,
             connection_id=session.connection_id,
         )
-        session.inbound_fence.fence(self._generation)
+        session.inbound_fence.fence(self.generation)
+        session.failed = self.hook, self.generation  # if the session is about to move, it is told there
         writer = session.writer
         if writer is not None:
             self._services.commands.put(TransportAborted(writer.number))
 
     def is_stale(self) -> bool:
         """Whether it can never start, because its transport is no longer the session's."""
-        return not self.session.inbound_fence.is_open(self._generation)
+        return not self.session.inbound_fence.is_open(self.generation)
 
 
 def read_message(codec: Codec, data: str | bytes, *, allow_reserved: bool = False) -> Message | Undecodable:
@@ -291,5 +294,5 @@ def _failed(
         session.inbound_fence.fence(generation)
     if request is not None:
         request.fail()  # before the close frame, which goes ahead of what waits
-    session.failed_in = hook
+    session.failed = hook, generation
     services.commands.put(HandlerFailed(session.epoch, generation, hook, error))

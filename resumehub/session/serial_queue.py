@@ -58,6 +58,7 @@ class SerialQueue:
         self._room = runtime.condition(self._lock)
         self._calls: deque[Callback] = deque()
         self._running = False
+        self._current: Callback | None = None
         self._parked = 0
         self._parked_bytes = 0
         self._max_parked_bytes = parked_bytes
@@ -101,15 +102,15 @@ class SerialQueue:
             self._running = True
         self._run_on(self._next(turn), turn)
 
-    def take_turn(self) -> bool:
+    def take_turn(self, call: Callback | None = None) -> bool:
         """Take the right to run if no callback waits or runs; else False. Next, always: ``run_in_turn``.
 
-        It succeeds for nearly every message, which then need not be queued.
+        ``call``: what runs then. It succeeds for nearly every message, which then need not be queued.
         """
         with self._lock:
             if self._running or self._calls:
                 return False
-            self._running = True
+            self._running, self._current = True, call
             return True
 
     def run_in_turn(self, call: Callback) -> None:
@@ -136,6 +137,10 @@ class SerialQueue:
         """The callbacks that have not started, oldest first. Call it between ``told`` and ``let_go``."""
         with self._lock:
             return list(self._calls)
+
+    def running(self) -> Callback | None:
+        """The callback that runs, or is about to; None if none does, or it runs alone."""
+        return self._current
 
     def run_alone(self, call: Callback, told: Callable[[], None]) -> None:
         """Between ``told`` and ``let_go``: have the pool run ``call``, ahead of all that waits.
@@ -251,6 +256,7 @@ class SerialQueue:
     def _next(self, turn: int | None) -> Callback | None:
         told: list[Callable[[], None]] = []
         with self._lock:
+            self._current = None
             if self._told_of_return:
                 told, self._told_of_return = self._told_of_return, []
             holder = self._holder
@@ -261,7 +267,7 @@ class SerialQueue:
                 self._running = False
                 return None
             else:
-                call = self._calls.popleft() if self._calls and turn != 0 else None
+                call = self._current = self._calls.popleft() if self._calls and turn != 0 else None
             left = bool(self._calls)
             if call is None:
                 self._running = holder is not None

@@ -99,8 +99,8 @@ class Session:
     refusal_logged: bool = False
     #: Its callbacks' thread: whether on_connect raised. Then neither on_join nor on_leave is called.
     entry_refused: bool = False
-    #: Its callbacks' thread: the hook in which one has raised, so that the session ends.
-    failed_in: str = ""
+    #: Its callbacks' thread: the hook in which one has raised, and the generation of its transport.
+    failed: tuple[str, int] = ("", 0)
     span: SessionSpan | None = None  # for tracing
     #: The application's handle; None behind on_disconnect: no cycle waits for the garbage collector.
     connection: Connection | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -128,13 +129,19 @@ class WatchedFence(InboundFence):
             self.seen.append((self.handled, [one.number for one in self.rejected(0, self.handled)]))
 
 
+@dataclass
+class Started:
+    generation: int
+    is_started: bool = False
+
+
 @pytest.mark.contract("D2")
 def test_whoever_acknowledges_a_message_finds_that_it_was_rejected() -> None:
     """Another thread may acknowledge as soon as it counts, and must not leave it out."""
     fence = WatchedFence(SystemRuntime().lock("a fence"), 4)
     fence.seen = []
     fence.attach(1)
-    fence.start(1, "nonsense")
-    fence.start(1)
-    fence.start(1, "nonsense")
+    fence.start(Started(1), "nonsense")
+    fence.start(Started(1))
+    fence.start(Started(1), "nonsense")
     assert fence.seen == [(1, [1]), (2, [1]), (3, [1, 3])]

@@ -9,8 +9,8 @@ GUARDS = (
     ShellGuard(
         "a message starts while its transport is the session's",
         "session/inbound_fence.py",
-        "if generation != self._generation:\n                return False",
-        "if False:\n                return False",
+        "if message.generation != self._generation:\n                    return False",
+        "if False:\n                    return False",
         "A message that was read before a kick would be handled behind it.",
         says="no message starts after on_disconnect",
         scene=scenes.a_message_and_a_kick,

@@ -19,7 +19,7 @@ from resumehub.errors import TransportLost
 from resumehub.outgoing.outbox import Outbox
 from resumehub.outgoing.transport_writer import TransportWriter
 from resumehub.outgoing.wire_queue import WireQueue
-from resumehub.session.serial_queue import CallbackPool, SerialQueue
+from resumehub.session.serial_queue import Callback, CallbackPool, SerialQueue
 from resumehub.session.session import Session
 from resumehub.testing import PCT, Deepening, Explored, Lab, Peer, explore
 from resumehub.testing.strategies import Exploration
@@ -73,7 +73,7 @@ def two_sessions_drop(lab: Lab) -> None:
 # -- a double disconnect -----------------------------------------------------------------------
 
 
-def never_claim(self: SerialQueue) -> bool:
+def never_claim(self: SerialQueue, call: Callback | None = None) -> bool:
     """Everything goes by way of the queue."""
     return False
 

@@ -36,7 +36,7 @@ def live_and_die(s: Stage) -> None:
     assert read(ws) == ("n", 2)
     again = s.resume(ws)  # a takeover
     s.recorder.wait_for("restore")
-    again.ping(b"read?")  # no deadline of a Pong runs before its reader has come back from on_transport_restore
+    again.ping(b"read?")  # before its reader has come back, no deadline of a Pong runs
     assert again.wait_for_pong()
     again.freeze()
     s.clock.advance(35)  # its heartbeat fails

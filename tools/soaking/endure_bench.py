@@ -21,11 +21,12 @@ from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlencode
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed as WebSocketClosed
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as dial_plainly
 
-from resumehub import Message, SendBufferFull
+from resumehub import ConnectionClosed, Message, SendBufferFull
 from resumehub.client import Client, connect
 from tests.contract.raw_client import HANDSHAKE, Wire, head
 from tests.contract.raw_client import Client as RawPeer
@@ -115,7 +116,8 @@ class Peer:
             case Message(id=str(), event="echo"):
                 return {"of": message.payload}
             case Message(id=str(), event="never"):
-                message.defer()
+                with contextlib.suppress(ConnectionClosed):  # the session may be over already
+                    message.defer()
             case Message(event="n", payload=[str(of), int(), float(), str()]):
                 self.history += message.history
                 self.rows.setdefault(of, Row(of)).take(message, time.monotonic())
@@ -268,7 +270,7 @@ class Bench:
 
     def closed(self, ws: ClientConnection) -> tuple[int | None, str]:
         """Read to the end; the close code and its reason."""
-        with contextlib.suppress(ConnectionClosed):
+        with contextlib.suppress(WebSocketClosed):
             while True:
                 ws.recv(timeout=PATIENCE)
         return ws.close_code, ws.close_reason or ""

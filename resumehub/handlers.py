@@ -12,16 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 
-def check_handler(function: object, where: str, *arguments: str, advice: str = "") -> None:
+def check_handler(
+    function: object, where: str, *arguments: str, advice: str = "", awaited: bool = False
+) -> None:
     """Make sure that ``function`` can be called with ``arguments`` and does its work in that call.
 
     ``where``: what it is given to, for the error, as ``"hub.on_connect"``; ``advice``: what else the error
-    says. A builtin without a signature passes: an error shows with the first call.
+    says. ``awaited``: the caller awaits what the function returns, so it may be async. A builtin without a
+    signature passes: an error shows with the first call.
 
     Raises: TypeError, which names the function and says what is right.
     """
     wanted = f"{where} takes a function of ({', '.join(arguments)})"
-    check_runs(function, wanted, advice)
+    check_runs(function, wanted, advice, awaited=awaited)
     assert callable(function), "check_runs has looked"
     try:
         # What is really called: a decorator with functools.wraps may give the function more arguments.
@@ -36,14 +39,17 @@ def check_handler(function: object, where: str, *arguments: str, advice: str = "
         ) from None
 
 
-def check_runs(function: object, wanted: str, advice: str = "") -> None:
+def check_runs(function: object, wanted: str, advice: str = "", *, awaited: bool = False) -> None:
     """The same for a function whose arguments are not known here; ``wanted``: how the error begins.
 
     Raises: TypeError.
     """
     if not callable(function):
         raise TypeError(f"{wanted}, not {type(function).__name__}{advice}")
-    if any(_runs_nothing(called) for called in _called(function)):
+    if any(
+        _runs_nothing(called) and not (awaited and inspect.iscoroutinefunction(called))
+        for called in _called(function)
+    ):
         raise TypeError(
             f"{wanted}; {name_of(function)} is async or a generator, and calling it would run nothing of it: "
             f"use a plain def{advice}"

@@ -114,7 +114,7 @@ HOMES = {
     "queue": ["runtime", "testing"],
     "concurrent": [],
     "multiprocessing": [],
-    "asyncio": [],
+    "asyncio": ["client.aio"],
     "simple_websocket": ["transport", "testing"],
     "wsproto": ["transport", "testing", "client.wire"],
     "werkzeug": ["wsgi", "inspector", "cli", "demo", "testing", "contrib"],

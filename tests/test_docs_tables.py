@@ -16,7 +16,9 @@ from werkzeug.wrappers import Response
 
 from resumehub import CloseCode, Hub, JSONCodec, codes, metrics
 from resumehub import client as python_client
-from resumehub.client import Client, State, Stats
+from resumehub.client import Client, State, Stats, aio
+from resumehub.client.aio import AsyncClient
+from resumehub.client.arguments import HOOKS
 from resumehub.client.verdicts import DialVerdict, of_close
 from resumehub.config import Config
 from resumehub.core.states import SessionEvent
@@ -257,9 +259,21 @@ def test_the_python_client_is_on_its_page_name_by_name() -> None:
         state.name for state in State
     ]
     assert dict(re.match(r"(\w+)\(client(?:, )?(.*)\)", call).groups() for call in callbacks) == {
-        name: ", ".join(arguments) for name, arguments in python_client._ARGUMENTS.items()
+        name: ", ".join(arguments) for name, arguments in HOOKS.items()
     }
     assert [name for name in public_members(Client) if not re.search(rf"`{name}\b", page)] == []
+
+
+def test_the_client_for_asyncio_is_on_that_page_and_takes_the_same_options() -> None:
+    _, _, part = text_of("reference/client.md").partition("## With asyncio")
+    said = public_members(AsyncClient)
+
+    assert [name for name in said if not re.search(rf"`(await )?{name}\b", part)] == []
+    threaded, looped = (
+        {name: one.default for name, one in inspect.signature(connect).parameters.items() if name[0] != "_"}
+        for connect in (python_client.connect, aio.connect)
+    )
+    assert looped == threaded
 
 
 def test_the_fields_of_hello_are_those_that_the_python_client_reads() -> None:

@@ -35,6 +35,7 @@ PUBLIC = (
     "resumehub",
     "resumehub.contrib.flask",
     "resumehub.client",
+    "resumehub.client.aio",
     "resumehub.cluster",
     "resumehub.testing",
 )

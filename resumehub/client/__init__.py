@@ -15,40 +15,22 @@ docs/howto/python-client.md shows how to use it, docs/reference/client.md has ev
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from random import SystemRandom
-from random import random as ordinary_chance
-from secrets import token_hex
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..clock import Clock, SystemClock
-from ..codec import Codec, JSONCodec
-from ..handlers import check_handler
+from ..clock import Clock
+from ..codec import Codec
 from ..runtime.base import Runtime
 from ..runtime.system import SystemRuntime
+from .arguments import ConnectArguments
 from .client import Client
-from .client_loop import ClientLoop
 from .dialing import AddressOrder, Opener, TcpOpener
-from .options import Options, positive
-from .states import ClientRules
 from .states import ClientState as State
 from .stats import ClientStats as Stats
-from .target import Headers, Strings, Targets
+from .target import Headers, Strings
 from .threads import ThreadShell
 
 __all__ = ["Client", "State", "Stats", "connect"]
-
-
-_ARGUMENTS = {
-    "on_message": ("message",),
-    "on_transport_drop": ("error",),
-    "on_transport_restore": (),
-    "on_session_expired": ("error",),
-    "on_disconnect": ("error",),
-    "on_missed": ("first", "last"),
-    "on_rejected": ("message", "error"),
-}
-"""What a callback gets behind the client."""
 
 
 def connect(
@@ -96,66 +78,39 @@ def connect(
     Raises: TypeError, ValueError for wrong arguments; RuntimeError when the system gives no thread.
     Threads: any. Blocks: never.
     """
-    runtime = _runtime or SystemRuntime()
+    shell = ThreadShell(_runtime or SystemRuntime())
     order = _order or AddressOrder()
-    targets = Targets(runtime.lock("the targets"), url, headers, cookies, params, origin, ssl_context)
-    initial, cap = backoff
-    positive("backoff[0]", initial)
-    if positive("backoff[1]", cap) < initial:
-        raise ValueError(f"backoff is (first, longest): the longest must not be the shorter: {backoff!r}")
-    if max_retries is not None:
-        positive("max_retries", max_retries, zero=True)
-    if silence_timeout is not None:
-        positive("silence_timeout", silence_timeout)
-    options = Options(
-        targets=targets,
-        rules=ClientRules(
-            plain=plain,
-            resume=resume,
-            initial=initial,
-            cap=cap,
-            max_retries=max_retries,
-            open_timeout=positive("open_timeout", open_timeout),
-            heartbeat_margin=positive("heartbeat_margin", heartbeat_margin),
-            silence_timeout=silence_timeout,
-        ),
-        codec=codec if codec is not None else JSONCodec(),
-        opener=_opener or TcpOpener(runtime, order),
-        order=order,
-        subprotocols=tuple(subprotocols),
-        max_message_size=int(positive("max_message_size", max_message_size)),
-        random=random or SystemRandom().random,
-        phase=random or ordinary_chance,
-        nonce=token_hex(8),
-        request_prefix=token_hex(4),
+    arguments = ConnectArguments(
+        url=url,
+        callbacks={
+            "on_message": on_message,
+            "on_transport_drop": on_transport_drop,
+            "on_transport_restore": on_transport_restore,
+            "on_session_expired": on_session_expired,
+            "on_disconnect": on_disconnect,
+            "on_missed": on_missed,
+            "on_rejected": on_rejected,
+        },
+        plain=plain,
+        resume=resume,
+        headers=headers,
+        cookies=cookies,
+        params=params,
+        subprotocols=subprotocols,
+        origin=origin,
+        ssl_context=ssl_context,
+        codec=codec,
+        send_buffer=send_buffer,
+        send_buffer_bytes=send_buffer_bytes,
+        max_requests=max_requests,
+        max_message_size=max_message_size,
+        backoff=backoff,
+        max_retries=max_retries,
+        open_timeout=open_timeout,
+        heartbeat_margin=heartbeat_margin,
+        silence_timeout=silence_timeout,
+        clock=clock,
+        random=random,
     )
-    # Can it be written at all?
-    options.wire(targets.example, resume=False, offer=not plain, asked=0, attempt=1, token="")
-    positive("send_buffer", send_buffer)
-    positive("send_buffer_bytes", send_buffer_bytes)
-    positive("max_requests", max_requests)
-
-    def make(callbacks: Mapping[str, Callable[..., Any]]) -> ClientLoop:
-        return ClientLoop(
-            options,
-            callbacks,
-            clock or SystemClock(),
-            ThreadShell(runtime),
-            send_buffer,
-            send_buffer_bytes,
-            int(max_requests),
-        )
-
-    callbacks = {
-        "on_message": on_message,
-        "on_transport_drop": on_transport_drop,
-        "on_transport_restore": on_transport_restore,
-        "on_session_expired": on_session_expired,
-        "on_disconnect": on_disconnect,
-        "on_missed": on_missed,
-        "on_rejected": on_rejected,
-    }
-    for hook, function in callbacks.items():
-        if function is not None:
-            check_handler(function, hook, "client", *_ARGUMENTS[hook])
-    return Client(make, callbacks)
+    opener = _opener or TcpOpener(shell.runtime, order)
+    return Client(arguments.loop_maker(shell, opener, order, awaited=False), arguments.callbacks)

@@ -1,27 +1,24 @@
 """The application's handle to one client: send, receive, wait, close.
 
 Any thread may call everything here. The machine decides, on the driver's thread. Made by ``connect``.
-Read next: ``client_loop.py``.
+Read next: ``client_view.py``, ``client_loop.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
-from ..clock import now
-from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, TransportLost
+from ..errors import ConnectionClosed
 from ..message import Message
 from .client_loop import ClientLoop
+from .client_view import ClientView
 from .options import positive
 from .outbox import OutgoingMessage
-from .states import ClientState
-from .stats import ClientStats
 
 
-class Client:
+class Client(ClientView):
     """A session with a server; it outlives its transports. Close it, or use it in ``with``.
 
     ``make``: makes the loop, given the callbacks. Raises: RuntimeError when the system gives no thread;
@@ -31,9 +28,7 @@ class Client:
     def __init__(
         self, make: Callable[[Mapping[str, Callable[..., Any]]], ClientLoop], callbacks: Mapping[str, Any]
     ) -> None:
-        bound = {hook: _bound(self, hook, callback) for hook, callback in callbacks.items() if callback}
-        self._receives = "on_message" not in bound
-        self._loop = make(bound)
+        super().__init__(make, callbacks)
         self._loop.start()
 
     # -- sending ----------------------------------------------------------------------------
@@ -89,9 +84,7 @@ class Client:
         message = self._take(timeout)
         if message is not None:
             return message
-        if not self._loop.inbox.ended:
-            raise ReceiveTimeout(timeout or 0.0)
-        raise self.error or ConnectionClosed(self.connection_id, "the client is closed; nothing more comes")
+        raise self._why_nothing_comes(timeout)
 
     def __iter__(self) -> Iterator[Message]:
         """Message after message, until the end. Each counts as handled when the loop asks for the next one.
@@ -102,67 +95,9 @@ class Client:
         """
         while (message := self._take(None)) is not None:
             yield message
-        error = self.error
-        if error is not None and not (isinstance(error, TransportLost) and error.code in (1000, 1005)):
-            raise error.with_traceback(None)
-
-    def _take(self, timeout: float | None) -> Message | None:
-        if not self._receives:
-            raise TypeError("messages go to on_message; receive and the loop are for clients without it")
-        loop = self._loop
-        loop.responder.settle_received()
-        give_up = None if timeout is None else now() + timeout
-        while True:
-            message = loop.inbox.take(None if give_up is None else max(0.0, give_up - now()))
-            if message is None:
-                return None
-            given = loop.responder.received(message)
-            if given is not None:
-                return given
+        self._raise_unless_ended_on_purpose()
 
     # -- how it is --------------------------------------------------------------------------
-
-    @property
-    def state(self) -> ClientState:
-        """CONNECTING, CONNECTED, WAITING (to dial again), EXPIRED or CLOSED."""
-        return self._loop.status.look()[0]
-
-    @property
-    def error(self) -> ResumeHubError | None:
-        """Why the client has ended; None before that, and when you closed it."""
-        return self._loop.status.look()[1]
-
-    @property
-    def lossless(self) -> bool | None:
-        """Whether the server speaks ``resumehub.v1``; None until the first connection was open."""
-        return self._loop.status.look()[2]
-
-    @property
-    def connection_id(self) -> str:
-        """The session's id; "" until the server has told it, which a plain server never does."""
-        return self._loop.connection_id
-
-    @property
-    def in_doubt(self) -> list[Message]:
-        """After the end: the messages that ``send`` accepted and the server may not have handled, in order.
-
-        Requests are not among them: their callers are told.
-        With a plain server: those that were not written. The client sends none of them again.
-        """
-        return list(self._loop.in_doubt)
-
-    def stats(self) -> ClientStats:
-        """The counters, as they are now."""
-        loop = self._loop
-        waiting, acknowledged = loop.sender.waiting()
-        return ClientStats(
-            sent=loop.sender.written,
-            acknowledged=acknowledged,
-            waiting=waiting,
-            received=loop.inbox.received,
-            answers_ignored=loop.requester.ignored,
-            **asdict(loop.counters),
-        )
 
     def wait_connected(self, timeout: float | None = None) -> bool:
         """Wait until there is a connection; False if ``timeout`` real seconds passed before.
@@ -170,14 +105,7 @@ class Client:
         Raises: what ``error`` is, or ConnectionClosed, if the client has ended.
         Threads: any but the callbacks' thread. Blocks: until connected, ended, or ``timeout``.
         """
-        give_up = None if timeout is None else now() + timeout
-        while (state := self.state) is not ClientState.CONNECTED:
-            if state in (ClientState.EXPIRED, ClientState.CLOSED):
-                raise self.error or ConnectionClosed(self.connection_id, "the client is closed")
-            left = None if give_up is None else give_up - now()
-            if (left is not None and left <= 0) or not self._loop.status.wait_for_change(state, left):
-                return self.state is ClientState.CONNECTED
-        return True
+        return self._wait_connected(timeout)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the client has ended and the last callback has returned.
@@ -216,13 +144,3 @@ class Client:
         # The user who interrupts the program does not want to wait.
         interrupted = kind is not None and not issubclass(kind, Exception)
         self.close(timeout=0.0 if interrupted else 5.0)
-
-    def __repr__(self) -> str:
-        return f"<Client of {self._loop.options.targets.shown}, {self.state.value}>"
-
-
-def _bound(client: Client, hook: str, callback: Callable[..., Any]) -> Callable[..., Any]:
-    if not callable(callback):
-        raise TypeError(f"{hook} must be callable, not {type(callback).__name__}")
-
-    return partial(callback, client)

@@ -49,7 +49,9 @@ class ClientWorker(Protocol):
 class ClientShell(Protocol):
     """Runs the workers of one client."""
 
-    runtime: Runtime
+    @property
+    def runtime(self) -> Runtime:
+        """What its client's locks and waits come from."""
 
     def start(self, name: str, steps: Callable[[], Steps[None]]) -> ClientWorker:
         """Start a worker. Raises: RuntimeError when the system gives no thread."""

@@ -119,13 +119,13 @@ class ClientTransport:
     def steps(self) -> Steps[None]:
         """Dial, read to the end, and release the socket."""
         try:
-            end = (yield from self._connect()) or (yield from self._use())
-        except BaseException as error:  # a bug of ours: say so, and dial again
-            if passes(error):
-                raise
-            log.error("the client's transport failed; please report this", exc_info=error)
-            end = self._lost_without_close()
-        try:
+            try:
+                end = (yield from self._connect()) or (yield from self._use())
+            except BaseException as error:  # a bug of ours: say so, and dial again
+                if passes(error):
+                    raise
+                log.error("the client's transport failed; please report this", exc_info=error)
+                end = self._lost_without_close()
             self.client.put(end)
         finally:
             self.abort()

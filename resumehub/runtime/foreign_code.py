@@ -26,7 +26,7 @@ the client's ``random`` ``client/options.py``, ``chance``         nothing; logge
 An argument that runs code (``exclude``, a payload) is read in the caller's thread, without a lock, and the
 caller gets what it raises. Behind all this there is a net in every loop of a thread, for bugs of ours:
 ``command_loop.py``, ``incoming/leader_followers.py``, ``incoming/reader.py``, ``session/serial_queue.py``,
-``outgoing/transport_writer.py``, ``server/watcher.py``, ``client/sender.py``, ``client/transport.py``.
+``outgoing/transport_writer.py``, ``server/watcher.py``, ``client/client_loop.py``, ``client/transport.py``.
 
 Any thread. Read next: docs/explanation/threads.md.
 """

@@ -10,10 +10,11 @@ import hashlib
 import json
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from resumehub.client import Client, connect
+from resumehub.client import connect
 from resumehub.testing import FakeClock
 from resumehub.testing.wire import OPCODES, WireFrame, server_frame
 from tests.support import PATIENCE
@@ -34,20 +35,24 @@ HELLO: dict[str, Any] = {
 
 
 class FakeServer:
-    """Listens on a port of its own. ``client`` makes clients of it; all is closed behind ``with``."""
+    """Listens on a port of its own. ``client`` makes clients of it; all is closed behind ``with``.
 
-    def __init__(self) -> None:
+    ``connect``: makes them; each kind of client is to do the same.
+    """
+
+    def __init__(self, connect: Callable[..., Any] = connect) -> None:
+        self._connect = connect
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(PATIENCE)
         self.url = f"ws://127.0.0.1:{self.listener.getsockname()[1]}/ws"
         self.clock = FakeClock()
         self._open: list[Peer] = []
-        self._clients: list[Client] = []
+        self._clients: list[Any] = []
 
-    def client(self, query: str = "", **options: Any) -> Client:
+    def client(self, query: str = "", **options: Any) -> Any:
         """A client whose clock is the test's, and whose pauses are none."""
         options = {"clock": self.clock, "random": lambda: 0.0} | options
-        self._clients.append(connect(self.url + query, **options))
+        self._clients.append(self._connect(self.url + query, **options))
         return self._clients[-1]
 
     def accept(self) -> Peer:
@@ -159,6 +164,11 @@ class Peer:
         """The client's next message."""
         said = json.loads(self.frame().payload)
         return said.get("event", ""), said.get("payload")
+
+    def message(self) -> dict[str, Any]:
+        """The client's next message, with all its fields."""
+        said: dict[str, Any] = json.loads(self.frame().payload)
+        return said
 
     def read_until_end(self) -> list[WireFrame]:
         """The frames that still come, until the client hangs up."""

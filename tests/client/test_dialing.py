@@ -19,6 +19,7 @@ from resumehub.errors import HandshakeRefused, RetriesExhausted
 from resumehub.runtime.system import SystemRuntime
 from resumehub.testing import FakeClock
 from tests.client.fake_server import FakeServer
+from tests.contract.peers import until
 from tests.support import PATIENCE, Call
 
 
@@ -38,8 +39,7 @@ def test_not_now_is_asked_again_and_not_sooner_than_said(server: FakeServer) -> 
     """503 with Retry-After: seven seconds are seven seconds."""
     client = server.client()
     server.accept().refuse(503, Retry_After="7")
-    while client.state is not State.WAITING:
-        client._loop.status.wait_for_change(State.CONNECTING, PATIENCE)
+    until(lambda: client.state is State.WAITING)
     server.clock.advance(6.9)
     assert server.no_dial()
     server.clock.advance(0.2)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from resumehub import Message
-from resumehub.client import Client, connect
+from resumehub.client import connect
 from resumehub.client.dialing import TcpOpener
 from resumehub.errors import HandshakeRefused, RetriesExhausted
 from resumehub.runtime.system import SystemRuntime
+from tests.client.on_a_loop import KINDS
 from tests.integration.servers import ServerProcess, complaints, gunicorn, werkzeug
 from tests.support import PATIENCE
 
@@ -41,7 +43,7 @@ class CutOpener:
             self._last.close()
 
 
-def talk(server: ServerProcess) -> None:
+def talk(server: ServerProcess, connect: Callable[..., Any]) -> None:
     """Send ten messages, cut the transport in between, and get each back once, in order."""
     opener = CutOpener()
     options = {"ssl_context": server.client_context, "_opener": opener, "random": lambda: 0.0}
@@ -58,18 +60,21 @@ def talk(server: ServerProcess) -> None:
         opener.close()
 
 
-def echoed(client: Client, number: int) -> int:
+def echoed(client: Any, number: int) -> int:
     client.send(Message("n", number))
     echo: int = client.receive(PATIENCE).payload
     return echo
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("start", "tls"), [(gunicorn, False), (werkzeug, True)], ids=["ws", "wss"])
-def test_a_conversation_over_a_line_that_is_cut(start: Callable[..., ServerProcess], tls: bool) -> None:
+def test_a_conversation_over_a_line_that_is_cut(
+    start: Callable[..., ServerProcess], tls: bool, kind: str
+) -> None:
     """Under gunicorn, and under Werkzeug with TLS."""
     arguments = ["--threads", "4"] if start is gunicorn else []
     with start(APP, *arguments, tls=tls) as server:
-        talk(server)
+        talk(server, KINDS[kind])
         log = server.stop()
     assert not complaints(log)
 

@@ -100,7 +100,7 @@ def test_whoever_gives_up_learns_what_the_function_raised(server: FakeServer) ->
     assert isinstance(lost.__cause__, SystemExit)
 
 
-def test_a_function_that_does_not_return_is_not_called_again_meanwhile(server: FakeServer) -> None:
+def test_a_function_that_does_not_return_is_not_called_again_meanwhile(threaded_server: FakeServer) -> None:
     """Else each dial would leave another thread behind in it."""
     called, go_on = threading.Semaphore(0), threading.Event()
     calls: list[int] = []
@@ -111,9 +111,9 @@ def test_a_function_that_does_not_return_is_not_called_again_meanwhile(server: F
         go_on.wait(PATIENCE)
         return {}
 
-    client = server.client(headers=slow, max_retries=2)
+    client = threaded_server.client(headers=slow, max_retries=2)
     assert called.acquire(timeout=PATIENCE)
-    server.clock.advance(10.0)  # the dial is given up; the two behind it find the function busy
+    threaded_server.clock.advance(10.0)  # the dial is given up; the two behind it find the function busy
     with pytest.raises(RetriesExhausted):
         client.wait_connected(PATIENCE)
     assert len(calls) == 1
@@ -199,31 +199,35 @@ def test_a_first_address_that_takes_tcp_and_says_nothing_is_left(
         silent.accept()
 
 
-def test_a_first_address_that_is_a_black_hole_is_left(server: FakeServer, black_hole: socket.socket) -> None:
+def test_a_first_address_that_is_a_black_hole_is_left(
+    threaded_server: FakeServer, black_hole: socket.socket
+) -> None:
     """No answer to the SYN: it has half of the dial's time, and the same dial goes on with the next one."""
     runtime, order = NoticedRuntime(), AddressOrder()
-    found = [address_of(black_hole), address_of(server.listener)]
-    client = server.client(_opener=TcpOpener(runtime, order, lambda host, port: found), _order=order)
+    found = [address_of(black_hole), address_of(threaded_server.listener)]
+    client = threaded_server.client(_opener=TcpOpener(runtime, order, lambda host, port: found), _order=order)
     assert runtime.waits.wait(PATIENCE)
-    server.clock.advance(5.0)
-    peer = server.welcome()
+    threaded_server.clock.advance(5.0)
+    peer = threaded_server.welcome()
     assert client.wait_connected(PATIENCE)
     peer.vanish()
-    server.accept()  # where it was connected, the next dial begins
+    threaded_server.accept()  # where it was connected, the next dial begins
     assert client.stats().dials == 2
 
 
-def test_a_black_hole_alone_has_the_whole_time(server: FakeServer, black_hole: socket.socket) -> None:
+def test_a_black_hole_alone_has_the_whole_time(
+    threaded_server: FakeServer, black_hole: socket.socket
+) -> None:
     """There is nothing to go on with; the pause comes behind open_timeout."""
     runtime, order = NoticedRuntime(), AddressOrder()
     found = [address_of(black_hole)]
-    client = server.client(
+    client = threaded_server.client(
         _opener=TcpOpener(runtime, order, lambda host, port: found), _order=order, max_retries=0
     )
     assert runtime.waits.wait(PATIENCE)
-    server.clock.advance(9.9)
+    threaded_server.clock.advance(9.9)
     assert client.state is State.CONNECTING
-    server.clock.advance(0.1)
+    threaded_server.clock.advance(0.1)
     with pytest.raises(RetriesExhausted):
         client.wait_connected(PATIENCE)
 

@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,35 @@ def test_the_dashboard_is_one_that_grafana_can_import() -> None:
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert all(panel["targets"] for panel in panels if panel["type"] != "row")
     assert {variable["name"] for variable in board["templating"]["list"]} >= {"datasource"}
+
+
+GRID = 24
+"""Columns of a Grafana dashboard."""
+
+
+def test_no_panel_of_the_dashboard_hides_another_one() -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        at = panel["gridPos"]
+        assert min(at["x"], at["y"]) >= 0 < min(at["w"], at["h"]), panel["title"]
+        assert at["x"] + at["w"] <= GRID, f"{panel['title']!r} does not fit into the {GRID} columns"
+        for cell in product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])):
+            below = taken.setdefault(cell, panel["title"])
+            assert below is panel["title"], f"{panel['title']!r} lies on {below!r}"
+    assert len(set(taken.values())) > 10
+
+
+def test_every_query_of_the_dashboard_asks_the_chosen_data_source_for_the_chosen_job() -> None:
+    board = json.loads(DASHBOARD.read_text())
+    chosen = {"type": "prometheus", "uid": "${datasource}"}
+    (job,) = (variable for variable in board["templating"]["list"] if variable["name"] == "job")
+    assert job["datasource"] == chosen
+    for panel in board["panels"]:
+        assert panel["datasource"] == chosen, panel["title"]
+        assert all(target["datasource"] == chosen for target in panel["targets"]), panel["title"]
+        names = [target["refId"] for target in panel["targets"]]
+        assert len(set(names)) == len(names), f"{panel['title']!r}: Grafana tells queries apart by refId"
+        for target in panel["targets"]:
+            selectors = re.findall(r"\bresumehub_\w+(\{[^}]*\})?", target["expr"])
+            assert len(selectors) == target["expr"].count("resumehub_") > 0, target["expr"]
+            assert all('job="$job"' in one for one in selectors), target["expr"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..codec import encode_frame
 from ..core.open_requests import ClientRequest, Entry
-from ..errors import ConnectionClosed, RequestError, SendBufferFull
+from ..errors import ConnectionClosed, HubUnavailable, RequestError, SendBufferFull
 from ..message import Frame, Message
 from ..reasons import RequestOutcome, RequestRefusal
 from ..runtime.foreign_code import Log, passes
@@ -123,6 +123,8 @@ class ReceivedRequest:
                 self._put(frame, RequestOutcome.FAILED, beyond=self._services.max_requests, any_size=True)
             except (ConnectionClosed, RuntimeError):
                 pass  # the session has ended, or another thread was faster
+            except HubUnavailable as error:
+                self._lost(error)
 
     def turn_away(self) -> None:
         """It was not admitted, since as many as may be are open."""
@@ -157,7 +159,18 @@ class ReceivedRequest:
             return full
         except (ConnectionClosed, RuntimeError):
             pass  # the session has ended, or another thread was faster
+        except HubUnavailable as error:
+            self._lost(error)
         return None
+
+    def _lost(self, error: HubUnavailable) -> None:
+        # The session has left while the handler ran, and this process can reach it no more.
+        log.error(
+            "the answer to a request of %r is lost: %s",
+            self._session.connection_id,
+            error,
+            connection_id=self._session.connection_id,
+        )
 
     def _put(self, frame: Frame, outcome: RequestOutcome, *, beyond: int, any_size: bool = False) -> None:
         session, request = self._session, self._request

@@ -80,17 +80,19 @@ class ClusterChecks:
             )
 
     def _may_not_wait(self, task: Task) -> bool:
+        process = next((one for one in self._cluster.all.values() if one is task.process), None)
+        has_hub = process is not None and process.has_hub
         if task.application:
-            process = next((one for one in self._cluster.all.values() if one is task.process), None)
             # Handlers only: other threads of the application may call from anywhere.
             handler = any(one[2] is task for one in self._cluster.seen.inside.values())
-            return handler and process is not None and process.has_hub and _matches(task.where, _LINKS)
+            return handler and has_hub and _matches(task.where, _LINKS)
         for thread, rest in _REST.items():
             if fnmatchcase(task.plain_name, thread):
                 return not _matches(task.where, rest) and (
                     task.where == _LINKS[0] or not _matches(task.where, _SHORT)
                 )
-        return _is_of(task, _READERS) and _matches(task.where, _LINKS)
+        # Where the hub has left, a reader may still answer for a handler that has returned.
+        return has_hub and _is_of(task, _READERS) and _matches(task.where, _LINKS)
 
     # -- refusals ---------------------------------------------------------------------------
 

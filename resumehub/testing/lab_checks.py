@@ -109,7 +109,7 @@ class CallbackCheck:
 
     def _wrapped(self, hook: str, handler: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(handler)
-        def call(connection: Connection, *arguments: Any) -> None:
+        def call(connection: Connection, *arguments: Any) -> Any:
             other = self._seen.inside.get(connection.id)
             task = self._scheduler.current
             if other is not None and other[2] is not task:
@@ -120,7 +120,7 @@ class CallbackCheck:
             try:
                 if task is not None:
                     task.application = True
-                handler(connection, *arguments)
+                return handler(connection, *arguments)
             except BaseException as error:
                 if is_failure(error):  # the hub only logs it
                     self.failure = self.failure or error

@@ -226,6 +226,7 @@ class MemoryCluster(Lab):
                 who = f"{actor.name} never ends: it is about to {actor.waits_for()}"
                 raise Deadlock(f"{who}. The threads:\n{self.positions()}")
         self.settle()
+        self.run_until_idle()
         for check in self._at_end:
             check()
         self.checks.at_end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -121,6 +122,21 @@ def test_a_bug_that_the_hub_only_logs_fails_the_test(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(AssertionError, match=r"the hub could not handle Kick; please report this: KeyError"):
         play(scene)
+
+
+def test_what_a_handler_returns_is_the_answer() -> None:
+    """The lab looks on, and changes nothing."""
+
+    def scene(lab: Lab) -> None:
+        hub = lab.open()
+        hub.on_message(lambda connection, message: message.payload + 1)
+        alice = lab.dial("/?id=alice")
+        lab.run_until_idle()
+        alice.send('{"event": "n", "payload": 41, "id": "1"}')
+        lab.run_until_idle()
+        assert json.loads(alice.receive()) == {"event": "n", "payload": 42, "re": "1"}
+
+    play(scene)
 
 
 def test_callbacks_out_of_order_fail_the_test() -> None:

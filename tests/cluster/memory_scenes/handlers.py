@@ -111,3 +111,47 @@ def a_move_fails_behind_its_releases(cluster: MemoryCluster) -> None:
     @cluster.actor
     def administrator() -> None:
         two.out_of_descriptors = False
+
+
+def clients_that_ask_beside_a_move(cluster: MemoryCluster) -> None:
+    """Clients ask while the hub moves; a handler answers with what it returns, or another thread later."""
+    later: list[Message] = []
+    names: list[str] = []
+    too_late: set[str] = set()
+
+    def build(hub: Hub) -> None:
+        an_application(hub)
+
+        @hub.on_message
+        def answers(connection: Connection, message: Message) -> object:
+            if message.payload % 2:
+                return message.payload + 10
+            message.defer()
+            later.append(message)
+            names.append(connection.id)
+            return None
+
+    lanes, (one, _) = stage(cluster, "one", "two", build=build, v1=True)
+    asking = {name: lanes.peers[name].ws for name in ("alice", "vera")}
+    tell_to_stop(cluster, one)
+
+    @cluster.actor
+    def clients() -> None:
+        for number in range(2):
+            for ws in asking.values():
+                ws.send(json.dumps({"event": "ask", "id": str(number), "payload": number}))
+
+    @cluster.actor
+    def answerer() -> None:
+        for count in range(len(asking)):
+            cluster.scheduler.pause("answer", lambda count=count: len(later) > count)  # type: ignore[misc]
+            try:
+                later[count].reply(later[count].payload + 10)
+            except HubUnavailable:  # this process has left the cluster meanwhile
+                too_late.add(names[count])
+
+    @cluster.at_end
+    def each_has_its_answers_once() -> None:
+        for name in asking:
+            answers = sorted((one["re"], one.get("payload")) for one in lanes.read(name) if "re" in one)
+            assert answers == [("0", 10), ("1", 11)][name in too_late :], f"{name} heard {answers}"

@@ -1,10 +1,13 @@
-"""A session is carried to another process while one of its messages is about to start, or has just failed."""
+"""What becomes of a carried session's messages that are about to start, have failed, or are answered late."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
 from resumehub import Connection, Hub, Message
+from resumehub.core.cluster.membership import Role
 from resumehub.runtime.system import SystemRuntime
 from resumehub.session.elsewhere import Seal
 from resumehub.session.inbound_fence import InboundFence
@@ -32,22 +35,24 @@ class Stage:
 
     def build(self, hub: Hub) -> None:
         @hub.on_message
-        def handler(connection: Connection, message: Message) -> None:
+        def handler(connection: Connection, message: Message) -> str | None:
             self.seen.append((message.event, hub is self.one.hub))
             if message.event == "wait":
                 self.let_go.wait()
+                return "late"
             elif message.event == "fail":
                 raise LookupError("on purpose")
+            return None
 
     def say(self, *events: str) -> None:
         for event in events:
             self.vera.send(f'{{"event": "{event}"}}')
         self.cluster.run_until_idle()
 
-    def move(self) -> None:
+    def move(self, seconds: float = 4.0) -> None:
         """The first process is told to stop; what it waits for takes longer than it waits."""
         self.one.tell_to_stop()
-        self.cluster.advance(4.0)
+        self.cluster.advance(seconds)
 
     def events(self) -> list[str]:
         return [event for event, _ in self.seen]
@@ -157,3 +162,30 @@ def test_a_client_that_came_back_does_not_pay_for_an_error_before() -> None:
         stage.say("after")
         assert stage.vera.closed() is None
         assert stage.events() == ["fail", "wait", "after"]
+
+
+@pytest.mark.contract("F2")
+def test_the_answer_of_a_handler_that_returns_late_comes_from_the_other_hub() -> None:
+    with MemoryCluster() as cluster:
+        stage = Stage(cluster, v1=False)
+        stage.say('wait", "id": "7')
+        stage.move()
+        assert stage.two.has_hub
+        stage.let_go.set()
+        cluster.settle()
+        cluster.run_until_idle()
+        assert json.loads(stage.vera.receive()) == {"event": "wait", "re": "7", "payload": "late"}
+
+
+@pytest.mark.contract("F2")
+def test_an_answer_that_reaches_the_session_no_more_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The handler returns when its process takes no part in the cluster any more."""
+    with MemoryCluster() as cluster:
+        stage = Stage(cluster, v1=False)
+        stage.say('wait", "id": "7')
+        stage.move(20.0)
+        assert stage.one.role is Role.GONE
+        stage.let_go.set()
+        cluster.run_until_idle()
+        cluster.advance(5.0)
+        assert "the answer to a request of 'vera' is lost: the hub does not answer" in caplog.text

@@ -61,6 +61,10 @@ def test_a_stopped_hub_costs_one_wait_and_then_none(server: str, longest: float)
         assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in answers), answers
         assert all(b"\r\nRetry-After: 5\r\n" in answer for answer in answers), answers
         until(partial(_is_let_in, cluster, other), "the hub to take dials again")
+        until(
+            lambda: len(list(cluster.journal.notes("connect"))) > 1,
+            "its on_connect, which comes behind the 101",
+        )
         # Nobody who was told 503 has a session.
         assert [note.words[0] for note in cluster.journal.notes("connect")] == ["again"] * 2
 

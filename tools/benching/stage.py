@@ -77,10 +77,10 @@ TINY = Sizes(
     victims=2,
     many=5,
     many_ping_interval=1.5,
-    many_window=2.5,
+    many_window=6.0,
     limit=5,
 )
-"""Of a test: everything happens, nothing is measured."""
+"""Of a test: everything happens, nothing is measured. On a busy machine clients take seconds to come back."""
 
 #: Where a distribution is kept: per mille of its values.
 MARKS = (0, 10, 50, *range(100, 900, 50), 900, 950, 980, 990, 995, 999, 1000)

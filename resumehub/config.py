@@ -83,6 +83,7 @@ class Config:
     max_requests: int
     history: HistoryOption | None
     refusal_delay: float
+    problem_details: bool
     callback_threads: int
     allowed_origins: Literal["*"] | tuple[str, ...] | None
     on_full: OnFull
@@ -110,6 +111,7 @@ class Config:
         max_requests: int = 1000,
         history: HistoryOption | None = None,
         refusal_delay: float = 0.25,
+        problem_details: bool = True,
         callback_threads: int = 32,
         allowed_origins: str | Iterable[str] | None = None,
         on_full: str = "expire",
@@ -141,6 +143,8 @@ class Config:
           id that returns the number: how many broadcasts of a room a session gets that enters it.
         * ``refusal_delay``: seconds from 0, half more or less: how long a close frame waits behind the 101 of
           ``reject=close``. 0.25 slows down a client that dials again at once, and no user notices it.
+        * ``problem_details``: a bool: whether an answer that refuses has a body. False for clients that take
+          the body of a refusal for WebSocket frames.
         * ``allowed_origins``: None for the same origin only; ``"*"`` for any; or an iterable of
           ``scheme://host[:port]`` or ``"null"``, which is then all that is allowed. Normalised by
           ``normalize_origin``.
@@ -175,6 +179,7 @@ class Config:
             max_requests=count("max_requests", max_requests, "requests"),
             history=_history(history),
             refusal_delay=duration("refusal_delay", refusal_delay, zero=True),
+            problem_details=flag("problem_details", problem_details),
             callback_threads=count("callback_threads", callback_threads, "threads"),
             allowed_origins=_origins(allowed_origins),
             on_full=cast(OnFull, one_of("on_full", on_full, "expire", "refuse")),

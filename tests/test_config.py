@@ -49,6 +49,7 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         max_requests=1000,
         history=None,
         refusal_delay=0.25,
+        problem_details=True,
         callback_threads=32,
         allowed_origins=None,
         on_full="expire",
@@ -192,11 +193,12 @@ def test_a_size_must_be_a_whole_number(name: str, value: object) -> None:
 # --- flags and choices --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["compression", "problem_details"])
 @pytest.mark.parametrize("value", [1, 0, None, "yes", "permessage-deflate"])
-def test_compression_is_on_or_off(value: object) -> None:
+def test_a_flag_is_on_or_off(name: str, value: object) -> None:
     """A level or a name is not taken for a yes."""
-    with pytest.raises(TypeError, match=r"^compression is .*True or False"):
-        build(compression=value)
+    with pytest.raises(TypeError, match=rf"^{name} is .*True or False"):
+        build(**{name: value})
 
 
 def test_both_answers_to_a_duplicate_are_known() -> None:

@@ -43,7 +43,7 @@ from .refusals import (
 from .resume_params import ResumeParams
 from .server_settings import warn_once
 from .session_lookup import NoVerdict, SessionLookup
-from .upgrade import LATER, Upgrade, problem, switching
+from .upgrade import LATER, Upgrade, problem, switching, without_body
 from .view_request import no_request, request_of
 
 log = Log(__name__)
@@ -263,9 +263,10 @@ class _Check:
             response = self._refuse_by_close(refusal.close)
             if response is not None:
                 return response
-        if refusal.response is not None:
-            return refusal.response
-        return problem(refusal.status, refusal.detail, refusal.headers, **refusal.members)
+        response = refusal.response
+        if response is None:
+            response = problem(refusal.status, refusal.detail, refusal.headers, **refusal.members)
+        return response if self._sessions.config.problem_details else without_body(response)
 
     def _refuse_by_close(self, close: tuple[int, str]) -> Response | None:
         """Accept the upgrade only to close it with a code; None where that is not possible."""

@@ -7,6 +7,7 @@ response. So a view or a middleware can drop the response, and nothing has chang
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -61,6 +62,22 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, 
     return response
 
 
+def without_body(response: Response) -> Response:
+    """This answer with an empty body, and what else it says; ``response`` itself is not changed.
+
+    Some clients take the body of a refusal for WebSocket frames.
+    """
+    empty = copy.copy(response)
+    empty.headers = response.headers.copy()
+    for name in ("Content-Type", "Content-Encoding", "Content-Language", "Content-Range", "ETag"):
+        empty.headers.pop(name, None)
+    empty.set_data(b"")
+    close = getattr(response.response, "close", None)
+    if close is not None:  # a file or a generator that nothing will read
+        empty.call_on_close(close)
+    return empty
+
+
 def switching(upgrade: Upgrade) -> Response:
     """The response that hands the socket over when the server asks for its first byte."""
     response = _Switching(status=_STATUS, headers=upgrade.handshake.headers)
@@ -93,10 +110,10 @@ class _HandOver:
                 body = self._borrow(environ, handshake_response)
         except SocketUnavailable as error:
             self._failed_to_upgrade(501, RefusalReason.NO_SOCKET, str(error))
-            return _failed(501, "This server cannot be upgraded to WebSocket.", environ)
+            return self._failed(501, "This server cannot be upgraded to WebSocket.", environ)
         except OSError as error:
             self._failed_to_upgrade(503, RefusalReason.NO_DESCRIPTORS, str(error))
-            return _failed(503, "The server has no descriptor free.", environ, LATER)
+            return self._failed(503, "The server has no descriptor free.", environ, LATER)
         # Not needed any more, and the two objects would keep each other alive until a garbage collection.
         vars(self._response).pop("get_wsgi_response", None)
         return body, _STATUS, headers
@@ -105,6 +122,15 @@ class _HandOver:
         # The refusal that was to be told by a close frame is counted already.
         if self._upgrade.registration.refusal is None:
             self._upgrade.sessions.refused(status, reason, detail)
+
+    def _failed(
+        self, status: int, detail: str, environ: dict[str, Any], headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        response = problem(status, detail, headers)
+        if not self._upgrade.sessions.config.problem_details:
+            response = without_body(response)
+        body, line, sent = response.get_wsgi_response(cast(Any, environ))
+        return body, line, sent
 
     def _take(self, environ: dict[str, Any], handshake_response: bytes) -> Iterable[bytes]:
         upgrade = self._upgrade
@@ -184,10 +210,3 @@ class _BlockingBody:
             self._served = True
             self._serve(True)
         self._closing()
-
-
-def _failed(
-    status: int, detail: str, environ: dict[str, Any], headers: Mapping[str, str] | None = None
-) -> Answer:
-    body, line, sent = problem(status, detail, headers).get_wsgi_response(cast(Any, environ))
-    return body, line, sent

@@ -15,7 +15,7 @@ import pytest
 
 from resumehub import Hub
 from resumehub.cluster.dials import dial_messages as m
-from resumehub.cluster.dials.plain_refusal import RESPONSE
+from resumehub.cluster.dials.plain_refusal import RESPONSE, WITHOUT_BODY
 from resumehub.cluster.greetings import Refused
 from resumehub.cluster.link import NO_DESCRIPTOR, Link, close_all
 from resumehub.core.cluster.dial_events import NotTakenBecause
@@ -39,9 +39,9 @@ HEAD = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 class DialStage:
     """A hub, a worker, and one client whose connection the worker has taken away from its server."""
 
-    def __init__(self, rules: DialRules = RULES) -> None:
+    def __init__(self, rules: DialRules = RULES, *, problem_details: bool = True) -> None:
         self.metrics = HandshakeMetrics()
-        self.hub = Hub(metrics=self.metrics)
+        self.hub = Hub(metrics=self.metrics, problem_details=problem_details)
         self.hub.runner.start()
         self.worker = WorkerBeside(self.hub, rules, linked=False)
         self.client, self._theirs = socket.socketpair()
@@ -244,6 +244,16 @@ def test_without_a_hub_a_connection_waits_only_so_long() -> None:
     stage.dial()
     stage.worker.client.tick()
     assert stage.all_that_comes() == RESPONSE
+    stage.leave()
+
+
+@pytest.mark.contract("A1b", "F5")
+def test_a_worker_refuses_without_a_body_where_the_hub_is_to() -> None:
+    stage = DialStage(problem_details=False)
+    stage.link(DialPass=dies)
+    stage.dial()
+    assert stage.all_that_comes() == WITHOUT_BODY
+    assert stage.metrics.refused == [(503, "hub_away")]
     stage.leave()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 
 import pytest
+import simple_websocket
 
 from resumehub.runtime.system import SystemRuntime
 from tests.contract.hub_servers import HubServer
 from tests.contract.raw_client import Client
+from tests.contract.test_a_reject_close import LONGEST_DELAY
 from tests.contract.test_a_second_look import late
 from tests.support import PATIENCE, Call
 
@@ -45,6 +48,35 @@ def test_the_close_frame_waits_behind_the_101(
     slow.clock.advance(0.001)
 
     assert ws.closed() == GONE
+
+
+@pytest.mark.contract("A5b", "A2")
+def test_nothing_stands_right_behind_the_101(hub_server: Callable[..., HubServer]) -> None:
+    """Some clients lose what comes in one piece with it: the verdict is written when the clock says so."""
+    server = hub_server()
+    for _ in range(5):
+        ws = refused(server)
+        assert ws.reply.body == b""
+        assert select.select([ws.sock], [], [], 0)[0] == []
+        server.clock.advance(LONGEST_DELAY)
+        assert ws.closed() == GONE
+
+
+@pytest.mark.contract("A5b", "A2")
+def test_a_client_that_loses_what_stands_behind_the_101_hears_it(
+    wsgi_server: Callable[..., HubServer],
+) -> None:
+    """simple-websocket's own client does: it hears 1005 instead, about every other time."""
+    server = wsgi_server()
+    for _ in range(5):
+        client = simple_websocket.Client(
+            f"ws://127.0.0.1:{server.server.port}/?id=u1&resume=true&reject=close"
+        )
+        server.clock.advance(LONGEST_DELAY)
+        with pytest.raises(simple_websocket.ConnectionClosed) as closed:
+            client.receive(PATIENCE)
+        assert (closed.value.reason, closed.value.message) == GONE
+        client.thread.join(PATIENCE)
 
 
 @pytest.mark.contract("A5b")

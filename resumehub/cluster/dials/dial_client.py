@@ -33,7 +33,7 @@ from ..door import Door
 from ..link import Link
 from ..member_parts import LinkHandler
 from . import dial_messages as m
-from .plain_refusal import refuse_and_close
+from .plain_refusal import RESPONSE, WITHOUT_BODY, refuse_and_close
 
 log = Log(__name__)
 
@@ -281,7 +281,8 @@ class DialClient:
         # The refusal that was to be told by a close frame is counted already.
         if dialled.registration.refusal is None:
             self._runner.refused(503, _WHYS.get(why, RefusalReason.HUB_AWAY), why)
-        refuse_and_close(dialled.sock)
+        details = self._runner.config.problem_details
+        refuse_and_close(dialled.sock, RESPONSE if details else WITHOUT_BODY)
 
     def _take_here(self, dialled: Dialled) -> None:
         if not self._door.enter_nowait():

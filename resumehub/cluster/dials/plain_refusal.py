@@ -16,18 +16,11 @@ from ...protocol.retry_later import SOON
 _FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
-def _made() -> bytes:
-    body = json.dumps(
-        {
-            "type": "about:blank",
-            "title": "Service Unavailable",
-            "status": 503,
-            "detail": "The server cannot decide about this connection at the moment.",
-        }
-    )
+def _made(body: str) -> bytes:
+    kind = ("Content-Type: application/problem+json",) if body else ()
     head = (
         "HTTP/1.1 503 Service Unavailable",
-        "Content-Type: application/problem+json",
+        *kind,
         f"Content-Length: {len(body)}",
         f"Retry-After: {SOON}",
         "Cache-Control: no-store",
@@ -36,17 +29,30 @@ def _made() -> bytes:
     return "\r\n".join([*head, "", body]).encode()
 
 
-RESPONSE = _made()
+RESPONSE = _made(
+    json.dumps(
+        {
+            "type": "about:blank",
+            "title": "Service Unavailable",
+            "status": 503,
+            "detail": "The server cannot decide about this connection at the moment.",
+        }
+    )
+)
 """All of its bytes."""
 
+WITHOUT_BODY = _made("")
+"""The same for a hub with ``problem_details=False``."""
 
-def refuse_and_close(sock: socket.socket) -> None:
+
+def refuse_and_close(sock: socket.socket, response: bytes) -> None:
     """Answer the client, end its connection for every process that has a copy of it, and close ours.
 
+    ``response``: one of the two above.
     The connection must be ours alone. Raises: nothing. Blocks: never; a client that does not read gets less.
     """
     with contextlib.suppress(OSError):
-        sock.send(RESPONSE, _FLAGS)
+        sock.send(response, _FLAGS)
         sock.shutdown(socket.SHUT_WR)
         # Input that nobody has read would turn the end into a reset, which can overtake the answer.
         sock.recv(65536, _FLAGS)

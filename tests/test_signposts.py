@@ -83,6 +83,29 @@ FOREIGN = {
     "limit_conn": "a directive of nginx",
     "limit_req": "a directive of nginx",
     "client_no_context_takeover": "a parameter of permessage-deflate",
+    **dict.fromkeys(
+        (
+            "WebSocketBadStatusException",
+            "WebSocketApp",
+            "WSServerHandshakeError",
+            "WebSocketUpgradeError",
+            "HTTPClientError",
+            "ConnectionRejected",
+            "WSInvalidStatusError",
+            "raw_header",
+            "CurlError",
+            "UpgradeError",
+            "WebSocketHandshakeException",
+            "ExecutionException",
+            "ErrBadHandshake",
+            "DialError",
+            "CLIENT_CONNECTION_ERROR",
+            "run_forever",
+            "on_error",
+            "on_close",
+        ),
+        "of another client library, on docs/reference/clients.md",
+    ),
 }
 """What looks like a signpost → what it is instead."""
 

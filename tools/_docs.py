@@ -38,6 +38,7 @@ from tests.core import race_tables  # noqa: E402
 from tests.guards import guards_page as guards  # noqa: E402
 from tools.benching import page as performance  # noqa: E402
 from tools.conforming import page as conformance  # noqa: E402
+from tools.dialling import page as clients  # noqa: E402
 from tools.surveying import page as servers  # noqa: E402
 
 
@@ -170,6 +171,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     },
     servers.NAME: servers.PARTS,
     conformance.NAME: conformance.PARTS,
+    clients.NAME: clients.PARTS,
     "tests/README.md": {"helpers": helpers},
     **_tour.pages(),
 }

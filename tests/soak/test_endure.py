@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import os
 
+import pytest
+
 from tools.soaking.endure_report import endure_failures, tell_endurance, write_samples
 from tools.soaking.endure_run import EndureSettings, endure
-from tools.soaking.sampling import look_at
+from tools.soaking.sampling import in_use, look_at
 
 
 def test_a_sound_server_has_no_failure() -> None:
@@ -33,6 +35,19 @@ def test_faults_in_the_server_are_found() -> None:
     assert "messages up lost" in told
     assert "drop of s1-1 came twice in a row" in told
     assert "descriptors: from" in told
+
+
+@pytest.mark.skipif(not in_use()[1], reason="this libc does not say what malloc has given")
+def test_what_is_not_freed_is_counted() -> None:
+    """By Python's own allocator, and by malloc."""
+    blocks, malloc = in_use()
+    small, large = [object() for _ in range(10_000)], [bytearray(10_000) for _ in range(200)]
+    grown = in_use()
+
+    assert len(small) == 10_000
+    assert grown[0] - blocks > 9_000
+    assert len(large) == 200
+    assert grown[1] - malloc > 1_800
 
 
 def test_samples_are_written_as_csv() -> None:

@@ -46,6 +46,7 @@ from resumehub.spans import SpanStart
 from resumehub.trace import Trace
 from tools.soaking.endure_books import Books
 from tools.soaking.rows import EVENT, write
+from tools.soaking.sampling import in_use
 
 THREADS = "RESUMEHUB_SOAK_THREADS"
 """The environment variable with the number of gunicorn's request threads. ``/all`` is answered when so many
@@ -288,8 +289,8 @@ class Desk:
 
     def _tell(self, what: str, args: dict[str, str], number: int) -> int | None:
         to, size = args["to"], int(args.get("size", "0"))
-        first = int(args.get("first", "1"))
-        message = Message("big", "x" * size) if size else write(to, first + number - 1, time.monotonic())
+        first, of = int(args.get("first", "1")), args.get("of", to)
+        message = Message("big", "x" * size) if size else write(of, first + number - 1, time.monotonic())
         if what == "send_to_user":
             return self.hub.send_to_user(to, message)
         self.hub.broadcast(to, message, exclude=args["but"].split() if "but" in args else ())
@@ -322,9 +323,13 @@ _leaked: list[int] = []
 def look() -> dict[str, Any]:
     """The books of all hubs, behind a search for cycles: what is left then is held by something."""
     gc.collect()
+    objects = len(gc.get_objects())
+    blocks, malloc = in_use()
     return {
         "pid": os.getpid(),
-        "objects": len(gc.get_objects()),
+        "objects": objects,
+        "blocks": blocks,
+        "malloc": malloc,
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "hubs": {name: desk.told() for name, desk in desks.items()},
     }

@@ -147,30 +147,31 @@ def supersede(b: Bench) -> None:
 
 def rooms(b: Bench) -> None:
     """Sessions join and leave rooms; broadcasts reach those who are there, once; newcomers get a history."""
-    home, other, news = b.name(), b.name(), "news" + b.name()
+    home, other, story = b.name(), b.name(), b.name()
+    news = f"news{b.number % 8}"  # a hub keeps the history of a room behind its last member
     peers = [b.peer("main", room=home) for _ in range(3)]
     b.do("main", "broadcast", to=home, count=10)
-    b.do("main", "broadcast", to=news, count=7)
+    b.do("main", "broadcast", to=news, of=story, count=7)
     for peer in peers[:2]:
         expect(peer.client.request("join", other), None, "the answer to a join")
     b.do("main", "broadcast", to=other, count=10, but=peers[1].name)
     expect(peers[0].client.request("leave", other), None, "the answer to a leave")
     b.do("main", "broadcast", to=other, count=5, first=11)
     peers[2].client.request("join", news)
-    b.do("main", "broadcast", to=news, count=3, first=8)
+    b.do("main", "broadcast", to=news, of=story, count=3, first=8)
     expect(b.do("main", "look", room=home)["ids"], [peer.name for peer in peers], "the members of a room")
     expect(b.do("main", "look", room=other)["count"], 1, "the members of another one")
     for peer in peers:
         peer.wait_for(10, of=home)
     peers[0].wait_for(10, of=other)
     peers[1].wait_for(5, of=other)
-    peers[2].wait_for(5 + 3, of=news)
+    peers[2].wait_for(5 + 3, of=story)
     for peer, room, count in ((peers[0], other, 10), (peers[1], other, 5)):
         expect(peer.rows[room].received, count, f"broadcasts of a room to {peer.name}")
     expect(peers[2].history, 5, "the history of a room that nobody was in")
     late = b.peer("main", room=home)
     late.client.request("join", news)
-    late.wait_for(5, of=news)
+    late.wait_for(5, of=story)
     expect(late.history, 5, "the history of a newcomer")
 
 

@@ -5,7 +5,9 @@ Linux. ``Sampler`` looks once a second, on a thread that ``close`` ends. Used by
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +43,33 @@ def look_at(pid: int) -> Sample:
         len(os.listdir(folder / "task")),
         len(os.listdir(folder / "fd")),
     )
+
+
+_MALLINFO2 = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
+class _MallInfo(ctypes.Structure):
+    """``struct mallinfo2`` of glibc, see mallinfo(3)."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _MALLINFO2)
+
+
+def in_use() -> tuple[int, int]:
+    """What this process has allocated and not freed: Python's blocks, and KiB of malloc.
+
+    0 KiB without glibc 2.33. Unlike RSS they have no gaps in them: a leak shows in one of the two, however
+    small it is. What glibc keeps in the caches of threads counts as allocated, where they are not turned off.
+    """
+    try:
+        mallinfo = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        return sys.getallocatedblocks(), 0
+    mallinfo.restype = _MallInfo
+    told = mallinfo()
+    return sys.getallocatedblocks(), (told.uordblks + told.hblkhd) // 1024
 
 
 class Sampler:

@@ -9,6 +9,7 @@ from functools import partial
 from tests.guards import (
     cluster_guards,
     ending_guards,
+    limit_guards,
     registration_guards,
     report_guards,
     request_guards,
@@ -25,11 +26,13 @@ from tests.guards.shell_guard import ShellGuard
 MACHINE = time_guards.GUARDS + registration_guards.GUARDS + ending_guards.GUARDS
 RESUMES = resume_guards.GUARDS
 TRANSPORTS = report_guards.GUARDS + transport_guards.GUARDS
+LIMITS = limit_guards.GUARDS
 SHELL = shell_guards.GUARDS + v1_shell_guards.GUARDS + request_guards.GUARDS + cluster_guards.GUARDS
 PARTS: dict[str, Sequence[Guard]] = {
     "guards of the machine": MACHINE,
     "guards of who may resume": RESUMES,
     "guards of the transports": TRANSPORTS,
+    "guards of limits": LIMITS,
     "guards of the shell": SHELL,
 }
 
@@ -37,7 +40,7 @@ PARTS: dict[str, Sequence[Guard]] = {
 def counts() -> str:
     """How many guards there are, and of how many it is shown that a schedule needs them."""
     lines = ["| | guards | a schedule needs it | explained |", "|---|---|---|---|"]
-    rows = [*PARTS.items(), ("all", [*MACHINE, *RESUMES, *TRANSPORTS, *SHELL])]
+    rows = [*PARTS.items(), ("all", [*MACHINE, *RESUMES, *TRANSPORTS, *LIMITS, *SHELL])]
     for name, guards in rows:
         proven = sum(guard.proven for guard in guards)
         lines.append(f"| {name} | {len(guards)} | {proven} | {len(guards) - proven} |")
@@ -56,7 +59,7 @@ def proven(name: str) -> str:
 def explained() -> str:
     """All guards that no schedule needs, and why they are there all the same."""
     lines = ["| guard | what it looks after | why no schedule needs it |", "|---|---|---|"]
-    for guard in (*MACHINE, *RESUMES, *TRANSPORTS, *SHELL):
+    for guard in (*MACHINE, *RESUMES, *TRANSPORTS, *LIMITS, *SHELL):
         if not guard.proven:
             both = f" Without *{guard.besides}*, too: {_story(guard)}" if guard.besides else ""
             lines.append(f"| {_title(guard)} | {guard.protects} | {guard.because}{both} |")

@@ -3,6 +3,7 @@
 Some are things that happen ("transport 1 breaks"), some say what must be so by then ("u1 is gone"), and raise
 ``Wrong`` if it is not. The shell around the machine is that of ``tests/core/fake_shell.py``, which raises
 ``Wrong`` at any effect that makes no sense. Sessions and transports are numbered from 1 on, as they come.
+The sentences about limits are in ``limit_sentences.py``.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from resumehub.core.drain import Drain
 from resumehub.core.invariants import broken
 from resumehub.core.resume import ResumeRequest
 from resumehub.errors import HandlerError
-from tests.core.fake_shell import FakeShell, Wrong
+from tests.core.fake_shell import Wrong
 from tests.core.lives import life_of
+from tests.guards import limit_sentences
+from tests.guards.limit_sentences import LimitedShell
 
 Act = Callable[..., object]
 INF = float("inf")
 
 
-class Stage(FakeShell):
+class Stage(LimitedShell):
     """A world whose peers can be told how to behave, and that remembers what was asked for, in order."""
 
     def __init__(self, **options: Any) -> None:
@@ -210,6 +213,7 @@ HAPPENS: dict[str, Act] = {
     r"somebody reads again": set_peers(reading_since=now),
     r"peers take a little": set_peers(took_at=now),
     r"peers take all": set_peers(blocked=False),
+    **limit_sentences.HAPPENS,
 }
 """What can happen, as patterns."""
 
@@ -273,6 +277,7 @@ HOLDS: dict[str, Act] = {
         any(isinstance(entry, tuple) for entry in stage.wires[int(n)].log),
         f"it reads {stage.wires[int(n)].log}",
     ),
+    **{pattern: same(what) for pattern, what in limit_sentences.FOUND.items()},
 }
 """What must be so, as patterns."""
 

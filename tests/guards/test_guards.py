@@ -12,6 +12,7 @@ from resumehub.testing import Lab, ScheduleFailed, explore
 from tests.guards import (
     cluster_guards,
     ending_guards,
+    limit_guards,
     registration_guards,
     report_guards,
     request_guards,
@@ -33,6 +34,7 @@ ALL_CORE = (
     *ending_guards.GUARDS,
     *report_guards.GUARDS,
     *transport_guards.GUARDS,
+    *limit_guards.GUARDS,
 )
 CORE: dict[str, Guard] = {guard.name: guard for guard in ALL_CORE}
 ALL_SHELL = (*shell_guards.GUARDS, *v1_shell_guards.GUARDS, *request_guards.GUARDS, *cluster_guards.GUARDS)

@@ -129,7 +129,7 @@ class Client(ClientView):
         thread that is busy: in a callback, for example.
         """
         loop = self._loop
-        leave = loop.begin_to_close(code, timeout, receives=self._receives)
+        leave = self._begin_to_close(code, timeout)
         if loop.is_own_worker():
             return
         if not loop.finished.wait(timeout):

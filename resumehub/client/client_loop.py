@@ -36,7 +36,7 @@ from .asked_requests import AskedRequest, AskedRequests
 from .callbacks import Callbacks
 from .inbox import Inbox
 from .machine import ClientMachine
-from .options import Options, chance, positive
+from .options import Options, chance
 from .outbox import ClientOutbox, OutgoingMessage
 from .requester import ClientRequester
 from .responder import ClientResponder
@@ -160,22 +160,6 @@ class ClientLoop:
                 raise ValueError(f"the encoded message has {frame.size} bytes, more than {name} ({limit})")
         return frame
 
-    def begin_to_close(self, code: int, timeout: float, *, receives: bool) -> c.Leave:
-        """The application closes: see ``Client.close``. Gives what was put. Raises: ValueError. Never blocks.
-
-        ``receives``: it takes its messages itself, and the one that it has taken last counts as handled.
-        """
-        positive("timeout", timeout, zero=True)
-        if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
-            raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
-        self.responder.leave()
-        drained = self.sender.stop_accepting()
-        if receives:
-            self.inbox.handled()
-        leave = c.Leave(code, timeout, drained)
-        self.put(leave)
-        return leave
-
     def post(self, outgoing: OutgoingMessage) -> None:
         """Have a message sent. Raises: ConnectionClosed, SendBufferFull. Never blocks."""
         full = self.sender.put(outgoing)
@@ -202,14 +186,23 @@ class ClientLoop:
 
     def _drive(self) -> Steps[None]:
         if not (yield self._commands.run):
-            self._die()
+            self._die("the client has failed; its log says why")
+        self._finish()
+
+    def abandon(self) -> None:
+        """The driver has been cancelled, which an event loop may do: the client ends, if it has not yet."""
+        if not self.finished.is_set():
+            self._die("the event loop has cancelled the client's tasks")
+            self._finish()
+
+    def _finish(self) -> None:
         self.inbox.end()
         self.clock.unfollow(self._timeline)
         self.finished.set()
 
-    def _die(self) -> None:
-        """The driver has failed, which is a bug of ours: the client ends, so that no thread waits for it."""
-        error = ConnectionClosed(self.connection_id, "the client has failed; its log says why")
+    def _die(self, why: str) -> None:
+        """The driver is no more: the client ends, so that nothing waits for it."""
+        error = ConnectionClosed(self.connection_id, why)
         for transport in self._transports.values():
             transport.abort()
         self._end(error)

@@ -15,7 +15,9 @@ from typing import Any
 from ..clock import now
 from ..errors import ConnectionClosed, ReceiveTimeout, ResumeHubError, TransportLost
 from ..message import Message
+from . import commands as c
 from .client_loop import ClientLoop
+from .options import positive
 from .states import ClientState
 from .stats import ClientStats
 
@@ -105,6 +107,19 @@ class ClientView:
         error = self.error
         if error is not None and not (isinstance(error, TransportLost) and error.code in (1000, 1005)):
             raise error.with_traceback(None)
+
+    def _begin_to_close(self, code: int, timeout: float) -> c.Leave:
+        """See ``Client.close``. Gives what the driver was told. Raises: ValueError. Never blocks."""
+        positive("timeout", timeout, zero=True)
+        if code != 1000 and code != 1001 and not 3000 <= code <= 4999:
+            raise ValueError(f"code must be 1000, 1001 or from 3000 to 4999, not {code!r}")
+        loop = self._loop
+        loop.responder.leave()
+        leave = c.Leave(code, timeout, loop.sender.stop_accepting())
+        if self._receives:
+            loop.inbox.handled()
+        loop.put(leave)
+        return leave
 
     def _wait_connected(self, timeout: float | None) -> bool:
         give_up = None if timeout is None else now() + timeout

@@ -62,9 +62,13 @@ class LoopedClient:
         return bool(self._await(self._client.wait_closed(timeout)))
 
     def close(self, code: int = 1000, timeout: float = 5.0) -> None:
+        self._leave(self._client.close(code, timeout))
+
+    def _leave(self, leaving: Coroutine[Any, Any, None]) -> None:
         if not self._thread.is_alive():
+            leaving.close()
             return
-        self._await(self._client.close(code, timeout))
+        self._await(leaving)
         self._event_loop.call_soon_threadsafe(self._over.set)
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the event loop does not end"
@@ -83,8 +87,8 @@ class LoopedClient:
     def __enter__(self) -> LoopedClient:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        self._leave(self._client.__aexit__(kind, error, trace))
 
     # -- the loop -----------------------------------------------------------------------------
 

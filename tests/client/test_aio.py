@@ -17,8 +17,10 @@ import pytest
 from resumehub import Hub, Message
 from resumehub.client import aio
 from resumehub.client.aio import AsyncClient, State
+from resumehub.client.aio.loop_runtime import EventLoopRuntime, when_possible
 from resumehub.client.inbox import MAX_WAITING
 from resumehub.errors import ConnectionClosed, ReceiveTimeout, RequestFailed, SendBufferFull
+from resumehub.testing.wire import server_frame
 from tests.client.fake_server import FakeServer, Peer
 from tests.client.network import ANY, Cut, Network
 from tests.support import PATIENCE, from_query
@@ -126,6 +128,52 @@ def test_sends_wait_for_room_in_their_order_and_may_be_cancelled(
             await until(lambda: not session.stats().waiting)
             await session.close(timeout=0.0)
         assert session.in_doubt == []
+
+    play(story())
+
+
+def test_a_send_does_not_overtake_one_that_waits(threaded_server: FakeServer, client: Any) -> None:
+    """There is room just then, and the task that waits for it has not gone on yet."""
+
+    async def story() -> None:
+        async with client(send_buffer=1) as session:
+            peer = await welcome(threaded_server)
+            await session.send("n", 1)
+            second = asyncio.create_task(session.send("n", 2))
+            assert await said(peer) == ("n", 1)
+
+            async def go_on() -> None:
+                assert await said(peer) == ("n", 2)
+                peer.send("$ack", {"received": 2})
+                assert await said(peer) == ("n", 3)
+
+            server = asyncio.create_task(go_on())
+            assert session._loop.sender.acknowledge(1, 1)
+            await session.send("n", 3)
+            await asyncio.gather(second, server)
+            await session.close(timeout=0.0)
+
+    play(story())
+
+
+def test_a_send_that_waits_is_told_at_once_that_the_client_closes(
+    threaded_server: FakeServer, client: Any
+) -> None:
+    """And not when all that went before is acknowledged."""
+
+    async def story() -> None:
+        async with client(send_buffer=1) as session:
+            peer = await welcome(threaded_server)
+            await session.send("n", 1)
+            waiting = asyncio.create_task(session.send("n", 2))
+            assert await said(peer) == ("n", 1)
+            closing = asyncio.create_task(session.close())
+            with pytest.raises(ConnectionClosed):
+                await waiting
+            assert session.state is State.CONNECTED
+            peer.send("$ack", {"received": 1})
+            await answer_close(peer)
+            await closing
 
     play(story())
 
@@ -257,7 +305,7 @@ def test_a_close_that_is_cancelled_has_closed(threaded_server: FakeServer, clien
             closing.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await closing
-            assert session.state is State.CLOSED
+            assert (session.state, session.error) == (State.CLOSED, None)
             assert session.in_doubt == [Message("n", 1)]
 
     play(story())
@@ -276,6 +324,32 @@ def test_a_loop_that_ends_first_leaves_no_socket(threaded_server: FakeServer, cl
     asyncio.run(forgetful(), debug=True)
     assert peers[0].read_until_end() == []
     threaded_server.clock.advance(1.0)  # nothing waits for the loop that is gone
+
+
+def test_a_loop_that_cancels_all_tasks_at_once(threaded_server: FakeServer, client: Any) -> None:
+    """Also those of the client, before the task that uses it has left: it ends, and says what is in doubt."""
+    made: list[AsyncClient] = []
+    left: list[State] = []
+
+    async def work() -> None:
+        async with client() as session:
+            made.append(session)
+            try:
+                await session.send("n", 1)
+                await session.receive()
+            finally:
+                left.append(session.state)
+
+    async def story() -> None:
+        asyncio.get_running_loop().slow_callback_duration = PATIENCE
+        working = asyncio.create_task(work())
+        assert await said(await welcome(threaded_server)) == ("n", 1)
+        assert not working.done()
+
+    asyncio.run(story(), debug=True)
+    assert left == [State.CONNECTED]
+    assert made[0].state is State.CLOSED
+    assert made[0].in_doubt == [Message("n", 1)]
 
 
 def test_a_client_is_entered_once(client: Any, threaded_server: FakeServer) -> None:
@@ -320,6 +394,54 @@ def test_a_slow_consumer_stops_the_reading(threaded_server: FakeServer, client: 
             assert len(session._loop.inbox._waiting) == MAX_WAITING
             assert [(await session.receive()).payload for _ in range(count)] == [*range(count)]
             await session.close(timeout=0.0)
+
+    play(story())
+
+
+def test_a_client_with_much_to_do_leaves_the_loop_to_others(threaded_server: FakeServer, client: Any) -> None:
+    """A thousand messages that are there at once: no task has to wait for all of them."""
+    count, turns, heard = 1000, 0, 0
+
+    def on_message(session: AsyncClient, message: Message) -> None:
+        nonlocal heard
+        heard += 1
+
+    async def story() -> None:
+        nonlocal turns
+        async with client(on_message=on_message) as session:
+            peer = await welcome(threaded_server)
+            peer.raw(count * server_frame("text", b'{"event": "n"}'))
+            while heard < count:
+                await asyncio.sleep(0)
+                turns += 1
+            assert turns >= count // 64
+            await session.close(timeout=0.0)
+
+    play(story())
+
+
+def test_a_wait_for_a_socket_is_over_when_that_may_be_closed() -> None:
+    """The next socket may get its number; what was registered for the old one would be the new one's."""
+
+    async def story() -> None:
+        runtime = EventLoopRuntime()
+        ours, theirs = socket.socketpair()
+        waits = [asyncio.create_task(when_possible(lambda: runtime.wait_readable(ours))) for _ in range(2)]
+        await until(lambda: bool(runtime._watched))
+        waits[0].cancel()
+        await asyncio.wait(waits[:1])
+        assert runtime._watched, "the other one waits still"
+        waits[1].cancel()
+        await asyncio.wait(waits[1:])
+        assert not asyncio.get_running_loop().remove_reader(ours.fileno())
+        last = asyncio.create_task(when_possible(lambda: runtime.wait_readable(ours)))
+        await until(lambda: bool(runtime._watched))
+        ours.shutdown(socket.SHUT_RDWR)
+        runtime.forget(ours.fileno())
+        assert not asyncio.get_running_loop().remove_reader(ours.fileno())
+        await last
+        ours.close()
+        theirs.close()
 
     play(story())
 
@@ -486,6 +608,7 @@ def test_leaving_while_it_dials(client: Any, black_hole: socket.socket, threaded
         async with aio.connect(f"ws://{host}:{port}/", clock=threaded_server.clock) as session:
             await until(lambda: bool(session._loop.runtime._watched))
         assert session.state is State.CLOSED
+        assert not session._loop.runtime._watched
 
     play(story())
 

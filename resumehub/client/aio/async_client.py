@@ -172,7 +172,7 @@ class AsyncClient(ClientView):
         Raises: ValueError for a code that may not be sent (RFC 6455 §7.4.2).
         """
         loop = self._loop
-        leave = loop.begin_to_close(code, timeout, receives=self._receives)
+        leave = self._begin_to_close(code, timeout)
         if self._shell.loop is None or loop.is_own_worker():
             return
         try:
@@ -186,6 +186,8 @@ class AsyncClient(ClientView):
     async def __aenter__(self) -> AsyncClient:
         self._shell.enter()
         self._loop.start()
+        # A loop that ends cancels all tasks at once, whatever they wait for: also the driver's.
+        self._shell.when_driver_ends(self._loop.abandon)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:

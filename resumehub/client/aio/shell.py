@@ -50,6 +50,10 @@ class EventLoopShell:
     ) -> Timeline:
         return _LoopTimeline(self, commands, next_deadline)
 
+    def when_driver_ends(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called when the task that was started first has ended, however it did."""
+        self._workers[0].task.add_done_callback(lambda task: call())
+
     async def join(self, timeout: float) -> None:
         """Wait up to ``timeout`` real seconds until all tasks have ended."""
         await self._wait_for([worker.task for worker in self._workers], timeout)

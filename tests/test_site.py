@@ -62,6 +62,19 @@ def test_links_in_code_stay_as_they_are() -> None:
     )
 
 
+def test_long_names_in_tables_break_between_words() -> None:
+    """And the rest of a page stays as it is."""
+    cell = (
+        "<td>in <code>core/sessions.py:SessionTable.by_id</code>, not <code>a.b</code>, <b>x/y.z:Tt</b></td>"
+    )
+    rest = "<p><code>core/sessions.py:SessionTable</code></p>"
+
+    assert site.on_page_content(rest + cell, page=None) == rest + (
+        "<td>in <code>core/<wbr>sessions.py:<wbr>Session<wbr>Table.<wbr>by_<wbr>id</code>, "
+        "not <code>a.b</code>, <b>x/y.z:Tt</b></td>"
+    )
+
+
 def test_a_link_that_leads_nowhere_is_an_error() -> None:
     with pytest.raises(
         FileNotFoundError, match=r"flask.md links to nowhere.md: there is no docs/howto/nowhere.md"

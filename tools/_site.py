@@ -31,6 +31,13 @@ FENCE = re.compile(
 )
 LINK = re.compile(r"(?<=\]\()(?P<target>[^)\s#:]+)(?P<fragment>#[^)\s]*)?(?=\))")
 
+CELL = re.compile(r"<t([dh])\b.*?</t\1>", re.DOTALL)
+CODE = re.compile(r"(?<=<code>)[^<]{10,}(?=</code>)")
+WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z0-9][/:._])(?!py\b)(?=\w)")
+
+STYLE = ".md-typeset :is(td, th) code { word-break: normal; }\n"
+"""The theme lets names in code break at any letter, so that a column of a table may be one letter wide."""
+
 PUBLIC = (
     "resumehub",
     "resumehub.contrib.flask",
@@ -63,6 +70,7 @@ def on_files(files: Files, config: Any) -> Files:
     for path in sorted(linked_from_docs()):
         files.append(File.generated(config, page_of(path), content=text_of(path)))
     files.append(File.generated(config, "reference/docstrings.md", content=docstrings()))
+    files.append(File.generated(config, "site.css", content=STYLE))
     return files
 
 
@@ -72,6 +80,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if source is None:
         return markdown
     return relinked(markdown, source).replace("<details>", "<details markdown>")  # or its Markdown is text
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Have long names in tables break between their words: ``STYLE`` allows it nowhere else."""
+    return CELL.sub(lambda cell: CODE.sub(lambda name: WORD_ENDS.sub("<wbr>", name[0]), cell[0]), html)
 
 
 def on_post_build(config: Any) -> None:

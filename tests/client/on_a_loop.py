@@ -101,8 +101,11 @@ class LoopedClient:
         await self._client.__aenter__()
         self._running.set()
         await self._over.wait()
-        this = asyncio.current_task()
-        self._left = [task.get_name() for task in asyncio.all_tasks() if task is not this]
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        # The client's tasks have names of its own; the others are calls of the test's threads, about to end.
+        self._left = [name for task in others if not (name := task.get_name()).startswith("Task-")]
+        if others:
+            await asyncio.wait(others, timeout=PATIENCE if not self._left else 0.0)
 
     def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         if not self._thread.is_alive():  # the client is closed: it waits for nothing
